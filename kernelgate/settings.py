@@ -1,0 +1,81 @@
+"""The one table of configuration, `[tool.kernelgate]` of a `pyproject.toml`, as a frozen record."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+Positive = Annotated[int, msgspec.Meta(gt=0)]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Fraction = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+
+
+class SettingsError(ValueError):
+    """The table is missing, or has a key or a value that it must not have."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a contestant may use before it is ended."""
+
+    kernel_file_bytes: Positive
+    output_bytes: Positive
+    host_memory_bytes: Positive
+    gpu_memory_bytes: Positive
+    load_timeout_s: Seconds
+    run_timeout_s: Seconds
+    open_configs: Positive
+
+
+class CorrectnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many inputs the correctness stage draws, and how long it may look for a smaller failing one."""
+
+    examples_interpreter: Positive
+    examples_gpu: Positive
+    sampled_programs: Positive
+    shrink_seconds: Seconds
+
+
+class PerformanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much is timed, and where the lines of the 1-2 % rule lie (fractions, 0.01 is 1 %)."""
+
+    replicates: Annotated[int, msgspec.Meta(ge=4)]
+    blocks: Annotated[int, msgspec.Meta(ge=2, multiple_of=2)]
+    launches: Annotated[int, msgspec.Meta(ge=2)]
+    noise_gain: Fraction
+    proven_gain: Fraction
+    max_half_width: Fraction
+    max_control_offset: Fraction
+    max_replicate_spread: Fraction
+    max_environment_drift: Fraction
+
+    def __post_init__(self) -> None:
+        if self.noise_gain >= self.proven_gain:
+            raise ValueError(f"noise_gain {self.noise_gain} must lie below proven_gain {self.proven_gain}")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that decides how strictly the gate judges."""
+
+    operation: str
+    stage: str
+    limits: Limits
+    correctness: CorrectnessSettings
+    performance: PerformanceSettings
+
+
+def load_settings(pyproject: Path) -> Settings:
+    """Return the settings of a `pyproject.toml`.
+
+    Raises SettingsError if the file or the table is missing, or a key is unknown, missing or out of range.
+    """
+    try:
+        table = tomllib.loads(pyproject.read_text(encoding="utf-8"))["tool"]["kernelgate"]
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{pyproject}: cannot be read: {error}") from error
+    except KeyError as error:
+        raise SettingsError(f"{pyproject}: has no table [tool.kernelgate]") from error
+    try:
+        return msgspec.convert(table, Settings)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{pyproject}: [tool.kernelgate]: {error}") from error
