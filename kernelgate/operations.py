@@ -11,13 +11,17 @@ MAX_OUTPUT_ELEMENTS = 2**31 - 1
 class KernelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One autotune configuration: compile-time blocks, warps a program, pipeline stages."""
 
-    blocks: dict[str, int]
+    blocks: dict[str, int | str]
     num_warps: int
     num_stages: int
+    num_ctas: int = 1
+    max_registers: int | None = None
 
     def __str__(self) -> str:
         blocks = "/".join(str(size) for size in self.blocks.values())
-        return f"{blocks}, {self.num_warps} warps, {self.num_stages} stages"
+        text = f"{blocks}, {self.num_warps} warps, {self.num_stages} stages"
+        text += f", {self.num_ctas} blocks a cluster" if self.num_ctas != 1 else ""
+        return text + (f", {self.max_registers} registers at most" if self.max_registers else "")
 
 
 class Convolution(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +36,8 @@ class Convolution(msgspec.Struct, frozen=True, kw_only=True):
     padding: int
     measured_batch: int
     original_config: KernelConfig
+    original_stages: tuple[int, ...]
+    original_sha256: str
 
     @property
     def out_size(self) -> int:
@@ -84,6 +90,9 @@ ALEXNET_CONV1 = Convolution(
     original_config=KernelConfig(
         blocks={"BLOCK_M": 32, "BLOCK_N": 64, "BLOCK_K": 32}, num_warps=4, num_stages=2
     ),
+    # The first kernel lists these blocks twice; its unrolled loop compiles both to the same code.
+    original_stages=(1, 2),
+    original_sha256="2c6ccc12ad1d5660ad32156cc260669802e1996005a7f659f2cc97418bf8e494",
 )
 
 OPERATIONS = {operation.name: operation for operation in (ALEXNET_CONV1,)}

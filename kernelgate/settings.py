@@ -28,10 +28,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class CorrectnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many inputs the correctness stage draws, and how long it may look for a smaller failing one."""
+    """How many inputs the correctness stage draws, for how long, and how long it looks for a smaller one."""
 
-    examples_interpreter: Positive
-    examples_gpu: Positive
+    examples: Positive
+    draw_seconds: Seconds
     sampled_programs: Positive
     shrink_seconds: Seconds
 

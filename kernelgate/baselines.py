@@ -1,0 +1,299 @@
+"""Stored records of accepted kernels: load, compare, propose, accept."""
+
+import json
+import math
+import os
+import re
+import stat
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import msgspec
+
+from kernelgate.launches import ConfigRecord, require_field, require_sha256
+from kernelgate.operations import OPERATIONS
+from kernelgate.slowdown import MIN_REPLICATES, Slowdown
+
+MAX_RECORD_BYTES = 1_048_576
+DRIFT_ERRORS = 3.0
+"""Errors that the accepted kernel may lie off its record: by chance alone 1 run in 370 does (normal)."""
+
+_RESTORE = "Restore the file from git, or delete it and accept a new proposal"
+NEXT_STEPS = {
+    "missing": "Time the accepted kernel on this GPU, then `python -m kernelgate accept` the proposal",
+    "unreadable": _RESTORE,
+    "truncated": _RESTORE,
+    "other-schema": "Write a new proposal with this version of kernelgate, and accept it",
+    "invalid": _RESTORE,
+    "other-gpu": "Time on the GPU that the record names, or accept a proposal made on this one",
+    "other-operation": "Put the file where its own operation's records are, or write a new proposal",
+    "stale": "Write a new proposal with the kernel file as it is now, and accept it",
+    "no-reason": "Say in one line why the record changes",
+}
+"""What a person does about each reason of a BaselineError."""
+
+
+class BaselineError(ValueError):
+    """A record that cannot be used; `reason` is a key of NEXT_STEPS."""
+
+    def __init__(self, reason: str, where: Path, fault: str) -> None:
+        super().__init__(f"{where}: {reason}: {fault}. {NEXT_STEPS[reason]}.")
+        self.reason = reason
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Versions of what a time depends on; what could not be read is "unknown"."""
+
+    python: str
+    torch: str
+    triton: str
+    cuda: str
+    cudnn: str
+    driver: str
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One line of a record's history: when which kernel was accepted, and why."""
+
+    date: str
+    reason: str
+    kernel_sha256: str
+
+    def __post_init__(self) -> None:
+        # fromisoformat also reads weeks, times, and dates without dashes.
+        day = datetime.fromisoformat(self.date).date()
+        require_field(day.isoformat() == self.date, "date", self.date, "YYYY-MM-DD")
+        one_line = bool(self.reason.strip()) and self.reason.isprintable()
+        require_field(one_line, "reason", self.reason, "one line that is not empty")
+        require_sha256("kernel_sha256", self.kernel_sha256)
+
+
+class SpeedRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How fast the accepted kernel is on one GPU.
+
+    Ratios are ln(t_accepted / t_arm), errors their standard errors; absolute times inform, decide nothing.
+    """
+
+    schema: Literal["kernelgate.speed/1"] = "kernelgate.speed/1"
+    operation: str
+    gpu: str
+    kernel_sha256: str
+    batch: int
+    environment: Provenance
+    log_ratio_original: float
+    log_ratio_vendor: float
+    error_original: float
+    error_vendor: float
+    process_sd: float
+    replicates: int
+    time_ms: dict[str, float]
+    history: tuple[Accepted, ...]
+
+    def __post_init__(self) -> None:
+        gpu_slug(self.gpu)
+        require_sha256("kernel_sha256", self.kernel_sha256)
+        require_field(self.batch >= 1, "batch", self.batch, "1 or more")
+        require_field(
+            self.replicates >= MIN_REPLICATES, "replicates", self.replicates, f"from {MIN_REPLICATES}"
+        )
+        for field in ("log_ratio_original", "log_ratio_vendor"):
+            ratio = getattr(self, field)
+            require_field(math.isfinite(ratio), field, ratio, "a finite number")
+        sizes = {field: getattr(self, field) for field in ("error_original", "error_vendor", "process_sd")}
+        for field, size in {**sizes, **{f"time_ms[{arm!r}]": ms for arm, ms in self.time_ms.items()}}.items():
+            require_field(math.isfinite(size) and size > 0, field, size, "a finite number over 0")
+
+
+class CompileRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the accepted kernel compiles to for one architecture, config by config."""
+
+    schema: Literal["kernelgate.compile/1"] = "kernelgate.compile/1"
+    operation: str
+    target: str
+    kernel_sha256: str
+    triton: str
+    ptxas: str
+    configs: tuple[ConfigRecord, ...]
+    history: tuple[Accepted, ...]
+
+    def __post_init__(self) -> None:
+        # The target names a file: nothing that could leave its folder.
+        known = bool(re.fullmatch(r"sm_[0-9]{2,3}[a-z]?", self.target))
+        require_field(known, "target", self.target, "an architecture such as sm_89")
+        require_sha256("kernel_sha256", self.kernel_sha256)
+        require_field(bool(self.configs), "configs", self.configs, "one config or more")
+
+
+Record = SpeedRecord | CompileRecord
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+SPEED: dict[str, type[SpeedRecord]] = {"kernelgate.speed/1": SpeedRecord}
+COMPILE: dict[str, type[CompileRecord]] = {"kernelgate.compile/1": CompileRecord}
+SCHEMAS: dict[str, type[Record]] = {**SPEED, **COMPILE}
+
+
+class Drift(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How far the accepted kernel lies off its record (a log-ratio, positive is slower), and what changed."""
+
+    offset: float
+    error: float
+    changed_keys: tuple[str, ...]
+
+    def changed(self, max_drift: float) -> bool:
+        """Whether the environment changed: off by more than three errors, or by more than `max_drift`."""
+        # Written so that a NaN counts as changed.
+        return not (abs(self.offset) <= DRIFT_ERRORS * self.error and abs(self.offset) <= max_drift)
+
+
+def gpu_slug(name: str) -> str:
+    """Return the GPU's name as a file name, "NVIDIA H200" -> "nvidia-h200"; raises ValueError if empty."""
+    slug = "-".join(re.findall(r"[a-z0-9]+", name.lower()))
+    require_field(bool(slug), "gpu", name, "a name with a letter or a digit")
+    return slug
+
+
+def record_path(root: Path, operation: str, slug: str) -> Path:
+    """Return where the record of an operation on a GPU (`gpu_slug`) or an architecture ("sm_89") lies."""
+    return root / "baselines" / operation / f"{slug}.json"
+
+
+def load_speed(path: Path, *, operation: str, gpu: str, kernel_sha256: str) -> SpeedRecord:
+    """Return the record of this kernel on this GPU; raises BaselineError for every other content."""
+    record = _load(path, SPEED)
+    _require_same(path, "other-operation", record.operation, operation)
+    _require_same(path, "other-gpu", record.gpu, gpu)
+    _require_same(path, "stale", record.kernel_sha256, kernel_sha256)
+    return record
+
+
+def load_compile(path: Path, *, operation: str, target: str) -> CompileRecord:
+    """Return the record of this operation and target, of any kernel; raises BaselineError for all else."""
+    record = _load(path, COMPILE)
+    _require_same(path, "other-operation", record.operation, operation)
+    _require_same(path, "other-gpu", record.target, target)
+    return record
+
+
+def environment_drift(record: SpeedRecord, now: Slowdown, environment: Provenance) -> Drift:
+    """Return how far `now`, the accepted kernel against the original, lies off its record."""
+    then = record.environment
+    changed = (key for key in then.__struct_fields__ if getattr(then, key) != getattr(environment, key))
+    return Drift(
+        offset=now.estimate - record.log_ratio_original,
+        error=math.hypot(now.standard_error, record.error_original),
+        changed_keys=tuple(changed),
+    )
+
+
+def propose(record: Record, directory: Path) -> Path:
+    """Return the proposal's path, written into the report directory for a person to accept."""
+    name = "baseline" if isinstance(record, SpeedRecord) else "compile"
+    return _write(directory / f"{name}.proposed.json", record)
+
+
+def accept(proposal: Path, root: Path, reason: str, kernel_sha256: str) -> Path:
+    """Return the path of the record that the proposal became, under `root`/baselines.
+
+    `kernel_sha256` is that of the operation's kernel file now; the history continues the record in place.
+    Raises BaselineError, and leaves the record in place as it was, for a proposal that is no valid record of
+    that kernel, or an empty reason.
+    """
+    record = _load(proposal, SCHEMAS)
+    if record.operation not in OPERATIONS:
+        fault = f"operation is {record.operation!r}, allowed: {', '.join(sorted(OPERATIONS))}"
+        raise BaselineError("other-operation", proposal, fault)
+    _require_same(proposal, "stale", record.kernel_sha256, kernel_sha256)
+    try:
+        line = Accepted(date=datetime.now(UTC).date().isoformat(), reason=reason, kernel_sha256=kernel_sha256)
+    except ValueError as error:
+        raise BaselineError("no-reason", proposal, str(error)) from error
+    path = record_path(root, record.operation, _slug(record))
+    return _write(path, msgspec.structs.replace(record, history=(*_history(path, record), line)))
+
+
+def _history(path: Path, record: Record) -> tuple[Accepted, ...]:
+    if not os.path.lexists(path):
+        return ()
+    old = _load(path, {record.schema: type(record)})
+    _require_same(path, "other-operation", old.operation, record.operation)
+    _require_same(path, "other-gpu", _slug(old), _slug(record))
+    return old.history
+
+
+def _slug(record: Record) -> str:
+    return gpu_slug(record.gpu) if isinstance(record, SpeedRecord) else record.target
+
+
+def _require_same(path: Path, reason: str, got: str, wanted: str) -> None:
+    if got != wanted:
+        raise BaselineError(reason, path, f"is of {got!r}, asked for {wanted!r}")
+
+
+def _load(path: Path, kinds: dict[str, type[AnyRecord]]) -> AnyRecord:
+    data = _read(path)
+    document = _parse(path, data)
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if not isinstance(schema, str) or schema not in kinds:
+        raise BaselineError("other-schema", path, f"schema is {schema!r:.80}, allowed: {', '.join(kinds)}")
+    try:
+        return msgspec.json.decode(data, type=kinds[schema])
+    except msgspec.DecodeError as error:
+        raise BaselineError("invalid", path, str(error)) from error
+
+
+def _read(path: Path) -> bytes:
+    # Neither a link that leads elsewhere nor a pipe that would hang the judge.
+    guards = os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | guards)) as file:
+            regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            data = file.read(MAX_RECORD_BYTES + 1) if regular else b""
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+        raise BaselineError("missing" if missing else "unreadable", path, str(error.strerror)) from error
+    if not regular or len(data) > MAX_RECORD_BYTES:
+        raise BaselineError("unreadable", path, f"no regular file of at most {MAX_RECORD_BYTES} bytes")
+    return data
+
+
+def _parse(path: Path, data: bytes) -> object:
+    # msgspec keeps the last of two equal keys, so the text is read strictly once before it.
+    try:
+        return json.loads(data.decode(), object_pairs_hook=_refuse_twins, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        at_end = isinstance(error, json.JSONDecodeError) and error.pos >= len(error.doc.rstrip())
+        cut = at_end or not data.rstrip().endswith(b"}")
+        raise BaselineError("truncated" if cut else "unreadable", path, str(error)) from error
+
+
+def _refuse_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        raise ValueError(f"a key stands twice among {sorted(document)!s:.200}")
+    return document
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _write(path: Path, record: Record) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        temporary = Path(file.name)
+        try:
+            file.write(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
+            file.flush()
+            os.fchmod(file.fileno(), 0o644)
+            os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    # The new name itself survives a power cut only once its directory is on the disk.
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return path

@@ -1,0 +1,82 @@
+"""Which cases a kernel is tried on: those that every kernel must pass, and the space the others are drawn from."""
+
+import math
+
+import msgspec
+from hypothesis import strategies
+
+from kernelgate.cases import FAMILIES, Case
+from kernelgate.compile_check import CompiledKernel
+from kernelgate.launches import ConfigRecord
+from kernelgate.operations import Convolution
+
+MAX_SEED = 2**31 - 1
+MAX_OUTPUTS_A_PROGRAM = 16_384
+"""A program of more outputs than this takes the interpreter over a second: then batches must be small."""
+
+MAX_WHOLE_PROGRAMS = 300
+
+
+class CasePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """`planned` come first, in order; then, if it `draws`, batches to `max_batch` and the `pins`."""
+
+    planned: tuple[Case, ...]
+    draws: bool = True
+    pins: tuple[int, ...]
+    max_batch: int
+    programs: int
+
+    def strategy(self) -> strategies.SearchStrategy[Case]:
+        """Return the strategy of further cases; it shrinks to one image of normal values."""
+        return strategies.builds(
+            Case,
+            batch=strategies.integers(1, self.max_batch),
+            family=strategies.sampled_from(list(FAMILIES)),
+            seed=strategies.integers(0, MAX_SEED),
+            pin=strategies.sampled_from(self.pins),
+            programs=strategies.just(self.programs),
+        )
+
+
+def plan_for_gpu(operation: Convolution, compiled: CompiledKernel, seed: int) -> CasePlan:
+    """Return a plan that runs every configuration at the measured batch, on all programs."""
+    pins, batch = _running_pins(compiled), operation.measured_batch
+    planned = tuple(Case(batch=batch, family="normal", seed=seed + pin, pin=pin, programs=0) for pin in pins)
+    return CasePlan(planned=planned, pins=pins, max_batch=batch, programs=0)
+
+
+def plan_for_interpreter(
+    operation: Convolution, compiled: CompiledKernel, programs: int, seed: int
+) -> CasePlan:
+    """Return a plan that costs seconds: one image whole, the measured batch by sampled programs.
+
+    Where a sample would say nothing (a launch reads what another wrote, or one program does the work of
+    many), small batches are run whole instead.
+    """
+    pins = _running_pins(compiled)
+    quickest = min(pins, key=lambda pin: _programs(compiled.configs[pin]))
+    whole = Case(batch=1, family="normal", seed=seed, pin=quickest, programs=0)
+    if all(_can_be_sampled(operation, compiled.configs[pin]) for pin in pins):
+        batch = operation.measured_batch
+        sampled = (
+            Case(batch=batch, family="normal", seed=seed + 1 + pin, pin=pin, programs=programs) for pin in pins
+        )
+        return CasePlan(planned=(whole, *sampled), pins=pins, max_batch=batch, programs=programs)
+    an_image = max(_programs(compiled.configs[pin]) for pin in pins) / operation.measured_batch
+    others = (msgspec.structs.replace(whole, pin=pin, seed=seed + 1 + pin) for pin in pins if pin != quickest)
+    max_batch = max(1, int(MAX_WHOLE_PROGRAMS / an_image))
+    return CasePlan(planned=(whole, *others), pins=pins, max_batch=max_batch, programs=0)
+
+
+def _running_pins(compiled: CompiledKernel) -> tuple[int, ...]:
+    return tuple(pin for pin, record in enumerate(compiled.configs) if record.launches)
+
+
+def _programs(record: ConfigRecord) -> int:
+    """Return the programs of all launches at the measured batch."""
+    return sum(math.prod(launch.grid) for launch in record.launches)
+
+
+def _can_be_sampled(operation: Convolution, record: ConfigRecord) -> bool:
+    outputs = math.prod(operation.output_shape(operation.measured_batch))
+    return len(record.launches) == 1 and outputs / _programs(record) <= MAX_OUTPUTS_A_PROGRAM

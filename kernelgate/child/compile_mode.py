@@ -1,0 +1,98 @@
+"""Mode `compile`: run the model on tensors that look like CUDA's, and hand out what it would launch."""
+
+import contextlib
+import io
+import itertools
+from pathlib import Path
+from typing import Any
+
+import torch
+from triton import knobs
+from triton.compiler.errors import CompilationError
+from triton.runtime.errors import OutOfResources
+
+from kernelgate import wire
+from kernelgate.child.kernel_file import KernelModel
+from kernelgate.child.lookalike import CudaLookalike, PretendedGpu, dress_model, pretend_cuda
+from kernelgate.child.stub_driver import ADA, StubDriver, activate
+from kernelgate.operations import find_operation
+
+
+class CompileMode:
+    """Compiles every launch of one call of the model, with nothing run."""
+
+    def __init__(self) -> None:
+        self.kernel_file = ""
+        self.launches: list[wire.RecordedLaunch] = []
+        self.printed = io.StringIO()
+        self.logs: dict[str, str] = {}
+        self.numbers = itertools.count()
+        knobs.nvidia.dump_ptxas_log = True
+        pretend_cuda(ADA)
+
+    def answer(self, request: wire.Request) -> wire.Response:
+        """Return what was loaded or compiled."""
+        if isinstance(request, wire.Load) and request.file is not None:
+            self.kernel_file = request.file
+            self.operation = find_operation(request.operation)
+            self.kernel = KernelModel(request.file)
+            dress_model(self.kernel.model)
+            return wire.Loaded(autotuned=self.kernel.describe())
+        if isinstance(request, wire.CompileOne):
+            return self._compile(request)
+        raise ValueError(f"mode compile does not answer {type(request).__name__}")
+
+    def _compile(self, request: wire.CompileOne) -> wire.Compiled:
+        activate(StubDriver(request.capability, self._note))
+        self.launches.clear()
+        self.x = torch.empty(self.operation.input_shape(request.batch)).as_subclass(CudaLookalike)
+        try:
+            with (
+                PretendedGpu(poison_bits=None),
+                self.kernel.pinned(request.pin),
+                contextlib.redirect_stdout(self.printed),
+            ):
+                self.kernel.model(self.x)
+        except (OutOfResources, CompilationError) as error:
+            return wire.Compiled(launches=(), refused=f"{type(error).__name__}: {str(error)[:2000]}")
+        return wire.Compiled(launches=tuple(self.launches))
+
+    def _note(self, source: Any, metadata: Any, grid: tuple[int, int, int], arguments: tuple[Any, ...]) -> None:
+        cubin = next(
+            kernel.asm["cubin"]
+            for caches in source.fn.device_caches.values()
+            for kernel in caches[0].values()
+            if kernel.hash == metadata.hash
+        )
+        file = Path(f"launch-{next(self.numbers)}.cubin").absolute()
+        file.write_bytes(cubin)
+        self.launches.append(
+            wire.RecordedLaunch(
+                kernel=metadata.name,
+                grid=grid,
+                arguments=tuple(map(self._describe_argument, arguments)),
+                num_warps=metadata.num_warps,
+                num_stages=metadata.num_stages,
+                shared_bytes=metadata.shared,
+                cubin_file=str(file),
+                ptxas_log=self._log_of(metadata.hash),
+            )
+        )
+
+    def _log_of(self, program: str) -> str:
+        """Return what the assembler said of a program, which it says only when it compiles it."""
+        said = self.printed.getvalue()[-100_000:]
+        self.printed.seek(0)
+        self.printed.truncate()
+        facts = [line for line in said.splitlines() if "ptxas info" in line or "spill" in line]
+        return self.logs.setdefault(program, "\n".join(facts))
+
+    def _describe_argument(self, argument: Any) -> str:
+        """Return which tensor, or which value; addresses differ from run to run, roles do not."""
+        if not isinstance(argument, torch.Tensor):
+            return repr(argument)
+        conv1 = self.kernel.conv1
+        known = {"x": self.x, "weight": conv1.get_parameter("weight"), "bias": conv1.get_parameter("bias")}
+        storage = argument.untyped_storage().data_ptr()
+        role = next((n for n, t in known.items() if t.untyped_storage().data_ptr() == storage), "other")
+        return f"{role}+{argument.storage_offset()} {argument.dtype} {tuple(argument.shape)} {argument.stride()}"

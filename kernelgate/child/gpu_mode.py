@@ -1,0 +1,157 @@
+"""Mode `gpu`: run the model on an NVIDIA GPU, and time calls of it."""
+
+import math
+
+import torch
+from torch import nn
+from torch.cuda import Event
+
+from kernelgate import wire
+from kernelgate.cases import Inputs
+from kernelgate.child.exchange import read_inputs, same_bits, write_output
+from kernelgate.child.kernel_file import KernelModel
+from kernelgate.child.poison import PoisonedEmpties
+from kernelgate.operations import Convolution, find_operation
+from kernelgate.reference import vendor_answer
+from kernelgate.timing_inputs import fill_timing_contents, make_timing_parameters
+
+
+class _Vendor(nn.Module):
+    """The vendor implementation in the place of a kernel file: an arm of every timing."""
+
+    def __init__(self, operation: Convolution) -> None:
+        super().__init__()
+        self.operation = operation
+        self.conv1 = nn.Conv2d(
+            operation.in_channels,
+            operation.out_channels,
+            operation.kernel_size,
+            stride=operation.stride,
+            padding=operation.padding,
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        parameters = self.conv1.get_parameter("weight").detach(), self.conv1.get_parameter("bias").detach()
+        return vendor_answer(self.operation, Inputs(x, *parameters))
+
+
+class GpuMode:
+    """Answers with what the GPU computes and how long it takes."""
+
+    def __init__(self) -> None:
+        self.kernel_file = ""
+        self.launches = 0
+        self.on_gpu = False
+        self.kernel: KernelModel | None = None
+
+    def answer(self, request: wire.Request) -> wire.Response:
+        """Return what was loaded, run, prepared, timed or written."""
+        if not isinstance(request, wire.Load):
+            self._reach_gpu()
+        match request:
+            case wire.Load():
+                return self._load(request)
+            case wire.RunOne():
+                return self._run(request)
+            case wire.PrepareTiming():
+                return self._prepare(request)
+            case wire.TimeLaunches():
+                return self._time(request)
+            case wire.SendAnswer():
+                write_output(self.last, request.out)
+                return wire.Answered()
+            case _:
+                raise ValueError(f"mode gpu does not answer {type(request).__name__}")
+
+    def _load(self, request: wire.Load) -> wire.Loaded:
+        # The GPU is not touched yet: another replicate may be on it, being timed.
+        self.operation = find_operation(request.operation)
+        self.gpu_memory_bytes = request.gpu_memory_bytes
+        if request.file is None:
+            vendor = _Vendor(self.operation)
+            self.forward: nn.Module = vendor
+            self.conv1: nn.Module = vendor.conv1
+            return wire.Loaded(autotuned=())
+        self.kernel_file = request.file
+        self.kernel = KernelModel(request.file)
+        self.forward, self.conv1 = self.kernel.model, self.kernel.conv1
+        self._count_launches()
+        return wire.Loaded(autotuned=self.kernel.describe())
+
+    def _reach_gpu(self) -> None:
+        if self.on_gpu:
+            return
+        total = torch.cuda.get_device_properties(0).total_memory
+        torch.cuda.set_per_process_memory_fraction(min(1.0, self.gpu_memory_bytes / total))
+        self.forward.cuda()
+        self.on_gpu = True
+
+    def _count_launches(self) -> None:
+        from triton.runtime.jit import JITFunction  # noqa: PLC0415 - the vendor arm needs no triton
+
+        run = JITFunction.run
+
+        def run_and_count(jitted: object, *args: object, **kwargs: object) -> object:
+            self.launches += 1
+            return run(jitted, *args, **kwargs)
+
+        JITFunction.run = run_and_count
+
+    def _set_parameters(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
+        with torch.no_grad():
+            self.conv1.get_parameter("weight").copy_(weight)
+            self.conv1.get_parameter("bias").copy_(bias)
+
+    def _run(self, request: wire.RunOne) -> wire.Ran:
+        if self.kernel is None:
+            raise ValueError("the vendor arm is timed, not judged")
+        files = request.x, request.weight, request.bias
+        x, weight, bias = (tensor.cuda() for tensor in read_inputs(self.operation, request.batch, *files))
+        self._set_parameters(weight, bias)
+        given = x.clone()
+        self.launches = 0
+        with PoisonedEmpties(request.poison_bits), self.kernel.pinned(request.pin), torch.no_grad():
+            output = self.forward(given)
+        torch.cuda.synchronize()
+        if not isinstance(output, torch.Tensor):
+            return wire.Ran(returned=type(output).__name__, launches=self.launches)
+        write_output(output, request.out)
+        kept = self.conv1.get_parameter("weight").detach(), self.conv1.get_parameter("bias").detach()
+        return wire.Ran(
+            returned="Tensor",
+            shape=tuple(output.shape),
+            dtype=str(output.dtype),
+            device=str(output.device),
+            contiguous=output.is_contiguous(),
+            launches=self.launches,
+            inputs_intact=same_bits(given, x) and all(map(same_bits, kept, (weight, bias))),
+        )
+
+    def _prepare(self, request: wire.PrepareTiming) -> wire.Prepared:
+        self.contents = fill_timing_contents(self.operation, request.batch, request.contents, request.seed)
+        self._set_parameters(*make_timing_parameters(self.operation, request.seed))
+        self.x = torch.empty_like(self.contents[0])
+        self.flush = torch.empty(request.flush_bytes, dtype=torch.int8, device="cuda")
+        self.x.copy_(self.contents[0])
+        with torch.no_grad():
+            self.last = self.forward(self.x)
+        torch.cuda.synchronize()
+        return wire.Prepared(chosen=self.kernel.chosen() if self.kernel else ("cuDNN, TF32 allowed",))
+
+    def _time(self, request: wire.TimeLaunches) -> wire.Timed:
+        self.x.copy_(self.contents[request.content])
+        marks = [
+            (Event(enable_timing=True), Event(enable_timing=True))
+            for _ in range(request.launches)
+        ]
+        with torch.no_grad():
+            for start, end in marks:
+                self.flush.zero_()
+                start.record()
+                self.last = self.forward(self.x)
+                end.record()
+        torch.cuda.synchronize()
+        times_ms = tuple(start.elapsed_time(end) for start, end in marks)
+        if not all(math.isfinite(time) for time in times_ms):
+            raise ValueError(f"event times are not numbers: {times_ms}")
+        return wire.Timed(times_ms=times_ms)

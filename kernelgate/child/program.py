@@ -1,0 +1,79 @@
+"""The contestant's loop: read a request, do it in this process's mode, answer, until the judge hangs up."""
+
+import gc
+import os
+import resource
+import threading
+import time
+import traceback
+from typing import Protocol
+
+import torch
+
+from kernelgate import wire
+
+
+class ModeProgram(Protocol):
+    """One of the three modes; each answers the requests that it knows."""
+
+    kernel_file: str
+
+    def answer(self, request: wire.Request) -> wire.Response:
+        """Return the answer; whatever the kernel file raises passes through."""
+
+
+def serve(mode: str, request_fd: int, response_fd: int) -> None:
+    """Answer requests until the pipe closes. The kernel file's own failures are answers, not crashes."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    threading.Thread(target=_end_with_judge, args=(os.getppid(),), daemon=True).start()
+    program = _start_mode(mode)
+    with os.fdopen(request_fd, "rb") as requests, os.fdopen(response_fd, "wb") as responses:
+        for line in requests:
+            try:
+                response = program.answer(wire.decode_request(line))
+            except BaseException as error:  # noqa: BLE001 - SystemExit of a kernel file is a finding too
+                response = _failure(error, program.kernel_file)
+            responses.write(wire.encode(response) + b"\n")
+            responses.flush()
+            gc.collect()
+
+
+def _end_with_judge(judge: int) -> None:
+    """End this process when the judge has gone without closing it: a kernel may keep the main thread for ever."""
+    while os.getppid() == judge:
+        time.sleep(1)
+    os._exit(1)
+
+
+def _start_mode(mode: str) -> ModeProgram:
+    # Each mode imports Triton in its own way: the interpreter must be chosen before triton is imported.
+    if mode == "compile":
+        from kernelgate.child.compile_mode import CompileMode  # noqa: PLC0415
+
+        return CompileMode()
+    if mode == "interpret":
+        from kernelgate.child.interpret_mode import InterpretMode  # noqa: PLC0415
+
+        return InterpretMode()
+    from kernelgate.child.gpu_mode import GpuMode  # noqa: PLC0415
+
+    return GpuMode()
+
+
+def _failure(error: BaseException, kernel_file: str) -> wire.Failed:
+    lines = [
+        frame.lineno or 0 for frame in traceback.extract_tb(error.__traceback__) if frame.filename == kernel_file
+    ]
+    if isinstance(error, SystemExit):
+        return wire.Failed(kind="exits", detail=f"left with status {error.code!r:.40}", line=(lines or [0])[-1])
+    exhausted = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate" in _text(error)
+    detail = f"{type(error).__name__}: {_text(error)}"
+    return wire.Failed(kind="memory" if exhausted else "raises", detail=detail, line=(lines or [0])[-1])
+
+
+def _text(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - the exception class is the kernel file's own
+        return "(its text cannot be shown)"
+    return text if len(text) <= 600 else f"{text[:300]} ... {text[-300:]}"

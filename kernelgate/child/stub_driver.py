@@ -1,0 +1,103 @@
+"""A Triton driver without a GPU: the JIT binds, specialises and compiles for its target, and launches are noted."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from triton.backends.compiler import GPUTarget
+from triton.runtime.driver import driver
+
+ADA = SimpleNamespace(
+    name="NVIDIA GeForce RTX 4090",
+    major=8,
+    minor=9,
+    multi_processor_count=128,
+    warp_size=32,
+    total_memory=24 * 2**30,
+    L2_cache_size=72 * 2**20,
+    max_threads_per_multi_processor=1536,
+    shared_memory_per_block_optin=99 * 1024,
+    shared_memory_per_multiprocessor=100 * 1024,
+    regs_per_multiprocessor=65536,
+)
+"""The RTX 4090 as torch names its properties (CUDA C++ Programming Guide, compute capability 8.9)."""
+
+HOPPER_SHARED_BYTES = 227 * 1024
+
+NoteLaunch = Callable[[Any, Any, tuple[int, int, int], tuple[Any, ...]], None]
+
+
+class StubDriver:
+    """What Triton's runtime asks of a driver; `note` receives (source, metadata, grid, arguments) of a launch."""
+
+    def __init__(self, capability: int, note: NoteLaunch) -> None:
+        self.target = GPUTarget("cuda", capability, 32)
+        self.utils = _StubUtils(ADA.shared_memory_per_block_optin if capability < 90 else HOPPER_SHARED_BYTES)
+        self.launcher_cls = _launcher_that_notes(note)
+
+    def get_current_device(self) -> int:
+        """Return the only device."""
+        return 0
+
+    def set_current_device(self, device: int) -> None:
+        """Accept the only device."""
+
+    def get_current_stream(self, _device: int) -> int:
+        """Return the default stream."""
+        return 0
+
+    def get_current_target(self) -> GPUTarget:
+        """Return the target that is compiled for."""
+        return self.target
+
+    def get_active_torch_device(self) -> torch.device:
+        """Return the pretended device."""
+        return torch.device("cuda", 0)
+
+    def get_device_capability(self, *_: Any) -> tuple[int, int]:
+        """Return the target's compute capability."""
+        return divmod(self.target.arch, 10)
+
+    def get_benchmarker(self) -> Callable[..., list[float]]:
+        """Return a benchmark that runs the call once and finds all equal; pinned runs never ask."""
+
+        def run_once(kernel_call: Callable[[], Any], **_: Any) -> list[float]:
+            kernel_call()
+            return [1.0, 1.0, 1.0]
+
+        return run_once
+
+
+class _StubUtils:
+    def __init__(self, max_shared_bytes: int) -> None:
+        self.max_shared_bytes = max_shared_bytes
+
+    def get_device_properties(self, _device: int) -> dict[str, int]:
+        return {
+            "max_shared_mem": self.max_shared_bytes,
+            "max_num_regs": ADA.regs_per_multiprocessor,
+            "multiprocessor_count": ADA.multi_processor_count,
+            "warpSize": ADA.warp_size,
+        }
+
+    def load_binary(self, *_: Any) -> tuple[int, int, int, int, int]:
+        max_threads_a_block = 1024
+        return 1, 1, 0, 0, max_threads_a_block
+
+
+def _launcher_that_notes(note: NoteLaunch) -> type:
+    class NotedLauncher:
+        def __init__(self, source: Any, metadata: Any) -> None:
+            self.source, self.metadata = source, metadata
+
+        def __call__(self, x: int, y: int, z: int, *rest: Any) -> None:
+            # stream, function, packed metadata, launch metadata, enter hook, exit hook come before the arguments
+            note(self.source, self.metadata, (x, y, z), rest[6:])
+
+    return NotedLauncher
+
+
+def activate(stub: StubDriver) -> None:
+    """Make Triton use the stub from here on."""
+    driver.set_active(stub)

@@ -1,0 +1,188 @@
+"""Compiling every configuration of a kernel file for a target, with no GPU, and comparing two such compiles."""
+
+import hashlib
+import os
+import queue
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from kernelgate import wire
+from kernelgate.candidate import KernelFile
+from kernelgate.contestant import Contestant, ContestantFault
+from kernelgate.launches import ConfigRecord, LaunchRecord
+from kernelgate.machine_code import CubinError, hash_machine_code, read_assembler_log
+from kernelgate.occupancy import resident_blocks
+from kernelgate.operations import KernelConfig
+from kernelgate.workplace import Workplace
+
+MAX_CUBIN_BYTES = 64 * 2**20
+MAX_WORKERS = 9
+
+
+class TooManyConfigsError(ValueError):
+    """The file has more configurations than the gate will compile."""
+
+
+class CompiledKernel(msgspec.Struct, frozen=True, kw_only=True):
+    """A kernel file compiled for one target: one record a configuration, in the order of the file.
+
+    `autotuned_kernels` counts the kernels of the file that have an autotuner.
+    """
+
+    target: str
+    kernel_sha256: str
+    configs: tuple[ConfigRecord, ...]
+
+    def programs(self) -> frozenset[tuple[tuple[str, tuple[int, int, int], str], ...]]:
+        """Return what the GPU may be asked to run, in names of machine code, grids and arguments."""
+        return frozenset(
+            tuple((launch.code_sha256, launch.grid, launch.arguments_sha256) for launch in record.launches)
+            for record in self.configs
+            if record.launches
+        )
+
+
+def compile_kernel(workplace: Workplace, kernel: KernelFile, capability: int) -> CompiledKernel:
+    """Return every configuration of the file at the measured batch, compiled side by side.
+
+    Raises ContestantFault if the file fails, TooManyConfigsError if it has too many configurations.
+    """
+    crew = [workplace.start("compile", kernel) for _ in range(min(os.cpu_count() or 1, MAX_WORKERS))]
+    try:
+        loaded = [workplace.await_loaded(contestant) for contestant in crew][0]
+        pins = max((len(tuned.configs) for tuned in loaded.autotuned), default=1)
+        if pins > workplace.limits.open_configs:
+            raise TooManyConfigsError(f"{pins} configurations, allowed {workplace.limits.open_configs}")
+        compiled = _compile_pins(workplace, crew, pins, capability)
+        configs = _name_configs(loaded, compiled)
+        return CompiledKernel(
+            target=f"sm_{capability}",
+            kernel_sha256=kernel.sha256,
+            configs=tuple(
+                _record(config, answer, capability) for config, answer in zip(configs, compiled, strict=True)
+            ),
+        )
+    except CubinError as error:
+        raise ContestantFault("protocol", f"sent what is no compiled kernel: {error}") from error
+    finally:
+        for contestant in crew:
+            contestant.close()
+
+
+def describe_changes(candidate: CompiledKernel, accepted: CompiledKernel) -> tuple[str, ...]:
+    """Return one line for each configuration whose spills grew or whose occupancy fell, with both numbers.
+
+    A configuration that the accepted kernel lacks is held against its best one.
+    """
+    known = {str(record.config): record for record in accepted.configs if record.launches}
+    best = max(known.values(), key=_occupancy, default=None)
+    lines: list[str] = []
+    for record in candidate.configs:
+        before = known.get(str(record.config), best)
+        if before is None or not record.launches:
+            continue
+        if _spills(record) > _spills(before):
+            lines.append(f"{record.config}: spills {_spills(before)} -> {_spills(record)} bytes a thread")
+        if _occupancy(record) < _occupancy(before):
+            lines.append(f"{record.config}: warps an SM {_occupancy(before)} -> {_occupancy(record)}")
+    return tuple(lines)
+
+
+def describe_twins(compiled: CompiledKernel) -> tuple[str, ...]:
+    """Return one line for each configuration that compiles to the same machine code as an earlier one."""
+    first: dict[tuple[str, ...], KernelConfig] = {}
+    lines = []
+    for record in compiled.configs:
+        code = tuple(launch.code_sha256 for launch in record.launches)
+        if code and code in first:
+            lines.append(f"{record.config}: the same machine code as {first[code]}")
+        first.setdefault(code, record.config)
+    return tuple(lines)
+
+
+def _occupancy(record: ConfigRecord) -> int:
+    return min(launch.warps_per_sm for launch in record.launches)
+
+
+def _spills(record: ConfigRecord) -> int:
+    return sum(launch.spill_store_bytes + launch.spill_load_bytes for launch in record.launches)
+
+
+def _compile_pins(
+    workplace: Workplace, crew: list[Contestant], pins: int, capability: int
+) -> list[wire.Compiled]:
+    """Return the answers in the order of the pins; each contestant takes the next one that is left."""
+    waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for pin in range(pins):
+        waiting.put(pin)
+    answers: dict[int, wire.Compiled] = {}
+
+    def work(contestant: Contestant) -> None:
+        while True:
+            try:
+                pin = waiting.get_nowait()
+            except queue.Empty:
+                return
+            request = wire.CompileOne(
+                batch=workplace.operation.measured_batch, pin=pin, capability=capability
+            )
+            answers[pin] = contestant.ask(request, wire.Compiled, workplace.limits.run_timeout_s)
+
+    with ThreadPoolExecutor(len(crew)) as pool:
+        for done in [pool.submit(work, contestant) for contestant in crew]:
+            done.result()
+    return [answers[pin] for pin in range(pins)]
+
+
+def _name_configs(loaded: wire.Loaded, compiled: list[wire.Compiled]) -> list[KernelConfig]:
+    """Return the configuration of each pin: the autotuner's, or that of the launch where there is none.
+
+    With several autotuned kernels, the one with the most configurations names the pin.
+    """
+    if loaded.autotuned:
+        return list(max((tuned.configs for tuned in loaded.autotuned), key=len))
+    launch = next((launch for answer in compiled for launch in answer.launches), None)
+    warps, stages = (launch.num_warps, launch.num_stages) if launch else (4, 1)
+    return [KernelConfig(blocks={}, num_warps=warps, num_stages=stages)]
+
+
+def _record(config: KernelConfig, answer: wire.Compiled, capability: int) -> ConfigRecord:
+    launches = tuple(_measure(launch, capability) for launch in answer.launches)
+    error = "" if launches else answer.refused or "launches no Triton kernel"
+    return ConfigRecord(config=config, launches=launches, error=error)
+
+
+def _measure(launch: wire.RecordedLaunch, capability: int) -> LaunchRecord:
+    report = read_assembler_log(launch.ptxas_log)
+    blocks = resident_blocks(
+        capability, registers=report.registers, shared_bytes=launch.shared_bytes, num_warps=launch.num_warps
+    )
+    return LaunchRecord(
+        kernel=launch.kernel,
+        grid=launch.grid,
+        arguments_sha256=hashlib.sha256("\n".join(launch.arguments).encode()).hexdigest(),
+        code_sha256=hash_machine_code(_read_cubin(Path(launch.cubin_file))),
+        registers=report.registers,
+        stack_bytes=report.stack_bytes,
+        spill_store_bytes=report.spill_store_bytes,
+        spill_load_bytes=report.spill_load_bytes,
+        shared_bytes=launch.shared_bytes,
+        blocks_per_sm=blocks,
+        warps_per_sm=blocks * launch.num_warps,
+    )
+
+
+def _read_cubin(file: Path) -> bytes:
+    """Return the bytes of a file that a contestant wrote: a plain file of bounded size, or nothing."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise CubinError(f"{file.name}: {error.strerror}") from error
+    with os.fdopen(descriptor, "rb") as stream:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_CUBIN_BYTES:
+            raise CubinError(f"{file.name}: not a plain file of at most {MAX_CUBIN_BYTES} bytes")
+        return stream.read()

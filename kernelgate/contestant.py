@@ -1,0 +1,264 @@
+"""The judge's handle on a contestant: it starts it, asks it, bounds it, and leaves nothing of it running."""
+
+import contextlib
+import ctypes
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import msgspec
+import psutil
+
+from kernelgate import wire
+from kernelgate.settings import Limits
+
+PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_HOME", "PYTHONPATH")
+"""Only these variables of the judge reach a kernel file: tokens and secrets of a runner do not."""
+
+PACKAGE_PARENT = Path(__file__).resolve().parents[1]
+WATCH_SECONDS = 0.1
+SHOWN_OUTPUT_BYTES = 2000
+PR_SET_CHILD_SUBREAPER = 36
+
+
+Answer = TypeVar("Answer", bound=msgspec.Struct)
+
+_LIVE: set[int] = set()
+"""Process ids of contestants that are not closed yet."""
+
+
+class ContestantFault(Exception):  # noqa: N818 - the design's word: what a contestant did, not an error of ours
+    """A contestant failed: `kind` says how, `detail` what it was seen doing."""
+
+    def __init__(self, kind: str, detail: str, contestant: str = "") -> None:
+        super().__init__(f"{kind}: {detail}")
+        self.kind, self.detail, self.contestant = kind, detail, contestant
+
+
+class Contestant:
+    """One child process in one mode, with a private folder, that answers one request at a time."""
+
+    def __init__(self, mode: wire.Mode, folder: Path, limits: Limits, cache: Path) -> None:
+        self.mode, self.folder, self.limits = mode, folder, limits
+        self.name = folder.name
+        folder.mkdir(parents=True, exist_ok=True)
+        _adopt_orphans()
+        child_requests, self._requests = os.pipe()
+        self._responses, child_responses = os.pipe()
+        descriptors = (child_requests, child_responses)
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "kernelgate.child", mode, *map(str, descriptors)],
+            cwd=folder,
+            env=_environment(mode, folder, cache),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=descriptors,
+            start_new_session=True,
+        )
+        _LIVE.add(self._process.pid)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        self._pending = bytearray()
+        self._printed = _PrintedOutput(self._process)
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def ask(self, request: wire.Request, answer: type[Answer], timeout_s: float) -> Answer:
+        """Return the answer to a request; raises ContestantFault, after which the contestant is gone."""
+        self.send(request)
+        return self.receive(answer, timeout_s)
+
+    def send(self, request: wire.Request) -> None:
+        """Send a request without waiting, so that contestants can work side by side."""
+        try:
+            os.write(self._requests, wire.encode(request) + b"\n")
+        except BrokenPipeError:
+            raise self._ended() from None
+
+    def receive(self, answer: type[Answer], timeout_s: float) -> Answer:
+        """Return the answer to the request sent last, within that time."""
+        line = self._read_line(time.monotonic() + timeout_s, timeout_s)
+        try:
+            response = wire.decode_response(line)
+        except msgspec.DecodeError as error:
+            raise self._fault("protocol", f"answered what is no message ({error})") from error
+        if isinstance(response, wire.Failed):
+            where = f" (line {response.line} of the kernel file)" if response.line else ""
+            # The process may be in any state now; the next request gets a fresh one.
+            raise self._fault(response.kind, response.detail + where)
+        if not isinstance(response, answer):
+            raise self._fault("protocol", f"answered {type(response).__name__}, not {answer.__name__}")
+        return response
+
+    def close(self) -> None:
+        """End the contestant and everything it started, wherever that has gone."""
+        if self._process.poll() is None:
+            # Stopped first, so that it cannot fork while its descendants are counted.
+            self._process.send_signal(signal.SIGSTOP)
+            for descendant in _descendants(self._process.pid):
+                _kill(descendant)
+            self._process.kill()
+        self._process.wait()
+        _LIVE.discard(self._process.pid)
+        _end_orphans()
+        self._printed.finish()
+        for descriptor in (self._requests, self._responses):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._requests = self._responses = -1
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _read_line(self, deadline: float, timeout_s: float) -> bytes:
+        while b"\n" not in self._pending:
+            readable, _, _ = select.select([self._responses], [], [], WATCH_SECONDS)
+            if readable:
+                chunk = os.read(self._responses, 65536)
+                if not chunk:
+                    raise self._ended()
+                self._pending += chunk
+                if len(self._pending) > wire.MAX_MESSAGE_BYTES:
+                    raise self._fault("protocol", f"sent a message of over {wire.MAX_MESSAGE_BYTES} bytes")
+            else:
+                self._watch(deadline, timeout_s)
+        line, _, rest = self._pending.partition(b"\n")
+        self._pending = bytearray(rest)
+        return bytes(line)
+
+    def _watch(self, deadline: float, timeout_s: float) -> None:
+        if self._printed.count > self.limits.output_bytes:
+            raise self._fault("prints", f"printed over {self.limits.output_bytes} bytes")
+        used = sum(map(_resident_bytes, [self._process.pid, *(p.pid for p in _descendants(self._process.pid))]))
+        if used > self.limits.host_memory_bytes:
+            limit_gib = self.limits.host_memory_bytes / 2**30
+            raise self._fault("memory", f"used {used / 2**30:.1f} GiB of host memory, allowed {limit_gib:.1f}")
+        if time.monotonic() > deadline:
+            raise self._fault("hangs", f"gave no answer in {timeout_s:.0f} s")
+
+    def _fault(self, kind: str, detail: str) -> ContestantFault:
+        said = "" if kind == "prints" else self._printed.tail()
+        self.close()
+        printed = f"; it printed: {said}" if said and kind != "raises" else ""
+        return ContestantFault(kind, detail + printed, self.name)
+
+    def _ended(self) -> ContestantFault:
+        status = self._wait_for_end()
+        if self._printed.count > self.limits.output_bytes:
+            return self._fault("prints", f"printed over {self.limits.output_bytes} bytes")
+        if status is not None and status < 0:
+            return self._fault("crashes", f"ended by {signal.Signals(-status).name}")
+        return self._fault("exits", f"left the process with status {status}")
+
+    def _wait_for_end(self) -> int | None:
+        try:
+            return self._process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            return None  # it closed the pipe and lives on; close() ends it
+
+
+class _PrintedOutput:
+    """Drains what a contestant prints: the count is kept, and the end of the text."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.count = 0
+        self._tail = b""
+        assert process.stdout is not None
+        self._stream = process.stdout
+        self._thread = threading.Thread(target=self._drain, daemon=True)
+        self._thread.start()
+
+    def tail(self) -> str:
+        """Return the end of the text, in printable characters."""
+        text = self._tail.decode("utf-8", errors="replace").strip()
+        return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+
+    def finish(self) -> None:
+        """Wait for the drain to end; the pipe is at its end once every holder is dead."""
+        self._thread.join(timeout=2)
+
+    def _drain(self) -> None:
+        with self._stream:
+            while chunk := os.read(self._stream.fileno(), 65536):
+                self.count += len(chunk)
+                self._tail = (self._tail + chunk)[-SHOWN_OUTPUT_BYTES:]
+
+
+def _environment(mode: wire.Mode, folder: Path, cache: Path) -> Mapping[str, str]:
+    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    paths = [str(PACKAGE_PARENT), *filter(None, [environment.get("PYTHONPATH")])]
+    environment |= {
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONNOUSERSITE": "1",
+        # A cache that contestants shared could be poisoned by one of them.
+        "TRITON_CACHE_DIR": str(cache),
+        # Triton 3.9 warns that the default will change; the gate always says which it uses.
+        "TRITON_DEFAULT_FP_FUSION": "1",
+    }
+    if mode == "interpret":
+        environment["TRITON_INTERPRET"] = "1"
+    if mode != "gpu":
+        environment["CUDA_VISIBLE_DEVICES"] = ""
+    return environment
+
+
+def _adopt_orphans() -> None:
+    """Make orphans of contestants children of the judge, so that a daemon cannot slip away (prctl(2))."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _end_orphans() -> None:
+    """End adopted children until none is left. Only contestants start sessions, so those are theirs."""
+    while orphans := [child for child in psutil.Process().children() if _is_orphan(child.pid)]:
+        for orphan in orphans:
+            _kill(orphan)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(orphan.pid, 0)
+
+
+def _is_orphan(pid: int) -> bool:
+    try:
+        return pid not in _LIVE and os.getsid(pid) != os.getsid(0)
+    except ProcessLookupError:
+        return False
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _resident_bytes(pid: int) -> int:
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def _kill(process: psutil.Process) -> None:
+    with contextlib.suppress(psutil.Error):
+        process.kill()

@@ -1,0 +1,290 @@
+"""The gate: runs the stages in order, each at most once, stops at the first that fails, and answers."""
+
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from kernelgate.accepted import find_accepted, find_original
+from kernelgate.baselines import BaselineError, propose, record_path
+from kernelgate.candidate import KernelFile, UnreadableKernel, Violation, check_format, read_kernel
+from kernelgate.case_plan import CasePlan, plan_for_gpu, plan_for_interpreter
+from kernelgate.cases import Case
+from kernelgate.compile_check import TooManyConfigsError
+from kernelgate.compile_stage import ADA, CompileResult, compile_both, load_compile_record, make_compile_record
+from kernelgate.contestant import ContestantFault
+from kernelgate.correctness import Correctness, Examiner, check_correctness
+from kernelgate.environment import describe_environment
+from kernelgate.gpu import Gpu, GpuError
+from kernelgate.operations import find_operation
+from kernelgate.performance import Performance, propose_record
+from kernelgate.performance_stage import load_record, measure_performance
+from kernelgate.runners import Runner
+from kernelgate.settings import Settings
+from kernelgate.stage_rules import check_stage
+from kernelgate.timing import ACCEPTED, CANDIDATE
+from kernelgate.verdict import Outcome, Rule, Verdict, conclude
+from kernelgate.workplace import Workplace
+
+StageName = Literal["format", "compile", "stage-rules", "correctness", "performance"]
+ORDER: tuple[StageName, ...] = ("format", "compile", "stage-rules", "correctness", "performance")
+Result = CompileResult | Correctness | Performance | tuple[Violation, ...] | None
+
+SEED_LIMIT = 2**30
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What the caller asks to be judged; `gpu` is the one at hand, `measure` asks for the performance stage."""
+
+    root: Path
+    candidate: Path
+    operation: str
+    accepted: str | None
+    stage: str
+    rule: Rule | None
+    report_dir: Path
+    gpu: Gpu | None
+    measure: bool
+    replay: Case | None
+
+
+class StageResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How one stage ended, in a sentence; `result` is the stage's own record."""
+
+    status: Literal["passed", "failed", "not-run", "not-needed"]
+    detail: str
+    seconds: float = 0.0
+    result: Result = None
+
+
+class Stopped(Exception):  # noqa: N818 - a stage's answer, carried past the rest of it
+    """A stage failed, with the verdict that follows from it."""
+
+    def __init__(self, verdict: Verdict, result: Result = None) -> None:
+        super().__init__(verdict.detail)
+        self.verdict, self.result = verdict, result
+
+
+class Gate:
+    """One judgement of one candidate. Raises AcceptedError or KeyError if it cannot even begin."""
+
+    def __init__(self, request: Request, settings: Settings, progress: Callable[[str], None]) -> None:
+        self.request, self.settings, self.progress = request, settings, progress
+        self.operation = find_operation(request.operation)
+        self.limits = settings.limits
+        max_bytes = self.limits.kernel_file_bytes
+        self.original = find_original(request.root, self.operation, max_bytes)
+        self.accepted = find_accepted(request.root, self.operation, request.accepted, max_bytes)
+        self.environment = describe_environment(request.gpu.driver if request.gpu else "unknown")
+        self.workplace = Workplace(self.operation, self.limits)
+        self.results: dict[StageName, StageResult] = {}
+        self._verdict: Verdict | None = None
+        self._candidate: KernelFile | None = None
+        self._compiled: CompileResult | None = None
+
+    def close(self) -> None:
+        """Remove the scratch folder."""
+        self.workplace.close()
+
+    def stage(self, name: StageName) -> StageResult:
+        """Return how the stage ended, after running what comes before it and has not run yet."""
+        for each in ORDER[: ORDER.index(name) + 1]:
+            if each not in self.results:
+                self.results[each] = self._run(each)
+        return self.results[name]
+
+    @property
+    def candidate_sha256(self) -> str | None:
+        """The digest of the candidate's bytes, None if they could not be read."""
+        return self._candidate.sha256 if self._candidate else None
+
+    @property
+    def rule(self) -> Rule:
+        """The rule asked for; by itself `guard` where the candidate is the accepted kernel, else `tune`."""
+        same_file = self.candidate_sha256 == self.accepted.sha256
+        return self.request.rule or (Rule.GUARD if same_file else Rule.TUNE)
+
+    def verdict(self) -> Verdict:
+        """Return the answer that the stages so far give; never a pass for a stage that has not run."""
+        if self._verdict is not None:
+            return self._verdict
+        missing = [name for name in ORDER[:-1] if name not in self.results]
+        if missing:
+            return conclude(Outcome.INVALID, "incomplete", f"stages that did not run: {', '.join(missing)}")
+        if self._is_same_code():
+            return conclude(Outcome.SAME_CODE, "same-code", self._describe_same_code())
+        detail = f"right and compiling for sm_{ADA}; speed unknown, the performance stage did not run"
+        return conclude(Outcome.NOT_MEASURED, "not-measured", detail)
+
+    def _run(self, name: StageName) -> StageResult:
+        if self._verdict is not None:
+            return StageResult(status="not-run", detail=f"an earlier stage gave {self._verdict.outcome}")
+        if name in ("correctness", "performance") and self._is_same_code():
+            return StageResult(status="not-needed", detail=self._describe_same_code())
+        self.progress(name)
+        run = {
+            "format": self._format,
+            "compile": self._compile,
+            "stage-rules": self._stage_rules,
+            "correctness": self._correctness,
+            "performance": self._performance,
+        }[name]
+        started = time.monotonic()
+        # An error of the gate's own must not leave a verdict that passes.
+        self._verdict = conclude(Outcome.INVALID, "gate-error", f"stage {name} ended in an error of the gate")
+        try:
+            detail, result = run()
+        except Stopped as stop:
+            self._verdict = stop.verdict
+            seconds = time.monotonic() - started
+            return StageResult(status="failed", detail=stop.verdict.detail, seconds=seconds, result=stop.result)
+        if name != "performance":
+            self._verdict = None
+        return StageResult(status="passed", detail=detail, seconds=time.monotonic() - started, result=result)
+
+    def _format(self) -> tuple[str, Result]:
+        try:
+            kernel = read_kernel(self.request.candidate, self.limits.kernel_file_bytes)
+        except UnreadableKernel as error:
+            verdict = conclude(Outcome.FORBIDDEN, f"format-{error.violation.rule}", str(error))
+            raise Stopped(verdict, (error.violation,)) from error
+        self._candidate = kernel
+        broken = check_format(kernel)
+        if broken:
+            raise Stopped(_forbid("format", kernel.path, broken), broken)
+        return f"{kernel.path} follows the format", None
+
+    def _compile(self) -> tuple[str, Result]:
+        candidate, target = self._judged(), f"sm_{ADA}"
+        gpu = self.request.gpu if self.request.measure else None
+        targets = sorted({ADA, gpu.capability} if gpu else {ADA})
+        path = record_path(self.request.root, self.operation.name, target)
+        try:
+            record = load_compile_record(path, self.operation.name)
+            compiled = compile_both(self.workplace, candidate, self.accepted, record, targets)
+        except BaselineError as error:
+            raise Stopped(conclude(Outcome.INVALID, f"record-{error.reason}", str(error))) from error
+        except TooManyConfigsError as error:
+            raise Stopped(conclude(Outcome.FORBIDDEN, "too-many-configs", str(error))) from error
+        except ContestantFault as fault:
+            raise Stopped(_blame(fault, candidate.path)) from fault
+        self._compiled = compiled
+        fresh = make_compile_record(self.operation.name, compiled.candidate)
+        if record is None or msgspec.structs.replace(record, history=()) != fresh:
+            propose(fresh, self.request.report_dir)
+        running = sum(bool(each.launches) for each in compiled.candidate.configs)
+        programs = len(compiled.candidate.programs())
+        detail = f"{running} of {len(compiled.candidate.configs)} configurations compile for {target}"
+        return f"{detail}: {programs} different programs", compiled
+
+    def _stage_rules(self) -> tuple[str, Result]:
+        assert self._compiled is not None
+        if self._is_same_code() or self._judged().sha256 == self.accepted.sha256:
+            return "the accepted kernel's own programs: nothing was changed", None
+        broken = check_stage(
+            self.request.stage, self._compiled.candidate, self._compiled.accepted, self.operation
+        )
+        if broken:
+            raise Stopped(_forbid(self.request.stage, self._judged().path, broken), broken)
+        return f"within stage {self.request.stage}", None
+
+    def _correctness(self) -> tuple[str, Result]:
+        entropy = secrets.randbelow(SEED_LIMIT)
+        runner = Runner(self.workplace, self._judged(), "gpu" if self.request.gpu else "interpret")
+        examiner = Examiner(self.operation, runner, lambda: self.progress("correctness"))
+        try:
+            result = check_correctness(examiner, self._plan(entropy), self.settings.correctness, entropy)
+        finally:
+            runner.close()
+        if result.finding is not None:
+            finding = result.finding
+            outcome = Outcome.FORBIDDEN if finding.forbidden else Outcome.WRONG
+            detail = f"{self.operation.name}[{finding.case}] {finding.detail}. Replay: --replay {finding.case.replay}"
+            raise Stopped(conclude(outcome, finding.law, detail), result)
+        detail = (
+            f"{result.examples} examples in the {result.where}: worst element at {result.bound_fraction:.0%} of its "
+            f"bound, rms error {result.error_ratio:.2f} times TF32's own"
+        )
+        return detail, result
+
+    def _plan(self, entropy: int) -> CasePlan:
+        assert self._compiled is not None
+        compiled, correctness = self._compiled.candidate, self.settings.correctness
+        if self.request.gpu:
+            plan = plan_for_gpu(self.operation, compiled, entropy)
+        else:
+            plan = plan_for_interpreter(self.operation, compiled, correctness.sampled_programs, entropy)
+        if self.request.replay is not None:
+            return msgspec.structs.replace(plan, planned=(self.request.replay,), draws=False)
+        return plan
+
+    def _performance(self) -> tuple[str, Result]:
+        gpu, candidate = self.request.gpu, self._judged()
+        assert gpu is not None
+        try:
+            record = load_record(self.request.root, self.operation, gpu, self.accepted.sha256)
+        except BaselineError as error:
+            raise Stopped(conclude(Outcome.INVALID, f"baseline-{error.reason}", str(error))) from error
+        kernels = (candidate, self.accepted, self.original)
+        try:
+            result = measure_performance(
+                self.workplace, kernels, gpu, self.rule, self.settings, record, self.environment, self.progress
+            )
+        except ContestantFault as fault:
+            raise Stopped(self._blame_arm(fault)) from fault
+        except GpuError as error:
+            raise Stopped(conclude(Outcome.INVALID, "gpu-not-to-be-had", str(error))) from error
+        self._propose_speed(result)
+        self._verdict = result.verdict
+        if not result.verdict.outcome.passes:
+            raise Stopped(result.verdict, result)
+        self._verdict = result.verdict
+        return result.verdict.detail, result
+
+    def _propose_speed(self, result: Performance) -> None:
+        """Write what the record would be: of the candidate where it is kept, of the accepted one where none is."""
+        if result.verdict.outcome is Outcome.KEEP:
+            arm, sha256 = CANDIDATE, self._judged().sha256
+        elif result.verdict.outcome is Outcome.NO_BASELINE or result.verdict.reason == "environment-changed":
+            arm, sha256 = ACCEPTED, self.accepted.sha256
+        else:
+            return
+        propose(propose_record(result, self.operation, arm, sha256, self.environment), self.request.report_dir)
+
+    def _blame_arm(self, fault: ContestantFault) -> Verdict:
+        if fault.contestant == CANDIDATE:
+            return _blame(fault, self._judged().path)
+        return conclude(Outcome.INVALID, f"arm-{fault.kind}", f"the arm {fault.contestant} failed: {fault.detail}")
+
+    def _judged(self) -> KernelFile:
+        assert self._candidate is not None
+        return self._candidate
+
+    def _is_same_code(self) -> bool:
+        """Whether there is nothing to try: other bytes, the same code. The accepted file itself is tried."""
+        return (
+            self._compiled is not None
+            and self._compiled.same_code
+            and self.rule is Rule.TUNE
+            and self._judged().sha256 != self.accepted.sha256
+        )
+
+    def _describe_same_code(self) -> str:
+        assert self._compiled is not None
+        return (
+            f"compiles to the accepted kernel's machine code and launches on {', '.join(self._compiled.targets)}, "
+            "with the same host code but for names"
+        )
+
+
+def _forbid(rules: str, path: str, broken: tuple[Violation, ...]) -> Verdict:
+    named = "; ".join(str(violation) for violation in broken)
+    return conclude(Outcome.FORBIDDEN, f"{rules}-{broken[0].rule}", f"{path}: {named}")
+
+
+def _blame(fault: ContestantFault, path: str) -> Verdict:
+    outcome = Outcome.FORBIDDEN if fault.kind == "prints" else Outcome.WRONG
+    return conclude(outcome, fault.kind, f"{path} {fault.kind}: {fault.detail}")

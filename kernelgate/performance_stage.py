@@ -1,0 +1,63 @@
+"""The performance stage at work: the stored record, warm compilers, the lock, the replicates, the conclusion."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from kernelgate.baselines import BaselineError, Provenance, SpeedRecord, gpu_slug, load_speed, record_path
+from kernelgate.candidate import KernelFile
+from kernelgate.compile_check import compile_kernel
+from kernelgate.gpu import Gpu, locked
+from kernelgate.operations import Convolution
+from kernelgate.performance import Performance, conclude_performance
+from kernelgate.settings import Settings
+from kernelgate.timing import ACCEPTED, CANDIDATE, CONTROL, ORIGINAL, VENDOR, measure_replicates
+from kernelgate.verdict import Rule
+from kernelgate.workplace import Workplace
+
+
+def load_record(root: Path, operation: Convolution, gpu: Gpu, accepted_sha256: str) -> SpeedRecord | None:
+    """Return the accepted kernel's record on this GPU, None if there is none; raises BaselineError else."""
+    path = record_path(root, operation.name, gpu_slug(gpu.name))
+    try:
+        return load_speed(path, operation=operation.name, gpu=gpu.name, kernel_sha256=accepted_sha256)
+    except BaselineError as error:
+        if error.reason == "missing":
+            return None
+        raise
+
+
+def measure_performance(
+    workplace: Workplace,
+    kernels: tuple[KernelFile, KernelFile, KernelFile],
+    gpu: Gpu,
+    rule: Rule,
+    settings: Settings,
+    record: SpeedRecord | None,
+    environment: Provenance,
+    progress: Callable[[str], None],
+) -> Performance:
+    """Return the verdict on candidate against accepted, with the original as control.
+
+    Raises ContestantFault with the failing arm's name, GpuError if another judge keeps the GPU.
+    """
+    candidate, accepted, original = kernels
+    started = time.monotonic()
+    # The candidate's and the accepted kernel's programs lie in their caches since the compile stage.
+    if original.sha256 not in (candidate.sha256, accepted.sha256):
+        compile_kernel(workplace, original, gpu.capability)
+    arms = {CANDIDATE: candidate, ACCEPTED: accepted, CONTROL: accepted, ORIGINAL: original, VENDOR: None}
+    with locked(gpu):
+        measured = measure_replicates(
+            workplace, arms, gpu, settings.performance, lambda: progress("performance")
+        )
+    return conclude_performance(
+        workplace.operation,
+        measured,
+        gpu,
+        rule,
+        settings.performance,
+        record,
+        environment,
+        time.monotonic() - started,
+    )

@@ -1,0 +1,211 @@
+"""Two kernel files whose host code differs in names only."""
+
+import ast
+import builtins
+from collections.abc import Iterator
+
+import msgspec
+
+from kernelgate.candidate import MODEL, KernelFile, UnreadableKernel, callee_name, is_kernel, parse_kernel
+
+_MODULES = frozenset({"torch", "nn", "triton", "tl"})
+_NEVER_RENAMED = frozenset({MODEL, "conv1", "forward", *dir(builtins)})
+# Code that asks for names at run time may notice a renaming, so it must not be renamed at all.
+_SCOPE_READERS = frozenset({"globals", "locals", "vars", "dir", "eval", "exec", "compile"})
+_OBJECT_READERS = frozenset({"getattr", "setattr", "hasattr", "delattr", "repr", "str", "ascii", "format"})
+_NAME_READERS = _SCOPE_READERS | _OBJECT_READERS
+_READ_ATTRIBUTES = frozenset({"src", "raw_src", "fn", "arg_names", "signature"})
+_CONFIG_KEYWORDS = frozenset({"kwargs", "num_warps", "num_stages", "num_ctas", "maxnreg"})
+_PLAIN = ast.List | ast.Tuple | ast.Dict | ast.Constant | ast.expr_context
+_TYPE_PARTS = ast.Name | ast.Attribute | ast.Subscript | ast.Constant | ast.BinOp | ast.Tuple | ast.List
+
+
+class _DifferentShapeError(Exception):
+    """The two trees part in more than names."""
+
+
+class _Pair(msgspec.Struct, frozen=True, kw_only=True):
+    """Two texts at the same place of the trees: a `name`, a `text` (may hold a name) or `fixed`."""
+
+    role: str
+    first: str
+    second: str
+
+
+def same_host_code(first: KernelFile, second: KernelFile) -> bool:
+    """Whether one renaming of bound names turns the host code of the first file into that of the second.
+
+    Host code is everything but bodies of kernels, values of their autotune configs, comments, docstrings and
+    annotations of wrappers and methods. A doubt is False: so are files that do not parse.
+    """
+    try:
+        trees = [parse_kernel(file) for file in (first, second)]
+        for tree in trees:
+            _drop_kernel_code(tree)
+        if any(map(_reads_names, trees)):
+            return ast.dump(trees[0]) == ast.dump(trees[1])
+        bound = [_bound_names(tree) for tree in trees]
+        for tree in trees:
+            _drop_texts(tree)
+        pairs = list(_align(trees[0], trees[1], "name"))
+    except (UnreadableKernel, RecursionError, _DifferentShapeError):
+        return False
+    shadows_module = any(names & _MODULES for names in bound)
+    renamable = [
+        names - _class_names(tree) - _NEVER_RENAMED for names, tree in zip(bound, trees, strict=True)
+    ]
+    return not shadows_module and _is_renaming(pairs, renamable[0], renamable[1])
+
+
+def _is_renaming(pairs: list[_Pair], first_names: set[str], second_names: set[str]) -> bool:
+    names = {(pair.first, pair.second) for pair in pairs if pair.role == "name"}
+    forward = dict(names)
+    backward = {second: first for first, second in names}
+    if not len(names) == len(forward) == len(backward):
+        return False
+    for first, second in names:
+        renamed = first != second
+        if renamed and not (_may_rename(first, first_names) and _may_rename(second, second_names)):
+            return False
+    # A text that is a name on either side must follow the renaming: otherwise two swapped
+    # parameters would look alike to a call that names them.
+    return all(
+        forward.get(pair.first, pair.first) == pair.second
+        and backward.get(pair.second, pair.second) == pair.first
+        for pair in pairs
+        if pair.role == "text"
+    )
+
+
+def _may_rename(name: str, bound: set[str]) -> bool:
+    return name in bound and not name.startswith("__")
+
+
+def _align(first: object, second: object, role: str) -> Iterator[_Pair]:
+    """Yield the texts of two trees place by place; raises _DifferentShapeError where the shapes part."""
+    if type(first) is not type(second):
+        raise _DifferentShapeError
+    if isinstance(first, ast.AST):
+        for field in first._fields:
+            mine, other = getattr(first, field, None), getattr(second, field, None)
+            yield from _align(mine, other, _role(first, field))
+    elif isinstance(first, list) and isinstance(second, list):
+        if len(first) != len(second):
+            raise _DifferentShapeError
+        for mine, other in zip(first, second, strict=True):
+            yield from _align(mine, other, role)
+    elif isinstance(first, str) and isinstance(second, str) and role != "fixed":
+        yield _Pair(role=role, first=first, second=second)
+    elif first != second:
+        raise _DifferentShapeError
+
+
+def _role(node: ast.AST, field: str) -> str:
+    """Return what a text in that field is; every field that is not known to be otherwise holds names."""
+    if isinstance(node, ast.alias | ast.ImportFrom) or field in {"attr", "kwd_attrs", "kind", "type_comment"}:
+        return "fixed"
+    return "text" if isinstance(node, ast.Constant | ast.keyword) else "name"
+
+
+def _bound_names(tree: ast.Module) -> set[str]:
+    """Return the names that assignments, arguments, functions and classes of the host code bind."""
+    return {name for node in ast.walk(tree) if (name := _bound_name(node))}
+
+
+def _bound_name(node: ast.AST) -> str | None:
+    if isinstance(node, ast.Name):
+        return node.id if isinstance(node.ctx, ast.Store) else None
+    if isinstance(node, ast.arg):
+        return node.arg
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.ExceptHandler):
+        return node.name
+    return None
+
+
+def _class_names(tree: ast.Module) -> set[str]:
+    """Return the names bound in class bodies: they are attributes, which a base class may look up."""
+    bodies = [node.body for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    nodes = (
+        part
+        for statement in (statement for body in bodies for statement in body)
+        for part in ([statement] if isinstance(statement, ast.FunctionDef) else ast.walk(statement))
+    )
+    return {name for node in nodes if (name := _bound_name(node))}
+
+
+def _reads_names(tree: ast.Module) -> bool:
+    return any(
+        (isinstance(node, ast.Name) and (node.id in _NAME_READERS or node.id.startswith("__")))
+        or (isinstance(node, ast.Attribute) and _is_reading_attribute(node.attr))
+        for node in ast.walk(tree)
+    )
+
+
+def _is_reading_attribute(name: str) -> bool:
+    return name in _READ_ATTRIBUTES or (name.startswith("__") and name != "__init__")
+
+
+def _drop_kernel_code(tree: ast.Module) -> None:
+    for node in list(ast.walk(tree)):
+        if isinstance(node, ast.FunctionDef) and is_kernel(node):
+            node.body = []
+            for decorator in node.decorator_list:
+                if isinstance(decorator, ast.Call) and callee_name(decorator) == "triton.autotune":
+                    _drop_configs(decorator)
+
+
+def _drop_configs(autotune: ast.Call) -> None:
+    if autotune.args and _is_plain(autotune.args[0]):
+        autotune.args[0] = ast.List(elts=[], ctx=ast.Load())
+    for keyword in autotune.keywords:
+        if keyword.arg == "configs" and _is_plain(keyword.value):
+            keyword.value = ast.List(elts=[], ctx=ast.Load())
+
+
+def _is_plain(node: ast.AST) -> bool:
+    """Whether configs are literals only: a hook or an expression among them is host code."""
+    if isinstance(node, ast.Call):
+        is_config = callee_name(node) == "triton.Config" and len(node.args) <= 3
+        has_known_keywords = all(keyword.arg in _CONFIG_KEYWORDS for keyword in node.keywords)
+        values = [*node.args, *(keyword.value for keyword in node.keywords)]
+        return is_config and has_known_keywords and all(map(_is_plain, values))
+    return isinstance(node, _PLAIN) and all(map(_is_plain, ast.iter_child_nodes(node)))
+
+
+def _drop_texts(tree: ast.Module) -> None:
+    """Take out docstrings and plain annotations, and tie keywords of library calls to their callee."""
+    for node in list(ast.walk(tree)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and _has_docstring(node):
+            del node.body[0]
+        if isinstance(node, ast.FunctionDef):
+            _drop_annotations(node)
+        if isinstance(node, ast.Call) and _is_library_call(node):
+            for keyword in node.keywords:
+                # Not an identifier any more: an argument of the same name may then be renamed.
+                keyword.arg = keyword.arg and f"{callee_name(node)}:{keyword.arg}"
+
+
+def _has_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef) -> bool:
+    first = node.body[0] if node.body else None
+    return isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+
+
+def _drop_annotations(function: ast.FunctionDef) -> None:
+    """Remove annotations that do nothing when evaluated; a kernel's arguments keep those that Triton reads."""
+    spec = function.args
+    arguments = [*spec.posonlyargs, *spec.args, *spec.kwonlyargs, spec.vararg, spec.kwarg]
+    if function.returns is not None and _is_type(function.returns):
+        function.returns = None
+    for argument in arguments:
+        if argument and argument.annotation and _is_type(argument.annotation) and not is_kernel(function):
+            argument.annotation = None
+
+
+def _is_type(annotation: ast.expr) -> bool:
+    allowed = _TYPE_PARTS | ast.expr_context | ast.operator
+    return all(isinstance(node, allowed) for node in ast.walk(annotation))
+
+
+def _is_library_call(call: ast.Call) -> bool:
+    module, _, function = callee_name(call).partition(".")
+    return module in _MODULES and function.isidentifier()

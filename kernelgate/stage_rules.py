@@ -1,0 +1,120 @@
+"""What a candidate may change against the accepted kernel: the rules of each tuning stage."""
+
+from collections.abc import Iterator
+
+from kernelgate.candidate import Violation
+from kernelgate.compile_check import CompiledKernel
+from kernelgate.launches import ConfigRecord
+from kernelgate.operations import Convolution
+
+STAGES = ("final-micro-tuning", "open")
+
+CONFIG_COUNT = range(3, 7)
+ALLOWED_WARPS = (2, 4, 8, 16)
+ALLOWED_STAGES = (2, 3, 4)
+
+
+def check_stage(
+    stage: str, candidate: CompiledKernel, accepted: CompiledKernel, operation: Convolution
+) -> tuple[Violation, ...]:
+    """Return every rule of the stage that the candidate breaks; stage `open` asks only that it can run."""
+    if stage not in STAGES:
+        raise ValueError(f"unknown stage {stage!r}; known: {', '.join(STAGES)}")
+    broken = list(_check_runs(candidate))
+    if stage == "final-micro-tuning":
+        broken += _check_list(candidate, operation)
+        for record in candidate.configs:
+            broken += _check_config(record, accepted, operation)
+    return tuple(Violation(rule=rule, line=0, message=message) for rule, message in broken)
+
+
+def _check_runs(candidate: CompiledKernel) -> Iterator[tuple[str, str]]:
+    if not any(record.launches for record in candidate.configs):
+        errors = "; ".join(sorted({record.error for record in candidate.configs}))
+        yield "nothing-runs", f"no configuration can run on {candidate.target}: {errors}"
+
+
+def _check_list(candidate: CompiledKernel, operation: Convolution) -> Iterator[tuple[str, str]]:
+    count, original = len(candidate.configs), operation.original_config
+    if count not in CONFIG_COUNT:
+        yield "config-count", f"{count} configurations, allowed {CONFIG_COUNT[0]} to {CONFIG_COUNT[-1]}"
+    if not any(
+        record.config.blocks == original.blocks
+        and record.config.num_warps == original.num_warps
+        and record.config.num_stages in operation.original_stages
+        for record in candidate.configs
+    ):
+        yield "original-missing", f"the original configuration ({original}) must always be among them"
+
+
+def _check_config(
+    record: ConfigRecord, accepted: CompiledKernel, operation: Convolution
+) -> Iterator[tuple[str, str]]:
+    config, original = record.config, operation.original_config
+    if config.blocks != original.blocks:
+        yield "blocks-changed", f"{config}: BLOCK sizes are {config.blocks}, allowed {original.blocks}"
+        return
+    if record.error:
+        yield "config-cannot-run", f"{config}: {record.error}"
+        return
+    if (config.num_ctas, config.max_registers) != (original.num_ctas, original.max_registers):
+        yield "option-changed", f"{config}: only num_warps and num_stages may change in this stage"
+    held_against = _nearest(record, accepted)
+    if held_against is None:
+        return
+    grids, allowed = (_grids(record), _grids(held_against))
+    if grids != allowed:
+        yield "grid-changed", f"{config}: launches grids {grids}, the accepted kernel launches {allowed}"
+    yield from _check_warps(record, held_against)
+    yield from _check_stages(record, accepted, operation)
+
+
+def _check_warps(record: ConfigRecord, accepted: ConfigRecord) -> Iterator[tuple[str, str]]:
+    config = record.config
+    if config.num_warps == accepted.config.num_warps:
+        return
+    if config.num_warps not in ALLOWED_WARPS:
+        yield "warps-not-allowed", f"{config}: {config.num_warps} warps, allowed {ALLOWED_WARPS}"
+    now, before = _warps(record), _warps(accepted)
+    cures_spills = _spills(accepted) > 0 and _spills(record) == 0
+    if now <= before and not cures_spills:
+        yield (
+            "warps-without-occupancy",
+            f"{config}: {now} warps an SM, {before} with {accepted.config}: occupancy does not suggest it",
+        )
+
+
+def _check_stages(
+    record: ConfigRecord, accepted: CompiledKernel, operation: Convolution
+) -> Iterator[tuple[str, str]]:
+    stages = record.config.num_stages
+    if stages in operation.original_stages:
+        return
+    if stages not in ALLOWED_STAGES:
+        yield "stages-not-allowed", f"{record.config}: {stages} stages, allowed {ALLOWED_STAGES}"
+    known = sorted({other.config.num_stages for other in accepted.configs if _same_blocks(record, other)})
+    if all(abs(stages - before) > 1 for before in known):
+        yield "stages-jumped", f"{record.config}: {stages} stages, the accepted kernel has {known}: by one only"
+
+
+def _nearest(record: ConfigRecord, accepted: CompiledKernel) -> ConfigRecord | None:
+    """Return the accepted configuration of the same blocks, of the same warps if there is one."""
+    same = [other for other in accepted.configs if other.launches and _same_blocks(record, other)]
+    of_same_warps = [other for other in same if other.config.num_warps == record.config.num_warps]
+    return next(iter(of_same_warps or sorted(same, key=_warps, reverse=True)), None)
+
+
+def _same_blocks(first: ConfigRecord, second: ConfigRecord) -> bool:
+    return first.config.blocks == second.config.blocks
+
+
+def _grids(record: ConfigRecord) -> tuple[tuple[int, int, int], ...]:
+    return tuple(launch.grid for launch in record.launches)
+
+
+def _warps(record: ConfigRecord) -> int:
+    return min(launch.warps_per_sm for launch in record.launches)
+
+
+def _spills(record: ConfigRecord) -> int:
+    return sum(launch.spill_store_bytes + launch.spill_load_bytes for launch in record.launches)

@@ -1,0 +1,199 @@
+"""Timing the arms against each other: contestants side by side, the judge interleaves them block by block."""
+
+import math
+import random
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelgate import wire
+from kernelgate.candidate import KernelFile
+from kernelgate.contestant import Contestant, ContestantFault
+from kernelgate.gpu import Gpu, Health, read_health
+from kernelgate.runners import read_words
+from kernelgate.settings import PerformanceSettings
+from kernelgate.slowdown import Replicate
+from kernelgate.workplace import Workplace
+
+CANDIDATE, ACCEPTED, CONTROL, ORIGINAL, VENDOR = "candidate", "accepted", "control", "original", "vendor"
+ARMS = (CANDIDATE, ACCEPTED, CONTROL, ORIGINAL, VENDOR)
+CONTENTS = 3
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """One request for timed calls, as asked and as answered."""
+
+    replicate: int
+    block: int
+    slot: int
+    arm: str
+    content: int
+    times_ms: tuple[float, ...]
+    wall_ms: float
+
+    @property
+    def ln_time(self) -> float:
+        """Mean ln of the call times; the first call after a switch of processes is dropped."""
+        return statistics.fmean(math.log(time_ms) for time_ms in self.times_ms[1:])
+
+    @property
+    def overhead_ms(self) -> float:
+        """Wall-clock time of the request that the events do not explain: flushes, the refill, the pipe."""
+        return self.wall_ms - sum(self.times_ms)
+
+
+class TimedAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The output of one timed call of the candidate, to be judged as any other."""
+
+    seed: int
+    content: int
+    bits: NDArray[np.uint32] | None
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """One replicate: a fresh set of processes."""
+
+    samples: tuple[Sample, ...]
+    chosen: dict[str, tuple[str, ...]]
+    health: tuple[Health, ...]
+    answer: TimedAnswer
+
+    def replicate(self) -> Replicate:
+        """Return the mean ln time of each arm in each block."""
+        blocks: dict[int, dict[str, list[float]]] = {}
+        for sample in self.samples:
+            blocks.setdefault(sample.block, {}).setdefault(sample.arm, []).append(sample.ln_time)
+        return Replicate(
+            blocks=tuple({arm: statistics.fmean(v) for arm, v in block.items()} for block in blocks.values())
+        )
+
+
+def measure_replicates(
+    workplace: Workplace,
+    arms: Mapping[str, KernelFile | None],
+    gpu: Gpu,
+    settings: PerformanceSettings,
+    tick: Callable[[], None],
+) -> list[Measured]:
+    """Return as many replicates as the settings ask for; the arm of None is the vendor implementation.
+
+    Raises ContestantFault with the arm's name in it.
+
+    The processes of the next replicate import torch and the kernel file, on the CPU only, while this one is
+    measured; they touch the GPU when their turn comes.
+    """
+    chance = random.Random()  # noqa: S311 - the order of arms, not a secret
+    replicates = []
+    with ExitStack() as stack:
+        crew = _start_crew(workplace, arms, stack)
+        for index in range(settings.replicates):
+            following = _start_crew(workplace, arms, stack) if index + 1 < settings.replicates else None
+            replicates.append(_measure_replicate(index, workplace, crew, gpu, settings, chance))
+            for contestant in crew.values():
+                contestant.close()
+            tick()
+            if following:
+                crew = following
+    return replicates
+
+
+def draw_orders(arms: tuple[str, ...], blocks: int, chance: random.Random) -> list[tuple[str, ...]]:
+    """Return a palindrome of the arms for each block: ABBA or BAAB for every pair, so linear drift cancels.
+
+    Candidate comes before accepted in exactly half of the blocks.
+    """
+    first = [True, False] * (blocks // 2)
+    chance.shuffle(first)
+    orders = []
+    for candidate_first in first:
+        order = list(arms)
+        chance.shuffle(order)
+        here, there = order.index(CANDIDATE), order.index(ACCEPTED)
+        if (here < there) != candidate_first:
+            order[here], order[there] = order[there], order[here]
+        orders.append((*order, *reversed(order)))
+    return orders
+
+
+def _start_crew(workplace: Workplace, arms: Mapping[str, KernelFile | None], stack: ExitStack) -> dict[str, Contestant]:
+    crew = {}
+    for name, kernel in arms.items():
+        crew[name] = stack.enter_context(workplace.start("gpu", kernel))
+        crew[name].name = name
+    return crew
+
+
+def _measure_replicate(
+    index: int,
+    workplace: Workplace,
+    crew: Mapping[str, Contestant],
+    gpu: Gpu,
+    settings: PerformanceSettings,
+    chance: random.Random,
+) -> Measured:
+    seed = chance.getrandbits(31)
+    chosen = _prepare(workplace, crew, gpu, seed)
+    own_pids = {contestant.pid for contestant in crew.values()}
+    judged_block = chance.randrange(settings.blocks)
+    samples: list[Sample] = []
+    health: list[Health] = []
+    answer = TimedAnswer(seed=seed, content=0, bits=None)
+    for block, order in enumerate(draw_orders(tuple(crew), settings.blocks, chance)):
+        for slot, arm in enumerate(order):
+            content = chance.randrange(CONTENTS)
+            samples.append(_sample(crew[arm], settings, (index, block, slot, arm, content)))
+        health.append(read_health(gpu, own_pids))
+        if block == judged_block:
+            last = next(sample for sample in reversed(samples) if sample.arm == CANDIDATE)
+            answer = _fetch_answer(workplace, crew[CANDIDATE], seed, last.content)
+    return Measured(samples=tuple(samples), chosen=chosen, health=tuple(health), answer=answer)
+
+
+def _prepare(
+    workplace: Workplace, crew: Mapping[str, Contestant], gpu: Gpu, seed: int
+) -> dict[str, tuple[str, ...]]:
+    """Warm the arms one after the other: an autotuner that shares the GPU chooses badly."""
+    chosen = {}
+    for name, contestant in crew.items():
+        workplace.await_loaded(contestant)
+        request = wire.PrepareTiming(
+            batch=workplace.operation.measured_batch,
+            seed=seed,
+            contents=CONTENTS,
+            flush_bytes=2 * gpu.l2_bytes,
+        )
+        chosen[name] = contestant.ask(request, wire.Prepared, workplace.limits.run_timeout_s).chosen
+    return chosen
+
+
+def _sample(
+    contestant: Contestant, settings: PerformanceSettings, place: tuple[int, int, int, str, int]
+) -> Sample:
+    replicate, block, slot, arm, content = place
+    request = wire.TimeLaunches(content=content, launches=settings.launches)
+    started = time.perf_counter()
+    timed = contestant.ask(request, wire.Timed, contestant.limits.run_timeout_s)
+    wall_ms = 1000 * (time.perf_counter() - started)
+    if len(timed.times_ms) != settings.launches or not all(0 < time_ms < wall_ms for time_ms in timed.times_ms):
+        raise ContestantFault("timer", f"sent the times {timed.times_ms} within {wall_ms:.3f} ms", arm)
+    return Sample(
+        replicate=replicate,
+        block=block,
+        slot=slot,
+        arm=arm,
+        content=content,
+        times_ms=timed.times_ms,
+        wall_ms=wall_ms,
+    )
+
+
+def _fetch_answer(workplace: Workplace, contestant: Contestant, seed: int, content: int) -> TimedAnswer:
+    out = contestant.folder / "timed-answer.f32"
+    contestant.ask(wire.SendAnswer(out=str(out)), wire.Answered, workplace.limits.run_timeout_s)
+    shape = workplace.operation.output_shape(workplace.operation.measured_batch)
+    return TimedAnswer(seed=seed, content=content, bits=read_words(out, math.prod(shape)))

@@ -1,0 +1,152 @@
+"""What the judge and a contestant say to each other: one JSON line a message, tensors as files beside it.
+
+Every message is decoded into one of these records and nothing else, so a contestant that writes anything
+it likes on the pipe is a protocol fault, not a surprise in the judge.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from kernelgate.operations import KernelConfig
+
+MAX_MESSAGE_BYTES = 4 * 2**20
+
+Mode = Literal["compile", "interpret", "gpu"]
+
+
+class _Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=True):
+    pass
+
+
+class Load(_Message, frozen=True):
+    """Import a kernel file and make its model; no file means the vendor implementation."""
+
+    operation: str
+    file: str | None
+    gpu_memory_bytes: int
+
+
+class CompileOne(_Message, frozen=True):
+    """Run the model once with an autotune configuration pinned, and return what it would launch."""
+
+    batch: int
+    pin: int
+    capability: int
+
+
+class RunOne(_Message, frozen=True):
+    """Run the model on the tensors of the named files and write its output to `out`."""
+
+    batch: int
+    pin: int | None
+    poison_bits: int
+    programs: int
+    seed: int
+    x: str
+    weight: str
+    bias: str
+    out: str
+
+
+class PrepareTiming(_Message, frozen=True):
+    """Make inputs on the GPU from a seed, warm up, let the autotuner choose."""
+
+    batch: int
+    seed: int
+    contents: int
+    flush_bytes: int
+
+
+class TimeLaunches(_Message, frozen=True):
+    """Time calls on the contents of that index; the L2 cache is flushed before each."""
+
+    content: int
+    launches: int
+
+
+class SendAnswer(_Message, frozen=True):
+    """Write the output of the last timed call to `out`."""
+
+    out: str
+
+
+Request = Load | CompileOne | RunOne | PrepareTiming | TimeLaunches | SendAnswer
+
+
+class Autotuned(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An autotuned kernel of the file and its configurations, in the order of the file."""
+
+    kernel: str
+    configs: tuple[KernelConfig, ...]
+
+
+class Loaded(_Message, frozen=True):
+    """The file is imported and its model stands."""
+
+    autotuned: tuple[Autotuned, ...]
+
+
+class RecordedLaunch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One launch as the JIT's own binder specialised it, compiled; `arguments` in order, one text each."""
+
+    kernel: str
+    grid: tuple[int, int, int]
+    arguments: tuple[str, ...]
+    num_warps: int
+    num_stages: int
+    shared_bytes: int
+    cubin_file: str
+    ptxas_log: str
+
+
+class Compiled(_Message, frozen=True):
+    """The launches of one call; `refused` says why the compiler would not take this configuration."""
+
+    launches: tuple[RecordedLaunch, ...]
+    refused: str = ""
+
+
+class Ran(_Message, frozen=True):
+    """What forward returned, and how it got there."""
+
+    returned: str
+    shape: tuple[int, ...] = ()
+    dtype: str = ""
+    device: str = ""
+    contiguous: bool = True
+    launches: int = 0
+    programs_run: int = 0
+    programs_total: int = 0
+    inputs_intact: bool = True
+
+
+class Prepared(_Message, frozen=True):
+    """The model is warm; `chosen` is the autotuner's choice, one text a kernel."""
+
+    chosen: tuple[str, ...]
+
+
+class Timed(_Message, frozen=True):
+    """Event times of the calls in order, in milliseconds."""
+
+    times_ms: tuple[float, ...]
+
+
+class Answered(_Message, frozen=True):
+    """The output is in the file."""
+
+
+class Failed(_Message, frozen=True):
+    """The kernel file failed: `kind` is raises, exits or memory; `line` is its own line, 0 if unknown."""
+
+    kind: Literal["raises", "exits", "memory"]
+    detail: str
+    line: int
+
+
+Response = Loaded | Compiled | Ran | Prepared | Timed | Answered | Failed
+
+encode = msgspec.json.encode
+decode_request = msgspec.json.Decoder(Request).decode
+decode_response = msgspec.json.Decoder(Response).decode

@@ -1,0 +1,62 @@
+"""The judge's scratch folder: read-only copies of kernel files, tensors in transit, contestants started there."""
+
+import shutil
+import tempfile
+import uuid
+from pathlib import Path
+
+from kernelgate import wire
+from kernelgate.candidate import KernelFile
+from kernelgate.contestant import Contestant
+from kernelgate.operations import Convolution
+from kernelgate.settings import Limits
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it, readable by its owner only
+WANTED_FREE_BYTES = 4 * 2**30
+
+
+class Workplace:
+    """A folder that is gone when the judge closes it."""
+
+    def __init__(self, operation: Convolution, limits: Limits) -> None:
+        self.operation, self.limits = operation, limits
+        self.root = Path(tempfile.mkdtemp(prefix="kernelgate-", dir=_roomy_folder()))
+
+    def close(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def place(self, kernel: KernelFile) -> Path:
+        """Return a copy of the source as it was read: a file changed since then changes nothing."""
+        file = self.root / f"kernel-{kernel.sha256[:16]}.py"
+        if not file.exists():
+            file.write_text(kernel.source, encoding="utf-8", newline="")
+            file.chmod(0o400)
+        return file
+
+    def cache_of(self, kernel: KernelFile | None) -> Path:
+        """Return the folder for a kernel file's compiled programs: no other file's contestant writes there."""
+        return self.root / f"cache-{kernel.sha256[:16] if kernel else 'vendor'}"
+
+    def start(self, mode: wire.Mode, kernel: KernelFile | None) -> Contestant:
+        """Return a contestant that is importing the kernel file; None stands for the vendor implementation."""
+        folder = self.root / f"contestant-{uuid.uuid4().hex[:8]}"
+        contestant = Contestant(mode, folder, self.limits, self.cache_of(kernel))
+        file = str(self.place(kernel)) if kernel is not None else None
+        contestant.send(
+            wire.Load(
+                operation=self.operation.name, file=file, gpu_memory_bytes=self.limits.gpu_memory_bytes
+            )
+        )
+        return contestant
+
+    def await_loaded(self, contestant: Contestant) -> wire.Loaded:
+        """Return what the contestant imported; raises ContestantFault."""
+        return contestant.receive(wire.Loaded, self.limits.load_timeout_s)
+
+
+def _roomy_folder() -> Path | None:
+    """Return shared memory where it has room for the tensors of a large batch; else the usual folder."""
+    if SHARED_MEMORY.is_dir() and shutil.disk_usage(SHARED_MEMORY).free >= WANTED_FREE_BYTES:
+        return SHARED_MEMORY
+    return None
