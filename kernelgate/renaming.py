@@ -4,8 +4,6 @@ import ast
 import builtins
 from collections.abc import Iterator
 
-import msgspec
-
 from kernelgate.candidate import MODEL, KernelFile, UnreadableKernel, callee_name, is_kernel, parse_kernel
 
 _MODULES = frozenset({"torch", "nn", "triton", "tl"})
@@ -16,20 +14,13 @@ _OBJECT_READERS = frozenset({"getattr", "setattr", "hasattr", "delattr", "repr",
 _NAME_READERS = _SCOPE_READERS | _OBJECT_READERS
 _READ_ATTRIBUTES = frozenset({"src", "raw_src", "fn", "arg_names", "signature"})
 _CONFIG_KEYWORDS = frozenset({"kwargs", "num_warps", "num_stages", "num_ctas", "maxnreg"})
+_FIXED_FIELDS = frozenset({"attr", "kwd_attrs", "kind", "type_comment"})
 _PLAIN = ast.List | ast.Tuple | ast.Dict | ast.Constant | ast.expr_context
 _TYPE_PARTS = ast.Name | ast.Attribute | ast.Subscript | ast.Constant | ast.BinOp | ast.Tuple | ast.List
 
 
 class _DifferentShapeError(Exception):
     """The two trees part in more than names."""
-
-
-class _Pair(msgspec.Struct, frozen=True, kw_only=True):
-    """Two texts at the same place of the trees: a `name`, a `text` (may hold a name) or `fixed`."""
-
-    role: str
-    first: str
-    second: str
 
 
 def same_host_code(first: KernelFile, second: KernelFile) -> bool:
@@ -47,7 +38,7 @@ def same_host_code(first: KernelFile, second: KernelFile) -> bool:
         bound = [_bound_names(tree) for tree in trees]
         for tree in trees:
             _drop_texts(tree)
-        pairs = list(_align(trees[0], trees[1], "name"))
+        pairs = set(_align(trees[0], trees[1], is_fixed=False))
     except (UnreadableKernel, RecursionError, _DifferentShapeError):
         return False
     shadows_module = any(names & _MODULES for names in bound)
@@ -57,23 +48,12 @@ def same_host_code(first: KernelFile, second: KernelFile) -> bool:
     return not shadows_module and _is_renaming(pairs, renamable[0], renamable[1])
 
 
-def _is_renaming(pairs: list[_Pair], first_names: set[str], second_names: set[str]) -> bool:
-    names = {(pair.first, pair.second) for pair in pairs if pair.role == "name"}
-    forward = dict(names)
-    backward = {second: first for first, second in names}
-    if not len(names) == len(forward) == len(backward):
-        return False
-    for first, second in names:
-        renamed = first != second
-        if renamed and not (_may_rename(first, first_names) and _may_rename(second, second_names)):
-            return False
-    # A text that is a name on either side must follow the renaming: otherwise two swapped
-    # parameters would look alike to a call that names them.
-    return all(
-        forward.get(pair.first, pair.first) == pair.second
-        and backward.get(pair.second, pair.second) == pair.first
-        for pair in pairs
-        if pair.role == "text"
+def _is_renaming(pairs: set[tuple[str, str]], first_names: set[str], second_names: set[str]) -> bool:
+    """Whether the pairs map one to one, and only names that may be renamed to another."""
+    is_one_to_one = len(pairs) == len(dict(pairs)) == len({second for _, second in pairs})
+    renamed = [(first, second) for first, second in pairs if first != second]
+    return is_one_to_one and all(
+        _may_rename(first, first_names) and _may_rename(second, second_names) for first, second in renamed
     )
 
 
@@ -81,30 +61,27 @@ def _may_rename(name: str, bound: set[str]) -> bool:
     return name in bound and not name.startswith("__")
 
 
-def _align(first: object, second: object, role: str) -> Iterator[_Pair]:
-    """Yield the texts of two trees place by place; raises _DifferentShapeError where the shapes part."""
+def _align(first: object, second: object, *, is_fixed: bool) -> Iterator[tuple[str, str]]:
+    """Yield the texts at the same places of two trees; raises _DifferentShapeError where the trees part.
+
+    String constants and keywords count as names: otherwise two arguments that swap their names would look
+    alike to a call that gives them by name.
+    """
     if type(first) is not type(second):
         raise _DifferentShapeError
     if isinstance(first, ast.AST):
         for field in first._fields:
-            mine, other = getattr(first, field, None), getattr(second, field, None)
-            yield from _align(mine, other, _role(first, field))
+            fixed = field in _FIXED_FIELDS or isinstance(first, ast.alias | ast.ImportFrom)
+            yield from _align(getattr(first, field, None), getattr(second, field, None), is_fixed=fixed)
     elif isinstance(first, list) and isinstance(second, list):
         if len(first) != len(second):
             raise _DifferentShapeError
         for mine, other in zip(first, second, strict=True):
-            yield from _align(mine, other, role)
-    elif isinstance(first, str) and isinstance(second, str) and role != "fixed":
-        yield _Pair(role=role, first=first, second=second)
+            yield from _align(mine, other, is_fixed=is_fixed)
+    elif isinstance(first, str) and isinstance(second, str) and not is_fixed:
+        yield first, second
     elif first != second:
         raise _DifferentShapeError
-
-
-def _role(node: ast.AST, field: str) -> str:
-    """Return what a text in that field is; every field that is not known to be otherwise holds names."""
-    if isinstance(node, ast.alias | ast.ImportFrom) or field in {"attr", "kwd_attrs", "kind", "type_comment"}:
-        return "fixed"
-    return "text" if isinstance(node, ast.Constant | ast.keyword) else "name"
 
 
 def _bound_names(tree: ast.Module) -> set[str]:
@@ -191,7 +168,7 @@ def _has_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef) -> bool:
 
 
 def _drop_annotations(function: ast.FunctionDef) -> None:
-    """Remove annotations that do nothing when evaluated; a kernel's arguments keep those that Triton reads."""
+    """Remove annotations that do nothing when evaluated; on a kernel's arguments Triton reads them."""
     spec = function.args
     arguments = [*spec.posonlyargs, *spec.args, *spec.kwonlyargs, spec.vararg, spec.kwarg]
     if function.returns is not None and _is_type(function.returns):

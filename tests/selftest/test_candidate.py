@@ -96,6 +96,7 @@ def test_smallest_file_keeps_every_rule() -> None:
         (9, "del SIZES", "statement-not-allowed"),
         (9, "torch.backends.flag = True", "statement-not-allowed"),
         (9, "SIZES[0] = 1", "statement-not-allowed"),
+        (9, "A = SIZES[0] = 1", "statement-not-allowed"),
         (9, "A, B = 1, 2", "statement-not-allowed"),
         (9, "TABLE = torch.ones(3)", "statement-not-allowed"),
         (9, "EMPTY = torch.empty", "statement-not-allowed"),
@@ -139,6 +140,11 @@ def test_planted_line_breaks_one_rule(line: int, text: str, rule: str) -> None:
     ("old", "new", "expected"),
     [
         ("class ModelNew", "class Model", [("model-missing", 1), ("class-not-allowed", 20)]),
+        (
+            "return launch(x)\n",
+            "return launch(x)\nclass ModelNew(nn.Module): pass\n",
+            [("class-not-allowed", 27), ("name-rebound", 27)],
+        ),
         ("(nn.Module)", "", [("model-base", 20)]),
         ("(nn.Module)", "(nn.Conv2d)", [("model-base", 20)]),
         ("(nn.Module)", "(nn.Module, nn.Conv2d)", [("model-base", 20)]),

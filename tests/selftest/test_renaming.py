@@ -128,6 +128,20 @@ def test_names_that_others_know_never_rename(name: str) -> None:
     assert not are_same(ORIGINAL, rename(name, "renamed"))
 
 
+@pytest.mark.parametrize("name", ["ModelNew", "conv1", "forward", "__getattr__"])
+def test_names_that_others_know_are_given_to_nothing_else(name: str) -> None:
+    """A function may not take or lose such a name, even where nothing in the file uses it."""
+    source = "def f(x):\n    return x\n"
+    assert not are_same(source, rename("f", name, source))
+
+
+def test_configs_given_by_place_are_no_host_code() -> None:
+    """The first argument of autotune is its configs, with or without the keyword; the second is not."""
+    source = "@triton.autotune([triton.Config({}, num_warps=4)], [])\n@triton.jit\ndef k(x):\n    pass\n"
+    assert are_same(source, change("num_warps=4", "num_warps=8", source))
+    assert not are_same(source, change(", [])", ", ['x'])", source))
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [("OH", "OW"), ("weight", "x"), ("grid", "out"), ("grid", "len"), ("meta", "nn"), ("out", "__out__")],
@@ -179,7 +193,9 @@ def test_keyword_of_a_library_call_is_no_name_of_the_file() -> None:
         "class C:\n    a = 1\n",
         "def f(tl):\n    a = tl\n    return a\n",
         "def f():\n    return a\n",
+        "import a\n\ndef f(a):\n    return a\n",
         "def f(x):\n    return x.a\n",
+        "def f(x, a):\n    return x.a\n",
         "@triton.jit\ndef k(x):\n    a = 1\n\ndef f():\n    return a\n",
     ],
 )
