@@ -24,11 +24,17 @@ REPORT = pytest.StashKey[Report]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("kernelgate", "the judgement of one kernel file (tests/gate)")
     group.addoption("--candidate", metavar="FILE", help="kernel file to judge; default: the accepted kernel")
-    group.addoption("--operation", metavar="NAME", help="what it computes; default: that of [tool.kernelgate]")
-    group.addoption("--accepted", metavar="FILE|REV", help="kernel to beat: a file or a git revision; default: HEAD")
+    group.addoption(
+        "--operation", metavar="NAME", help="what it computes; default: that of [tool.kernelgate]"
+    )
+    group.addoption(
+        "--accepted", metavar="FILE|REV", help="kernel to beat: a file or a git revision; default: HEAD"
+    )
     group.addoption("--stage", choices=STAGES, help="what may change; default: that of [tool.kernelgate]")
     group.addoption(
-        "--rule", choices=[*Rule], help="what to prove: tune, a gain; guard, no loss (default for the accepted kernel)"
+        "--rule",
+        choices=[*Rule],
+        help="what to prove: tune, a gain; guard, no loss (default for the accepted kernel)",
     )
     group.addoption(
         "--report-dir", metavar="DIR", default="gate-report", help="where reports go; default: %(default)s"

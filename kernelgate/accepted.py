@@ -64,5 +64,3 @@ def _show(root: Path, revision: str, path: Path) -> str | None:
         return shown.stdout.decode("utf-8")
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
         return None
-
-

@@ -192,6 +192,15 @@ def propose(record: Record, directory: Path) -> Path:
     return _write(directory / f"{name}.proposed.json", record)
 
 
+def read_proposal(proposal: Path) -> Record:
+    """Return a proposed record of a known operation; raises BaselineError for every other content."""
+    record = _load(proposal, SCHEMAS)
+    if record.operation not in OPERATIONS:
+        fault = f"operation is {record.operation!r}, allowed: {', '.join(sorted(OPERATIONS))}"
+        raise BaselineError("other-operation", proposal, fault)
+    return record
+
+
 def accept(proposal: Path, root: Path, reason: str, kernel_sha256: str) -> Path:
     """Return the path of the record that the proposal became, under `root`/baselines.
 
@@ -199,10 +208,7 @@ def accept(proposal: Path, root: Path, reason: str, kernel_sha256: str) -> Path:
     Raises BaselineError, and leaves the record in place as it was, for a proposal that is no valid record of
     that kernel, or an empty reason.
     """
-    record = _load(proposal, SCHEMAS)
-    if record.operation not in OPERATIONS:
-        fault = f"operation is {record.operation!r}, allowed: {', '.join(sorted(OPERATIONS))}"
-        raise BaselineError("other-operation", proposal, fault)
+    record = read_proposal(proposal)
     _require_same(proposal, "stale", record.kernel_sha256, kernel_sha256)
     try:
         line = Accepted(date=datetime.now(UTC).date().isoformat(), reason=reason, kernel_sha256=kernel_sha256)

@@ -14,6 +14,7 @@ MAX_SEED = 2**31 - 1
 MAX_OUTPUTS_A_PROGRAM = 16_384
 """A program of more outputs than this takes the interpreter over a second: then batches must be small."""
 
+MAX_DRAWN_BATCH = 64
 MAX_WHOLE_PROGRAMS = 300
 
 
@@ -39,10 +40,10 @@ class CasePlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def plan_for_gpu(operation: Convolution, compiled: CompiledKernel, seed: int) -> CasePlan:
-    """Return a plan that runs every configuration at the measured batch, on all programs."""
+    """Return a plan that runs every configuration at the measured batch, and draws smaller ones."""
     pins, batch = _running_pins(compiled), operation.measured_batch
     planned = tuple(Case(batch=batch, family="normal", seed=seed + pin, pin=pin, programs=0) for pin in pins)
-    return CasePlan(planned=planned, pins=pins, max_batch=batch, programs=0)
+    return CasePlan(planned=planned, pins=pins, max_batch=MAX_DRAWN_BATCH, programs=0)
 
 
 def plan_for_interpreter(
@@ -59,7 +60,8 @@ def plan_for_interpreter(
     if all(_can_be_sampled(operation, compiled.configs[pin]) for pin in pins):
         batch = operation.measured_batch
         sampled = (
-            Case(batch=batch, family="normal", seed=seed + 1 + pin, pin=pin, programs=programs) for pin in pins
+            Case(batch=batch, family="normal", seed=seed + 1 + pin, pin=pin, programs=programs)
+            for pin in pins
         )
         return CasePlan(planned=(whole, *sampled), pins=pins, max_batch=batch, programs=programs)
     an_image = max(_programs(compiled.configs[pin]) for pin in pins) / operation.measured_batch

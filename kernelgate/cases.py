@@ -37,7 +37,9 @@ def parse_case(text: str) -> Case:
     except (ValueError, msgspec.ValidationError) as error:
         raise ValueError(f"not a case: {text!r}: {error}") from error
     if case.family not in FAMILIES or min(case.batch, case.seed + 1, case.pin + 1, case.programs + 1) < 1:
-        raise ValueError(f"not a case: {text!r}: families are {', '.join(FAMILIES)}; counts start at 0, N at 1")
+        raise ValueError(
+            f"not a case: {text!r}: families are {', '.join(FAMILIES)}; counts start at 0, N at 1"
+        )
     return case
 
 

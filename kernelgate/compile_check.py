@@ -1,9 +1,11 @@
 """Compiling every configuration of a kernel file for a target, with no GPU, and comparing two such compiles."""
 
+import contextlib
 import hashlib
 import os
 import queue
 import stat
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -45,8 +47,10 @@ class CompiledKernel(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def compile_kernel(workplace: Workplace, kernel: KernelFile, capability: int) -> CompiledKernel:
-    """Return every configuration of the file at the measured batch, compiled side by side.
+def compile_kernel(
+    workplace: Workplace, kernel: KernelFile, capabilities: Sequence[int]
+) -> list[CompiledKernel]:
+    """Return every configuration of the file at the measured batch, for each target, compiled side by side.
 
     Raises ContestantFault if the file fails, TooManyConfigsError if it has too many configurations.
     """
@@ -56,15 +60,11 @@ def compile_kernel(workplace: Workplace, kernel: KernelFile, capability: int) ->
         pins = max((len(tuned.configs) for tuned in loaded.autotuned), default=1)
         if pins > workplace.limits.open_configs:
             raise TooManyConfigsError(f"{pins} configurations, allowed {workplace.limits.open_configs}")
-        compiled = _compile_pins(workplace, crew, pins, capability)
-        configs = _name_configs(loaded, compiled)
-        return CompiledKernel(
-            target=f"sm_{capability}",
-            kernel_sha256=kernel.sha256,
-            configs=tuple(
-                _record(config, answer, capability) for config, answer in zip(configs, compiled, strict=True)
-            ),
-        )
+        answers = _compile_pins(workplace, crew, pins, capabilities)
+        return [
+            _gather(kernel, loaded, capability, answers[pins * index : pins * (index + 1)])
+            for index, capability in enumerate(capabilities)
+        ]
     except CubinError as error:
         raise ContestantFault("protocol", f"sent what is no compiled kernel: {error}") from error
     finally:
@@ -112,38 +112,53 @@ def _spills(record: ConfigRecord) -> int:
 
 
 def _compile_pins(
-    workplace: Workplace, crew: list[Contestant], pins: int, capability: int
+    workplace: Workplace, crew: Sequence[Contestant], pins: int, capabilities: Sequence[int]
 ) -> list[wire.Compiled]:
-    """Return the answers in the order of the pins; each contestant takes the next one that is left."""
+    """Return the answers, target by target in the order of the pins; each contestant takes the next that waits."""
+    requests = [
+        wire.CompileOne(batch=workplace.operation.measured_batch, pin=pin, capability=capability)
+        for capability in capabilities
+        for pin in range(pins)
+    ]
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for pin in range(pins):
-        waiting.put(pin)
+    for index in range(len(requests)):
+        waiting.put(index)
     answers: dict[int, wire.Compiled] = {}
 
     def work(contestant: Contestant) -> None:
-        while True:
-            try:
-                pin = waiting.get_nowait()
-            except queue.Empty:
-                return
-            request = wire.CompileOne(
-                batch=workplace.operation.measured_batch, pin=pin, capability=capability
-            )
-            answers[pin] = contestant.ask(request, wire.Compiled, workplace.limits.run_timeout_s)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                index = waiting.get_nowait()
+                answers[index] = contestant.ask(
+                    requests[index], wire.Compiled, workplace.limits.run_timeout_s
+                )
 
     with ThreadPoolExecutor(len(crew)) as pool:
         for done in [pool.submit(work, contestant) for contestant in crew]:
             done.result()
-    return [answers[pin] for pin in range(pins)]
+    return [answers[index] for index in range(len(requests))]
 
 
-def _name_configs(loaded: wire.Loaded, compiled: list[wire.Compiled]) -> list[KernelConfig]:
+def _gather(
+    kernel: KernelFile, loaded: wire.Loaded, capability: int, answers: Sequence[wire.Compiled]
+) -> CompiledKernel:
+    configs = _name_configs(loaded, answers)
+    return CompiledKernel(
+        target=f"sm_{capability}",
+        kernel_sha256=kernel.sha256,
+        configs=tuple(
+            _record(config, answer, capability) for config, answer in zip(configs, answers, strict=True)
+        ),
+    )
+
+
+def _name_configs(loaded: wire.Loaded, compiled: Sequence[wire.Compiled]) -> list[KernelConfig]:
     """Return the configuration of each pin: the autotuner's, or that of the launch where there is none.
 
     With several autotuned kernels, the one with the most configurations names the pin.
     """
     if loaded.autotuned:
-        return list(max((tuned.configs for tuned in loaded.autotuned), key=len))
+        return list(max(loaded.autotuned, key=lambda tuned: len(tuned.configs)).configs)
     launch = next((launch for answer in compiled for launch in answer.launches), None)
     warps, stages = (launch.num_warps, launch.num_stages) if launch else (4, 1)
     return [KernelConfig(blocks={}, num_warps=warps, num_stages=stages)]

@@ -28,7 +28,11 @@ class CompileResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compile_both(
-    workplace: Workplace, candidate: KernelFile, accepted: KernelFile, record: CompileRecord | None, targets: list[int]
+    workplace: Workplace,
+    candidate: KernelFile,
+    accepted: KernelFile,
+    record: CompileRecord | None,
+    targets: list[int],
 ) -> CompileResult:
     """Return both kernels compiled for every target.
 
@@ -36,26 +40,30 @@ def compile_both(
     compiler. Raises ContestantFault and TooManyConfigsError as `compile_kernel` does.
     """
     usable = record is not None and _matches(record, accepted)
-    pairs = []
-    for target in targets:
-        ours = compile_kernel(workplace, candidate, target)
-        if candidate.sha256 == accepted.sha256:
-            theirs = ours
-        elif target == ADA and record is not None and usable:
-            theirs = CompiledKernel(target=record.target, kernel_sha256=record.kernel_sha256, configs=record.configs)
-        else:
-            theirs = compile_kernel(workplace, accepted, target)
-        pairs.append((ours, theirs))
-    ours, theirs = pairs[targets.index(ADA)]
-    same_programs = all(mine.programs() == other.programs() and mine.programs() for mine, other in pairs)
+    ours = compile_kernel(workplace, candidate, targets)
+    if candidate.sha256 == accepted.sha256:
+        theirs = ours
+    elif record is not None and usable:
+        known = CompiledKernel(
+            target=record.target, kernel_sha256=record.kernel_sha256, configs=record.configs
+        )
+        others = [target for target in targets if target != ADA]
+        compiled = compile_kernel(workplace, accepted, others) if others else []
+        theirs = [known if target == ADA else compiled[others.index(target)] for target in targets]
+    else:
+        theirs = compile_kernel(workplace, accepted, targets)
+    same_programs = all(
+        mine.programs() == other.programs() != frozenset() for mine, other in zip(ours, theirs, strict=True)
+    )
+    on_ada = targets.index(ADA)
     return CompileResult(
-        candidate=ours,
-        accepted=theirs,
+        candidate=ours[on_ada],
+        accepted=theirs[on_ada],
         targets=tuple(f"sm_{target}" for target in targets),
         accepted_from_record=usable,
-        same_code=bool(same_programs) and same_host_code(candidate, accepted),
-        changes=describe_changes(ours, theirs),
-        twins=describe_twins(ours),
+        same_code=same_programs and same_host_code(candidate, accepted),
+        changes=describe_changes(ours[on_ada], theirs[on_ada]),
+        twins=describe_twins(ours[on_ada]),
     )
 
 

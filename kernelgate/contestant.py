@@ -148,10 +148,14 @@ class Contestant:
     def _watch(self, deadline: float, timeout_s: float) -> None:
         if self._printed.count > self.limits.output_bytes:
             raise self._fault("prints", f"printed over {self.limits.output_bytes} bytes")
-        used = sum(map(_resident_bytes, [self._process.pid, *(p.pid for p in _descendants(self._process.pid))]))
+        used = sum(
+            map(_resident_bytes, [self._process.pid, *(p.pid for p in _descendants(self._process.pid))])
+        )
         if used > self.limits.host_memory_bytes:
             limit_gib = self.limits.host_memory_bytes / 2**30
-            raise self._fault("memory", f"used {used / 2**30:.1f} GiB of host memory, allowed {limit_gib:.1f}")
+            raise self._fault(
+                "memory", f"used {used / 2**30:.1f} GiB of host memory, allowed {limit_gib:.1f}"
+            )
         if time.monotonic() > deadline:
             raise self._fault("hangs", f"gave no answer in {timeout_s:.0f} s")
 

@@ -14,14 +14,20 @@ from kernelgate.candidate import KernelFile, UnreadableKernel, Violation, check_
 from kernelgate.case_plan import CasePlan, plan_for_gpu, plan_for_interpreter
 from kernelgate.cases import Case
 from kernelgate.compile_check import TooManyConfigsError
-from kernelgate.compile_stage import ADA, CompileResult, compile_both, load_compile_record, make_compile_record
+from kernelgate.compile_stage import (
+    ADA,
+    CompileResult,
+    compile_both,
+    load_compile_record,
+    make_compile_record,
+)
 from kernelgate.contestant import ContestantFault
 from kernelgate.correctness import Correctness, Examiner, check_correctness
 from kernelgate.environment import describe_environment
 from kernelgate.gpu import Gpu, GpuError
 from kernelgate.operations import find_operation
 from kernelgate.performance import Performance, propose_record
-from kernelgate.performance_stage import load_record, measure_performance
+from kernelgate.performance_stage import load_record, measure_performance, write_samples
 from kernelgate.runners import Runner
 from kernelgate.settings import Settings
 from kernelgate.stage_rules import check_stage
@@ -140,7 +146,9 @@ class Gate:
         except Stopped as stop:
             self._verdict = stop.verdict
             seconds = time.monotonic() - started
-            return StageResult(status="failed", detail=stop.verdict.detail, seconds=seconds, result=stop.result)
+            return StageResult(
+                status="failed", detail=stop.verdict.detail, seconds=seconds, result=stop.result
+            )
         if name != "performance":
             self._verdict = None
         return StageResult(status="passed", detail=detail, seconds=time.monotonic() - started, result=result)
@@ -230,13 +238,21 @@ class Gate:
             raise Stopped(conclude(Outcome.INVALID, f"baseline-{error.reason}", str(error))) from error
         kernels = (candidate, self.accepted, self.original)
         try:
-            result = measure_performance(
-                self.workplace, kernels, gpu, self.rule, self.settings, record, self.environment, self.progress
+            result, samples = measure_performance(
+                self.workplace,
+                kernels,
+                gpu,
+                self.rule,
+                self.settings,
+                record,
+                self.environment,
+                self.progress,
             )
         except ContestantFault as fault:
             raise Stopped(self._blame_arm(fault)) from fault
         except GpuError as error:
             raise Stopped(conclude(Outcome.INVALID, "gpu-not-to-be-had", str(error))) from error
+        write_samples(samples, self.request.report_dir)
         self._propose_speed(result)
         self._verdict = result.verdict
         if not result.verdict.outcome.passes:
@@ -252,12 +268,16 @@ class Gate:
             arm, sha256 = ACCEPTED, self.accepted.sha256
         else:
             return
-        propose(propose_record(result, self.operation, arm, sha256, self.environment), self.request.report_dir)
+        propose(
+            propose_record(result, self.operation, arm, sha256, self.environment), self.request.report_dir
+        )
 
     def _blame_arm(self, fault: ContestantFault) -> Verdict:
         if fault.contestant == CANDIDATE:
             return _blame(fault, self._judged().path)
-        return conclude(Outcome.INVALID, f"arm-{fault.kind}", f"the arm {fault.contestant} failed: {fault.detail}")
+        return conclude(
+            Outcome.INVALID, f"arm-{fault.kind}", f"the arm {fault.contestant} failed: {fault.detail}"
+        )
 
     def _judged(self) -> KernelFile:
         assert self._candidate is not None

@@ -86,9 +86,7 @@ def read_health(gpu: Gpu, own_pids: set[int]) -> Health:
     pids = _ask(lambda h: [process.pid for process in pynvml.nvmlDeviceGetComputeRunningProcesses(h)], handle)
     return Health(
         sm_clock_mhz=_ask(lambda h: pynvml.nvmlDeviceGetClockInfo(h, pynvml.NVML_CLOCK_SM), handle),
-        temperature_c=_ask(
-            lambda h: pynvml.nvmlDeviceGetTemperature(h, pynvml.NVML_TEMPERATURE_GPU), handle
-        ),
+        temperature_c=_ask(lambda h: pynvml.nvmlDeviceGetTemperature(h, pynvml.NVML_TEMPERATURE_GPU), handle),
         throttled=tuple(name for bit, name in THROTTLE_REASONS.items() if (reasons or 0) & bit),
         foreign_processes=None if pids is None else _count_foreign(set(pids), own_pids),
     )
@@ -102,7 +100,9 @@ def locked(gpu: Gpu) -> Iterator[None]:
         with lock.acquire(timeout=LOCK_TIMEOUT_S):
             yield
     except filelock.Timeout as error:
-        raise GpuError(f"another judge has held {gpu.name} for {LOCK_TIMEOUT_S} s: {lock.lock_file}") from error
+        raise GpuError(
+            f"another judge has held {gpu.name} for {LOCK_TIMEOUT_S} s: {lock.lock_file}"
+        ) from error
 
 
 def physical_floor_ms(operation: Convolution, batch: int, gpu_name: str) -> float | None:

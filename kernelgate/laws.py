@@ -47,7 +47,9 @@ def check_returned(operation: Convolution, batch: int, run: Run) -> Iterator[Bro
     elif ran.dtype != "torch.float32":
         yield Broken(law="dtype", detail=f"the output is {ran.dtype}, allowed torch.float32")
     elif ran.device != "cuda:0":
-        yield Broken(law="device", detail=f"the output is on {ran.device}, allowed the input's device, cuda:0")
+        yield Broken(
+            law="device", detail=f"the output is on {ran.device}, allowed the input's device, cuda:0"
+        )
     elif not ran.contiguous:
         yield Broken(law="contiguous", detail="the output is not contiguous, allowed row-major NCHW")
     elif run.bits is None:

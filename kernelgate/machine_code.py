@@ -56,5 +56,8 @@ def read_assembler_log(log: str) -> AssemblerReport:
         raise CubinError(f"ptxas did not report registers and spills: {log[:200]!r}")
     stack, stores, loads = (max(int(line[part]) for line in spills) for part in range(3))
     return AssemblerReport(
-        registers=max(map(int, registers)), stack_bytes=stack, spill_store_bytes=stores, spill_load_bytes=loads
+        registers=max(map(int, registers)),
+        stack_bytes=stack,
+        spill_store_bytes=stores,
+        spill_load_bytes=loads,
     )

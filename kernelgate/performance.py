@@ -15,9 +15,18 @@ from kernelgate.operations import Convolution
 from kernelgate.reference import truth_everywhere
 from kernelgate.settings import PerformanceSettings
 from kernelgate.slowdown import Slowdown, measure_slowdown
-from kernelgate.timing import ACCEPTED, ARMS, CANDIDATE, CONTROL, ORIGINAL, VENDOR, Measured, Sample, TimedAnswer
-from kernelgate.timing_inputs import fill_timing_contents, make_timing_parameters
-from kernelgate.timing import CONTENTS
+from kernelgate.timing import (
+    ACCEPTED,
+    ARMS,
+    CANDIDATE,
+    CONTROL,
+    ORIGINAL,
+    VENDOR,
+    Measured,
+    Sample,
+    TimedAnswer,
+)
+from kernelgate.timing_inputs import make_timing_contents, make_timing_parameters
 from kernelgate.verdict import Outcome, Rule, Verdict, conclude, decide
 
 MAX_OVERHEAD_SHARE = 0.03
@@ -139,7 +148,7 @@ def judge_answers(operation: Convolution, answers: Sequence[TimedAnswer]) -> Ver
     for answer in answers:
         if answer.bits is None:
             return conclude(Outcome.WRONG, "timed-answer", "a timed call left no output of the right size")
-        contents = fill_timing_contents(operation, operation.measured_batch, CONTENTS, answer.seed)
+        contents = make_timing_contents(operation, operation.measured_batch, answer.seed)
         inputs = Inputs(contents[answer.content], *make_timing_parameters(operation, answer.seed))
         truth = truth_everywhere(operation, inputs)
         got = torch.from_numpy(answer.bits.view("float32")).cuda().reshape(truth.exact.shape)

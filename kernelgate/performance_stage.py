@@ -1,8 +1,10 @@
 """The performance stage at work: the stored record, warm compilers, the lock, the replicates, the conclusion."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import msgspec
 
 from kernelgate.baselines import BaselineError, Provenance, SpeedRecord, gpu_slug, load_speed, record_path
 from kernelgate.candidate import KernelFile
@@ -11,7 +13,7 @@ from kernelgate.gpu import Gpu, locked
 from kernelgate.operations import Convolution
 from kernelgate.performance import Performance, conclude_performance
 from kernelgate.settings import Settings
-from kernelgate.timing import ACCEPTED, CANDIDATE, CONTROL, ORIGINAL, VENDOR, measure_replicates
+from kernelgate.timing import ACCEPTED, CANDIDATE, CONTROL, ORIGINAL, VENDOR, Sample, measure_replicates
 from kernelgate.verdict import Rule
 from kernelgate.workplace import Workplace
 
@@ -36,8 +38,8 @@ def measure_performance(
     record: SpeedRecord | None,
     environment: Provenance,
     progress: Callable[[str], None],
-) -> Performance:
-    """Return the verdict on candidate against accepted, with the original as control.
+) -> tuple[Performance, list[Sample]]:
+    """Return the verdict on candidate against accepted, with the original as control, and all that was timed.
 
     Raises ContestantFault with the failing arm's name, GpuError if another judge keeps the GPU.
     """
@@ -45,13 +47,13 @@ def measure_performance(
     started = time.monotonic()
     # The candidate's and the accepted kernel's programs lie in their caches since the compile stage.
     if original.sha256 not in (candidate.sha256, accepted.sha256):
-        compile_kernel(workplace, original, gpu.capability)
+        compile_kernel(workplace, original, [gpu.capability])
     arms = {CANDIDATE: candidate, ACCEPTED: accepted, CONTROL: accepted, ORIGINAL: original, VENDOR: None}
     with locked(gpu):
         measured = measure_replicates(
             workplace, arms, gpu, settings.performance, lambda: progress("performance")
         )
-    return conclude_performance(
+    performance = conclude_performance(
         workplace.operation,
         measured,
         gpu,
@@ -61,3 +63,10 @@ def measure_performance(
         environment,
         time.monotonic() - started,
     )
+    return performance, [sample for one in measured for sample in one.samples]
+
+
+def write_samples(samples: Sequence[Sample], directory: Path) -> None:
+    """Write samples.jsonl, one sample a line in the order they were taken."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "samples.jsonl").write_bytes(msgspec.json.Encoder().encode_lines(samples))

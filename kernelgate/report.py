@@ -111,7 +111,15 @@ def _render_stages(report: Report) -> str:
 def _render_compile(result: CompileResult) -> str:
     records = [("accepted", each) for each in result.accepted.configs]
     records += [("candidate", each) for each in result.candidate.configs]
-    header = ("kernel", "configuration", "registers", "spill bytes", "shared bytes", "blocks an SM", "warps an SM")
+    header = (
+        "kernel",
+        "configuration",
+        "registers",
+        "spill bytes",
+        "shared bytes",
+        "blocks an SM",
+        "warps an SM",
+    )
     table = _table(header, [(kernel, *_compile_row(record)) for kernel, record in records])
     notes = [*result.changes, *result.twins]
     listed = "\n".join(f"- {note}" for note in notes)
@@ -155,12 +163,16 @@ def _render_performance(result: Performance) -> str:
         ("candidate to original", result.candidate_to_original),
         ("candidate to cuDNN", result.candidate_to_vendor),
     )
-    gains = _table(("contrast", "gain", "95 % interval", "replicates"), [_gain_row(*each) for each in contrasts])
+    gains = _table(
+        ("contrast", "gain", "95 % interval", "replicates"), [_gain_row(*each) for each in contrasts]
+    )
     arms = _table(
         ("arm", "time", "chosen"),
         [(arm, f"{result.time_ms[arm]:.4f} ms", "; ".join(result.chosen[arm])) for arm in ARMS],
     )
-    clocks = f", SM clock {result.sm_clock_mhz[0]} to {result.sm_clock_mhz[1]} MHz" if result.sm_clock_mhz else ""
+    clocks = (
+        f", SM clock {result.sm_clock_mhz[0]} to {result.sm_clock_mhz[1]} MHz" if result.sm_clock_mhz else ""
+    )
     floor = f", physical floor {result.floor_ms:.3f} ms" if result.floor_ms else ""
     head = f"## Performance on {result.gpu.name}, N = {result.batch}, rule `{result.rule}`"
     remarks = "".join(f"\n- {remark}" for remark in result.remarks)

@@ -94,7 +94,10 @@ def _check_stages(
         yield "stages-not-allowed", f"{record.config}: {stages} stages, allowed {ALLOWED_STAGES}"
     known = sorted({other.config.num_stages for other in accepted.configs if _same_blocks(record, other)})
     if all(abs(stages - before) > 1 for before in known):
-        yield "stages-jumped", f"{record.config}: {stages} stages, the accepted kernel has {known}: by one only"
+        yield (
+            "stages-jumped",
+            f"{record.config}: {stages} stages, the accepted kernel has {known}: by one only",
+        )
 
 
 def _nearest(record: ConfigRecord, accepted: CompiledKernel) -> ConfigRecord | None:

@@ -1,10 +1,19 @@
-"""Timing the arms against each other: contestants side by side, the judge interleaves them block by block."""
+"""Timing the arms against each other: contestants side by side, the judge interleaves them block by block.
+
+Where code and tensors lie in device memory changes a kernel's time, and a process keeps its places: on an
+H200 the first kernel, unrolled to 100 KB of code, ran up to 1.2 % faster or slower each time its module was
+loaded, and 0.7 % faster on tensors allocated elsewhere. One layout a process would make luck look like a gain
+(Mytkowicz et al., "Producing Wrong Data Without Doing Anything Obviously Wrong!", ASPLOS 2009), so layouts
+are drawn anew all the time (Curtsinger & Berger, "Stabilizer", ASPLOS 2013): code for every sample, tensors
+every other block.
+"""
 
 import math
+import os
 import random
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 
 import msgspec
@@ -18,11 +27,13 @@ from kernelgate.gpu import Gpu, Health, read_health
 from kernelgate.runners import read_words
 from kernelgate.settings import PerformanceSettings
 from kernelgate.slowdown import Replicate
+from kernelgate.timing_inputs import CONTENTS
 from kernelgate.workplace import Workplace
 
 CANDIDATE, ACCEPTED, CONTROL, ORIGINAL, VENDOR = "candidate", "accepted", "control", "original", "vendor"
+BLOCKS_A_PLACE = 2
+MAX_PAD_BYTES = 64 * 2**20
 ARMS = (CANDIDATE, ACCEPTED, CONTROL, ORIGINAL, VENDOR)
-CONTENTS = 3
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,7 +131,19 @@ def draw_orders(arms: tuple[str, ...], blocks: int, chance: random.Random) -> li
     return orders
 
 
-def _start_crew(workplace: Workplace, arms: Mapping[str, KernelFile | None], stack: ExitStack) -> dict[str, Contestant]:
+def draw_places(arms: tuple[str, ...], blocks: int, chance: random.Random) -> list[tuple[str, ...]]:
+    """Return for each block the order in which the arms take their GPU memory: every arm in every place."""
+    places: list[tuple[str, ...]] = []
+    while len(places) < blocks:
+        order = list(arms)
+        chance.shuffle(order)
+        places += [(*order[shift:], *order[:shift]) for shift in range(len(order))]
+    return places[:blocks]
+
+
+def _start_crew(
+    workplace: Workplace, arms: Mapping[str, KernelFile | None], stack: ExitStack
+) -> dict[str, Contestant]:
     crew = {}
     for name, kernel in arms.items():
         crew[name] = stack.enter_context(workplace.start("gpu", kernel))
@@ -136,14 +159,18 @@ def _measure_replicate(
     settings: PerformanceSettings,
     chance: random.Random,
 ) -> Measured:
-    seed = chance.getrandbits(31)
-    chosen = _prepare(workplace, crew, gpu, seed)
-    own_pids = {contestant.pid for contestant in crew.values()}
+    chosen, seed = _warm_up(workplace, crew), 0
+    own_pids = {os.getpid(), *(contestant.pid for contestant in crew.values())}
     judged_block = chance.randrange(settings.blocks)
     samples: list[Sample] = []
     health: list[Health] = []
-    answer = TimedAnswer(seed=seed, content=0, bits=None)
-    for block, order in enumerate(draw_orders(tuple(crew), settings.blocks, chance)):
+    answer = TimedAnswer(seed=0, content=0, bits=None)
+    orders = draw_orders(tuple(crew), settings.blocks, chance)
+    places = draw_places(tuple(crew), settings.blocks, chance)
+    for block, (order, place) in enumerate(zip(orders, places, strict=True)):
+        if block % BLOCKS_A_PLACE == 0:
+            seed = chance.getrandbits(31)
+            _place_tensors(workplace, [crew[arm] for arm in place], gpu, seed, chance)
         for slot, arm in enumerate(order):
             content = chance.randrange(CONTENTS)
             samples.append(_sample(crew[arm], settings, (index, block, slot, arm, content)))
@@ -154,21 +181,40 @@ def _measure_replicate(
     return Measured(samples=tuple(samples), chosen=chosen, health=tuple(health), answer=answer)
 
 
-def _prepare(
-    workplace: Workplace, crew: Mapping[str, Contestant], gpu: Gpu, seed: int
-) -> dict[str, tuple[str, ...]]:
+def _warm_up(workplace: Workplace, crew: Mapping[str, Contestant]) -> dict[str, tuple[str, ...]]:
     """Warm the arms one after the other: an autotuner that shares the GPU chooses badly."""
-    chosen = {}
-    for name, contestant in crew.items():
+    for contestant in crew.values():
         workplace.await_loaded(contestant)
-        request = wire.PrepareTiming(
+    _release_tensors(workplace, crew.values())
+    chosen = {}
+    request = wire.WarmUp(batch=workplace.operation.measured_batch)
+    for name, contestant in crew.items():
+        chosen[name] = contestant.ask(request, wire.Warm, workplace.limits.run_timeout_s).chosen
+    return chosen
+
+
+def _release_tensors(workplace: Workplace, crew: Iterable[Contestant]) -> None:
+    """Let the arms give their memory back, all at once; the first time, each makes its CUDA context."""
+    crew = tuple(crew)
+    for contestant in crew:
+        contestant.send(wire.ReleaseTensors())
+    for contestant in crew:
+        contestant.receive(wire.Done, workplace.limits.run_timeout_s)
+
+
+def _place_tensors(
+    workplace: Workplace, crew: Sequence[Contestant], gpu: Gpu, seed: int, chance: random.Random
+) -> None:
+    """Let every arm give its memory back, then take it anew in the order of the list."""
+    _release_tensors(workplace, crew)
+    for contestant in crew:
+        request = wire.PlaceTensors(
             batch=workplace.operation.measured_batch,
             seed=seed,
-            contents=CONTENTS,
             flush_bytes=2 * gpu.l2_bytes,
+            pad_bytes=chance.randrange(1, MAX_PAD_BYTES),
         )
-        chosen[name] = contestant.ask(request, wire.Prepared, workplace.limits.run_timeout_s).chosen
-    return chosen
+        contestant.ask(request, wire.Done, workplace.limits.run_timeout_s)
 
 
 def _sample(
@@ -179,7 +225,9 @@ def _sample(
     started = time.perf_counter()
     timed = contestant.ask(request, wire.Timed, contestant.limits.run_timeout_s)
     wall_ms = 1000 * (time.perf_counter() - started)
-    if len(timed.times_ms) != settings.launches or not all(0 < time_ms < wall_ms for time_ms in timed.times_ms):
+    if len(timed.times_ms) != settings.launches or not all(
+        0 < time_ms < wall_ms for time_ms in timed.times_ms
+    ):
         raise ContestantFault("timer", f"sent the times {timed.times_ms} within {wall_ms:.3f} ms", arm)
     return Sample(
         replicate=replicate,
@@ -194,6 +242,6 @@ def _sample(
 
 def _fetch_answer(workplace: Workplace, contestant: Contestant, seed: int, content: int) -> TimedAnswer:
     out = contestant.folder / "timed-answer.f32"
-    contestant.ask(wire.SendAnswer(out=str(out)), wire.Answered, workplace.limits.run_timeout_s)
+    contestant.ask(wire.SendAnswer(out=str(out)), wire.Done, workplace.limits.run_timeout_s)
     shape = workplace.operation.output_shape(workplace.operation.measured_batch)
     return TimedAnswer(seed=seed, content=content, bits=read_words(out, math.prod(shape)))

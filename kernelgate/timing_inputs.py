@@ -6,11 +6,14 @@ from torch import Tensor
 from kernelgate.operations import Convolution
 
 
-def fill_timing_contents(operation: Convolution, batch: int, contents: int, seed: int) -> list[Tensor]:
-    """Return that many different inputs [batch, C_in, H, W], standard normal, on the current GPU."""
+CONTENTS = 2
+
+
+def make_timing_contents(operation: Convolution, batch: int, seed: int) -> list[Tensor]:
+    """Return CONTENTS different inputs [batch, C_in, H, W], standard normal, on the current GPU."""
     generator = torch.Generator("cuda").manual_seed(seed)
     shape = operation.input_shape(batch)
-    return [torch.randn(shape, generator=generator, device="cuda") for _ in range(contents)]
+    return [torch.randn(shape, generator=generator, device="cuda") for _ in range(CONTENTS)]
 
 
 def make_timing_parameters(operation: Convolution, seed: int) -> tuple[Tensor, Tensor]:

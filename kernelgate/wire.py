@@ -49,17 +49,30 @@ class RunOne(_Message, frozen=True):
     out: str
 
 
-class PrepareTiming(_Message, frozen=True):
-    """Make inputs on the GPU from a seed, warm up, let the autotuner choose."""
+class WarmUp(_Message, frozen=True):
+    """Call the model once at this batch: compile, and let the autotuner choose with the GPU to itself."""
+
+    batch: int
+
+
+class PlaceTensors(_Message, frozen=True):
+    """Allocate on the GPU and fill from a seed what the next timed calls read; call once to settle the output."""
 
     batch: int
     seed: int
-    contents: int
     flush_bytes: int
+    pad_bytes: int
+
+
+class ReleaseTensors(_Message, frozen=True):
+    """Give all GPU memory of the timed calls back to the driver."""
 
 
 class TimeLaunches(_Message, frozen=True):
-    """Time calls on the contents of that index; the L2 cache is flushed before each."""
+    """Time calls on the contents of that index, with the machine code loaded anew: the first call loads it.
+
+    The L2 cache is flushed before each call.
+    """
 
     content: int
     launches: int
@@ -71,7 +84,7 @@ class SendAnswer(_Message, frozen=True):
     out: str
 
 
-Request = Load | CompileOne | RunOne | PrepareTiming | TimeLaunches | SendAnswer
+Request = Load | CompileOne | RunOne | WarmUp | PlaceTensors | ReleaseTensors | TimeLaunches | SendAnswer
 
 
 class Autotuned(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -121,20 +134,20 @@ class Ran(_Message, frozen=True):
     inputs_intact: bool = True
 
 
-class Prepared(_Message, frozen=True):
+class Warm(_Message, frozen=True):
     """The model is warm; `chosen` is the autotuner's choice, one text a kernel."""
 
     chosen: tuple[str, ...]
+
+
+class Done(_Message, frozen=True):
+    """What was asked for is done; there is nothing to tell."""
 
 
 class Timed(_Message, frozen=True):
     """Event times of the calls in order, in milliseconds."""
 
     times_ms: tuple[float, ...]
-
-
-class Answered(_Message, frozen=True):
-    """The output is in the file."""
 
 
 class Failed(_Message, frozen=True):
@@ -145,7 +158,7 @@ class Failed(_Message, frozen=True):
     line: int
 
 
-Response = Loaded | Compiled | Ran | Prepared | Timed | Answered | Failed
+Response = Loaded | Compiled | Ran | Warm | Timed | Done | Failed
 
 encode = msgspec.json.encode
 decode_request = msgspec.json.Decoder(Request).decode

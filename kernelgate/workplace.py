@@ -44,9 +44,7 @@ class Workplace:
         contestant = Contestant(mode, folder, self.limits, self.cache_of(kernel))
         file = str(self.place(kernel)) if kernel is not None else None
         contestant.send(
-            wire.Load(
-                operation=self.operation.name, file=file, gpu_memory_bytes=self.limits.gpu_memory_bytes
-            )
+            wire.Load(operation=self.operation.name, file=file, gpu_memory_bytes=self.limits.gpu_memory_bytes)
         )
         return contestant
 

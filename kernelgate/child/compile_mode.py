@@ -57,7 +57,9 @@ class CompileMode:
             return wire.Compiled(launches=(), refused=f"{type(error).__name__}: {str(error)[:2000]}")
         return wire.Compiled(launches=tuple(self.launches))
 
-    def _note(self, source: Any, metadata: Any, grid: tuple[int, int, int], arguments: tuple[Any, ...]) -> None:
+    def _note(
+        self, source: Any, metadata: Any, grid: tuple[int, int, int], arguments: tuple[Any, ...]
+    ) -> None:
         cubin = next(
             kernel.asm["cubin"]
             for caches in source.fn.device_caches.values()
@@ -95,4 +97,6 @@ class CompileMode:
         known = {"x": self.x, "weight": conv1.get_parameter("weight"), "bias": conv1.get_parameter("bias")}
         storage = argument.untyped_storage().data_ptr()
         role = next((n for n, t in known.items() if t.untyped_storage().data_ptr() == storage), "other")
-        return f"{role}+{argument.storage_offset()} {argument.dtype} {tuple(argument.shape)} {argument.stride()}"
+        return (
+            f"{role}+{argument.storage_offset()} {argument.dtype} {tuple(argument.shape)} {argument.stride()}"
+        )

@@ -1,6 +1,6 @@
 """Mode `gpu`: run the model on an NVIDIA GPU, and time calls of it."""
 
-import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,7 +13,10 @@ from kernelgate.child.kernel_file import KernelModel
 from kernelgate.child.poison import PoisonedEmpties
 from kernelgate.operations import Convolution, find_operation
 from kernelgate.reference import vendor_answer
-from kernelgate.timing_inputs import fill_timing_contents, make_timing_parameters
+from kernelgate.timing_inputs import make_timing_contents, make_timing_parameters
+
+
+_NOTHING = torch.empty(0)
 
 
 class _Vendor(nn.Module):
@@ -41,6 +44,7 @@ class GpuMode:
     def __init__(self) -> None:
         self.kernel_file = ""
         self.launches = 0
+        self.launched: dict[int, Any] = {}
         self.on_gpu = False
         self.kernel: KernelModel | None = None
 
@@ -53,13 +57,17 @@ class GpuMode:
                 return self._load(request)
             case wire.RunOne():
                 return self._run(request)
-            case wire.PrepareTiming():
-                return self._prepare(request)
+            case wire.WarmUp():
+                return self._warm_up(request)
+            case wire.PlaceTensors():
+                return self._place(request)
+            case wire.ReleaseTensors():
+                return self._release()
             case wire.TimeLaunches():
                 return self._time(request)
             case wire.SendAnswer():
                 write_output(self.last, request.out)
-                return wire.Answered()
+                return wire.Done()
             case _:
                 raise ValueError(f"mode gpu does not answer {type(request).__name__}")
 
@@ -75,7 +83,7 @@ class GpuMode:
         self.kernel_file = request.file
         self.kernel = KernelModel(request.file)
         self.forward, self.conv1 = self.kernel.model, self.kernel.conv1
-        self._count_launches()
+        self._follow_launches()
         return wire.Loaded(autotuned=self.kernel.describe())
 
     def _reach_gpu(self) -> None:
@@ -86,16 +94,24 @@ class GpuMode:
         self.forward.cuda()
         self.on_gpu = True
 
-    def _count_launches(self) -> None:
+    def _follow_launches(self) -> None:
         from triton.runtime.jit import JITFunction  # noqa: PLC0415 - the vendor arm needs no triton
 
         run = JITFunction.run
 
-        def run_and_count(jitted: object, *args: object, **kwargs: object) -> object:
+        def run_and_note(jitted: Any, *args: object, **kwargs: object) -> object:
             self.launches += 1
+            self.launched[id(jitted)] = jitted
             return run(jitted, *args, **kwargs)
 
-        JITFunction.run = run_and_count
+        JITFunction.run = run_and_note
+
+    def _move_code(self) -> None:
+        """Forget the loaded modules, so that the next launch loads the same machine code elsewhere."""
+        for jitted in self.launched.values():
+            for kernels, *_ in jitted.device_caches.values():
+                for kernel in kernels.values():
+                    kernel.module = kernel._run = None  # noqa: SLF001 - as CompiledKernel leaves them unloaded
 
     def _set_parameters(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
         with torch.no_grad():
@@ -127,23 +143,35 @@ class GpuMode:
             inputs_intact=same_bits(given, x) and all(map(same_bits, kept, (weight, bias))),
         )
 
-    def _prepare(self, request: wire.PrepareTiming) -> wire.Prepared:
-        self.contents = fill_timing_contents(self.operation, request.batch, request.contents, request.seed)
+    def _warm_up(self, request: wire.WarmUp) -> wire.Warm:
+        with torch.no_grad():
+            self.forward(torch.zeros(self.operation.input_shape(request.batch), device="cuda"))
+        self._release()
+        return wire.Warm(chosen=self.kernel.chosen() if self.kernel else ("cuDNN, TF32 allowed",))
+
+    def _place(self, request: wire.PlaceTensors) -> wire.Done:
+        # Held while the others are taken, so that they lie elsewhere than the last time.
+        pad = torch.empty(request.pad_bytes, dtype=torch.int8, device="cuda")
+        self.contents = make_timing_contents(self.operation, request.batch, request.seed)
         self._set_parameters(*make_timing_parameters(self.operation, request.seed))
-        self.x = torch.empty_like(self.contents[0])
+        self.x = self.contents[0].clone()
         self.flush = torch.empty(request.flush_bytes, dtype=torch.int8, device="cuda")
-        self.x.copy_(self.contents[0])
         with torch.no_grad():
             self.last = self.forward(self.x)
         torch.cuda.synchronize()
-        return wire.Prepared(chosen=self.kernel.chosen() if self.kernel else ("cuDNN, TF32 allowed",))
+        del pad
+        return wire.Done()
+
+    def _release(self) -> wire.Done:
+        self.contents, self.x, self.flush, self.last = [], _NOTHING, _NOTHING, _NOTHING
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+        return wire.Done()
 
     def _time(self, request: wire.TimeLaunches) -> wire.Timed:
+        self._move_code()
         self.x.copy_(self.contents[request.content])
-        marks = [
-            (Event(enable_timing=True), Event(enable_timing=True))
-            for _ in range(request.launches)
-        ]
+        marks = [(_event(), _event()) for _ in range(request.launches)]
         with torch.no_grad():
             for start, end in marks:
                 self.flush.zero_()
@@ -151,7 +179,8 @@ class GpuMode:
                 self.last = self.forward(self.x)
                 end.record()
         torch.cuda.synchronize()
-        times_ms = tuple(start.elapsed_time(end) for start, end in marks)
-        if not all(math.isfinite(time) for time in times_ms):
-            raise ValueError(f"event times are not numbers: {times_ms}")
-        return wire.Timed(times_ms=times_ms)
+        return wire.Timed(times_ms=tuple(start.elapsed_time(end) for start, end in marks))
+
+
+def _event() -> Event:
+    return Event(enable_timing=True)  # type: ignore[no-untyped-call]

@@ -1,0 +1,47 @@
+"""The command line for what is not a test: `python -m kernelgate accept PROPOSAL --reason TEXT`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from kernelgate.accepted import AcceptedError, kernel_path
+from kernelgate.baselines import BaselineError, accept, read_proposal
+from kernelgate.candidate import UnreadableKernel, read_kernel
+from kernelgate.operations import find_operation
+from kernelgate.settings import SettingsError, load_settings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns 0, or 1 with the cause on standard error."""
+    parser = argparse.ArgumentParser(prog="python -m kernelgate", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    accepting = commands.add_parser(
+        "accept",
+        help="put proposed records in place as baselines of the accepted kernel",
+        description="Put proposed records (baseline.proposed.json, compile.proposed.json) under baselines/. "
+        "Each must be of the kernel file as it lies in kernels/ now; the old record stays if anything is wrong.",
+    )
+    accepting.add_argument("proposals", nargs="+", type=Path, metavar="PROPOSAL", help="file of a report directory")
+    accepting.add_argument("--reason", required=True, help="one line for the record's history")
+    accepting.add_argument("--root", type=Path, default=Path.cwd(), help="project's folder; default: this one")
+    accepting.set_defaults(run=_accept)
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except (AcceptedError, BaselineError, SettingsError, UnreadableKernel, OSError) as error:
+        print(f"kernelgate: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+def _accept(options: argparse.Namespace) -> None:
+    max_bytes = load_settings(options.root / "pyproject.toml").limits.kernel_file_bytes
+    for proposal in options.proposals:
+        operation = find_operation(read_proposal(proposal).operation)
+        kernel = read_kernel(kernel_path(options.root, operation), max_bytes)
+        path = accept(proposal, options.root, options.reason, kernel.sha256)
+        print(f"{path}: accepted from {proposal}")  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())
