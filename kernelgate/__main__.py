@@ -21,9 +21,13 @@ def main(arguments: list[str] | None = None) -> int:
         description="Put proposed records (baseline.proposed.json, compile.proposed.json) under baselines/. "
         "Each must be of the kernel file as it lies in kernels/ now; the old record stays if anything is wrong.",
     )
-    accepting.add_argument("proposals", nargs="+", type=Path, metavar="PROPOSAL", help="file of a report directory")
+    accepting.add_argument(
+        "proposals", nargs="+", type=Path, metavar="PROPOSAL", help="file of a report directory"
+    )
     accepting.add_argument("--reason", required=True, help="one line for the record's history")
-    accepting.add_argument("--root", type=Path, default=Path.cwd(), help="project's folder; default: this one")
+    accepting.add_argument(
+        "--root", type=Path, default=Path.cwd(), help="project's folder; default: this one"
+    )
     accepting.set_defaults(run=_accept)
     options = parser.parse_args(arguments)
     try:

@@ -71,7 +71,12 @@ def plan_for_interpreter(
 
 
 def _running_pins(compiled: CompiledKernel) -> tuple[int, ...]:
-    return tuple(pin for pin, record in enumerate(compiled.configs) if record.launches)
+    """Return one pin for each different program."""
+    first: dict[tuple[str, ...], int] = {}
+    for pin, record in enumerate(compiled.configs):
+        if record.launches:
+            first.setdefault(tuple(launch.code_sha256 for launch in record.launches), pin)
+    return tuple(first.values())
 
 
 def _programs(record: ConfigRecord) -> int:

@@ -47,23 +47,35 @@ class CompiledKernel(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def compile_kernel(
-    workplace: Workplace, kernel: KernelFile, capabilities: Sequence[int]
-) -> list[CompiledKernel]:
-    """Return every configuration of the file at the measured batch, for each target, compiled side by side.
+def compile_kernels(
+    workplace: Workplace, kernels: Sequence[KernelFile], capabilities: Sequence[int]
+) -> list[list[CompiledKernel]]:
+    """Return for each kernel file its compile for each target, all side by side over the processor's cores.
 
-    Raises ContestantFault if the file fails, TooManyConfigsError if it has too many configurations.
+    Raises ContestantFault if a file fails, TooManyConfigsError if one has too many configurations.
     """
-    crew = [workplace.start("compile", kernel) for _ in range(min(os.cpu_count() or 1, MAX_WORKERS))]
+    workers = max(1, (os.cpu_count() or 1) // len(kernels))
+    with ThreadPoolExecutor(len(kernels)) as pool:
+        compiles = [
+            pool.submit(compile_kernel, workplace, kernel, capabilities, workers) for kernel in kernels
+        ]
+        return [compile_.result() for compile_ in compiles]
+
+
+def compile_kernel(
+    workplace: Workplace, kernel: KernelFile, capabilities: Sequence[int], workers: int
+) -> list[CompiledKernel]:
+    """Return every configuration of the file at the measured batch, for each target."""
+    crew = [workplace.start("compile", kernel) for _ in range(min(workers, MAX_WORKERS))]
     try:
-        loaded = [workplace.await_loaded(contestant) for contestant in crew][0]
+        loaded = [workplace.await_loaded(contestant) for contestant in crew][-1]
         pins = max((len(tuned.configs) for tuned in loaded.autotuned), default=1)
         if pins > workplace.limits.open_configs:
             raise TooManyConfigsError(f"{pins} configurations, allowed {workplace.limits.open_configs}")
-        answers = _compile_pins(workplace, crew, pins, capabilities)
+        answers = _compile_pins(workplace, crew, _group_pins(loaded), capabilities)
         return [
-            _gather(kernel, loaded, capability, answers[pins * index : pins * (index + 1)])
-            for index, capability in enumerate(capabilities)
+            _gather(kernel, loaded, capability, [answers[capability, pin] for pin in range(pins)])
+            for capability in capabilities
         ]
     except CubinError as error:
         raise ContestantFault("protocol", f"sent what is no compiled kernel: {error}") from error
@@ -111,38 +123,46 @@ def _spills(record: ConfigRecord) -> int:
     return sum(launch.spill_store_bytes + launch.spill_load_bytes for launch in record.launches)
 
 
+def _group_pins(loaded: wire.Loaded) -> list[list[int]]:
+    """Return the pins in groups that may compile to the same program, which one process then compiles once."""
+    groups: dict[str, list[int]] = {}
+    for pin, config in enumerate(_named_configs(loaded)):
+        groups.setdefault(str(msgspec.structs.replace(config, num_stages=0)), []).append(pin)
+    return list(groups.values()) or [[0]]
+
+
 def _compile_pins(
-    workplace: Workplace, crew: Sequence[Contestant], pins: int, capabilities: Sequence[int]
-) -> list[wire.Compiled]:
-    """Return the answers, target by target in the order of the pins; each contestant takes the next that waits."""
-    requests = [
-        wire.CompileOne(batch=workplace.operation.measured_batch, pin=pin, capability=capability)
-        for capability in capabilities
-        for pin in range(pins)
-    ]
-    waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for index in range(len(requests)):
-        waiting.put(index)
-    answers: dict[int, wire.Compiled] = {}
+    workplace: Workplace, crew: Sequence[Contestant], groups: Sequence[list[int]], capabilities: Sequence[int]
+) -> dict[tuple[int, int], wire.Compiled]:
+    """Return the answers by target and pin; each contestant takes the next group that waits."""
+    waiting: queue.SimpleQueue[tuple[int, list[int]]] = queue.SimpleQueue()
+    for capability in capabilities:
+        for group in reversed(groups):  # the largest blocks, which compile longest, tend to come last
+            waiting.put((capability, group))
+    answers: dict[tuple[int, int], wire.Compiled] = {}
 
     def work(contestant: Contestant) -> None:
         with contextlib.suppress(queue.Empty):
             while True:
-                index = waiting.get_nowait()
-                answers[index] = contestant.ask(
-                    requests[index], wire.Compiled, workplace.limits.run_timeout_s
-                )
+                capability, group = waiting.get_nowait()
+                for pin in group:
+                    request = wire.CompileOne(
+                        batch=workplace.operation.measured_batch, pin=pin, capability=capability
+                    )
+                    answers[capability, pin] = contestant.ask(
+                        request, wire.Compiled, workplace.limits.run_timeout_s
+                    )
 
     with ThreadPoolExecutor(len(crew)) as pool:
         for done in [pool.submit(work, contestant) for contestant in crew]:
             done.result()
-    return [answers[index] for index in range(len(requests))]
+    return answers
 
 
 def _gather(
     kernel: KernelFile, loaded: wire.Loaded, capability: int, answers: Sequence[wire.Compiled]
 ) -> CompiledKernel:
-    configs = _name_configs(loaded, answers)
+    configs = _named_configs(loaded) or (_untuned_config(answers[0]),)
     return CompiledKernel(
         target=f"sm_{capability}",
         kernel_sha256=kernel.sha256,
@@ -152,16 +172,16 @@ def _gather(
     )
 
 
-def _name_configs(loaded: wire.Loaded, compiled: Sequence[wire.Compiled]) -> list[KernelConfig]:
-    """Return the configuration of each pin: the autotuner's, or that of the launch where there is none.
+def _named_configs(loaded: wire.Loaded) -> tuple[KernelConfig, ...]:
+    """Return the configurations that name the pins: those of the autotuned kernel that has the most."""
+    return max(loaded.autotuned, key=lambda tuned: len(tuned.configs)).configs if loaded.autotuned else ()
 
-    With several autotuned kernels, the one with the most configurations names the pin.
-    """
-    if loaded.autotuned:
-        return list(max(loaded.autotuned, key=lambda tuned: len(tuned.configs)).configs)
-    launch = next((launch for answer in compiled for launch in answer.launches), None)
+
+def _untuned_config(answer: wire.Compiled) -> KernelConfig:
+    """Return what the launch of a kernel without an autotuner amounts to."""
+    launch = next(iter(answer.launches), None)
     warps, stages = (launch.num_warps, launch.num_stages) if launch else (4, 1)
-    return [KernelConfig(blocks={}, num_warps=warps, num_stages=stages)]
+    return KernelConfig(blocks={}, num_warps=warps, num_stages=stages)
 
 
 def _record(config: KernelConfig, answer: wire.Compiled, capability: int) -> ConfigRecord:

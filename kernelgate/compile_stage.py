@@ -6,7 +6,7 @@ import msgspec
 
 from kernelgate.baselines import BaselineError, CompileRecord, load_compile
 from kernelgate.candidate import KernelFile
-from kernelgate.compile_check import CompiledKernel, compile_kernel, describe_changes, describe_twins
+from kernelgate.compile_check import CompiledKernel, compile_kernels, describe_changes, describe_twins
 from kernelgate.environment import assembler_version, triton_version
 from kernelgate.renaming import same_host_code
 from kernelgate.workplace import Workplace
@@ -15,56 +15,64 @@ ADA = 89
 """The target of the project, an RTX 4090; every kernel file is compiled for it, whatever the GPU at hand."""
 
 
+class Kernels(msgspec.Struct, frozen=True, kw_only=True):
+    """The kernel files of one judgement."""
+
+    candidate: KernelFile
+    accepted: KernelFile
+    original: KernelFile
+
+
 class CompileResult(msgspec.Struct, frozen=True, kw_only=True):
-    """Both kernels on sm_89; `same_code` holds on every target, and for the host code too."""
+    """Both kernels on sm_89; `at_hand` is the candidate on the GPU at hand, sm_89 where there is none.
+
+    `same_code` holds on every target, and for the host code too.
+    """
 
     candidate: CompiledKernel
     accepted: CompiledKernel
-    targets: tuple[str, ...]
+    at_hand: CompiledKernel
     accepted_from_record: bool
     same_code: bool
     changes: tuple[str, ...]
     twins: tuple[str, ...]
 
 
-def compile_both(
-    workplace: Workplace,
-    candidate: KernelFile,
-    accepted: KernelFile,
-    record: CompileRecord | None,
-    targets: list[int],
+def compile_all(
+    workplace: Workplace, kernels: Kernels, record: CompileRecord | None, gpu_capability: int | None
 ) -> CompileResult:
-    """Return both kernels compiled for every target.
+    """Return candidate and accepted kernel compiled for sm_89 and for the GPU at hand.
 
-    The record spares the accepted kernel's compile for sm_89 where it was made of the same bytes by the same
-    compiler. Raises ContestantFault and TooManyConfigsError as `compile_kernel` does.
+    For the GPU the original is compiled too, into its cache, for the timing. The record spares the accepted
+    kernel's compile for sm_89 where it was made of the same bytes by the same compiler. Raises ContestantFault
+    and TooManyConfigsError as `compile_kernels` does.
     """
-    usable = record is not None and _matches(record, accepted)
-    ours = compile_kernel(workplace, candidate, targets)
-    if candidate.sha256 == accepted.sha256:
-        theirs = ours
-    elif record is not None and usable:
-        known = CompiledKernel(
-            target=record.target, kernel_sha256=record.kernel_sha256, configs=record.configs
-        )
-        others = [target for target in targets if target != ADA]
-        compiled = compile_kernel(workplace, accepted, others) if others else []
-        theirs = [known if target == ADA else compiled[others.index(target)] for target in targets]
-    else:
-        theirs = compile_kernel(workplace, accepted, targets)
+    usable = gpu_capability is None and record is not None and _matches(record, kernels.accepted)
+    wanted = [kernels.candidate]
+    wanted += [] if usable else [kernels.accepted]
+    wanted += [] if gpu_capability is None else [kernels.original]
+    targets = list(dict.fromkeys((ADA, gpu_capability or ADA)))
+    distinct = {kernel.sha256: kernel for kernel in wanted}
+    compiled = dict(zip(distinct, compile_kernels(workplace, list(distinct.values()), targets), strict=True))
+    if usable and record is not None:
+        compiled.setdefault(kernels.accepted.sha256, [_from_record(record)])
+    ours, theirs = compiled[kernels.candidate.sha256], compiled[kernels.accepted.sha256]
     same_programs = all(
         mine.programs() == other.programs() != frozenset() for mine, other in zip(ours, theirs, strict=True)
     )
-    on_ada = targets.index(ADA)
     return CompileResult(
-        candidate=ours[on_ada],
-        accepted=theirs[on_ada],
-        targets=tuple(f"sm_{target}" for target in targets),
+        candidate=ours[0],
+        accepted=theirs[0],
+        at_hand=ours[-1],
         accepted_from_record=usable,
-        same_code=same_programs and same_host_code(candidate, accepted),
-        changes=describe_changes(ours[on_ada], theirs[on_ada]),
-        twins=describe_twins(ours[on_ada]),
+        same_code=same_programs and same_host_code(kernels.candidate, kernels.accepted),
+        changes=describe_changes(ours[0], theirs[0]),
+        twins=describe_twins(ours[0]),
     )
+
+
+def _from_record(record: CompileRecord) -> CompiledKernel:
+    return CompiledKernel(target=record.target, kernel_sha256=record.kernel_sha256, configs=record.configs)
 
 
 def make_compile_record(operation: str, compiled: CompiledKernel) -> CompileRecord:

@@ -17,7 +17,8 @@ from kernelgate.compile_check import TooManyConfigsError
 from kernelgate.compile_stage import (
     ADA,
     CompileResult,
-    compile_both,
+    Kernels,
+    compile_all,
     load_compile_record,
     make_compile_record,
 )
@@ -167,12 +168,11 @@ class Gate:
 
     def _compile(self) -> tuple[str, Result]:
         candidate, target = self._judged(), f"sm_{ADA}"
-        gpu = self.request.gpu if self.request.measure else None
-        targets = sorted({ADA, gpu.capability} if gpu else {ADA})
+        gpu = self.request.gpu
         path = record_path(self.request.root, self.operation.name, target)
         try:
             record = load_compile_record(path, self.operation.name)
-            compiled = compile_both(self.workplace, candidate, self.accepted, record, targets)
+            compiled = compile_all(self.workplace, self._kernels(), record, gpu.capability if gpu else None)
         except BaselineError as error:
             raise Stopped(conclude(Outcome.INVALID, f"record-{error.reason}", str(error))) from error
         except TooManyConfigsError as error:
@@ -220,7 +220,7 @@ class Gate:
 
     def _plan(self, entropy: int) -> CasePlan:
         assert self._compiled is not None
-        compiled, correctness = self._compiled.candidate, self.settings.correctness
+        compiled, correctness = self._compiled.at_hand, self.settings.correctness
         if self.request.gpu:
             plan = plan_for_gpu(self.operation, compiled, entropy)
         else:
@@ -230,13 +230,12 @@ class Gate:
         return plan
 
     def _performance(self) -> tuple[str, Result]:
-        gpu, candidate = self.request.gpu, self._judged()
+        gpu = self.request.gpu
         assert gpu is not None
         try:
             record = load_record(self.request.root, self.operation, gpu, self.accepted.sha256)
         except BaselineError as error:
             raise Stopped(conclude(Outcome.INVALID, f"baseline-{error.reason}", str(error))) from error
-        kernels = (candidate, self.accepted, self.original)
         try:
             result, samples = measure_performance(
                 self.workplace,
@@ -279,6 +278,9 @@ class Gate:
             Outcome.INVALID, f"arm-{fault.kind}", f"the arm {fault.contestant} failed: {fault.detail}"
         )
 
+    def _kernels(self) -> Kernels:
+        return Kernels(candidate=self._judged(), accepted=self.accepted, original=self.original)
+
     def _judged(self) -> KernelFile:
         assert self._candidate is not None
         return self._candidate
@@ -294,9 +296,10 @@ class Gate:
 
     def _describe_same_code(self) -> str:
         assert self._compiled is not None
+        targets = (self._compiled.candidate.target, self._compiled.at_hand.target)
         return (
-            f"compiles to the accepted kernel's machine code and launches on {', '.join(self._compiled.targets)}, "
-            "with the same host code but for names"
+            "compiles to the accepted kernel's machine code and launches on "
+            f"{' and '.join(dict.fromkeys(targets))}, with the same host code but for names"
         )
 
 

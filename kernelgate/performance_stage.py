@@ -7,8 +7,7 @@ from pathlib import Path
 import msgspec
 
 from kernelgate.baselines import BaselineError, Provenance, SpeedRecord, gpu_slug, load_speed, record_path
-from kernelgate.candidate import KernelFile
-from kernelgate.compile_check import compile_kernel
+from kernelgate.compile_stage import Kernels
 from kernelgate.gpu import Gpu, locked
 from kernelgate.operations import Convolution
 from kernelgate.performance import Performance, conclude_performance
@@ -31,7 +30,7 @@ def load_record(root: Path, operation: Convolution, gpu: Gpu, accepted_sha256: s
 
 def measure_performance(
     workplace: Workplace,
-    kernels: tuple[KernelFile, KernelFile, KernelFile],
+    kernels: Kernels,
     gpu: Gpu,
     rule: Rule,
     settings: Settings,
@@ -43,12 +42,14 @@ def measure_performance(
 
     Raises ContestantFault with the failing arm's name, GpuError if another judge keeps the GPU.
     """
-    candidate, accepted, original = kernels
     started = time.monotonic()
-    # The candidate's and the accepted kernel's programs lie in their caches since the compile stage.
-    if original.sha256 not in (candidate.sha256, accepted.sha256):
-        compile_kernel(workplace, original, [gpu.capability])
-    arms = {CANDIDATE: candidate, ACCEPTED: accepted, CONTROL: accepted, ORIGINAL: original, VENDOR: None}
+    arms = {
+        CANDIDATE: kernels.candidate,
+        ACCEPTED: kernels.accepted,
+        CONTROL: kernels.accepted,
+        ORIGINAL: kernels.original,
+        VENDOR: None,
+    }
     with locked(gpu):
         measured = measure_replicates(
             workplace, arms, gpu, settings.performance, lambda: progress("performance")

@@ -12,6 +12,7 @@ from triton.compiler.errors import CompilationError
 from triton.runtime.errors import OutOfResources
 
 from kernelgate import wire
+from kernelgate.child.compile_memo import remember_back_half
 from kernelgate.child.kernel_file import KernelModel
 from kernelgate.child.lookalike import CudaLookalike, PretendedGpu, dress_model, pretend_cuda
 from kernelgate.child.stub_driver import ADA, StubDriver, activate
@@ -25,10 +26,11 @@ class CompileMode:
         self.kernel_file = ""
         self.launches: list[wire.RecordedLaunch] = []
         self.printed = io.StringIO()
-        self.logs: dict[str, str] = {}
+        self.logs: dict[bytes, str] = {}
         self.numbers = itertools.count()
         knobs.nvidia.dump_ptxas_log = True
         pretend_cuda(ADA)
+        remember_back_half()
 
     def answer(self, request: wire.Request) -> wire.Response:
         """Return what was loaded or compiled."""
@@ -77,17 +79,17 @@ class CompileMode:
                 num_stages=metadata.num_stages,
                 shared_bytes=metadata.shared,
                 cubin_file=str(file),
-                ptxas_log=self._log_of(metadata.hash),
+                ptxas_log=self._log_of(cubin),
             )
         )
 
-    def _log_of(self, program: str) -> str:
-        """Return what the assembler said of a program, which it says only when it compiles it."""
+    def _log_of(self, cubin: bytes) -> str:
+        """Return what the assembler said of a program, which it says only when it assembles it."""
         said = self.printed.getvalue()[-100_000:]
         self.printed.seek(0)
         self.printed.truncate()
         facts = [line for line in said.splitlines() if "ptxas info" in line or "spill" in line]
-        return self.logs.setdefault(program, "\n".join(facts))
+        return self.logs.setdefault(cubin, "\n".join(facts))
 
     def _describe_argument(self, argument: Any) -> str:
         """Return which tensor, or which value; addresses differ from run to run, roles do not."""

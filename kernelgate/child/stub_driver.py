@@ -37,8 +37,8 @@ class StubDriver:
         self.launcher_cls = _launcher_that_notes(note)
 
     def get_current_device(self) -> int:
-        """Return the only device."""
-        return 0
+        """Return one device a target: the JIT keeps what it compiled by device, and must not mix targets."""
+        return int(self.target.arch)
 
     def set_current_device(self, device: int) -> None:
         """Accept the only device."""
