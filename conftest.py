@@ -44,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def gate(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Iterator[Gate]:
-    """The judgement of this run: each stage is run once, by the first test that asks for it."""
+    """Give the judgement of this run: each stage is run once, by the first test that asks for it."""
     if os.environ.get("PYTEST_XDIST_WORKER"):
         pytest.fail("the gate judges in one process: run tests/gate without -n", pytrace=False)
     measure = any(item.get_closest_marker("perf") for item in request.session.items)

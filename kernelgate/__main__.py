@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
         "accept",
         help="put proposed records in place as baselines of the accepted kernel",
         description="Put proposed records (baseline.proposed.json, compile.proposed.json) under baselines/. "
-        "Each must be of the kernel file as it lies in kernels/ now; the old record stays if anything is wrong.",
+        "Each must be of the kernel file in kernels/ as it is now; if anything is wrong the old record stays.",
     )
     accepting.add_argument(
         "proposals", nargs="+", type=Path, metavar="PROPOSAL", help="file of a report directory"
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options.run(options)
     except (AcceptedError, BaselineError, SettingsError, UnreadableKernel, OSError) as error:
-        print(f"kernelgate: {error}", file=sys.stderr)  # noqa: T201
+        print(f"kernelgate: {error}", file=sys.stderr)
         return 1
     return 0
 
@@ -44,7 +44,7 @@ def _accept(options: argparse.Namespace) -> None:
         operation = find_operation(read_proposal(proposal).operation)
         kernel = read_kernel(kernel_path(options.root, operation), max_bytes)
         path = accept(proposal, options.root, options.reason, kernel.sha256)
-        print(f"{path}: accepted from {proposal}")  # noqa: T201
+        print(f"{path}: accepted from {proposal}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Which cases a kernel is tried on: those that every kernel must pass, and the space the others are drawn from."""
+"""Which cases a kernel is tried on: those that every kernel must pass, and where others are drawn from."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The inputs of one correctness example: a batch, a family of values and a seed, and the tensors they name."""
+"""The inputs of one correctness example: a batch, a family of values, a seed, and their tensors."""
 
 import math
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def parse_case(text: str) -> Case:
 
 
 class Inputs(msgspec.Struct, frozen=True):
-    """x [N, C_in, H, W], weight [C_out, C_in, KH, KW] and bias [C_out]: float32, contiguous, on one device."""
+    """x [N, C_in, H, W], weight [C_out, C_in, KH, KW], bias [C_out]: float32, contiguous, on one device."""
 
     x: Tensor
     weight: Tensor
@@ -100,7 +100,7 @@ def _integer(shape: tuple[int, ...], generator: Generator) -> Tensor:
 
 
 def _one_hot(shape: tuple[int, ...], generator: Generator) -> Tensor:
-    """One 1 an image; every other image has it on the border, where halo faults live."""
+    """Set one 1 an image; every other image has it on the border, where halo faults live."""
     hot = torch.zeros(shape)
     rows = torch.randint(0, shape[2], shape[:1], generator=generator)
     rows[::2] = torch.tensor([0, shape[2] - 1])[torch.randint(0, 2, rows[::2].shape, generator=generator)]
@@ -111,7 +111,7 @@ def _one_hot(shape: tuple[int, ...], generator: Generator) -> Tensor:
 
 
 def _smooth(shape: tuple[int, ...], generator: Generator) -> Tensor:
-    """A low-frequency picture an image and channel: neighbours nearly equal, as in photographs."""
+    """Draw a low-frequency picture: neighbours nearly equal, as in photographs."""
     phase = torch.rand((*shape[:2], 2, 1), generator=generator) * 2 * math.pi
     steps = torch.linspace(0, 2 * math.pi, shape[-1])
     waves = torch.sin(steps + phase)

@@ -1,4 +1,4 @@
-"""Compiling every configuration of a kernel file for a target, with no GPU, and comparing two such compiles."""
+"""Compiling every configuration of a kernel file, with no GPU, and comparing two such compiles."""
 
 import contextlib
 import hashlib
@@ -68,7 +68,7 @@ def compile_kernel(
     """Return every configuration of the file at the measured batch, for each target."""
     crew = [workplace.start("compile", kernel) for _ in range(min(workers, MAX_WORKERS))]
     try:
-        loaded = [workplace.await_loaded(contestant) for contestant in crew][-1]
+        loaded, *_ = [workplace.await_loaded(contestant) for contestant in crew]
         pins = max((len(tuned.configs) for tuned in loaded.autotuned), default=1)
         if pins > workplace.limits.open_configs:
             raise TooManyConfigsError(f"{pins} configurations, allowed {workplace.limits.open_configs}")

@@ -15,7 +15,7 @@ UNKNOWN = "unknown"
 
 def describe_environment(driver: str = UNKNOWN) -> Provenance:
     """Return the versions in force here; `driver` is the GPU driver's, where there is one."""
-    cudnn = torch.backends.cudnn.version()
+    cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
     return Provenance(
         python=platform.python_version(),
         torch=str(torch.__version__),

@@ -11,7 +11,6 @@ import msgspec
 from kernelgate.accepted import find_accepted, find_original
 from kernelgate.baselines import BaselineError, propose, record_path
 from kernelgate.candidate import KernelFile, UnreadableKernel, Violation, check_format, read_kernel
-from kernelgate.case_plan import CasePlan, plan_for_gpu, plan_for_interpreter
 from kernelgate.cases import Case
 from kernelgate.compile_check import TooManyConfigsError
 from kernelgate.compile_stage import (
@@ -23,13 +22,13 @@ from kernelgate.compile_stage import (
     make_compile_record,
 )
 from kernelgate.contestant import ContestantFault
-from kernelgate.correctness import Correctness, Examiner, check_correctness
+from kernelgate.correctness import Correctness
+from kernelgate.correctness_stage import Trial, try_kernel
 from kernelgate.environment import describe_environment
 from kernelgate.gpu import Gpu, GpuError
 from kernelgate.operations import find_operation
-from kernelgate.performance import Performance, propose_record
+from kernelgate.performance import Conditions, Performance, propose_record
 from kernelgate.performance_stage import load_record, measure_performance, write_samples
-from kernelgate.runners import Runner
 from kernelgate.settings import Settings
 from kernelgate.stage_rules import check_stage
 from kernelgate.timing import ACCEPTED, CANDIDATE
@@ -44,7 +43,7 @@ SEED_LIMIT = 2**30
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What the caller asks to be judged; `gpu` is the one at hand, `measure` asks for the performance stage."""
+    """What the caller asks to be judged; `gpu` is the one at hand, `measure` asks for its timing."""
 
     root: Path
     candidate: Path
@@ -200,53 +199,47 @@ class Gate:
         return f"within stage {self.request.stage}", None
 
     def _correctness(self) -> tuple[str, Result]:
-        entropy = secrets.randbelow(SEED_LIMIT)
-        runner = Runner(self.workplace, self._judged(), "gpu" if self.request.gpu else "interpret")
-        examiner = Examiner(self.operation, runner, lambda: self.progress("correctness"))
-        try:
-            result = check_correctness(examiner, self._plan(entropy), self.settings.correctness, entropy)
-        finally:
-            runner.close()
+        assert self._compiled is not None
+        trial = Trial(
+            on_gpu=self.request.gpu is not None,
+            settings=self.settings.correctness,
+            entropy=secrets.randbelow(SEED_LIMIT),
+            replay=self.request.replay,
+        )
+        result = try_kernel(
+            self.workplace,
+            self._judged(),
+            self._compiled.at_hand,
+            trial,
+            lambda: self.progress("correctness"),
+        )
         if result.finding is not None:
             finding = result.finding
             outcome = Outcome.FORBIDDEN if finding.forbidden else Outcome.WRONG
-            detail = f"{self.operation.name}[{finding.case}] {finding.detail}. Replay: --replay {finding.case.replay}"
+            place = f"{self.operation.name}[{finding.case}]"
+            detail = f"{place} {finding.detail}. Replay: --replay {finding.case.replay}"
             raise Stopped(conclude(outcome, finding.law, detail), result)
-        detail = (
-            f"{result.examples} examples in the {result.where}: worst element at {result.bound_fraction:.0%} of its "
-            f"bound, rms error {result.error_ratio:.2f} times TF32's own"
-        )
-        return detail, result
-
-    def _plan(self, entropy: int) -> CasePlan:
-        assert self._compiled is not None
-        compiled, correctness = self._compiled.at_hand, self.settings.correctness
-        if self.request.gpu:
-            plan = plan_for_gpu(self.operation, compiled, entropy)
-        else:
-            plan = plan_for_interpreter(self.operation, compiled, correctness.sampled_programs, entropy)
-        if self.request.replay is not None:
-            return msgspec.structs.replace(plan, planned=(self.request.replay,), draws=False)
-        return plan
+        errors = f"worst element at {result.bound_fraction:.2g} of its bound"
+        ratio = f"rms error {result.error_ratio:.2g} times TF32's own"
+        return f"{result.examples} examples in the {result.where}: {errors}, {ratio}", result
 
     def _performance(self) -> tuple[str, Result]:
         gpu = self.request.gpu
         assert gpu is not None
         try:
-            record = load_record(self.request.root, self.operation, gpu, self.accepted.sha256)
+            conditions = Conditions(
+                operation=self.operation,
+                gpu=gpu,
+                rule=self.rule,
+                settings=self.settings.performance,
+                record=load_record(self.request.root, self.operation, gpu, self.accepted.sha256),
+                environment=self.environment,
+            )
+            result, samples = measure_performance(
+                self.workplace, self._kernels(), conditions, lambda: self.progress("performance")
+            )
         except BaselineError as error:
             raise Stopped(conclude(Outcome.INVALID, f"baseline-{error.reason}", str(error))) from error
-        try:
-            result, samples = measure_performance(
-                self.workplace,
-                kernels,
-                gpu,
-                self.rule,
-                self.settings,
-                record,
-                self.environment,
-                self.progress,
-            )
         except ContestantFault as fault:
             raise Stopped(self._blame_arm(fault)) from fault
         except GpuError as error:
@@ -256,7 +249,6 @@ class Gate:
         self._verdict = result.verdict
         if not result.verdict.outcome.passes:
             raise Stopped(result.verdict, result)
-        self._verdict = result.verdict
         return result.verdict.detail, result
 
     def _propose_speed(self, result: Performance) -> None:

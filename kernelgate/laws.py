@@ -95,8 +95,10 @@ def measure_errors(operation: Convolution, answer: Tensor, truth: Truth) -> Erro
 def check_bound(
     operation: Convolution, answer: Tensor, truth: Truth, offsets: NDArray[np.int64] | None, poison_bits: int
 ) -> Iterator[Broken]:
-    """Yield the worst element beyond the hard bound. `offsets` are the flat NCHW offsets of what was compared,
-    None for every element in order."""
+    """Yield the worst element beyond the hard bound.
+
+    `offsets` are the flat NCHW offsets of what was compared, None for every element in order.
+    """
     error = (answer.double() - truth.exact).abs().nan_to_num(nan=torch.inf)
     bound = hard_bound(operation, truth)
     beyond = error > bound
@@ -123,7 +125,7 @@ def check_error_ratio(errors: Errors) -> Iterator[Broken]:
     if not errors.error_ratio <= MAX_ERROR_RATIO:
         yield Broken(
             law="error-ratio",
-            detail=f"rms error is {errors.error_ratio:.2f} times that of TF32 operands, allowed {MAX_ERROR_RATIO}",
+            detail=f"rms error is {errors.error_ratio:.2f} times TF32's own, allowed {MAX_ERROR_RATIO:g}",
         )
 
 

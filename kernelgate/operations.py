@@ -60,19 +60,19 @@ class Convolution(msgspec.Struct, frozen=True, kw_only=True):
         return self.out_channels, self.in_channels, self.kernel_size, self.kernel_size
 
     def input_shape(self, batch: int) -> tuple[int, int, int, int]:
-        """[N, C_in, H, W]."""
+        """Return [N, C_in, H, W]."""
         return batch, self.in_channels, self.in_size, self.in_size
 
     def output_shape(self, batch: int) -> tuple[int, int, int, int]:
-        """[N, C_out, OH, OW]."""
+        """Return [N, C_out, OH, OW]."""
         return batch, self.out_channels, self.out_size, self.out_size
 
     def flops(self, batch: int) -> int:
-        """Floating-point operations of the products and sums; the bias is not counted."""
+        """Return the floating-point operations of products and sums; the bias is not counted."""
         return 2 * math.prod(self.output_shape(batch)) * self.reduction
 
     def min_bytes(self, batch: int) -> int:
-        """The fewest bytes that must cross device memory: each tensor read or written once."""
+        """Return the fewest bytes that must cross device memory: each tensor read or written once."""
         elements = math.prod(self.input_shape(batch)) + math.prod(self.output_shape(batch))
         return 4 * (elements + math.prod(self.weight_shape) + self.out_channels)
 

@@ -1,4 +1,4 @@
-"""The performance stage at work: the stored record, warm compilers, the lock, the replicates, the conclusion."""
+"""The performance stage at work: the stored record, the lock, the replicates, the conclusion."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -6,14 +6,12 @@ from pathlib import Path
 
 import msgspec
 
-from kernelgate.baselines import BaselineError, Provenance, SpeedRecord, gpu_slug, load_speed, record_path
+from kernelgate.baselines import BaselineError, SpeedRecord, gpu_slug, load_speed, record_path
 from kernelgate.compile_stage import Kernels
 from kernelgate.gpu import Gpu, locked
 from kernelgate.operations import Convolution
-from kernelgate.performance import Performance, conclude_performance
-from kernelgate.settings import Settings
+from kernelgate.performance import Conditions, Performance, conclude_performance
 from kernelgate.timing import ACCEPTED, CANDIDATE, CONTROL, ORIGINAL, VENDOR, Sample, measure_replicates
-from kernelgate.verdict import Rule
 from kernelgate.workplace import Workplace
 
 
@@ -29,16 +27,9 @@ def load_record(root: Path, operation: Convolution, gpu: Gpu, accepted_sha256: s
 
 
 def measure_performance(
-    workplace: Workplace,
-    kernels: Kernels,
-    gpu: Gpu,
-    rule: Rule,
-    settings: Settings,
-    record: SpeedRecord | None,
-    environment: Provenance,
-    progress: Callable[[str], None],
+    workplace: Workplace, kernels: Kernels, conditions: Conditions, tick: Callable[[], None]
 ) -> tuple[Performance, list[Sample]]:
-    """Return the verdict on candidate against accepted, with the original as control, and all that was timed.
+    """Return what candidate against accepted comes to, the original as control, and all that was timed.
 
     Raises ContestantFault with the failing arm's name, GpuError if another judge keeps the GPU.
     """
@@ -50,20 +41,9 @@ def measure_performance(
         ORIGINAL: kernels.original,
         VENDOR: None,
     }
-    with locked(gpu):
-        measured = measure_replicates(
-            workplace, arms, gpu, settings.performance, lambda: progress("performance")
-        )
-    performance = conclude_performance(
-        workplace.operation,
-        measured,
-        gpu,
-        rule,
-        settings.performance,
-        record,
-        environment,
-        time.monotonic() - started,
-    )
+    with locked(conditions.gpu):
+        measured = measure_replicates(workplace, arms, conditions.gpu, conditions.settings, tick)
+    performance = conclude_performance(conditions, measured, time.monotonic() - started)
     return performance, [sample for one in measured for sample in one.samples]
 
 

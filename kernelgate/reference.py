@@ -61,7 +61,7 @@ def truth_at(operation: Convolution, inputs: Inputs, positions: Positions) -> Tr
 
 
 def vendor_answer(operation: Convolution, inputs: Inputs) -> Tensor:
-    """Return cuDNN's answer with TF32 allowed, its heuristics' choice of algorithm: what users compare with."""
+    """Return cuDNN's answer, TF32 allowed, its heuristics' choice of algorithm: what users compare with."""
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=True):
         return conv2d(
             inputs.x, inputs.weight, inputs.bias, stride=operation.stride, padding=operation.padding

@@ -1,5 +1,6 @@
 """The gate's answer as people and programs read it: report.json, report.md and the terminal's summary."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -142,7 +143,7 @@ def _compile_row(record: ConfigRecord) -> tuple[str, ...]:
 def _render_correctness(result: Correctness) -> str:
     rows = [
         ("examples", f"{result.examples} in the {result.where}, entropy {result.entropy}"),
-        ("worst element", f"{result.bound_fraction:.1%} of its hard bound"),
+        ("worst element", f"{result.bound_fraction:.2g} of its hard bound"),
         ("rms error", f"{result.error_ratio:.2f} times that of operands rounded to TF32"),
     ]
     if result.vendor_ratio is not None:
@@ -196,7 +197,7 @@ def _render_environment(report: Report) -> str:
     return "## Environment\n\n" + _table(("what", "value"), rows)
 
 
-def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [header, tuple("---" for _ in header), *rows]
     return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
 

@@ -1,4 +1,4 @@
-"""Running a kernel on one case, in the interpreter or on a GPU, in a contestant that is renewed after a fault."""
+"""Running a kernel on one case, in the interpreter or on a GPU; after a fault in a fresh contestant."""
 
 import os
 import random
@@ -22,7 +22,7 @@ FLOAT32_BYTES = 4
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """What came back for one case: `bits` are the output's float32 patterns, flat; None if it is no such output."""
+    """What came back for one case: `bits` are the output's float32 patterns, flat, None for another type."""
 
     ran: wire.Ran
     bits: NDArray[np.uint32] | None
@@ -37,7 +37,7 @@ class Runner:
         self._contestant: Contestant | None = None
 
     def run(self, case: Case, inputs: Inputs) -> Run:
-        """Return what the kernel makes of the inputs; raises ContestantFault, and the next run starts afresh."""
+        """Return what the kernel makes of the inputs; after a ContestantFault the next run starts afresh."""
         contestant, self._contestant = self._contestant or self._start(), None
         try:
             finished = self._ask(contestant, case, inputs)

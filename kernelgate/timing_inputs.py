@@ -1,10 +1,9 @@
-"""The inputs of timed calls, made on the GPU from a seed: the contestant and the judge make the same bits."""
+"""The inputs of timed calls, made on the GPU from a seed: contestant and judge make the same bits."""
 
 import torch
 from torch import Tensor
 
 from kernelgate.operations import Convolution
-
 
 CONTENTS = 2
 

@@ -56,7 +56,7 @@ class WarmUp(_Message, frozen=True):
 
 
 class PlaceTensors(_Message, frozen=True):
-    """Allocate on the GPU and fill from a seed what the next timed calls read; call once to settle the output."""
+    """Allocate on the GPU, and fill from a seed, what the next timed calls read; call the model once."""
 
     batch: int
     seed: int

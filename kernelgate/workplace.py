@@ -1,4 +1,4 @@
-"""The judge's scratch folder: read-only copies of kernel files, tensors in transit, contestants started there."""
+"""The judge's scratch folder: copies of kernel files, tensors in transit, contestants started there."""
 
 import shutil
 import tempfile
@@ -35,11 +35,11 @@ class Workplace:
         return file
 
     def cache_of(self, kernel: KernelFile | None) -> Path:
-        """Return the folder for a kernel file's compiled programs: no other file's contestant writes there."""
+        """Return the folder of a kernel file's compiled programs, where no other file's contestant writes."""
         return self.root / f"cache-{kernel.sha256[:16] if kernel else 'vendor'}"
 
     def start(self, mode: wire.Mode, kernel: KernelFile | None) -> Contestant:
-        """Return a contestant that is importing the kernel file; None stands for the vendor implementation."""
+        """Return a contestant that is importing the kernel file; None is the vendor implementation."""
         folder = self.root / f"contestant-{uuid.uuid4().hex[:8]}"
         contestant = Contestant(mode, folder, self.limits, self.cache_of(kernel))
         file = str(self.place(kernel)) if kernel is not None else None

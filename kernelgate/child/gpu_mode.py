@@ -15,7 +15,6 @@ from kernelgate.operations import Convolution, find_operation
 from kernelgate.reference import vendor_answer
 from kernelgate.timing_inputs import make_timing_contents, make_timing_parameters
 
-
 _NOTHING = torch.empty(0)
 
 
@@ -111,7 +110,7 @@ class GpuMode:
         for jitted in self.launched.values():
             for kernels, *_ in jitted.device_caches.values():
                 for kernel in kernels.values():
-                    kernel.module = kernel._run = None  # noqa: SLF001 - as CompiledKernel leaves them unloaded
+                    kernel.module = kernel._run = None
 
     def _set_parameters(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
         with torch.no_grad():
@@ -183,4 +182,4 @@ class GpuMode:
 
 
 def _event() -> Event:
-    return Event(enable_timing=True)  # type: ignore[no-untyped-call]
+    return Event(enable_timing=True)

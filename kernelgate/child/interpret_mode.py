@@ -85,7 +85,7 @@ class InterpretMode:
         """Run the chosen programs of one launch on the tensors themselves."""
         _refuse_cpu_tensors(args, kwargs)
         names = inspect.getfullargspec(executor.fn).args
-        scope = interpreter._patch_lang(executor.fn)  # noqa: SLF001 - the executor it replaces does the same
+        scope = interpreter._patch_lang(executor.fn)
         try:
             bound = inspect.getcallargs(executor.fn, *args, **{k: v for k, v in kwargs.items() if k in names})
             bound = {name: self._convert(executor, name, value) for name, value in bound.items()}
@@ -104,7 +104,7 @@ class InterpretMode:
 
     @staticmethod
     def _convert(executor: Any, name: str, value: Any) -> Any:
-        return value if name in executor.constexprs else interpreter._implicit_cvt(value)  # noqa: SLF001
+        return value if name in executor.constexprs else interpreter._implicit_cvt(value)
 
 
 class _Sample:

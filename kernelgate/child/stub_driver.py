@@ -1,4 +1,4 @@
-"""A Triton driver without a GPU: the JIT binds, specialises and compiles for its target, and launches are noted."""
+"""A Triton driver without a GPU: the JIT binds and compiles for its target, and launches are noted."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -29,7 +29,7 @@ NoteLaunch = Callable[[Any, Any, tuple[int, int, int], tuple[Any, ...]], None]
 
 
 class StubDriver:
-    """What Triton's runtime asks of a driver; `note` receives (source, metadata, grid, arguments) of a launch."""
+    """What Triton's runtime asks of a driver; `note` gets source, metadata, grid, arguments of a launch."""
 
     def __init__(self, capability: int, note: NoteLaunch) -> None:
         self.target = GPUTarget("cuda", capability, 32)
@@ -57,7 +57,8 @@ class StubDriver:
 
     def get_device_capability(self, *_: Any) -> tuple[int, int]:
         """Return the target's compute capability."""
-        return divmod(self.target.arch, 10)
+        major, minor = divmod(int(self.target.arch), 10)
+        return major, minor
 
     def get_benchmarker(self) -> Callable[..., list[float]]:
         """Return a benchmark that runs the call once and finds all equal; pinned runs never ask."""
@@ -92,7 +93,7 @@ def _launcher_that_notes(note: NoteLaunch) -> type:
             self.source, self.metadata = source, metadata
 
         def __call__(self, x: int, y: int, z: int, *rest: Any) -> None:
-            # stream, function, packed metadata, launch metadata, enter hook, exit hook come before the arguments
+            # Before the arguments: stream, function, packed metadata, launch metadata, two hooks.
             note(self.source, self.metadata, (x, y, z), rest[6:])
 
     return NotedLauncher

@@ -1,0 +1,93 @@
+"""What makes a measurement untrustworthy: a shared or slowed GPU, impossible times, wrong answers."""
+
+import statistics
+from collections.abc import Sequence
+
+import torch
+
+from kernelgate import laws
+from kernelgate.cases import Inputs
+from kernelgate.gpu import Gpu, physical_floor_ms
+from kernelgate.operations import Convolution
+from kernelgate.reference import truth_everywhere
+from kernelgate.timing import ACCEPTED, CANDIDATE, Measured, Sample, TimedAnswer
+from kernelgate.timing_inputs import make_timing_contents, make_timing_parameters
+from kernelgate.verdict import Outcome, Verdict, conclude
+
+MAX_OVERHEAD_SHARE = 0.03
+MAX_OVERHEAD_MS = 0.3
+"""What the candidate's wall clock may show beside its event times, more than the accepted kernel's does."""
+
+MAX_THROTTLED_SHARE = 0.1
+
+
+def find_invalid(operation: Convolution, measured: Sequence[Measured], gpu: Gpu) -> Verdict | None:
+    """Return why the measurement cannot be trusted, None if nothing speaks against it."""
+    samples = [sample for one in measured for sample in one.samples]
+    return (
+        _find_shared(measured)
+        or _find_throttled(measured)
+        or _find_impossible(operation, samples, gpu)
+        or _find_disagreeing_timer(samples)
+    )
+
+
+def judge_answers(operation: Convolution, answers: Sequence[TimedAnswer]) -> Verdict | None:
+    """Return the verdict WRONG if the output of a timed call is not the right answer for its contents."""
+    for answer in answers:
+        if answer.bits is None:
+            return conclude(Outcome.WRONG, "timed-answer", "a timed call left no output of the right size")
+        contents = make_timing_contents(operation, operation.measured_batch, answer.seed)
+        inputs = Inputs(contents[answer.content], *make_timing_parameters(operation, answer.seed))
+        truth = truth_everywhere(operation, inputs)
+        got = torch.from_numpy(answer.bits.view("float32")).cuda().reshape(truth.exact.shape)
+        errors = laws.measure_errors(operation, got, truth)
+        broken = next(laws.check_bound(operation, got, truth, None, -1), None) or next(
+            laws.check_error_ratio(errors), None
+        )
+        if broken is not None:
+            return conclude(Outcome.WRONG, "timed-answer", f"the output of a timed call: {broken.detail}")
+    return None
+
+
+def _find_shared(measured: Sequence[Measured]) -> Verdict | None:
+    strangers = max((h.foreign_processes or 0 for one in measured for h in one.health), default=0)
+    if strangers:
+        return conclude(Outcome.INVALID, "gpu-shared", f"{strangers} other processes were on the GPU")
+    return None
+
+
+def _find_throttled(measured: Sequence[Measured]) -> Verdict | None:
+    readings = [health for one in measured for health in one.health]
+    slowed = [health for health in readings if health.throttled]
+    if len(slowed) > MAX_THROTTLED_SHARE * len(readings):
+        reasons = ", ".join(sorted({reason for health in slowed for reason in health.throttled}))
+        detail = f"{len(slowed)} of {len(readings)} readings show {reasons}"
+        return conclude(Outcome.INVALID, "throttled", detail)
+    return None
+
+
+def _find_impossible(operation: Convolution, samples: Sequence[Sample], gpu: Gpu) -> Verdict | None:
+    floor_ms = physical_floor_ms(operation, operation.measured_batch, gpu.name)
+    fastest = min(min(sample.times_ms) for sample in samples if sample.arm == CANDIDATE)
+    if floor_ms is not None and fastest < floor_ms:
+        detail = f"a call took {fastest:.4f} ms, the GPU's peaks allow {floor_ms:.4f} ms"
+        return conclude(Outcome.INVALID, "faster-than-physics", detail)
+    return None
+
+
+def _find_disagreeing_timer(samples: Sequence[Sample]) -> Verdict | None:
+    """Find events that do not add up with the judge's wall clock: a candidate may have tampered with them."""
+    overheads = {
+        arm: statistics.median(sample.overhead_ms for sample in samples if sample.arm == arm)
+        for arm in (CANDIDATE, ACCEPTED)
+    }
+    wall_ms = statistics.median(sample.wall_ms for sample in samples if sample.arm == ACCEPTED)
+    excess = overheads[CANDIDATE] - overheads[ACCEPTED]
+    allowed = MAX_OVERHEAD_MS + MAX_OVERHEAD_SHARE * wall_ms
+    if not excess <= allowed:
+        detail = (
+            f"wall clock less events is {excess:.3f} ms over the accepted kernel's, allowed {allowed:.3f} ms"
+        )
+        return conclude(Outcome.INVALID, "timer-disagrees", detail)
+    return None
