@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
         "accept",
         help="put proposed records in place as baselines of the accepted kernel",
         description="Put proposed records (baseline.proposed.json, compile.proposed.json) under baselines/. "
-        "Each must be of the kernel file in kernels/ as it is now; if anything is wrong the old record stays.",
+        "Each must be of the kernel file in kernels/ as it is now; if not, the old record stays.",
     )
     accepting.add_argument(
         "proposals", nargs="+", type=Path, metavar="PROPOSAL", help="file of a report directory"

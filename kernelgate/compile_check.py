@@ -124,7 +124,7 @@ def _spills(record: ConfigRecord) -> int:
 
 
 def _group_pins(loaded: wire.Loaded) -> list[list[int]]:
-    """Return the pins in groups that may compile to the same program, which one process then compiles once."""
+    """Return the pins in groups that may be one program, which one process then compiles once."""
     groups: dict[str, list[int]] = {}
     for pin, config in enumerate(_named_configs(loaded)):
         groups.setdefault(str(msgspec.structs.replace(config, num_stages=0)), []).append(pin)

@@ -43,9 +43,9 @@ def compile_all(
 ) -> CompileResult:
     """Return candidate and accepted kernel compiled for sm_89 and for the GPU at hand.
 
-    For the GPU the original is compiled too, into its cache, for the timing. The record spares the accepted
-    kernel's compile for sm_89 where it was made of the same bytes by the same compiler. Raises ContestantFault
-    and TooManyConfigsError as `compile_kernels` does.
+    For a GPU the original is compiled too, into its cache, for the timing. Without one, the record spares the
+    accepted kernel's compile, if it was made of the same bytes by the same compiler. Raises ContestantFault and
+    TooManyConfigsError as `compile_kernels` does.
     """
     usable = gpu_capability is None and record is not None and _matches(record, kernels.accepted)
     wanted = [kernels.candidate]

@@ -105,7 +105,7 @@ class Examiner:
     def _answer_and_truth(
         self, inputs: Inputs, bits: NDArray[np.uint32], poison_bits: int
     ) -> tuple[torch.Tensor, Truth, NDArray[np.int64] | None]:
-        """Return answer and truth at the same places: what the interpreter wrote, or every element on a GPU."""
+        """Return answer and truth at the same places: what the interpreter wrote, on a GPU everything."""
         if self.runner.mode == "interpret":
             written = np.flatnonzero(bits != poison_bits)
             answer = torch.from_numpy(bits[written].view(np.float32))

@@ -252,7 +252,7 @@ class Gate:
         return result.verdict.detail, result
 
     def _propose_speed(self, result: Performance) -> None:
-        """Write what the record would be: of the candidate where it is kept, of the accepted one where none is."""
+        """Write the record that would follow: of a candidate to keep, of an accepted kernel that has none."""
         if result.verdict.outcome is Outcome.KEEP:
             arm, sha256 = CANDIDATE, self._judged().sha256
         elif result.verdict.outcome is Outcome.NO_BASELINE or result.verdict.reason == "environment-changed":

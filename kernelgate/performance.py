@@ -49,7 +49,7 @@ class Performance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def conclude_performance(conditions: Conditions, measured: Sequence[Measured], seconds: float) -> Performance:
-    """Return the stage's result. Without a record the verdict is NO_BASELINE, unless something worse holds."""
+    """Return the stage's result; without a record it is NO_BASELINE, unless something worse holds."""
     operation, gpu = conditions.operation, conditions.gpu
     replicates = [one.replicate() for one in measured]
 

@@ -1,5 +1,6 @@
 """Mode `gpu`: run the model on an NVIDIA GPU, and time calls of it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -51,24 +52,18 @@ class GpuMode:
         """Return what was loaded, run, prepared, timed or written."""
         if not isinstance(request, wire.Load):
             self._reach_gpu()
-        match request:
-            case wire.Load():
-                return self._load(request)
-            case wire.RunOne():
-                return self._run(request)
-            case wire.WarmUp():
-                return self._warm_up(request)
-            case wire.PlaceTensors():
-                return self._place(request)
-            case wire.ReleaseTensors():
-                return self._release()
-            case wire.TimeLaunches():
-                return self._time(request)
-            case wire.SendAnswer():
-                write_output(self.last, request.out)
-                return wire.Done()
-            case _:
-                raise ValueError(f"mode gpu does not answer {type(request).__name__}")
+        does: dict[type[wire.Request], Callable[[Any], wire.Response]] = {
+            wire.Load: self._load,
+            wire.RunOne: self._run,
+            wire.WarmUp: self._warm_up,
+            wire.PlaceTensors: self._place,
+            wire.ReleaseTensors: self._release,
+            wire.TimeLaunches: self._time,
+            wire.SendAnswer: self._send,
+        }
+        if type(request) not in does:
+            raise ValueError(f"mode gpu does not answer {type(request).__name__}")
+        return does[type(request)](request)
 
     def _load(self, request: wire.Load) -> wire.Loaded:
         # The GPU is not touched yet: another replicate may be on it, being timed.
@@ -145,7 +140,7 @@ class GpuMode:
     def _warm_up(self, request: wire.WarmUp) -> wire.Warm:
         with torch.no_grad():
             self.forward(torch.zeros(self.operation.input_shape(request.batch), device="cuda"))
-        self._release()
+        self._release(wire.ReleaseTensors())
         return wire.Warm(chosen=self.kernel.chosen() if self.kernel else ("cuDNN, TF32 allowed",))
 
     def _place(self, request: wire.PlaceTensors) -> wire.Done:
@@ -161,10 +156,14 @@ class GpuMode:
         del pad
         return wire.Done()
 
-    def _release(self) -> wire.Done:
+    def _release(self, _request: wire.ReleaseTensors) -> wire.Done:
         self.contents, self.x, self.flush, self.last = [], _NOTHING, _NOTHING, _NOTHING
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
+        return wire.Done()
+
+    def _send(self, request: wire.SendAnswer) -> wire.Done:
+        write_output(self.last, request.out)
         return wire.Done()
 
     def _time(self, request: wire.TimeLaunches) -> wire.Timed:

@@ -61,18 +61,13 @@ def _start_mode(mode: str) -> ModeProgram:
 
 
 def _failure(error: BaseException, kernel_file: str) -> wire.Failed:
-    lines = [
-        frame.lineno or 0
-        for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename == kernel_file
-    ]
+    frames = traceback.extract_tb(error.__traceback__)
+    line = next((frame.lineno or 0 for frame in reversed(frames) if frame.filename == kernel_file), 0)
     if isinstance(error, SystemExit):
-        return wire.Failed(
-            kind="exits", detail=f"left with status {error.code!r:.40}", line=(lines or [0])[-1]
-        )
+        return wire.Failed(kind="exits", detail=f"left with status {error.code!r:.40}", line=line)
     exhausted = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate" in _text(error)
     detail = f"{type(error).__name__}: {_text(error)}"
-    return wire.Failed(kind="memory" if exhausted else "raises", detail=detail, line=(lines or [0])[-1])
+    return wire.Failed(kind="memory" if exhausted else "raises", detail=detail, line=line)
 
 
 def _text(error: BaseException) -> str:
