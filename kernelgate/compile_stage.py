@@ -43,8 +43,8 @@ def compile_all(
 ) -> CompileResult:
     """Return candidate and accepted kernel compiled for sm_89 and for the GPU at hand.
 
-    For a GPU the original is compiled too, into its cache, for the timing. Without one, the record spares the
-    accepted kernel's compile, if it was made of the same bytes by the same compiler. Raises ContestantFault and
+    For a GPU the original is compiled too, into its cache, for the timing. Without one the record spares the
+    accepted kernel its compile, if made of the same bytes by the same compiler. Raises ContestantFault and
     TooManyConfigsError as `compile_kernels` does.
     """
     usable = gpu_capability is None and record is not None and _matches(record, kernels.accepted)

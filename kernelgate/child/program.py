@@ -39,7 +39,7 @@ def serve(mode: str, request_fd: int, response_fd: int) -> None:
 
 
 def _end_with_judge(judge: int) -> None:
-    """End this process when the judge has gone without closing it: a kernel may keep the main thread for ever."""
+    """End this process once the judge is gone: a kernel may keep the main thread for ever."""
     while os.getppid() == judge:
         time.sleep(1)
     os._exit(1)
