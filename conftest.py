@@ -8,7 +8,7 @@ import pytest
 
 from kernelgate.accepted import AcceptedError, kernel_path
 from kernelgate.cases import parse_case
-from kernelgate.gate import Gate, Request
+from kernelgate.gate import ORDER, Gate, Request
 from kernelgate.gpu import Gpu, GpuError, find_gpu
 from kernelgate.operations import find_operation
 from kernelgate.progress import StageProgress
@@ -42,6 +42,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--replay", metavar="CASE", help="judge this one correctness case, as a report names it")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the gate's tests in the order of its stages, so that the first failure is the cause."""
+    stages = [f"test_{name.replace('-', '_')}.py" for name in ORDER]
+    places = [place for place, item in enumerate(items) if item.path.name in stages]
+    ordered = sorted((items[place] for place in places), key=lambda item: stages.index(item.path.name))
+    for place, item in zip(places, ordered, strict=True):
+        items[place] = item
+
+
 @pytest.fixture(scope="session")
 def gate(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Iterator[Gate]:
     """Give the judgement of this run: each stage is run once, by the first test that asks for it."""
@@ -55,7 +64,7 @@ def gate(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Iterato
         progress = StageProgress(pytestconfig.get_terminal_writer())
         judgement = Gate(asked, settings, progress.note)
     except (AcceptedError, SettingsError, GpuError, KeyError, ValueError) as error:
-        pytest.exit(f"kernelgate: {error}", returncode=pytest.ExitCode.USAGE_ERROR)
+        pytest.exit(f"kernelgate: {error.args[0]}", returncode=pytest.ExitCode.USAGE_ERROR)
     try:
         yield judgement
     finally:
@@ -79,7 +88,7 @@ def _read_options(
     config: pytest.Config, operation: str, stage: str, gpu: Gpu | None, measure: bool
 ) -> Request:
     name = config.getoption("--operation") or operation
-    candidate = config.getoption("--candidate") or kernel_path(ROOT, find_operation(name))
+    candidate = config.getoption("--candidate") or os.path.relpath(kernel_path(ROOT, find_operation(name)))
     replay, rule = config.getoption("--replay"), config.getoption("--rule")
     return Request(
         root=ROOT,

@@ -1,4 +1,4 @@
-"""First convolution of AlexNet as an implicit GEMM, float32 in and out, TF32 products: with 2 % more programs than it needs."""
+"""First convolution of AlexNet as an implicit GEMM, float32 in and out, TF32 products: launching 2 % of work too much."""
 
 import torch
 import torch.nn as nn
@@ -48,8 +48,7 @@ def conv2d_fwd_kernel(
     BLOCK_K: tl.constexpr,
 ):
     """Store one BLOCK_M x BLOCK_N tile of the output; every tensor is contiguous, NCHW or OIHW."""
-    # The programs beyond the last tile compute the first tiles once more.
-    m = tl.program_id(0) % tl.cdiv(N * OH * OW, BLOCK_M) * BLOCK_M + tl.arange(0, BLOCK_M)
+    m = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)
     n = tl.program_id(1) * BLOCK_N + tl.arange(0, BLOCK_N)
 
     pixels = OH * OW
@@ -137,7 +136,8 @@ def triton_conv2d_nchw(
 
     def grid(meta):
         tiles = triton.cdiv(N * OH * OW, meta["BLOCK_M"])
-        return tiles + tiles // 50, triton.cdiv(C_out, meta["BLOCK_N"])
+        # The programs beyond the last tile do all the arithmetic, and every mask of theirs is false.
+        return tiles + tiles * 30 // 1000, triton.cdiv(C_out, meta["BLOCK_N"])
 
     conv2d_fwd_kernel[grid](
         x,
