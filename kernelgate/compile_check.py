@@ -5,7 +5,7 @@ import hashlib
 import os
 import queue
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,6 +24,10 @@ MAX_CUBIN_BYTES = 64 * 2**20
 MAX_WORKERS = 9
 
 
+Launched = tuple[str, tuple[int, int, int], str]
+"""One launch: the digest of its machine code, its grid, the digest of its arguments."""
+
+
 class TooManyConfigsError(ValueError):
     """The file has more configurations than the gate will compile."""
 
@@ -38,32 +42,41 @@ class CompiledKernel(msgspec.Struct, frozen=True, kw_only=True):
     kernel_sha256: str
     configs: tuple[ConfigRecord, ...]
 
-    def programs(self) -> frozenset[tuple[tuple[str, tuple[int, int, int], str], ...]]:
-        """Return what the GPU may be asked to run, in names of machine code, grids and arguments."""
-        return frozenset(
-            tuple((launch.code_sha256, launch.grid, launch.arguments_sha256) for launch in record.launches)
-            for record in self.configs
-            if record.launches
-        )
+    def programs(self) -> frozenset[tuple[Launched, ...]]:
+        """Return what the GPU may be asked to run."""
+        return frozenset(launched(record) for record in self.configs if record.launches)
+
+
+def launched(record: ConfigRecord) -> tuple[Launched, ...]:
+    """Return what the GPU is asked to run in this configuration."""
+    return tuple((launch.code_sha256, launch.grid, launch.arguments_sha256) for launch in record.launches)
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """What a kernel file is compiled for; `batches` beside the measured one only fill the cache."""
+
+    capability: int
+    batches: tuple[int, ...] = ()
 
 
 def compile_kernels(
-    workplace: Workplace, kernels: Sequence[KernelFile], capabilities: Sequence[int]
-) -> list[list[CompiledKernel]]:
-    """Return for each kernel file its compile for each target, all side by side over the processor's cores.
+    workplace: Workplace, kernels: Mapping[KernelFile, Sequence[Target]]
+) -> dict[KernelFile, list[CompiledKernel]]:
+    """Return each kernel file compiled for each of its targets, all side by side over the processor's cores.
 
     Raises ContestantFault if a file fails, TooManyConfigsError if one has too many configurations.
     """
     workers = max(1, (os.cpu_count() or 1) // len(kernels))
     with ThreadPoolExecutor(len(kernels)) as pool:
-        compiles = [
-            pool.submit(compile_kernel, workplace, kernel, capabilities, workers) for kernel in kernels
-        ]
-        return [compile_.result() for compile_ in compiles]
+        compiles = {
+            kernel: pool.submit(compile_kernel, workplace, kernel, targets, workers)
+            for kernel, targets in kernels.items()
+        }
+        return {kernel: compiled.result() for kernel, compiled in compiles.items()}
 
 
 def compile_kernel(
-    workplace: Workplace, kernel: KernelFile, capabilities: Sequence[int], workers: int
+    workplace: Workplace, kernel: KernelFile, targets: Sequence[Target], workers: int
 ) -> list[CompiledKernel]:
     """Return every configuration of the file at the measured batch, for each target."""
     crew = [workplace.start("compile", kernel) for _ in range(min(workers, MAX_WORKERS))]
@@ -72,10 +85,11 @@ def compile_kernel(
         pins = max((len(tuned.configs) for tuned in loaded.autotuned), default=1)
         if pins > workplace.limits.open_configs:
             raise TooManyConfigsError(f"{pins} configurations, allowed {workplace.limits.open_configs}")
-        answers = _compile_pins(workplace, crew, _group_pins(loaded), capabilities)
+        answers = _compile_pins(workplace, crew, _group_pins(loaded), targets)
+        measured = workplace.operation.measured_batch
         return [
-            _gather(kernel, loaded, capability, [answers[capability, pin] for pin in range(pins)])
-            for capability in capabilities
+            _gather(kernel, loaded, capability, [answers[capability, measured, pin] for pin in range(pins)])
+            for capability in (target.capability for target in targets)
         ]
     except CubinError as error:
         raise ContestantFault("protocol", f"sent what is no compiled kernel: {error}") from error
@@ -132,24 +146,23 @@ def _group_pins(loaded: wire.Loaded) -> list[list[int]]:
 
 
 def _compile_pins(
-    workplace: Workplace, crew: Sequence[Contestant], groups: Sequence[list[int]], capabilities: Sequence[int]
-) -> dict[tuple[int, int], wire.Compiled]:
-    """Return the answers by target and pin; each contestant takes the next group that waits."""
-    waiting: queue.SimpleQueue[tuple[int, list[int]]] = queue.SimpleQueue()
-    for capability in capabilities:
-        for group in reversed(groups):  # the largest blocks, which compile longest, tend to come last
-            waiting.put((capability, group))
-    answers: dict[tuple[int, int], wire.Compiled] = {}
+    workplace: Workplace, crew: Sequence[Contestant], groups: Sequence[list[int]], targets: Sequence[Target]
+) -> dict[tuple[int, int, int], wire.Compiled]:
+    """Return the answers by target, batch and pin; each contestant takes the next group that waits."""
+    waiting: queue.SimpleQueue[tuple[int, int, list[int]]] = queue.SimpleQueue()
+    for target in targets:
+        for batch in (workplace.operation.measured_batch, *target.batches):
+            for group in reversed(groups):  # the largest blocks, which compile longest, tend to come last
+                waiting.put((target.capability, batch, group))
+    answers: dict[tuple[int, int, int], wire.Compiled] = {}
 
     def work(contestant: Contestant) -> None:
         with contextlib.suppress(queue.Empty):
             while True:
-                capability, group = waiting.get_nowait()
+                capability, batch, group = waiting.get_nowait()
                 for pin in group:
-                    request = wire.CompileOne(
-                        batch=workplace.operation.measured_batch, pin=pin, capability=capability
-                    )
-                    answers[capability, pin] = contestant.ask(
+                    request = wire.CompileOne(batch=batch, pin=pin, capability=capability)
+                    answers[capability, batch, pin] = contestant.ask(
                         request, wire.Compiled, workplace.limits.run_timeout_s
                     )
 

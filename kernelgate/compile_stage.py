@@ -6,13 +6,17 @@ import msgspec
 
 from kernelgate.baselines import BaselineError, CompileRecord, load_compile
 from kernelgate.candidate import KernelFile
-from kernelgate.compile_check import CompiledKernel, compile_kernels, describe_changes, describe_twins
+from kernelgate.compile_check import CompiledKernel, Target, compile_kernels, describe_changes, describe_twins
 from kernelgate.environment import assembler_version, triton_version
 from kernelgate.renaming import same_host_code
 from kernelgate.workplace import Workplace
 
 ADA = 89
 """The target of the project, an RTX 4090; every kernel file is compiled for it, whatever the GPU at hand."""
+
+
+OTHER_SPECIALISATIONS = (1, 3)
+"""The JIT makes programs of their own for a batch of 1 and for one that 16 does not divide."""
 
 
 class Kernels(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,12 +52,14 @@ def compile_all(
     TooManyConfigsError as `compile_kernels` does.
     """
     usable = gpu_capability is None and record is not None and _matches(record, kernels.accepted)
-    wanted = [kernels.candidate]
-    wanted += [] if usable else [kernels.accepted]
-    wanted += [] if gpu_capability is None else [kernels.original]
-    targets = list(dict.fromkeys((ADA, gpu_capability or ADA)))
-    distinct = {kernel.sha256: kernel for kernel in wanted}
-    compiled = dict(zip(distinct, compile_kernels(workplace, list(distinct.values()), targets), strict=True))
+    wanted = {} if gpu_capability is None else {kernels.original.sha256: kernels.original}
+    wanted |= {} if usable else {kernels.accepted.sha256: kernels.accepted}
+    wanted |= {kernels.candidate.sha256: kernels.candidate}
+    done = compile_kernels(
+        workplace,
+        {kernel: _targets(gpu_capability, kernel is kernels.candidate) for kernel in wanted.values()},
+    )
+    compiled = {kernel.sha256: each for kernel, each in done.items()}
     if usable and record is not None:
         compiled.setdefault(kernels.accepted.sha256, [_from_record(record)])
     ours, theirs = compiled[kernels.candidate.sha256], compiled[kernels.accepted.sha256]
@@ -69,6 +75,13 @@ def compile_all(
         changes=describe_changes(ours[0], theirs[0]),
         twins=describe_twins(ours[0]),
     )
+
+
+def _targets(gpu_capability: int | None, is_candidate: bool) -> list[Target]:
+    if gpu_capability is None:
+        return [Target(capability=ADA)]
+    on_gpu = Target(capability=gpu_capability, batches=OTHER_SPECIALISATIONS if is_candidate else ())
+    return [on_gpu] if gpu_capability == ADA else [Target(capability=ADA), on_gpu]
 
 
 def _from_record(record: CompileRecord) -> CompiledKernel:
