@@ -1,4 +1,4 @@
-"""First convolution of AlexNet as an implicit GEMM, float32 in and out, TF32 products: with other names."""
+"""The first kernel with other names for its variables."""
 
 import torch
 import torch.nn as nn

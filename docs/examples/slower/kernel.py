@@ -1,4 +1,4 @@
-"""First convolution of AlexNet as an implicit GEMM, float32 in and out, TF32 products: launching 2 % of work too much."""
+"""The first kernel, made to do 2 % of work too much."""
 
 import torch
 import torch.nn as nn
@@ -137,7 +137,7 @@ def triton_conv2d_nchw(
     def grid(meta):
         tiles = triton.cdiv(N * OH * OW, meta["BLOCK_M"])
         # The programs beyond the last tile do all the arithmetic, and every mask of theirs is false.
-        return tiles + tiles * 30 // 1000, triton.cdiv(C_out, meta["BLOCK_N"])
+        return tiles + tiles * 25 // 1000, triton.cdiv(C_out, meta["BLOCK_N"])
 
     conv2d_fwd_kernel[grid](
         x,

@@ -1,4 +1,4 @@
-"""First convolution of AlexNet as an implicit GEMM, float32 in and out, TF32 products: with a halo that is one column too wide."""
+"""The first kernel with a halo that is one column too wide."""
 
 import torch
 import torch.nn as nn

@@ -1,0 +1,269 @@
+"""The order of the stages, and that nothing but a whole judgement passes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from kernelgate import gate as gate_module
+from kernelgate.accepted import AcceptedError
+from kernelgate.cases import Case
+from kernelgate.compile_check import CompiledKernel
+from kernelgate.compile_stage import CompileResult
+from kernelgate.contestant import ContestantFault
+from kernelgate.correctness import Correctness, Finding
+from kernelgate.gate import Gate, Request
+from kernelgate.gpu import Gpu, GpuError
+from kernelgate.launches import ConfigRecord, LaunchRecord
+from kernelgate.operations import ALEXNET_CONV1
+from kernelgate.settings import load_settings
+from kernelgate.verdict import Outcome, Rule
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = load_settings(ROOT / "pyproject.toml")
+ACCEPTED = ROOT / "kernels" / "alexnet_conv1.py"
+GPU = Gpu(name="NVIDIA Test", uuid="GPU-0", capability=90, driver="1", l2_bytes=1024)
+CASE = Case(batch=1, family="normal", seed=0, pin=0, programs=0)
+
+
+def compiled(code: str) -> CompiledKernel:
+    launch = LaunchRecord(
+        kernel="conv2d_fwd_kernel",
+        grid=(24200, 2, 1),
+        arguments_sha256="0" * 64,
+        code_sha256=code * 64,
+        registers=64,
+        stack_bytes=0,
+        spill_store_bytes=0,
+        spill_load_bytes=0,
+        shared_bytes=0,
+        blocks_per_sm=4,
+        warps_per_sm=16,
+    )
+    configs = tuple(
+        ConfigRecord(
+            config=msgspec.structs.replace(ALEXNET_CONV1.original_config, num_stages=stages),
+            launches=(launch,),
+            error="",
+        )
+        for stages in (1, 2, 3)
+    )
+    return CompiledKernel(target="sm_89", kernel_sha256="0" * 64, configs=configs)
+
+
+def compile_result(*, same: bool) -> CompileResult:
+    ours = compiled("a" if same else "b")
+    return CompileResult(
+        candidate=ours,
+        accepted=compiled("a"),
+        at_hand=ours,
+        accepted_from_record=False,
+        same_code=same,
+        changes=(),
+        twins=(),
+    )
+
+
+def correctness(finding: Finding | None = None) -> Correctness:
+    return Correctness(
+        where="interpreter",
+        examples=1,
+        seconds=0.0,
+        entropy=0,
+        bound_fraction=0.0,
+        error_ratio=0.0,
+        vendor_ratio=None,
+        finding=finding,
+    )
+
+
+class Bench:
+    """Builds gates whose slow stages answer what the test says."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.patch = folder, monkeypatch
+        self.gates: list[Gate] = []
+        self.compile: Any = compile_result(same=False)
+        self.correctness: Any = correctness()
+        self.performance: Any = GpuError("not in this test")
+        monkeypatch.setattr(gate_module, "compile_all", lambda *_: self._give(self.compile))
+        monkeypatch.setattr(gate_module, "try_kernel", lambda *_: self._give(self.correctness))
+        monkeypatch.setattr(gate_module, "measure_performance", lambda *_: self._give(self.performance))
+        monkeypatch.setattr(gate_module, "propose", lambda *_: None)
+        self.candidate = folder / "candidate.py"
+        self.candidate.write_text(ACCEPTED.read_text().replace("patch", "field"))
+
+    def _give(self, answer: object) -> object:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def gate(self, **changes: object) -> Gate:
+        request = Request(
+            root=ROOT,
+            candidate=self.candidate,
+            operation="alexnet_conv1",
+            accepted=str(ACCEPTED),
+            stage="final-micro-tuning",
+            rule=None,
+            report_dir=self.folder,
+            gpu=None,
+            measure=False,
+            replay=None,
+        )
+        self.gates.append(Gate(msgspec.structs.replace(request, **changes), SETTINGS, lambda _: None))
+        return self.gates[-1]
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    bench = Bench(tmp_path, monkeypatch)
+    yield bench
+    for gate in bench.gates:
+        gate.close()
+        assert not gate.workplace.root.exists()
+
+
+def test_a_stage_runs_what_comes_before_it_first(bench: Bench) -> None:
+    """One question is enough for the whole judgement."""
+    gate = bench.gate()
+    assert gate.stage("correctness").status == "passed"
+    assert list(gate.results) == ["format", "compile", "stage-rules", "correctness"]
+    assert gate.verdict().outcome is Outcome.NOT_MEASURED
+
+
+def test_each_stage_runs_once(bench: Bench) -> None:
+    """Asking again returns the same result."""
+    gate = bench.gate()
+    assert gate.stage("format") is gate.stage("format")
+
+
+def test_a_judgement_that_is_not_complete_does_not_pass(bench: Bench) -> None:
+    """Stages that were never asked for are missing, not passed."""
+    gate = bench.gate()
+    gate.stage("compile")
+    assert gate.verdict().outcome is Outcome.INVALID
+    assert "correctness" in gate.verdict().detail
+
+
+def test_after_a_failed_stage_the_others_are_not_run(bench: Bench) -> None:
+    """They are reported as not run, and the verdict stays that of the failure."""
+    bench.candidate.write_text("import os\n")
+    gate = bench.gate()
+    assert gate.stage("correctness").status == "not-run"
+    assert gate.results["format"].status == "failed"
+    assert gate.verdict().outcome is Outcome.FORBIDDEN
+
+
+def test_an_error_of_the_gate_itself_never_passes(bench: Bench) -> None:
+    """It is raised, and leaves a verdict that fails."""
+    bench.correctness = ZeroDivisionError("a bug")
+    gate = bench.gate()
+    with pytest.raises(ZeroDivisionError):
+        gate.stage("correctness")
+    assert gate.verdict().reason == "gate-error"
+    assert not gate.verdict().outcome.passes
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome"),
+    [("raises", Outcome.WRONG), ("hangs", Outcome.WRONG), ("prints", Outcome.FORBIDDEN)],
+)
+def test_a_file_that_fails_to_compile_is_named_by_what_it_did(
+    bench: Bench, kind: str, outcome: Outcome
+) -> None:
+    """The contestant's fault becomes the verdict's reason."""
+    bench.compile = ContestantFault(kind, "seen doing it")
+    gate = bench.gate()
+    assert gate.stage("compile").status == "failed"
+    assert (gate.verdict().outcome, gate.verdict().reason) == (outcome, kind)
+
+
+def test_the_same_code_needs_neither_examples_nor_timing(bench: Bench) -> None:
+    """Other bytes, the same programs and host code: nothing to try."""
+    bench.compile = compile_result(same=True)
+    gate = bench.gate(gpu=GPU, measure=True)
+    assert gate.stage("performance").status == "not-needed"
+    assert gate.verdict().outcome is Outcome.SAME_CODE
+
+
+def test_the_accepted_file_itself_is_tried_under_rule_guard(bench: Bench) -> None:
+    """Judging it asks whether it is still right here, so it is never SAME_CODE."""
+    bench.candidate.write_bytes(ACCEPTED.read_bytes())
+    bench.compile = compile_result(same=True)
+    gate = bench.gate()
+    assert gate.stage("correctness").status == "passed"
+    assert gate.rule is Rule.GUARD
+    assert gate.verdict().outcome is Outcome.NOT_MEASURED
+
+
+def test_a_wrong_answer_stops_before_the_timing(bench: Bench) -> None:
+    """The verdict names the law, and how to replay the case."""
+    bench.correctness = correctness(Finding(case=CASE, law="hard-bound", detail="off", forbidden=False))
+    gate = bench.gate(gpu=GPU, measure=True)
+    assert gate.stage("performance").status == "not-run"
+    assert gate.verdict().outcome is Outcome.WRONG
+    assert f"--replay {CASE.replay}" in gate.verdict().detail
+
+
+def test_delegated_work_is_forbidden(bench: Bench) -> None:
+    """A law may say that the answer, right or not, broke the rules."""
+    bench.correctness = correctness(Finding(case=CASE, law="delegation", detail="none", forbidden=True))
+    gate = bench.gate()
+    gate.stage("correctness")
+    assert gate.verdict().outcome is Outcome.FORBIDDEN
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "reason"),
+    [
+        (ContestantFault("crashes", "SIGSEGV", "candidate"), Outcome.WRONG, "crashes"),
+        (ContestantFault("crashes", "SIGSEGV", "accepted"), Outcome.INVALID, "arm-crashes"),
+        (GpuError("another judge has it"), Outcome.INVALID, "gpu-not-to-be-had"),
+    ],
+)
+def test_a_fault_while_timing_is_laid_at_the_right_door(
+    bench: Bench, fault: Exception, outcome: Outcome, reason: str
+) -> None:
+    """Only its own fault makes a candidate wrong."""
+    bench.performance = fault
+    gate = bench.gate(gpu=GPU, measure=True)
+    assert gate.stage("performance").status == "failed"
+    assert (gate.verdict().outcome, gate.verdict().reason) == (outcome, reason)
+
+
+def test_a_broken_record_of_the_gpu_is_named_before_anything_is_timed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A truncated baseline is never taken for none."""
+    record = tmp_path / "nvidia-test.json"
+    record.write_text('{"schema": "kernelgate.speed/1"')
+    monkeypatch.setattr("kernelgate.performance_stage.record_path", lambda *_: record)
+    bench.performance = AssertionError("must not be timed")
+    gate = bench.gate(gpu=GPU, measure=True)
+    gate.stage("performance")
+    assert (gate.verdict().outcome, gate.verdict().reason) == (Outcome.INVALID, "baseline-truncated")
+
+
+def test_a_changed_original_is_refused_before_anything_runs(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of every timing is frozen."""
+    changed = msgspec.structs.replace(ALEXNET_CONV1, original_sha256="0" * 64)
+    monkeypatch.setattr(gate_module, "find_operation", lambda _: changed)
+    with pytest.raises(AcceptedError, match="must never change"):
+        bench.gate()
+
+
+def test_an_accepted_kernel_that_is_nowhere_is_an_error(bench: Bench) -> None:
+    """Neither a file nor a revision."""
+    with pytest.raises(AcceptedError, match="neither a file nor a git revision"):
+        bench.gate(accepted="no-such-revision")
+
+
+def test_an_unknown_operation_lists_the_known_ones(bench: Bench) -> None:
+    """The error helps on."""
+    with pytest.raises(KeyError, match="alexnet_conv1"):
+        bench.gate(operation="no-such-operation")

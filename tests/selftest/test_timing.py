@@ -1,0 +1,169 @@
+"""The judge's side of timing, with contestants that only pretend to compute."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kernelgate import timing, wire
+from kernelgate.contestant import ContestantFault
+from kernelgate.gpu import Gpu, Health
+from kernelgate.operations import ALEXNET_CONV1
+from kernelgate.settings import load_settings
+
+SETTINGS = load_settings(Path(__file__).parents[2] / "pyproject.toml")
+PERFORMANCE = SETTINGS.performance
+GPU = Gpu(name="NVIDIA Test", uuid="GPU-0", capability=89, driver="1", l2_bytes=1024)
+ARMS = dict.fromkeys(timing.ARMS)
+
+
+class PretendedContestant:
+    """Answers every request at once; `log` is shared by all, in the order of the requests."""
+
+    def __init__(
+        self, log: list[tuple["PretendedContestant", wire.Request]], folder: Path, time_ms: float
+    ) -> None:
+        self.log, self.folder, self.time_ms = log, folder, time_ms
+        self.limits, self.name, self.closed = SETTINGS.limits, "", False
+        self.pid = 0
+
+    def __enter__(self) -> "PretendedContestant":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def send(self, request: wire.Request) -> None:
+        assert not self.closed
+        self.log.append((self, request))
+
+    def receive(self, answer: type, _timeout_s: float) -> Any:
+        assert not self.closed
+        return answer()
+
+    def ask(self, request: wire.Request, answer: type, timeout_s: float) -> Any:
+        self.send(request)
+        if isinstance(request, wire.WarmUp):
+            return wire.Warm(chosen=(f"config of {self.name}",))
+        if isinstance(request, wire.TimeLaunches):
+            return wire.Timed(times_ms=(self.time_ms,) * request.launches)
+        if isinstance(request, wire.SendAnswer):
+            np.zeros(1, dtype=np.uint32).tofile(request.out)
+        return self.receive(answer, timeout_s)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class PretendedWorkplace:
+    """Starts pretended contestants."""
+
+    def __init__(self, folder: Path, time_ms: float) -> None:
+        self.folder, self.time_ms = folder, time_ms
+        self.operation, self.limits = ALEXNET_CONV1, SETTINGS.limits
+        self.log: list[tuple[PretendedContestant, wire.Request]] = []
+        self.started: list[PretendedContestant] = []
+
+    def start(self, mode: wire.Mode, _kernel: object) -> PretendedContestant:
+        assert mode == "gpu"
+        self.started.append(PretendedContestant(self.log, self.folder, self.time_ms))
+        return self.started[-1]
+
+    def await_loaded(self, contestant: PretendedContestant) -> None:
+        assert not contestant.closed
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PretendedWorkplace:
+    healthy = Health(sm_clock_mhz=1, temperature_c=1, throttled=(), foreign_processes=0)
+    monkeypatch.setattr(timing, "read_health", lambda *_: healthy)
+    return PretendedWorkplace(tmp_path, time_ms=1e-4)
+
+
+def measure(workplace: PretendedWorkplace) -> list[timing.Measured]:
+    return timing.measure_replicates(workplace, ARMS, GPU, PERFORMANCE, lambda: None)  # type: ignore[arg-type]
+
+
+def test_every_arm_is_sampled_twice_in_every_block_of_every_replicate(workplace: PretendedWorkplace) -> None:
+    """The samples are complete and balanced."""
+    for index, measured in enumerate(measure(workplace)):
+        places = [(sample.block, sample.arm) for sample in measured.samples]
+        assert sorted(places) == sorted(
+            (block, arm) for block in range(PERFORMANCE.blocks) for arm in timing.ARMS for _ in range(2)
+        )
+        assert {sample.replicate for sample in measured.samples} == {index}
+        assert len(measured.health) == PERFORMANCE.blocks
+
+
+def test_each_replicate_has_fresh_processes_and_none_is_left(workplace: PretendedWorkplace) -> None:
+    """A process serves one replicate, and is closed after it."""
+    replicates = measure(workplace)
+    assert len(workplace.started) == len(timing.ARMS) * len(replicates)
+    assert all(contestant.closed for contestant in workplace.started)
+
+
+def test_arms_are_warmed_one_after_the_other_before_any_is_timed(workplace: PretendedWorkplace) -> None:
+    """An autotuner has the GPU to itself."""
+    measure(workplace)
+    first_crew = workplace.started[: len(timing.ARMS)]
+    kinds = [type(request) for contestant, request in workplace.log if contestant in first_crew]
+    assert kinds.count(wire.WarmUp) == len(timing.ARMS)
+    assert wire.TimeLaunches not in kinds[: len(kinds) - kinds[::-1].index(wire.WarmUp)]
+
+
+def test_tensors_are_released_by_all_arms_before_any_takes_its_own_anew(
+    workplace: PretendedWorkplace,
+) -> None:
+    """A new layout is drawn every other block, out of memory that all have given back."""
+    measure(workplace)
+    kinds = [type(request) for _, request in workplace.log]
+    places = [index for index, kind in enumerate(kinds) if kind is wire.PlaceTensors]
+    arms, rounds = len(timing.ARMS), PERFORMANCE.blocks // timing.BLOCKS_A_PLACE
+    assert len(places) == arms * rounds * PERFORMANCE.replicates
+    for first in places[::arms]:
+        assert kinds[first - arms : first] == [wire.ReleaseTensors] * arms
+
+
+def test_one_timed_answer_of_the_candidate_is_fetched_in_each_replicate(
+    workplace: PretendedWorkplace,
+) -> None:
+    """The answer asked for is that of the call timed last, on the contents it was timed on."""
+    for measured in measure(workplace):
+        assert measured.answer.bits is None, "one word is not a whole output"
+    asked = [
+        index for index, (_, request) in enumerate(workplace.log) if isinstance(request, wire.SendAnswer)
+    ]
+    assert len(asked) == PERFORMANCE.replicates
+    for index in asked:
+        contestant = workplace.log[index][0]
+        assert contestant.name == timing.CANDIDATE
+
+
+@pytest.mark.parametrize("time_ms", [0.0, -1.0, float("nan"), float("inf"), 1e9])
+def test_times_that_cannot_be_are_a_fault_of_the_arm_that_sent_them(
+    workplace: PretendedWorkplace, time_ms: float
+) -> None:
+    """Zero, negative, not a number, or longer than the judge waited."""
+    workplace.time_ms = time_ms
+    with pytest.raises(ContestantFault) as caught:
+        measure(workplace)
+    assert caught.value.kind == "timer"
+    assert caught.value.contestant in timing.ARMS
+    assert all(contestant.closed for contestant in workplace.started)
+
+
+def test_the_judge_itself_is_not_counted_as_a_stranger_on_the_gpu(
+    workplace: PretendedWorkplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds a context of its own since the correctness stage."""
+    seen: list[set[int]] = []
+
+    def note(_gpu: Gpu, own_pids: set[int]) -> Health:
+        seen.append(own_pids)
+        return Health(sm_clock_mhz=None, temperature_c=None, throttled=(), foreign_processes=None)
+
+    monkeypatch.setattr(timing, "read_health", note)
+    measure(workplace)
+    assert all(os.getpid() in own_pids for own_pids in seen)
