@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -19,6 +20,8 @@ from kernelgate.verdict import Rule
 
 ROOT = Path(__file__).resolve().parent
 REPORT = pytest.StashKey[Report]()
+TERMINAL = pytest.StashKey[TextIO]()
+PROGRESS = pytest.StashKey[StageProgress]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,14 +64,13 @@ def gate(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Iterato
         gpu = _gpu_at_hand(measure)
         settings = load_settings(ROOT / "pyproject.toml")
         asked = _read_options(pytestconfig, settings.operation, settings.stage, gpu, measure)
-        progress = StageProgress(pytestconfig.get_terminal_writer())
+        progress = pytestconfig.stash[PROGRESS]
         judgement = Gate(asked, settings, progress.note)
     except (AcceptedError, SettingsError, GpuError, KeyError, ValueError) as error:
         pytest.exit(f"kernelgate: {error.args[0]}", returncode=pytest.ExitCode.USAGE_ERROR)
     try:
         yield judgement
     finally:
-        progress.stop()
         report = make_report(judgement)
         write_report(report, asked.report_dir)
         pytestconfig.stash[REPORT] = report
@@ -89,6 +91,8 @@ def _read_options(
 ) -> Request:
     name = config.getoption("--operation") or operation
     candidate = config.getoption("--candidate") or os.path.relpath(kernel_path(ROOT, find_operation(name)))
+    if not str(candidate).isprintable():
+        raise ValueError(f"--candidate {str(candidate)!a}: the name must be printable text")
     replay, rule = config.getoption("--replay"), config.getoption("--rule")
     return Request(
         root=ROOT,
@@ -102,6 +106,20 @@ def _read_options(
         measure=measure,
         replay=parse_case(replay) if replay else None,
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # While a test runs, standard output is captured; a copy made before that still reaches the terminal.
+    config.stash[TERMINAL] = os.fdopen(os.dup(1), "w")
+    config.stash[PROGRESS] = StageProgress(config.stash[TERMINAL])
+
+
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    item.config.stash[PROGRESS].stop()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[TERMINAL].close()
 
 
 @pytest.hookimpl(trylast=True)

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import strategies
 
 from kernelgate.cases import FAMILIES, Case
-from kernelgate.compile_check import CompiledKernel
+from kernelgate.compile_check import CompiledKernel, Launched, launched
 from kernelgate.launches import ConfigRecord
 from kernelgate.operations import Convolution
 
@@ -16,6 +16,8 @@ MAX_OUTPUTS_A_PROGRAM = 16_384
 
 MAX_DRAWN_BATCH = 64
 MAX_WHOLE_PROGRAMS = 300
+MAX_WHOLE_BATCH = 3
+"""A persistent kernel has few programs whatever the batch, but no less work to do in them."""
 
 
 class CasePlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,16 +68,16 @@ def plan_for_interpreter(
         return CasePlan(planned=(whole, *sampled), pins=pins, max_batch=batch, programs=programs)
     an_image = max(_programs(compiled.configs[pin]) for pin in pins) / operation.measured_batch
     others = (msgspec.structs.replace(whole, pin=pin, seed=seed + 1 + pin) for pin in pins if pin != quickest)
-    max_batch = max(1, int(MAX_WHOLE_PROGRAMS / an_image))
+    max_batch = max(1, min(MAX_WHOLE_BATCH, int(MAX_WHOLE_PROGRAMS / an_image)))
     return CasePlan(planned=(whole, *others), pins=pins, max_batch=max_batch, programs=0)
 
 
 def _running_pins(compiled: CompiledKernel) -> tuple[int, ...]:
-    """Return one pin for each different program."""
-    first: dict[tuple[str, ...], int] = {}
+    """Return one pin for each different program: the same machine code on another grid is another."""
+    first: dict[tuple[Launched, ...], int] = {}
     for pin, record in enumerate(compiled.configs):
         if record.launches:
-            first.setdefault(tuple(launch.code_sha256 for launch in record.launches), pin)
+            first.setdefault(launched(record), pin)
     return tuple(first.values())
 
 

@@ -9,6 +9,9 @@ from torch import Generator, Tensor
 
 from kernelgate.operations import Convolution
 
+SEED_LIMIT = 2**63
+"""What torch's generators take."""
+
 
 class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One drawn example. The same case makes the same tensors on every machine of one torch version."""
@@ -36,7 +39,8 @@ def parse_case(text: str) -> Case:
         case = msgspec.convert(fields, Case, strict=False)
     except (ValueError, msgspec.ValidationError) as error:
         raise ValueError(f"not a case: {text!r}: {error}") from error
-    if case.family not in FAMILIES or min(case.batch, case.seed + 1, case.pin + 1, case.programs + 1) < 1:
+    counts = min(case.batch, case.seed + 1, case.pin + 1, case.programs + 1)
+    if case.family not in FAMILIES or counts < 1 or case.seed >= SEED_LIMIT:
         raise ValueError(
             f"not a case: {text!r}: families are {', '.join(FAMILIES)}; counts start at 0, N at 1"
         )
@@ -50,6 +54,9 @@ class Inputs(msgspec.Struct, frozen=True):
     weight: Tensor
     bias: Tensor
 
+
+SCALES = {"tiny": 2.0**-40, "huge": 2.0**40}
+"""Of x and bias alike: beside a bias of ordinary size, tiny products would not show in a float32."""
 
 Family = Callable[[tuple[int, ...], Generator], Tensor]
 
@@ -73,11 +80,11 @@ def _channel_range(shape: tuple[int, ...], generator: Generator) -> Tensor:
 
 
 def _tiny(shape: tuple[int, ...], generator: Generator) -> Tensor:
-    return _normal(shape, generator) * 2.0**-40
+    return _normal(shape, generator) * SCALES["tiny"]
 
 
 def _huge(shape: tuple[int, ...], generator: Generator) -> Tensor:
-    return _normal(shape, generator) * 2.0**40
+    return _normal(shape, generator) * SCALES["huge"]
 
 
 def _cancelling(shape: tuple[int, ...], generator: Generator) -> Tensor:
@@ -92,7 +99,8 @@ def _sparse(shape: tuple[int, ...], generator: Generator) -> Tensor:
 
 
 def _constant(shape: tuple[int, ...], generator: Generator) -> Tensor:
-    return torch.full(shape, 0.5 + torch.rand((), generator=generator).item())
+    # Exact in TF32: one rounding error shared by every element would be no unit to measure truncation in.
+    return torch.full(shape, torch.randint(64, 193, (), generator=generator).item() / 128)
 
 
 def _integer(shape: tuple[int, ...], generator: Generator) -> Tensor:
@@ -144,5 +152,5 @@ def make_inputs(operation: Convolution, case: Case) -> Inputs:
     x = FAMILIES[case.family](operation.input_shape(case.batch), generator)
     draw = _integer if case.family == "integer" else _normal
     weight = draw(operation.weight_shape, generator)
-    bias = draw((operation.out_channels,), generator)
+    bias = draw((operation.out_channels,), generator) * SCALES.get(case.family, 1.0)
     return Inputs(x, weight, bias)

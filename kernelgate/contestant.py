@@ -35,6 +35,9 @@ Answer = TypeVar("Answer", bound=msgspec.Struct)
 _LIVE: set[int] = set()
 """Process ids of contestants that are not closed yet."""
 
+_CHILDREN = threading.Lock()
+"""Held while a contestant starts and while orphans are ended: one that is half started is no orphan."""
+
 
 class ContestantFault(Exception):  # noqa: N818 - the design's word: what a contestant did, not an error of ours
     """A contestant failed: `kind` says how, `detail` what it was seen doing."""
@@ -55,17 +58,18 @@ class Contestant:
         child_requests, self._requests = os.pipe()
         self._responses, child_responses = os.pipe()
         descriptors = (child_requests, child_responses)
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "kernelgate.child", mode, *map(str, descriptors)],
-            cwd=folder,
-            env=_environment(mode, folder, cache),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            pass_fds=descriptors,
-            start_new_session=True,
-        )
-        _LIVE.add(self._process.pid)
+        with _CHILDREN:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "kernelgate.child", mode, *map(str, descriptors)],
+                cwd=folder,
+                env=_environment(mode, folder, cache),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=descriptors,
+                start_new_session=True,
+            )
+            _LIVE.add(self._process.pid)
         for descriptor in descriptors:
             os.close(descriptor)
         self._pending = bytearray()
@@ -99,14 +103,15 @@ class Contestant:
     def receive(self, answer: type[Answer], timeout_s: float) -> Answer:
         """Return the answer to the request sent last, within that time."""
         line = self._read_line(time.monotonic() + timeout_s, timeout_s)
+        self._check_printed()
         try:
             response = wire.decode_response(line)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._fault("protocol", f"answered what is no message ({error})") from error
         if isinstance(response, wire.Failed):
             where = f" (line {response.line} of the kernel file)" if response.line else ""
             # The process may be in any state now; the next request gets a fresh one.
-            raise self._fault(response.kind, response.detail + where)
+            raise self._fault(response.kind, _shown(response.detail) + where)
         if not isinstance(response, answer):
             raise self._fault("protocol", f"answered {type(response).__name__}, not {answer.__name__}")
         return response
@@ -130,6 +135,7 @@ class Contestant:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _read_line(self, deadline: float, timeout_s: float) -> bytes:
+        watched = time.monotonic()
         while b"\n" not in self._pending:
             readable, _, _ = select.select([self._responses], [], [], WATCH_SECONDS)
             if readable:
@@ -139,15 +145,18 @@ class Contestant:
                 self._pending += chunk
                 if len(self._pending) > wire.MAX_MESSAGE_BYTES:
                     raise self._fault("protocol", f"sent a message of over {wire.MAX_MESSAGE_BYTES} bytes")
-            else:
+            elif self._process.poll() is not None:
+                raise self._ended()  # what it started may still hold the pipe
+            # Not only when nothing comes: a message that drips in must not outlast the deadline.
+            if time.monotonic() - watched >= WATCH_SECONDS:
                 self._watch(deadline, timeout_s)
+                watched = time.monotonic()
         line, _, rest = self._pending.partition(b"\n")
         self._pending = bytearray(rest)
         return bytes(line)
 
     def _watch(self, deadline: float, timeout_s: float) -> None:
-        if self._printed.count > self.limits.output_bytes:
-            raise self._fault("prints", f"printed over {self.limits.output_bytes} bytes")
+        self._check_printed()
         used = sum(
             map(_resident_bytes, [self._process.pid, *(p.pid for p in _descendants(self._process.pid))])
         )
@@ -159,6 +168,10 @@ class Contestant:
         if time.monotonic() > deadline:
             raise self._fault("hangs", f"gave no answer in {timeout_s:.0f} s")
 
+    def _check_printed(self) -> None:
+        if self._printed.count > self.limits.output_bytes:
+            raise self._fault("prints", f"printed over {self.limits.output_bytes} bytes")
+
     def _fault(self, kind: str, detail: str) -> ContestantFault:
         said = "" if kind == "prints" else self._printed.tail()
         self.close()
@@ -167,10 +180,11 @@ class Contestant:
 
     def _ended(self) -> ContestantFault:
         status = self._wait_for_end()
-        if self._printed.count > self.limits.output_bytes:
-            return self._fault("prints", f"printed over {self.limits.output_bytes} bytes")
+        self._check_printed()
         if status is not None and status < 0:
-            return self._fault("crashes", f"ended by {signal.Signals(-status).name}")
+            return self._fault("crashes", f"ended by {_signal_name(-status)}")
+        if status is None:
+            return self._fault("exits", "closed the pipe that answers go to")
         return self._fault("exits", f"left the process with status {status}")
 
     def _wait_for_end(self) -> int | None:
@@ -193,8 +207,7 @@ class _PrintedOutput:
 
     def tail(self) -> str:
         """Return the end of the text, in printable characters."""
-        text = self._tail.decode("utf-8", errors="replace").strip()
-        return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+        return _shown(self._tail.decode("utf-8", errors="replace").strip())
 
     def finish(self) -> None:
         """Wait for the drain to end; the pipe is at its end once every holder is dead."""
@@ -205,6 +218,19 @@ class _PrintedOutput:
             while chunk := os.read(self._stream.fileno(), 65536):
                 self.count += len(chunk)
                 self._tail = (self._tail + chunk)[-SHOWN_OUTPUT_BYTES:]
+
+
+def _shown(text: str) -> str:
+    """Return the text, or its end, as a log may show it: a line of it cannot pass for a line of the log."""
+    characters = (c if c.isprintable() or c == "\n" else "?" for c in text[-SHOWN_OUTPUT_BYTES:])
+    return "".join(characters).replace("\n", "\n  | ")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most real-time signals have none
+        return f"signal {number}"
 
 
 def _environment(mode: wire.Mode, folder: Path, cache: Path) -> Mapping[str, str]:
@@ -235,11 +261,12 @@ def _adopt_orphans() -> None:
 
 def _end_orphans() -> None:
     """End adopted children until none is left. Only contestants start sessions, so those are theirs."""
-    while orphans := [child for child in psutil.Process().children() if _is_orphan(child.pid)]:
-        for orphan in orphans:
-            _kill(orphan)
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(orphan.pid, 0)
+    with _CHILDREN:
+        while orphans := [child for child in psutil.Process().children() if _is_orphan(child.pid)]:
+            for orphan in orphans:
+                _kill(orphan)
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(orphan.pid, 0)
 
 
 def _is_orphan(pid: int) -> bool:

@@ -83,7 +83,7 @@ def hard_bound(operation: Convolution, truth: Truth) -> Tensor:
 
 def measure_errors(operation: Convolution, answer: Tensor, truth: Truth) -> Errors:
     """Return the errors of an answer at the positions of the truth; not-a-number counts as infinite."""
-    error = (answer.double() - truth.exact).abs().nan_to_num(nan=torch.inf)
+    error = _error(answer, truth)
     bound = hard_bound(operation, truth)
     fraction = torch.where(error == 0, 0, error / bound).max()
     # Where operands are exact in TF32 the yardstick is zero, and float32 sums still round.
@@ -99,12 +99,13 @@ def check_bound(
 
     `offsets` are the flat NCHW offsets of what was compared, None for every element in order.
     """
-    error = (answer.double() - truth.exact).abs().nan_to_num(nan=torch.inf)
+    error = _error(answer, truth)
     bound = hard_bound(operation, truth)
     beyond = error > bound
     if not bool(beyond.any()):
         return
-    worst = int((error / bound).nan_to_num(nan=torch.inf).flatten().argmax())
+    # Where the bound is zero an exact element divides zero by zero: only what is beyond may be named.
+    worst = int(torch.where(beyond, error / bound, -1).flatten().argmax())
     value = answer.flatten()[worst]
     held = int(value.view(torch.int32)) & 0xFFFFFFFF
     note = ", which still holds the poison it was filled with" if held == poison_bits else ""
@@ -130,10 +131,14 @@ def check_error_ratio(errors: Errors) -> Iterator[Broken]:
 
 
 def check_all_written(bits: NDArray[np.uint32], run: Run) -> Iterator[Broken]:
-    """Yield if a run of every program left poison in the output."""
+    """Yield if a run of every program left poison in the output, or a run of some left nothing else."""
     left = int(np.count_nonzero(bits == run.poison_bits))
-    if left and run.ran.programs_run == run.ran.programs_total:
+    if left == bits.size or (left and run.ran.programs_run == run.ran.programs_total):
         yield Broken(law="all-written", detail=f"{left} of {bits.size} output elements were never written")
+
+
+def _error(answer: Tensor, truth: Truth) -> Tensor:
+    return (answer.double() - truth.exact).abs().nan_to_num(nan=torch.inf, posinf=torch.inf)
 
 
 def _rms(values: Tensor) -> Tensor:

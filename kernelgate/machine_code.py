@@ -7,6 +7,7 @@ import re
 import msgspec
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import Section
 
 DATA_SECTIONS = re.compile(r"\.nv\.(constant[1-9]|global)")
 SPILLS = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
@@ -37,16 +38,23 @@ def hash_machine_code(cubin: bytes) -> str:
         for section in ELFFile(io.BytesIO(cubin)).iter_sections():
             if section.name.startswith(".text."):
                 kernels += 1
-                digest.update(b"text" + section["sh_info"].to_bytes(8, "little") + section.data())
+                digest.update(b"text" + section["sh_info"].to_bytes(8, "little") + _contents(section))
             elif section.name.startswith(".nv.constant0."):
                 digest.update(b"parameters" + section["sh_size"].to_bytes(8, "little"))
             elif DATA_SECTIONS.match(section.name):
-                digest.update(b"data" + section.data())
-    except ELFError as error:
+                digest.update(b"data" + _contents(section))
+    except (ELFError, OverflowError) as error:
         raise CubinError(f"not a cubin: {error}") from error
     if not kernels:
         raise CubinError("the cubin holds no kernel")
     return digest.hexdigest()
+
+
+def _contents(section: Section) -> bytes:
+    """Return the bytes of a section; of one that the file does not hold, its size, whatever that claims."""
+    if section["sh_type"] == "SHT_NOBITS":
+        return bytes(section["sh_size"].to_bytes(8, "little"))
+    return bytes(section.data())
 
 
 def read_assembler_log(log: str) -> AssemblerReport:

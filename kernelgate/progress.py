@@ -1,48 +1,37 @@
 """The progress bar of the long stages, where the output is a terminal."""
 
-from typing import Protocol, TextIO, cast
+from typing import TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-
-class TerminalWriter(Protocol):
-    """What pytest's terminal writer tells of the terminal; it writes past the capture of output."""
-
-    hasmarkup: bool
+LONG_STAGES = ("compile", "correctness", "performance")
 
 
 class StageProgress:
     """Shows the stage at work, the steps it has done and the time it takes; silent without a terminal."""
 
-    def __init__(self, writer: TerminalWriter) -> None:
-        stream = cast("TextIO", getattr(writer, "_file", None))
-        self.shown = stream is not None and stream.isatty()
-        self.progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed} steps"),
-            TimeElapsedColumn(),
-            console=Console(file=stream) if self.shown else None,
-            transient=True,
-            disable=not self.shown,
-        )
-        self.tasks: dict[str, int] = {}
+    def __init__(self, terminal: TextIO | None) -> None:
+        self._bar: Progress | None = None
+        self._stage, self._task = "", TaskID(0)
+        self._console = Console(file=terminal) if terminal is not None and terminal.isatty() else None
 
     def note(self, stage: str) -> None:
         """Start the bar of a stage when it is first named; count a step each time after."""
-        if not self.shown:
+        if self._console is None or stage not in LONG_STAGES:
             return
-        if stage not in self.tasks:
-            for task in self.tasks.values():
-                self.progress.remove_task(task)  # type: ignore[arg-type]
-            self.progress.start()
-            self.tasks = {stage: self.progress.add_task(stage, total=None)}
-        else:
-            self.progress.advance(self.tasks[stage])  # type: ignore[arg-type]
+        if stage == self._stage and self._bar is not None:
+            self._bar.advance(self._task)
+            return
+        self.stop()
+        self._console.line()  # leaves the line that pytest is writing
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed} steps"))
+        self._bar = Progress(*columns, TimeElapsedColumn(), console=self._console, transient=True)
+        self._stage, self._task = stage, self._bar.add_task(stage, total=None)
+        self._bar.start()
 
     def stop(self) -> None:
         """Take the bar away."""
-        if self.shown:
-            self.progress.stop()
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

@@ -16,6 +16,9 @@ from kernelgate.slowdown import Slowdown
 from kernelgate.timing import ARMS
 from kernelgate.verdict import Outcome
 
+_ENTITIES = str.maketrans({char: f"&#{ord(char)};" for char in "\\`*[<|#&"} | {"@": "&#64;&#8203;"})
+"""Characters that Markdown or GitHub would act on; a space without width keeps @name from being a mention."""
+
 
 class KernelIdentity(msgspec.Struct, frozen=True, kw_only=True):
     """Which bytes were meant; no digest if they could not be read."""
@@ -76,7 +79,7 @@ def write_report(report: Report, directory: Path) -> None:
 
 def render_summary(report: Report) -> str:
     """Return the few lines that a terminal shows."""
-    lines = [f"{report.verdict}  ({report.reason})", f"  {report.detail}"]
+    lines = [f"{report.verdict}  ({report.reason})", f"  {_shown(report.detail)}"]
     lines += [
         f"  {name:<12} {result.status:<10} {result.seconds:6.1f} s  {_first_line(result.detail)}"
         for name, result in report.stages.items()
@@ -89,8 +92,8 @@ def render_markdown(report: Report) -> str:
     """Return the report as GitHub's step summary shows it."""
     parts = [
         f"# {report.verdict}: {_code(report.candidate.path)}",
-        report.detail.replace("<", "&lt;"),
-        f"**Next:** {report.next_step}",
+        f"**Why:** {_inert(report.detail)}",
+        f"**Next:** {_inert(report.next_step)}",
         _render_stages(report),
     ]
     for result in report.stages.values():
@@ -123,7 +126,7 @@ def _render_compile(result: CompileResult) -> str:
     )
     table = _table(header, [(kernel, *_compile_row(record)) for kernel, record in records])
     notes = [*result.changes, *result.twins]
-    listed = "\n".join(f"- {note}" for note in notes)
+    listed = "\n".join(f"- {_cell(note)}" for note in notes)
     return f"## Compiled for {result.candidate.target}\n\n{table}" + (f"\n\n{listed}" if notes else "")
 
 
@@ -152,7 +155,7 @@ def _render_correctness(result: Correctness) -> str:
         rows += [
             ("broken law", result.finding.law),
             ("smallest failing case", str(result.finding.case)),
-            ("replay", f"`--replay {result.finding.case.replay}`"),
+            ("replay", f"--replay {result.finding.case.replay}"),
         ]
     return "## Correctness\n\n" + _table(("what", "found"), rows)
 
@@ -175,8 +178,8 @@ def _render_performance(result: Performance) -> str:
         f", SM clock {result.sm_clock_mhz[0]} to {result.sm_clock_mhz[1]} MHz" if result.sm_clock_mhz else ""
     )
     floor = f", physical floor {result.floor_ms:.3f} ms" if result.floor_ms else ""
-    head = f"## Performance on {result.gpu.name}, N = {result.batch}, rule `{result.rule}`"
-    remarks = "".join(f"\n- {remark}" for remark in result.remarks)
+    head = f"## Performance on {_cell(result.gpu.name)}, N = {result.batch}, rule `{result.rule}`"
+    remarks = "".join(f"\n- {_cell(remark)}" for remark in result.remarks)
     note = f"Times are of this machine today{clocks}{floor}; only the contrasts decide."
     return f"{head}\n\n{gains}\n\n{arms}\n\n{note}{remarks}"
 
@@ -204,14 +207,24 @@ def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 def _cell(text: str) -> str:
     """Return text that cannot leave its cell: it may hold what a candidate printed or is called."""
-    flat = " ".join(text.split())[:600]
-    return flat.replace("|", "\\|").replace("<", "&lt;").replace("[", "\\[").replace("@", "&#64;")
+    return _inert(" ".join(text.split())[:600])
+
+
+def _inert(text: str) -> str:
+    """Return text on one line that is no Markdown, no HTML and mentions nobody."""
+    return " ".join(text.split()).translate(_ENTITIES)
 
 
 def _code(text: str) -> str:
-    return "`" + text.replace("`", "'") + "`"
+    return "`" + " ".join(text.split()).replace("`", "'") + "`"
 
 
 def _first_line(text: str) -> str:
-    line = text.strip().partition("\n")[0]
+    line = _shown(text).partition("\n")[0]
     return line if len(line) <= 160 else line[:157] + "..."
+
+
+def _shown(text: str) -> str:
+    """Return text that drives no terminal; a line of its own never starts a command of a workflow."""
+    lines = ("".join(c if c.isprintable() else "?" for c in line) for line in text.strip().splitlines())
+    return "\n  | ".join(lines)

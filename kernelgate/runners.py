@@ -19,6 +19,8 @@ from kernelgate.contestant import Contestant, ContestantFault
 from kernelgate.workplace import Workplace
 
 FLOAT32_BYTES = 4
+DAMAGE = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
+"""What the judge meets where a contestant has been at the judge's own files; a full disk is none of it."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +80,13 @@ class Runner:
 
     def _write(self, name: str, values: Tensor) -> str:
         file = self.workplace.root / f"{name}.f32"
-        values.numpy().tofile(file)
+        try:
+            # Made anew: the last contestant may have left a link there, or a FIFO that blocks in open.
+            file.unlink(missing_ok=True)
+            with file.open("xb") as stream:
+                values.numpy().tofile(stream)
+        except DAMAGE as error:
+            raise ContestantFault("protocol", f"damaged the scratch folder: {error}") from error
         return str(file)
 
     def _read(self, file: Path, shape: tuple[int, ...]) -> NDArray[np.uint32] | None:
@@ -98,7 +106,8 @@ def read_words(file: Path, count: int) -> NDArray[np.uint32] | None:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size != count * FLOAT32_BYTES:
             return None
-        return np.fromfile(stream, dtype=np.uint32, count=count)
+        words = np.fromfile(stream, dtype=np.uint32, count=count)
+    return words if words.size == count else None  # it may have been cut short since
 
 
 def draw_poison(seed: int) -> int:

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import msgspec
 
+A_DAY = 86_400
 Positive = Annotated[int, msgspec.Meta(gt=0)]
-Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=A_DAY)]
 Fraction = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 
 
@@ -73,7 +74,7 @@ def load_settings(pyproject: Path) -> Settings:
         table = tomllib.loads(pyproject.read_text(encoding="utf-8"))["tool"]["kernelgate"]
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{pyproject}: cannot be read: {error}") from error
-    except KeyError as error:
+    except (KeyError, TypeError) as error:
         raise SettingsError(f"{pyproject}: has no table [tool.kernelgate]") from error
     try:
         return msgspec.convert(table, Settings)

@@ -61,6 +61,10 @@ def _check_config(
         yield "option-changed", f"{config}: only num_warps and num_stages may change in this stage"
     held_against = _nearest(record, accepted)
     if held_against is None:
+        yield (
+            "accepted-without-blocks",
+            f"{config}: the accepted kernel runs no configuration of these blocks to hold it against",
+        )
         return
     grids, allowed = (_grids(record), _grids(held_against))
     if grids != allowed:

@@ -131,14 +131,14 @@ def draw_orders(arms: tuple[str, ...], blocks: int, chance: random.Random) -> li
     return orders
 
 
-def draw_places(arms: tuple[str, ...], blocks: int, chance: random.Random) -> list[tuple[str, ...]]:
-    """Return for each block the order in which the arms take their GPU memory: every arm in every place."""
+def draw_places(arms: tuple[str, ...], times: int, chance: random.Random) -> list[tuple[str, ...]]:
+    """Return the orders in which the arms take their GPU memory: every arm in every place, by turns."""
     places: list[tuple[str, ...]] = []
-    while len(places) < blocks:
+    while len(places) < times:
         order = list(arms)
         chance.shuffle(order)
         places += [(*order[shift:], *order[:shift]) for shift in range(len(order))]
-    return places[:blocks]
+    return places[:times]
 
 
 def _start_crew(
@@ -166,11 +166,11 @@ def _measure_replicate(
     health: list[Health] = []
     answer = TimedAnswer(seed=0, content=0, bits=None)
     orders = draw_orders(tuple(crew), settings.blocks, chance)
-    places = draw_places(tuple(crew), settings.blocks, chance)
-    for block, (order, place) in enumerate(zip(orders, places, strict=True)):
+    places = iter(draw_places(tuple(crew), settings.blocks // BLOCKS_A_PLACE, chance))
+    for block, order in enumerate(orders):
         if block % BLOCKS_A_PLACE == 0:
             seed = chance.getrandbits(31)
-            _place_tensors(workplace, [crew[arm] for arm in place], gpu, seed, chance)
+            _place_tensors(workplace, [crew[arm] for arm in next(places)], gpu, seed, chance)
         for slot, arm in enumerate(order):
             content = chance.randrange(CONTENTS)
             samples.append(_sample(crew[arm], settings, (index, block, slot, arm, content)))

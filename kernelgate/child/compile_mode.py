@@ -1,13 +1,12 @@
 """Mode `compile`: run the model on tensors that look like CUDA's, and hand out what it would launch."""
 
-import contextlib
-import io
 import itertools
 from pathlib import Path
 from typing import Any
 
 import torch
 from triton import knobs
+from triton.backends.nvidia import compiler as backend
 from triton.compiler.errors import CompilationError
 from triton.runtime.errors import OutOfResources
 
@@ -25,10 +24,12 @@ class CompileMode:
     def __init__(self) -> None:
         self.kernel_file = ""
         self.launches: list[wire.RecordedLaunch] = []
-        self.printed = io.StringIO()
+        self.assembler_said: list[str] = []
         self.logs: dict[bytes, str] = {}
         self.numbers = itertools.count()
         knobs.nvidia.dump_ptxas_log = True
+        # The backend prints the log. Heard here, it needs no stdout, which belongs to the kernel file.
+        backend.print = self.assembler_said.append
         pretend_cuda(ADA)
         remember_back_half()
 
@@ -49,11 +50,7 @@ class CompileMode:
         self.launches.clear()
         self.x = torch.empty(self.operation.input_shape(request.batch)).as_subclass(CudaLookalike)
         try:
-            with (
-                PretendedGpu(poison_bits=None),
-                self.kernel.pinned(request.pin),
-                contextlib.redirect_stdout(self.printed),
-            ):
+            with PretendedGpu(poison_bits=None), self.kernel.pinned(request.pin):
                 self.kernel.model(self.x)
         except (OutOfResources, CompilationError) as error:
             return wire.Compiled(launches=(), refused=f"{type(error).__name__}: {str(error)[:2000]}")
@@ -85,9 +82,8 @@ class CompileMode:
 
     def _log_of(self, cubin: bytes) -> str:
         """Return what the assembler said of a program, which it says only when it assembles it."""
-        said = self.printed.getvalue()[-100_000:]
-        self.printed.seek(0)
-        self.printed.truncate()
+        said = "\n".join(self.assembler_said)
+        self.assembler_said.clear()
         facts = [line for line in said.splitlines() if "ptxas info" in line or "spill" in line]
         return self.logs.setdefault(cubin, "\n".join(facts))
 

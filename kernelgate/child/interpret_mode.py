@@ -98,7 +98,7 @@ class InterpretMode:
                 executor.fn(**bound)
         finally:
             scope.restore()
-        self.launches += 1
+        self.launches += bool(chosen)  # Triton launches nothing for an empty grid
         self.programs_run += len(chosen)
         self.programs_total += x * y * z
 

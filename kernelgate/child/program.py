@@ -1,16 +1,21 @@
 """The contestant's loop: read a request, do it in this process's mode, answer, until the judge hangs up."""
 
+import ctypes
 import gc
 import os
 import resource
+import signal
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
 
 from kernelgate import wire
+
+PR_SET_PDEATHSIG = 1
 
 
 class ModeProgram(Protocol):
@@ -25,21 +30,30 @@ class ModeProgram(Protocol):
 def serve(mode: str, request_fd: int, response_fd: int) -> None:
     """Answer requests until the pipe closes. The kernel file's own failures are answers, not crashes."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    threading.Thread(target=_end_with_judge, args=(os.getppid(),), daemon=True).start()
+    _end_with_judge(os.getppid())
     program = _start_mode(mode)
     with os.fdopen(request_fd, "rb") as requests, os.fdopen(response_fd, "wb") as responses:
         for line in requests:
             try:
-                response = program.answer(wire.decode_request(line))
+                answer = wire.encode(program.answer(wire.decode_request(line)))
             except BaseException as error:  # noqa: BLE001 - SystemExit of a kernel file is a finding too
-                response = _failure(error, program.kernel_file)
-            responses.write(wire.encode(response) + b"\n")
+                answer = wire.encode(_failure(error, program.kernel_file))
+            responses.write(answer + b"\n")
             responses.flush()
             gc.collect()
 
 
 def _end_with_judge(judge: int) -> None:
-    """End this process once the judge is gone: a kernel may keep the main thread for ever."""
+    """End this process once the judge is gone: a kernel may keep the main thread for ever.
+
+    The kernel's signal comes even where native code holds the interpreter's lock (prctl(2)); the thread
+    sees a judge that was gone before.
+    """
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    threading.Thread(target=_watch_judge, args=(judge,), daemon=True).start()
+
+
+def _watch_judge(judge: int) -> None:
     while os.getppid() == judge:
         time.sleep(1)
     os._exit(1)
@@ -64,15 +78,20 @@ def _failure(error: BaseException, kernel_file: str) -> wire.Failed:
     frames = traceback.extract_tb(error.__traceback__)
     line = next((frame.lineno or 0 for frame in reversed(frames) if frame.filename == kernel_file), 0)
     if isinstance(error, SystemExit):
-        return wire.Failed(kind="exits", detail=f"left with status {error.code!r:.40}", line=line)
+        return wire.Failed(kind="exits", detail=f"left with status {_text(error, _status)}", line=line)
     exhausted = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate" in _text(error)
     detail = f"{type(error).__name__}: {_text(error)}"
     return wire.Failed(kind="memory" if exhausted else "raises", detail=detail, line=line)
 
 
-def _text(error: BaseException) -> str:
+def _status(error: BaseException) -> str:
+    return f"{getattr(error, 'code', None)!r:.40}"
+
+
+def _text(error: BaseException, show: Callable[[BaseException], str] = str) -> str:
+    """Return the text of an error whose class may be the kernel file's own, as it can be sent."""
     try:
-        text = str(error)
-    except Exception:  # noqa: BLE001 - the exception class is the kernel file's own
+        text = show(error).encode("utf-8", "replace").decode()
+    except BaseException:  # noqa: BLE001 - the text of an error may raise anything
         return "(its text cannot be shown)"
     return text if len(text) <= 600 else f"{text[:300]} ... {text[-300:]}"

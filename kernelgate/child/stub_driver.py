@@ -24,6 +24,8 @@ ADA = SimpleNamespace(
 """The RTX 4090 as torch names its properties (CUDA C++ Programming Guide, compute capability 8.9)."""
 
 HOPPER_SHARED_BYTES = 227 * 1024
+MAX_GRID = (2**31 - 1, 65535, 65535)
+"""CUDA C++ Programming Guide, table "Technical Specifications per Compute Capability"."""
 
 NoteLaunch = Callable[[Any, Any, tuple[int, int, int], tuple[Any, ...]], None]
 
@@ -93,6 +95,10 @@ def _launcher_that_notes(note: NoteLaunch) -> type:
             self.source, self.metadata = source, metadata
 
         def __call__(self, x: int, y: int, z: int, *rest: Any) -> None:
+            if x * y * z <= 0:
+                return  # as Triton's launcher, which launches nothing for an empty grid
+            if not all(0 < got <= most for got, most in zip((x, y, z), MAX_GRID, strict=True)):
+                raise RuntimeError(f"a launch has the grid {(x, y, z)}, a GPU takes 1 to {MAX_GRID}")
             # Before the arguments: stream, function, packed metadata, launch metadata, two hooks.
             note(self.source, self.metadata, (x, y, z), rest[6:])
 

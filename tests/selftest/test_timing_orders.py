@@ -1,0 +1,75 @@
+"""In which order the arms run and take their memory, and what counts of a sample."""
+
+import math
+import random
+from collections import Counter
+
+import pytest
+
+from kernelgate.timing import ACCEPTED, ARMS, CANDIDATE, Sample, draw_orders, draw_places
+
+
+def draw_from(seed: int) -> random.Random:
+    return random.Random(seed)  # noqa: S311 - a replayable order, not a secret
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_order_is_a_palindrome_of_all_arms(seed: int) -> None:
+    """Each arm runs twice a block, as early as it runs late: linear drift cancels."""
+    orders = draw_orders(ARMS, 24, draw_from(seed))
+    assert len(orders) == 24
+    for order in orders:
+        assert order == order[::-1]
+        assert Counter(order) == dict.fromkeys(ARMS, 2)
+        for arm in ARMS:
+            assert sum(place for place, name in enumerate(order) if name == arm) == len(order) - 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("blocks", [2, 24])
+def test_candidate_comes_first_in_half_of_the_blocks(seed: int, blocks: int) -> None:
+    """Exactly half, whatever is drawn."""
+    orders = draw_orders(ARMS, blocks, draw_from(seed))
+    assert sum(order.index(CANDIDATE) < order.index(ACCEPTED) for order in orders) == blocks // 2
+
+
+def test_orders_are_drawn_anew() -> None:
+    """Over many blocks every arm has been first, and two draws differ."""
+    orders = draw_orders(ARMS, 200, draw_from(1))
+    assert {order[0] for order in orders} == set(ARMS)
+    assert orders != draw_orders(ARMS, 200, draw_from(2))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_arm_takes_every_place_once_in_as_many_blocks_as_arms(seed: int) -> None:
+    """No arm has the luck of one place."""
+    places = draw_places(ARMS, 25, draw_from(seed))
+    assert len(places) == 25
+    for round_ in _rounds(places):
+        for place in range(len(ARMS)):
+            assert sorted(order[place] for order in round_) == sorted(ARMS)
+
+
+def _rounds(places: list[tuple[str, ...]]) -> list[list[tuple[str, ...]]]:
+    return [places[start : start + len(ARMS)] for start in range(0, len(places), len(ARMS))]
+
+
+@pytest.mark.parametrize("blocks", [1, 4, 5, 24])
+def test_as_many_places_are_drawn_as_blocks(blocks: int) -> None:
+    """Also where the blocks are no multiple of the arms."""
+    assert len(draw_places(ARMS, blocks, draw_from(0))) == blocks
+
+
+def make_sample(*times_ms: float) -> Sample:
+    return Sample(replicate=0, block=0, slot=0, arm=CANDIDATE, content=0, times_ms=times_ms, wall_ms=100.0)
+
+
+def test_the_first_call_of_a_sample_is_dropped() -> None:
+    """However slow it was."""
+    assert make_sample(50.0, 2.0, 8.0).ln_time == pytest.approx(math.log(4))
+    assert make_sample(0.001, 2.0, 8.0).ln_time == make_sample(50.0, 2.0, 8.0).ln_time
+
+
+def test_the_overhead_counts_every_call() -> None:
+    """The judge's clock ran through the first call as well."""
+    assert make_sample(50.0, 2.0, 8.0).overhead_ms == pytest.approx(40.0)

@@ -1,0 +1,154 @@
+"""Each sign of an untrustworthy measurement is found, and a clean one shows none."""
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+
+from kernelgate import trust
+from kernelgate.cases import Inputs
+from kernelgate.gpu import Gpu, Health, physical_floor_ms
+from kernelgate.operations import ALEXNET_CONV1
+from kernelgate.reference import truth_everywhere
+from kernelgate.timing import ACCEPTED, ARMS, CANDIDATE, Measured, Sample, TimedAnswer
+from kernelgate.trust import find_invalid, judge_answers
+from kernelgate.verdict import Outcome
+
+RTX_4090 = Gpu(name="NVIDIA GeForce RTX 4090", uuid="GPU-0", capability=89, driver="580", l2_bytes=72 * 2**20)
+UNHEARD_OF = msgspec.structs.replace(RTX_4090, name="NVIDIA Unheard-of")
+QUIET = Health(sm_clock_mhz=2520, temperature_c=60, throttled=(), foreign_processes=0)
+UNKNOWN = Health(sm_clock_mhz=None, temperature_c=None, throttled=(), foreign_processes=None)
+LAUNCHES = 7
+
+
+def make_sample(arm: str, time_ms: float = 2.0, overhead_ms: float = 1.0) -> Sample:
+    times = (time_ms,) * LAUNCHES
+    wall_ms = sum(times) + overhead_ms
+    return Sample(replicate=0, block=0, slot=0, arm=arm, content=0, times_ms=times, wall_ms=wall_ms)
+
+
+def make_measured(*samples: Sample, health: tuple[Health, ...] = (QUIET,) * 24) -> Measured:
+    answer = TimedAnswer(seed=0, content=0, bits=None)
+    return Measured(samples=samples, chosen={}, health=health, answer=answer)
+
+
+HONEST = make_measured(*map(make_sample, ARMS))
+
+
+def find(*measured: Measured, gpu: Gpu = RTX_4090) -> str | None:
+    verdict = find_invalid(ALEXNET_CONV1, measured, gpu)
+    assert verdict is None or verdict.outcome is Outcome.INVALID
+    return verdict.reason if verdict else None
+
+
+def with_health(*odd: Health, of: int = 24) -> Measured:
+    return msgspec.structs.replace(HONEST, health=(*odd, *[QUIET] * (of - len(odd))))
+
+
+def with_arm(arm: str, **changes: Any) -> Measured:
+    others = [make_sample(each) for each in ARMS if each != arm]
+    return make_measured(make_sample(arm, **changes), *others)
+
+
+def test_nothing_speaks_against_a_clean_measurement() -> None:
+    """The measurement that the planted faults start from is sound, and so is one that NVML knows less of."""
+    assert find(HONEST, HONEST) is None
+    assert find(with_health(*[UNKNOWN] * 24)) is None
+
+
+def test_one_stranger_in_one_reading_is_enough() -> None:
+    """Another process on the GPU doubles times while medians look well."""
+    stranger = msgspec.structs.replace(QUIET, foreign_processes=1)
+    assert find(HONEST, with_health(stranger)) == "gpu-shared"
+
+
+@pytest.mark.parametrize(("slowed", "reason"), [(2, None), (3, "throttled"), (24, "throttled")])
+def test_throttling_counts_over_a_tenth_of_the_readings(slowed: int, reason: str | None) -> None:
+    """Of twenty readings two are let pass."""
+    throttled = msgspec.structs.replace(QUIET, throttled=("software power cap",))
+    assert find(with_health(*[throttled] * slowed, of=max(slowed, 20))) == reason
+
+
+def test_the_reasons_of_throttling_are_named() -> None:
+    """Each once, in order."""
+    hot = msgspec.structs.replace(QUIET, throttled=("hardware thermal slowdown",))
+    capped = msgspec.structs.replace(QUIET, throttled=("hardware slowdown",))
+    verdict = find_invalid(ALEXNET_CONV1, [with_health(*[hot, capped] * 3)], RTX_4090)
+    assert verdict is not None
+    assert verdict.detail == "6 of 24 readings show hardware slowdown, hardware thermal slowdown"
+
+
+def test_the_floor_of_a_4090_is_its_tensor_work() -> None:
+    """54.0 GFLOP at 82.6 TFLOP/s are 0.653 ms, more than 452 MB at 1008 GB/s."""
+    assert physical_floor_ms(ALEXNET_CONV1, 256, RTX_4090.name) == pytest.approx(0.6534, abs=1e-4)
+    assert physical_floor_ms(ALEXNET_CONV1, 256, UNHEARD_OF.name) is None
+
+
+@pytest.mark.parametrize(("time_ms", "reason"), [(0.654, None), (0.653, "faster-than-physics")])
+def test_a_call_under_the_floor_is_impossible(time_ms: float, reason: str | None) -> None:
+    """Just over it is a very good kernel."""
+    assert find(with_arm(CANDIDATE, time_ms=time_ms)) == reason
+
+
+def test_one_impossible_call_is_enough() -> None:
+    """The first call, which no mean contains, counts too."""
+    sample = make_sample(CANDIDATE)
+    quick = msgspec.structs.replace(sample, times_ms=(0.1, *sample.times_ms[1:]))
+    assert find(make_measured(*HONEST.samples, quick)) == "faster-than-physics"
+
+
+def test_a_gpu_whose_peaks_are_not_known_has_no_floor() -> None:
+    """No line is made up."""
+    assert find(with_arm(CANDIDATE, time_ms=0.1), gpu=UNHEARD_OF) is None
+
+
+@pytest.mark.parametrize(("overhead_ms", "reason"), [(1.74, None), (1.76, "timer-disagrees")])
+def test_events_must_add_up_with_the_wall_clock(overhead_ms: float, reason: str | None) -> None:
+    """Allowed beyond the accepted kernel's 1 ms: 0.3 ms, and 3 % of its 15 ms of wall clock."""
+    assert find(with_arm(CANDIDATE, overhead_ms=overhead_ms)) == reason
+
+
+def test_a_candidate_that_reports_half_its_time_is_found() -> None:
+    """The wall clock knows what the events left out."""
+    half = msgspec.structs.replace(make_sample(CANDIDATE, time_ms=1.0), wall_ms=make_sample(ACCEPTED).wall_ms)
+    assert find(make_measured(half, *HONEST.samples[1:])) == "timer-disagrees"
+
+
+def test_a_time_that_is_no_number_is_no_agreement() -> None:
+    """NaN compares false with every limit."""
+    assert find(with_arm(CANDIDATE, overhead_ms=float("nan"))) == "timer-disagrees"
+
+
+def test_what_cannot_be_trusted_first_is_told_first() -> None:
+    """On a shared GPU nothing else is worth saying."""
+    stranger = msgspec.structs.replace(QUIET, foreign_processes=2, throttled=("hardware slowdown",))
+    broken = msgspec.structs.replace(with_arm(CANDIDATE, time_ms=0.1), health=(stranger,))
+    assert find(broken) == "gpu-shared"
+
+
+def test_a_timed_call_without_an_output_is_wrong() -> None:
+    """Speed without an answer is none; nothing is asked of a GPU to say so."""
+    verdict = judge_answers(ALEXNET_CONV1, [TimedAnswer(seed=0, content=0, bits=None)])
+    assert verdict is not None
+    assert (verdict.outcome, verdict.reason) == (Outcome.WRONG, "timed-answer")
+
+
+@pytest.mark.parametrize("planted", [False, True])
+def test_a_timed_answer_is_judged_on_its_own_contents(monkeypatch: pytest.MonkeyPatch, planted: bool) -> None:
+    """The truth of the contents that were asked for passes, one element off does not."""
+    small = msgspec.structs.replace(ALEXNET_CONV1, in_size=31, out_channels=4, measured_batch=2)
+
+    def draw(seed: int) -> torch.Tensor:
+        return torch.randn(small.input_shape(2), generator=torch.Generator().manual_seed(seed))
+
+    weight, bias = torch.randn(small.weight_shape), torch.randn(4)
+    monkeypatch.setattr(trust, "make_timing_contents", lambda _op, _batch, seed: [draw(seed), draw(seed + 1)])
+    monkeypatch.setattr(trust, "make_timing_parameters", lambda _op, _seed: (weight, bias))
+    monkeypatch.setattr(torch.Tensor, "cuda", lambda self: self)
+    right = truth_everywhere(small, Inputs(draw(6), weight, bias)).exact.float().numpy().ravel()
+    if planted:
+        right[77] += 10
+    verdict = judge_answers(small, [TimedAnswer(seed=5, content=1, bits=right.view(np.uint32))])
+    assert (verdict is not None and verdict.outcome is Outcome.WRONG) == planted
