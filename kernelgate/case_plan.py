@@ -15,6 +15,10 @@ MAX_OUTPUTS_A_PROGRAM = 16_384
 """A program of more outputs than this takes the interpreter over a second: then batches must be small."""
 
 MAX_DRAWN_BATCH = 64
+SMALL_BATCH = 3
+"""Of small integers: their sums are exact, so that a fault far below the bound of real values shows."""
+
+SEEDS_APART = 10_000
 MAX_WHOLE_PROGRAMS = 300
 MAX_WHOLE_BATCH = 3
 """A persistent kernel has few programs whatever the batch, but no less work to do in them."""
@@ -42,10 +46,14 @@ class CasePlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def plan_for_gpu(operation: Convolution, compiled: CompiledKernel, seed: int) -> CasePlan:
-    """Return a plan that runs every configuration at the measured batch, and draws smaller ones."""
+    """Return a plan that runs every program at the measured batch and on small integers, and draws others."""
     pins, batch = _running_pins(compiled), operation.measured_batch
-    planned = tuple(Case(batch=batch, family="normal", seed=seed + pin, pin=pin, programs=0) for pin in pins)
-    return CasePlan(planned=planned, pins=pins, max_batch=MAX_DRAWN_BATCH, programs=0)
+    measured = [Case(batch=batch, family="normal", seed=seed + pin, pin=pin, programs=0) for pin in pins]
+    exact = [
+        Case(batch=SMALL_BATCH, family="integer", seed=seed + SEEDS_APART + pin, pin=pin, programs=0)
+        for pin in pins
+    ]
+    return CasePlan(planned=(*exact, *measured), pins=pins, max_batch=MAX_DRAWN_BATCH, programs=0)
 
 
 def plan_for_interpreter(
@@ -58,7 +66,7 @@ def plan_for_interpreter(
     """
     pins = _running_pins(compiled)
     quickest = min(pins, key=lambda pin: _programs(compiled.configs[pin]))
-    whole = Case(batch=1, family="normal", seed=seed, pin=quickest, programs=0)
+    whole = Case(batch=1, family="integer", seed=seed, pin=quickest, programs=0)
     if all(_can_be_sampled(operation, compiled.configs[pin]) for pin in pins):
         batch = operation.measured_batch
         sampled = (
@@ -67,7 +75,7 @@ def plan_for_interpreter(
         )
         return CasePlan(planned=(whole, *sampled), pins=pins, max_batch=batch, programs=programs)
     an_image = max(_programs(compiled.configs[pin]) for pin in pins) / operation.measured_batch
-    others = (msgspec.structs.replace(whole, pin=pin, seed=seed + 1 + pin) for pin in pins if pin != quickest)
+    others = (msgspec.structs.replace(whole, family="normal", pin=pin, seed=seed + 1 + pin) for pin in pins)
     max_batch = max(1, min(MAX_WHOLE_BATCH, int(MAX_WHOLE_PROGRAMS / an_image)))
     return CasePlan(planned=(whole, *others), pins=pins, max_batch=max_batch, programs=0)
 

@@ -10,8 +10,8 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import Section
 
 DATA_SECTIONS = re.compile(r"\.nv\.(constant[1-9]|global)")
-SPILLS = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
-REGISTERS = re.compile(r"Used (\d+) registers")
+SPILLS = re.compile(r"(\d{1,9}) bytes stack frame, (\d{1,9}) bytes spill stores, (\d{1,9}) bytes spill loads")
+REGISTERS = re.compile(r"Used (\d{1,9}) registers")
 
 
 class CubinError(ValueError):

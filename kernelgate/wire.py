@@ -4,7 +4,7 @@ Every message is decoded into one of these records and nothing else, so a contes
 it likes on the pipe is a protocol fault, not a surprise in the judge.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -12,6 +12,7 @@ from kernelgate.operations import KernelConfig
 
 MAX_MESSAGE_BYTES = 4 * 2**20
 
+Count = Annotated[int, msgspec.Meta(ge=1, le=2**31)]
 Mode = Literal["compile", "interpret", "gpu"]
 
 
@@ -103,12 +104,12 @@ class Loaded(_Message, frozen=True):
 class RecordedLaunch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One launch as the JIT's own binder specialised it, compiled; `arguments` in order, one text each."""
 
-    kernel: str
-    grid: tuple[int, int, int]
+    kernel: Annotated[str, msgspec.Meta(min_length=1)]
+    grid: tuple[Count, Count, Count]
     arguments: tuple[str, ...]
-    num_warps: int
+    num_warps: Annotated[int, msgspec.Meta(ge=1, le=64)]
     num_stages: int
-    shared_bytes: int
+    shared_bytes: Annotated[int, msgspec.Meta(ge=0, le=2**31)]
     cubin_file: str
     ptxas_log: str
 

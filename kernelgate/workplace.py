@@ -1,9 +1,12 @@
 """The judge's scratch folder: copies of kernel files, tensors in transit, contestants started there."""
 
+import os
 import shutil
 import tempfile
 import uuid
 from pathlib import Path
+
+import psutil
 
 from kernelgate import wire
 from kernelgate.candidate import KernelFile
@@ -12,6 +15,7 @@ from kernelgate.operations import Convolution
 from kernelgate.settings import Limits
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it, readable by its owner only
+PREFIX = "kernelgate-"
 WANTED_FREE_BYTES = 4 * 2**30
 
 
@@ -20,7 +24,9 @@ class Workplace:
 
     def __init__(self, operation: Convolution, limits: Limits) -> None:
         self.operation, self.limits = operation, limits
-        self.root = Path(tempfile.mkdtemp(prefix="kernelgate-", dir=_roomy_folder()))
+        folder = _roomy_folder()
+        _sweep(folder)
+        self.root = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=folder))
 
     def close(self) -> None:
         """Remove the folder."""
@@ -53,8 +59,16 @@ class Workplace:
         return contestant.receive(wire.Loaded, self.limits.load_timeout_s)
 
 
-def _roomy_folder() -> Path | None:
+def _sweep(folder: Path) -> None:
+    """Remove what judges left that were killed before they could: their tensors may fill the memory."""
+    for left in folder.glob(f"{PREFIX}*-*"):
+        pid = left.name.removeprefix(PREFIX).partition("-")[0]
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _roomy_folder() -> Path:
     """Return shared memory where it has room for the tensors of a large batch; else the usual folder."""
     if SHARED_MEMORY.is_dir() and shutil.disk_usage(SHARED_MEMORY).free >= WANTED_FREE_BYTES:
         return SHARED_MEMORY
-    return None
+    return Path(tempfile.gettempdir())
