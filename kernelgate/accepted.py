@@ -1,6 +1,7 @@
 """Which kernel a candidate must beat: the accepted one as a commit has it, and the frozen original."""
 
 import hashlib
+import os
 import subprocess
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def find_accepted(root: Path, operation: Convolution, where: str | None, max_byt
         return KernelFile(path=name, sha256=hashlib.sha256(source.encode()).hexdigest(), source=source)
     if where is not None:
         raise AcceptedError(f"--accepted {where}: neither a file nor a git revision that holds {path.name}")
-    return _read(path, max_bytes)
+    return _read(Path(os.path.relpath(path)), max_bytes)
 
 
 def find_original(root: Path, operation: Convolution, max_bytes: int) -> KernelFile:

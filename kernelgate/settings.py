@@ -41,6 +41,7 @@ class PerformanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     """How much is timed, and where the lines of the 1-2 % rule lie (fractions, 0.01 is 1 %)."""
 
     replicates: Annotated[int, msgspec.Meta(ge=4)]
+    max_replicates: Annotated[int, msgspec.Meta(le=64)]
     blocks: Annotated[int, msgspec.Meta(ge=2, multiple_of=2)]
     launches: Annotated[int, msgspec.Meta(ge=2)]
     noise_gain: Fraction
@@ -51,6 +52,8 @@ class PerformanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     max_environment_drift: Fraction
 
     def __post_init__(self) -> None:
+        if self.max_replicates < self.replicates:
+            raise ValueError(f"max_replicates {self.max_replicates} must not be below {self.replicates}")
         if self.noise_gain >= self.proven_gain:
             raise ValueError(f"noise_gain {self.noise_gain} must lie below proven_gain {self.proven_gain}")
 

@@ -26,7 +26,7 @@ from kernelgate.contestant import Contestant, ContestantFault
 from kernelgate.gpu import Gpu, Health, read_health
 from kernelgate.runners import read_words
 from kernelgate.settings import PerformanceSettings
-from kernelgate.slowdown import Replicate
+from kernelgate.slowdown import Replicate, measure_slowdown
 from kernelgate.timing_inputs import CONTENTS
 from kernelgate.workplace import Workplace
 
@@ -91,7 +91,7 @@ def measure_replicates(
     settings: PerformanceSettings,
     tick: Callable[[], None],
 ) -> list[Measured]:
-    """Return as many replicates as the settings ask for; the arm of None is the vendor implementation.
+    """Return replicates until the candidate's interval is narrow enough; None is the vendor implementation.
 
     Raises ContestantFault with the arm's name in it.
 
@@ -99,18 +99,30 @@ def measure_replicates(
     measured; they touch the GPU when their turn comes.
     """
     chance = random.Random()  # noqa: S311 - the order of arms, not a secret
-    replicates = []
+    replicates: list[Measured] = []
     with ExitStack() as stack:
-        crew = _start_crew(workplace, arms, stack)
-        for index in range(settings.replicates):
+        following = None
+        while not is_enough(replicates, settings):
+            crew = following or _start_crew(workplace, arms, stack)
+            index = len(replicates)
             following = _start_crew(workplace, arms, stack) if index + 1 < settings.replicates else None
             replicates.append(_measure_replicate(index, workplace, crew, gpu, settings, chance))
             for contestant in crew.values():
                 contestant.close()
             tick()
-            if following:
-                crew = following
     return replicates
+
+
+def is_enough(replicates: Sequence[Measured], settings: PerformanceSettings) -> bool:
+    """Return whether the candidate's interval is narrow enough, or no more replicates are allowed.
+
+    Only its width is looked at, never where it lies, so the interval keeps its confidence: Chow & Robbins,
+    "On the Asymptotic Theory of Fixed-Width Sequential Confidence Intervals for the Mean", 1965.
+    """
+    if not settings.replicates <= len(replicates) < settings.max_replicates:
+        return len(replicates) >= settings.max_replicates
+    slowdown = measure_slowdown([one.replicate() for one in replicates], CANDIDATE, ACCEPTED)
+    return slowdown.half_width <= settings.max_half_width
 
 
 def draw_orders(arms: tuple[str, ...], blocks: int, chance: random.Random) -> list[tuple[str, ...]]:

@@ -33,6 +33,7 @@ TYPICAL_MS = {CANDIDATE: 1.80, ACCEPTED: 1.80, CONTROL: 1.80, ORIGINAL: 2.25, VE
 CHOSEN = dict.fromkeys(ARMS, ("conv: 32/64/32, 4 warps, 2 stages",))
 SETTINGS = PerformanceSettings(
     replicates=4,
+    max_replicates=8,
     blocks=4,
     launches=3,
     noise_gain=0.01,

@@ -32,6 +32,7 @@ shrink_seconds = 11.0
 
 [tool.kernelgate.performance]
 replicates = 4
+max_replicates = 8
 blocks = 24
 launches = 7
 noise_gain = 0.01
@@ -92,7 +93,8 @@ def test_every_value_arrives_where_it_belongs(tmp_path: Path) -> None:
         ("load_timeout_s = 5", "load_timeout_s = -5", "load_timeout_s"),
         ("load_timeout_s = 5", "load_timeout_s = inf", "load_timeout_s"),
         ("draw_seconds = 9.0", "draw_seconds = nan", "draw_seconds"),
-        ("replicates = 4", "replicates = 3", "replicates"),
+        ("\nreplicates = 4", "\nreplicates = 3", "replicates"),
+        ("max_replicates = 8", "max_replicates = 3", "must not be below"),
         ("blocks = 24", "blocks = 23", "blocks"),
         ("blocks = 24", "blocks = 0", "blocks"),
         ("launches = 7", "launches = 1", "launches"),

@@ -167,3 +167,45 @@ def test_the_judge_itself_is_not_counted_as_a_stranger_on_the_gpu(
     monkeypatch.setattr(timing, "read_health", note)
     measure(workplace)
     assert all(os.getpid() in own_pids for own_pids in seen)
+
+
+def replicate_of(slowdown: float) -> timing.Measured:
+    """Return a replicate in which the candidate is slower than the accepted kernel by that log-ratio."""
+    samples = tuple(
+        timing.Sample(
+            replicate=0,
+            block=block,
+            slot=0,
+            arm=arm,
+            content=0,
+            times_ms=(1.0, float(np.exp(slowdown)) if arm == timing.CANDIDATE else 1.0),
+            wall_ms=1.0,
+        )
+        for block in range(2)
+        for arm in timing.ARMS
+    )
+    answer = timing.TimedAnswer(seed=0, content=0, bits=None)
+    return timing.Measured(samples=samples, chosen={}, health=(), answer=answer)
+
+
+def test_replicates_are_added_until_the_interval_is_narrow() -> None:
+    """Four that agree are enough wherever they lie; four that do not are not; eight are all there will be."""
+    for level in (-0.1, 0.0, 0.02):
+        agreeing = [replicate_of(level + error) for error in (0, 1e-4, -1e-4, 0, 1e-4)]
+        assert [timing.is_enough(agreeing[:count], PERFORMANCE) for count in range(6)] == [False] * 4 + [
+            True
+        ] * 2
+    apart = [replicate_of(error) for error in (-0.01, 0.01) * 4]
+    assert [timing.is_enough(apart[:count], PERFORMANCE) for count in range(9)] == [False] * 8 + [True]
+
+
+def test_adding_replicates_by_width_keeps_the_confidence() -> None:
+    """Of made-up runs whose replicates vary by 0.3 %, 95 in 100 intervals still hold the truth."""
+    chance, held, runs = np.random.default_rng(0), 0, 400
+    for _ in range(runs):
+        drawn = [replicate_of(float(error)) for error in chance.normal(0, 0.003, PERFORMANCE.max_replicates)]
+        count = next(n for n in range(len(drawn) + 1) if timing.is_enough(drawn[:n], PERFORMANCE))
+        replicates = [one.replicate() for one in drawn[:count]]
+        slowdown = timing.measure_slowdown(replicates, timing.CANDIDATE, timing.ACCEPTED)
+        held += slowdown.low <= 0 <= slowdown.high
+    assert 0.92 <= held / runs <= 0.98

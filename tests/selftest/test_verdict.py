@@ -21,6 +21,7 @@ def make_settings(**changes: float) -> PerformanceSettings:
     values = {"max_half_width": 0.5, "max_control_offset": 0.5, "max_replicate_spread": 0.5, **changes}
     return PerformanceSettings(
         replicates=4,
+        max_replicates=8,
         blocks=24,
         launches=7,
         noise_gain=values.get("noise_gain", 0.01),

@@ -1,4 +1,4 @@
-"""The first kernel, made to do 2 % of work too much."""
+"""First convolution of AlexNet as an implicit GEMM, float32 in and out, TF32 products: launching 2 % of work too much."""
 
 import torch
 import torch.nn as nn
