@@ -233,6 +233,11 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+def live_pids() -> set[int]:
+    """Return the process ids of all contestants that are not closed yet."""
+    return set(_LIVE)
+
+
 def _environment(mode: wire.Mode, folder: Path, cache: Path) -> Mapping[str, str]:
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     paths = [str(PACKAGE_PARENT), *filter(None, [environment.get("PYTHONPATH")])]

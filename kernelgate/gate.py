@@ -185,7 +185,8 @@ class Gate:
         running = sum(bool(each.launches) for each in compiled.candidate.configs)
         programs = len(compiled.candidate.programs())
         detail = f"{running} of {len(compiled.candidate.configs)} configurations compile for {target}"
-        return f"{detail}: {programs} different programs", compiled
+        changes = "".join(f"; {change}" for change in compiled.changes)
+        return f"{detail}: {programs} different programs{changes}", compiled
 
     def _stage_rules(self) -> tuple[str, Result]:
         assert self._compiled is not None

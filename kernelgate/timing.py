@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from kernelgate import wire
 from kernelgate.candidate import KernelFile
-from kernelgate.contestant import Contestant, ContestantFault
+from kernelgate.contestant import Contestant, ContestantFault, live_pids
 from kernelgate.gpu import Gpu, Health, read_health
 from kernelgate.runners import read_words
 from kernelgate.settings import PerformanceSettings
@@ -172,7 +172,6 @@ def _measure_replicate(
     chance: random.Random,
 ) -> Measured:
     chosen, seed = _warm_up(workplace, crew), 0
-    own_pids = {os.getpid(), *(contestant.pid for contestant in crew.values())}
     judged_block = chance.randrange(settings.blocks)
     samples: list[Sample] = []
     health: list[Health] = []
@@ -186,7 +185,7 @@ def _measure_replicate(
         for slot, arm in enumerate(order):
             content = chance.randrange(CONTENTS)
             samples.append(_sample(crew[arm], settings, (index, block, slot, arm, content)))
-        health.append(read_health(gpu, own_pids))
+        health.append(read_health(gpu, {os.getpid(), *live_pids()}))
         if block == judged_block:
             last = next(sample for sample in reversed(samples) if sample.arm == CANDIDATE)
             answer = _fetch_answer(workplace, crew[CANDIDATE], seed, last.content)
