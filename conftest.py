@@ -71,10 +71,10 @@ def gate(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Iterato
     try:
         yield judgement
     finally:
-        report = make_report(judgement)
-        write_report(report, asked.report_dir)
-        pytestconfig.stash[REPORT] = report
         judgement.close()
+        report = make_report(judgement)
+        pytestconfig.stash[REPORT] = report
+        write_report(report, asked.report_dir)
 
 
 def _gpu_at_hand(measure: bool) -> Gpu | None:

@@ -1,6 +1,5 @@
 """Compiling every configuration of a kernel file, with no GPU, and comparing two such compiles."""
 
-import contextlib
 import hashlib
 import os
 import queue
@@ -28,6 +27,10 @@ Launched = tuple[str, tuple[int, int, int], str]
 """One launch: the digest of its machine code, its grid, the digest of its arguments."""
 
 
+Task = tuple[int, int, list[int]]
+"""Compute capability, batch, and the pins to compile for them."""
+
+
 class TooManyConfigsError(ValueError):
     """The file has more configurations than the gate will compile."""
 
@@ -45,6 +48,10 @@ class CompiledKernel(msgspec.Struct, frozen=True, kw_only=True):
     def programs(self) -> frozenset[tuple[Launched, ...]]:
         """Return what the GPU may be asked to run."""
         return frozenset(launched(record) for record in self.configs if record.launches)
+
+    def refused(self) -> frozenset[str]:
+        """Return the configurations that cannot run: an autotuner may stumble over one."""
+        return frozenset(str(record.config) for record in self.configs if record.error)
 
 
 def launched(record: ConfigRecord) -> tuple[Launched, ...]:
@@ -79,12 +86,14 @@ def compile_kernel(
     workplace: Workplace, kernel: KernelFile, targets: Sequence[Target], workers: int
 ) -> list[CompiledKernel]:
     """Return every configuration of the file at the measured batch, for each target."""
-    crew = [workplace.start("compile", kernel) for _ in range(min(workers, MAX_WORKERS))]
+    crew = [workplace.start("compile", kernel, kernel.sha256) for _ in range(min(workers, MAX_WORKERS))]
     try:
         loaded, *_ = [workplace.await_loaded(contestant) for contestant in crew]
         pins = max((len(tuned.configs) for tuned in loaded.autotuned), default=1)
         if pins > workplace.limits.open_configs:
-            raise TooManyConfigsError(f"{pins} configurations, allowed {workplace.limits.open_configs}")
+            raise TooManyConfigsError(
+                f"{kernel.path}: {pins} configurations, allowed {workplace.limits.open_configs}"
+            )
         answers = _compile_pins(workplace, crew, _group_pins(loaded), targets)
         measured = workplace.operation.measured_batch
         return [
@@ -92,7 +101,8 @@ def compile_kernel(
             for capability in (target.capability for target in targets)
         ]
     except CubinError as error:
-        raise ContestantFault("protocol", f"sent what is no compiled kernel: {error}") from error
+        detail = f"sent what is no compiled kernel: {error}"
+        raise ContestantFault("protocol", detail, kernel.sha256) from error
     finally:
         for contestant in crew:
             contestant.close()
@@ -149,7 +159,7 @@ def _compile_pins(
     workplace: Workplace, crew: Sequence[Contestant], groups: Sequence[list[int]], targets: Sequence[Target]
 ) -> dict[tuple[int, int, int], wire.Compiled]:
     """Return the answers by target, batch and pin; each contestant takes the next group that waits."""
-    waiting: queue.SimpleQueue[tuple[int, int, list[int]]] = queue.SimpleQueue()
+    waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
     for target in targets:
         for batch in (workplace.operation.measured_batch, *target.batches):
             for group in reversed(groups):  # the largest blocks, which compile longest, tend to come last
@@ -157,19 +167,30 @@ def _compile_pins(
     answers: dict[tuple[int, int, int], wire.Compiled] = {}
 
     def work(contestant: Contestant) -> None:
-        with contextlib.suppress(queue.Empty):
-            while True:
-                capability, batch, group = waiting.get_nowait()
-                for pin in group:
-                    request = wire.CompileOne(batch=batch, pin=pin, capability=capability)
+        while (task := _take(waiting)) is not None:
+            capability, batch, group = task
+            for pin in group:
+                request = wire.CompileOne(batch=batch, pin=pin, capability=capability)
+                try:
                     answers[capability, batch, pin] = contestant.ask(
                         request, wire.Compiled, workplace.limits.run_timeout_s
                     )
+                except BaseException:
+                    while _take(waiting):
+                        pass  # one fault decides: the others need not go on
+                    raise
 
     with ThreadPoolExecutor(len(crew)) as pool:
         for done in [pool.submit(work, contestant) for contestant in crew]:
             done.result()
     return answers
+
+
+def _take(waiting: "queue.SimpleQueue[Task]") -> Task | None:
+    try:
+        return waiting.get_nowait()
+    except queue.Empty:
+        return None
 
 
 def _gather(

@@ -8,7 +8,7 @@ from kernelgate.baselines import BaselineError, CompileRecord, load_compile
 from kernelgate.candidate import KernelFile
 from kernelgate.compile_check import CompiledKernel, Target, compile_kernels, describe_changes, describe_twins
 from kernelgate.environment import assembler_version, triton_version
-from kernelgate.renaming import same_host_code
+from kernelgate.renaming import same_source
 from kernelgate.workplace import Workplace
 
 ADA = 89
@@ -30,7 +30,7 @@ class Kernels(msgspec.Struct, frozen=True, kw_only=True):
 class CompileResult(msgspec.Struct, frozen=True, kw_only=True):
     """Both kernels on sm_89; `at_hand` is the candidate on the GPU at hand, sm_89 where there is none.
 
-    `same_code` holds on every target, and for the host code too.
+    `same_code` holds on every target, and for the source too.
     """
 
     candidate: CompiledKernel
@@ -64,14 +64,15 @@ def compile_all(
         compiled.setdefault(kernels.accepted.sha256, [_from_record(record)])
     ours, theirs = compiled[kernels.candidate.sha256], compiled[kernels.accepted.sha256]
     same_programs = all(
-        mine.programs() == other.programs() != frozenset() for mine, other in zip(ours, theirs, strict=True)
+        mine.programs() == other.programs() != frozenset() and mine.refused() == other.refused()
+        for mine, other in zip(ours, theirs, strict=True)
     )
     return CompileResult(
         candidate=ours[0],
         accepted=theirs[0],
         at_hand=ours[-1],
         accepted_from_record=usable,
-        same_code=same_programs and same_host_code(kernels.candidate, kernels.accepted),
+        same_code=same_programs and same_source(kernels.candidate, kernels.accepted),
         changes=describe_changes(ours[0], theirs[0]),
         twins=describe_twins(ours[0]),
     )

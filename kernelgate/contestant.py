@@ -50,9 +50,9 @@ class ContestantFault(Exception):  # noqa: N818 - the design's word: what a cont
 class Contestant:
     """One child process in one mode, with a private folder, that answers one request at a time."""
 
-    def __init__(self, mode: wire.Mode, folder: Path, limits: Limits, cache: Path) -> None:
+    def __init__(self, mode: wire.Mode, folder: Path, limits: Limits, cache: Path, name: str = "") -> None:
         self.mode, self.folder, self.limits = mode, folder, limits
-        self.name = folder.name
+        self.name = name
         folder.mkdir(parents=True, exist_ok=True)
         _adopt_orphans()
         child_requests, self._requests = os.pipe()

@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +26,7 @@ from kernelgate.contestant import ContestantFault
 from kernelgate.correctness import Correctness
 from kernelgate.correctness_stage import Trial, try_kernel
 from kernelgate.environment import describe_environment
-from kernelgate.gpu import Gpu, GpuError
+from kernelgate.gpu import Gpu, GpuError, locked
 from kernelgate.operations import find_operation
 from kernelgate.performance import Conditions, Performance, propose_record
 from kernelgate.performance_stage import load_record, measure_performance, write_samples
@@ -177,7 +178,7 @@ class Gate:
         except TooManyConfigsError as error:
             raise Stopped(conclude(Outcome.FORBIDDEN, "too-many-configs", str(error))) from error
         except ContestantFault as fault:
-            raise Stopped(_blame(fault, candidate.path)) from fault
+            raise Stopped(self._blame(fault, is_candidate=fault.contestant == candidate.sha256)) from fault
         self._compiled = compiled
         fresh = make_compile_record(self.operation.name, compiled.candidate)
         if record is None or msgspec.structs.replace(record, history=()) != fresh:
@@ -207,13 +208,17 @@ class Gate:
             entropy=secrets.randbelow(SEED_LIMIT),
             replay=self.request.replay,
         )
-        result = try_kernel(
-            self.workplace,
-            self._judged(),
-            self._compiled.at_hand,
-            trial,
-            lambda: self.progress("correctness"),
-        )
+        try:
+            with locked(self.request.gpu) if self.request.gpu else nullcontext():
+                result = try_kernel(
+                    self.workplace,
+                    self._judged(),
+                    self._compiled.at_hand,
+                    trial,
+                    lambda: self.progress("correctness"),
+                )
+        except GpuError as error:
+            raise Stopped(conclude(Outcome.INVALID, "gpu-not-to-be-had", str(error))) from error
         if result.finding is not None:
             finding = result.finding
             outcome = Outcome.FORBIDDEN if finding.forbidden else Outcome.WRONG
@@ -242,7 +247,7 @@ class Gate:
         except BaselineError as error:
             raise Stopped(conclude(Outcome.INVALID, f"baseline-{error.reason}", str(error))) from error
         except ContestantFault as fault:
-            raise Stopped(self._blame_arm(fault)) from fault
+            raise Stopped(self._blame(fault, is_candidate=fault.contestant == CANDIDATE)) from fault
         except GpuError as error:
             raise Stopped(conclude(Outcome.INVALID, "gpu-not-to-be-had", str(error))) from error
         write_samples(samples, self.request.report_dir)
@@ -264,12 +269,15 @@ class Gate:
             propose_record(result, self.operation, arm, sha256, self.environment), self.request.report_dir
         )
 
-    def _blame_arm(self, fault: ContestantFault) -> Verdict:
-        if fault.contestant == CANDIDATE:
-            return _blame(fault, self._judged().path)
-        return conclude(
-            Outcome.INVALID, f"arm-{fault.kind}", f"the arm {fault.contestant} failed: {fault.detail}"
-        )
+    def _blame(self, fault: ContestantFault, *, is_candidate: bool) -> Verdict:
+        """Return the verdict on a fault: only its own makes a candidate wrong, and a timer never does."""
+        if fault.kind == "timer":
+            return conclude(Outcome.INVALID, "timer", f"{fault.contestant} {fault.detail}")
+        if not is_candidate:
+            detail = f"not the candidate but {fault.contestant[:16]} failed: {fault.detail}"
+            return conclude(Outcome.INVALID, f"arm-{fault.kind}", detail)
+        outcome = Outcome.FORBIDDEN if fault.kind == "prints" else Outcome.WRONG
+        return conclude(outcome, fault.kind, f"{self._judged().path} {fault.kind}: {fault.detail}")
 
     def _kernels(self) -> Kernels:
         return Kernels(candidate=self._judged(), accepted=self.accepted, original=self.original)
@@ -291,16 +299,11 @@ class Gate:
         assert self._compiled is not None
         targets = (self._compiled.candidate.target, self._compiled.at_hand.target)
         return (
-            "compiles to the accepted kernel's machine code and launches on "
-            f"{' and '.join(dict.fromkeys(targets))}, with the same host code but for names"
+            "the accepted kernel's machine code and launches on "
+            f"{' and '.join(dict.fromkeys(targets))}, and its source but for names"
         )
 
 
 def _forbid(rules: str, path: str, broken: tuple[Violation, ...]) -> Verdict:
     named = "; ".join(str(violation) for violation in broken)
     return conclude(Outcome.FORBIDDEN, f"{rules}-{broken[0].rule}", f"{path}: {named}")
-
-
-def _blame(fault: ContestantFault, path: str) -> Verdict:
-    outcome = Outcome.FORBIDDEN if fault.kind == "prints" else Outcome.WRONG
-    return conclude(outcome, fault.kind, f"{path} {fault.kind}: {fault.detail}")

@@ -8,7 +8,6 @@ from typing import TypeVar
 
 import filelock
 import msgspec
-import psutil
 import pynvml
 import torch
 
@@ -16,7 +15,7 @@ from kernelgate.operations import Convolution
 
 Reading = TypeVar("Reading")
 
-LOCK_TIMEOUT_S = 60
+LOCK_TIMEOUT_S = 300
 
 THROTTLE_REASONS = {
     0x04: "software power cap",
@@ -50,11 +49,11 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """One reading while kernels run; what NVML does not support is None, which is unknown, not healthy."""
+    """One reading just after kernels ran; what NVML does not support is None: unknown, not healthy."""
 
     sm_clock_mhz: int | None
     temperature_c: int | None
-    throttled: tuple[str, ...]
+    throttled: tuple[str, ...] | None
     foreign_processes: int | None
 
 
@@ -62,7 +61,10 @@ def find_gpu() -> Gpu:
     """Return the GPU; raises GpuError if there is none, or NVML does not answer for it."""
     if not torch.cuda.is_available():
         raise GpuError("no NVIDIA GPU: CUDA found no device or no driver. Run where nvidia-smi lists one.")
-    properties = torch.cuda.get_device_properties(0)
+    try:
+        properties = torch.cuda.get_device_properties(0)
+    except RuntimeError as error:
+        raise GpuError(f"CUDA lists a GPU but cannot reach it: {error}. Check nvidia-smi.") from error
     try:
         pynvml.nvmlInit()
         driver = pynvml.nvmlSystemGetDriverVersion()
@@ -81,28 +83,35 @@ def find_gpu() -> Gpu:
 
 def read_health(gpu: Gpu, own_pids: set[int]) -> Health:
     """Return one reading; processes on the GPU beside `own_pids` count as foreign."""
-    handle = _handle(gpu.uuid)
+    try:
+        handle = _handle(gpu.uuid)
+    except pynvml.NVMLError as error:
+        raise GpuError(f"NVML has lost {gpu.name}: {error}. Check nvidia-smi and the kernel log.") from error
     reasons = _ask(pynvml.nvmlDeviceGetCurrentClocksEventReasons, handle)
     pids = _ask(lambda h: [process.pid for process in pynvml.nvmlDeviceGetComputeRunningProcesses(h)], handle)
     return Health(
         sm_clock_mhz=_ask(lambda h: pynvml.nvmlDeviceGetClockInfo(h, pynvml.NVML_CLOCK_SM), handle),
         temperature_c=_ask(lambda h: pynvml.nvmlDeviceGetTemperature(h, pynvml.NVML_TEMPERATURE_GPU), handle),
-        throttled=tuple(name for bit, name in THROTTLE_REASONS.items() if (reasons or 0) & bit),
+        throttled=None if reasons is None else _name_reasons(reasons),
         foreign_processes=None if pids is None else _count_foreign(set(pids), own_pids),
     )
 
 
 @contextmanager
 def locked(gpu: Gpu) -> Iterator[None]:
-    """Hold the GPU against other judges on this machine; raises GpuError if one keeps it."""
+    """Hold the GPU against other judges on this machine; raises GpuError if it is not to be had."""
     lock = filelock.FileLock(Path(tempfile.gettempdir()) / f"kernelgate-{gpu.uuid}.lock")
     try:
-        with lock.acquire(timeout=LOCK_TIMEOUT_S):
-            yield
+        lock.acquire(timeout=LOCK_TIMEOUT_S)
     except filelock.Timeout as error:
-        raise GpuError(
-            f"another judge has held {gpu.name} for {LOCK_TIMEOUT_S} s: {lock.lock_file}"
-        ) from error
+        held = f"another judge has held {gpu.name} for {LOCK_TIMEOUT_S} s"
+        raise GpuError(f"{held}: {lock.lock_file}") from error
+    except OSError as error:
+        raise GpuError(f"the lock of {gpu.name} cannot be taken: {error}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def physical_floor_ms(operation: Convolution, batch: int, gpu_name: str) -> float | None:
@@ -125,9 +134,10 @@ def _ask(question: Callable[[object], Reading], handle: object) -> Reading | Non
         return None
 
 
-def _count_foreign(pids: set[int], own: set[int]) -> int:
-    """Return how many are not ours. In another process namespace the numbers mean nothing: then count."""
-    strangers = pids - own
-    if any(not psutil.pid_exists(pid) for pid in strangers):
-        return max(0, len(pids) - len(own))
-    return len(strangers)
+def _name_reasons(bits: int) -> tuple[str, ...]:
+    return tuple(name for bit, name in THROTTLE_REASONS.items() if bits & bit)
+
+
+def _count_foreign(pids: set[int], own: set[int]) -> int | None:
+    """Return how many are not ours; None where NVML does not show ours, so that its numbers mean nothing."""
+    return len(pids - own) if pids & own else None

@@ -98,6 +98,8 @@ def _judge(
     if fault is not None:
         return fault
     verdict = decide(conditions.rule, candidate, conditions.settings, control)
+    if verdict.outcome in (Outcome.UNSTABLE, Outcome.INVALID):
+        return verdict
     if conditions.record is None:
         detail = f"{gpu.name} has no record; measured here: {verdict.outcome}, {verdict.detail}"
         return conclude(Outcome.NO_BASELINE, "no-record", detail)

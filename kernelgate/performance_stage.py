@@ -9,7 +9,7 @@ import torch
 
 from kernelgate.baselines import BaselineError, SpeedRecord, gpu_slug, load_speed, record_path
 from kernelgate.compile_stage import Kernels
-from kernelgate.gpu import Gpu, locked
+from kernelgate.gpu import Gpu, GpuError, locked
 from kernelgate.operations import Convolution
 from kernelgate.performance import Conditions, Performance, conclude_performance
 from kernelgate.timing import ACCEPTED, CANDIDATE, CONTROL, ORIGINAL, VENDOR, Sample, measure_replicates
@@ -36,16 +36,19 @@ def measure_performance(
     """
     started = time.monotonic()
     arms = {
+        VENDOR: None,  # the first on the GPU: where it fails, the GPU is at fault
         CANDIDATE: kernels.candidate,
         ACCEPTED: kernels.accepted,
         CONTROL: kernels.accepted,
         ORIGINAL: kernels.original,
-        VENDOR: None,
     }
     torch.cuda.empty_cache()  # what the judge's own reference held: five arms must fit beside it
     with locked(conditions.gpu):
         measured = measure_replicates(workplace, arms, conditions.gpu, conditions.settings, tick)
-    performance = conclude_performance(conditions, measured, time.monotonic() - started)
+        try:
+            performance = conclude_performance(conditions, measured, time.monotonic() - started)
+        except torch.OutOfMemoryError as error:
+            raise GpuError(f"no GPU memory left to judge the timed answers: {error}") from error
     return performance, [sample for one in measured for sample in one.samples]
 
 

@@ -1,4 +1,4 @@
-"""Two kernel files whose host code differs in names only."""
+"""Two kernel files that differ in names only, and in the configurations that they list."""
 
 import ast
 import builtins
@@ -16,23 +16,23 @@ _READ_ATTRIBUTES = frozenset({"src", "raw_src", "fn", "arg_names", "signature"})
 _CONFIG_KEYWORDS = frozenset({"kwargs", "num_warps", "num_stages", "num_ctas", "maxnreg"})
 _FIXED_FIELDS = frozenset({"attr", "kwd_attrs", "kind", "type_comment"})
 _PLAIN = ast.List | ast.Tuple | ast.Dict | ast.Constant | ast.expr_context
-_TYPE_PARTS = ast.Name | ast.Attribute | ast.Subscript | ast.Constant | ast.BinOp | ast.Tuple | ast.List
 
 
 class _DifferentShapeError(Exception):
     """The two trees part in more than names."""
 
 
-def same_host_code(first: KernelFile, second: KernelFile) -> bool:
-    """Whether one renaming of bound names turns the host code of the first file into that of the second.
+def same_source(first: KernelFile, second: KernelFile) -> bool:
+    """Whether one renaming of bound names turns the first file into the second.
 
-    Host code is everything but bodies of kernels, values of their autotune configs, comments, docstrings and
-    annotations of wrappers and methods. A doubt is False: so are files that do not parse.
+    Comments, docstrings and the values of autotune configs are left out. All else takes part, the bodies of
+    kernels too: what they compile to at one batch says nothing of the others. A doubt is False: so are files
+    that do not parse.
     """
     try:
         trees = [parse_kernel(file) for file in (first, second)]
         for tree in trees:
-            _drop_kernel_code(tree)
+            _drop_configs_of(tree)
         if any(map(_reads_names, trees)):
             return ast.dump(trees[0]) == ast.dump(trees[1])
         bound = [_bound_names(tree) for tree in trees]
@@ -85,7 +85,7 @@ def _align(first: object, second: object, *, is_fixed: bool) -> Iterator[tuple[s
 
 
 def _bound_names(tree: ast.Module) -> set[str]:
-    """Return the names that assignments, arguments, functions and classes of the host code bind."""
+    """Return the names that assignments, arguments, functions and classes bind."""
     return {name for node in ast.walk(tree) if (name := _bound_name(node))}
 
 
@@ -122,10 +122,9 @@ def _is_reading_attribute(name: str) -> bool:
     return name in _READ_ATTRIBUTES or (name.startswith("__") and name != "__init__")
 
 
-def _drop_kernel_code(tree: ast.Module) -> None:
-    for node in list(ast.walk(tree)):
+def _drop_configs_of(tree: ast.Module) -> None:
+    for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef) and is_kernel(node):
-            node.body = []
             for decorator in node.decorator_list:
                 if isinstance(decorator, ast.Call) and callee_name(decorator) == "triton.autotune":
                     _drop_configs(decorator)
@@ -150,12 +149,10 @@ def _is_plain(node: ast.AST) -> bool:
 
 
 def _drop_texts(tree: ast.Module) -> None:
-    """Take out docstrings and plain annotations, and tie keywords of library calls to their callee."""
+    """Take out docstrings, and tie keywords of library calls to their callee."""
     for node in list(ast.walk(tree)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and _has_docstring(node):
             del node.body[0]
-        if isinstance(node, ast.FunctionDef):
-            _drop_annotations(node)
         if isinstance(node, ast.Call) and _is_library_call(node):
             for keyword in node.keywords:
                 # Not an identifier any more: an argument of the same name may then be renamed.
@@ -165,22 +162,6 @@ def _drop_texts(tree: ast.Module) -> None:
 def _has_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef) -> bool:
     first = node.body[0] if node.body else None
     return isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
-
-
-def _drop_annotations(function: ast.FunctionDef) -> None:
-    """Remove annotations that do nothing when evaluated; on a kernel's arguments Triton reads them."""
-    spec = function.args
-    arguments = [*spec.posonlyargs, *spec.args, *spec.kwonlyargs, spec.vararg, spec.kwarg]
-    if function.returns is not None and _is_type(function.returns):
-        function.returns = None
-    for argument in arguments:
-        if argument and argument.annotation and _is_type(argument.annotation) and not is_kernel(function):
-            argument.annotation = None
-
-
-def _is_type(annotation: ast.expr) -> bool:
-    allowed = _TYPE_PARTS | ast.expr_context | ast.operator
-    return all(isinstance(node, allowed) for node in ast.walk(annotation))
 
 
 def _is_library_call(call: ast.Call) -> bool:

@@ -32,6 +32,9 @@ from kernelgate.workplace import Workplace
 
 CANDIDATE, ACCEPTED, CONTROL, ORIGINAL, VENDOR = "candidate", "accepted", "control", "original", "vendor"
 BLOCKS_A_PLACE = 2
+MIN_TIME_MS = 1e-5
+"""Ten nanoseconds, which no launch undercuts: less is a fault of the timer."""
+
 MAX_PAD_BYTES = 64 * 2**20
 ARMS = (CANDIDATE, ACCEPTED, CONTROL, ORIGINAL, VENDOR)
 
@@ -49,12 +52,12 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ln_time(self) -> float:
-        """Mean ln of the call times; the first call after a switch of processes is dropped."""
-        return statistics.fmean(math.log(time_ms) for time_ms in self.times_ms[1:])
+        """Mean ln of the call times."""
+        return statistics.fmean(math.log(time_ms) for time_ms in self.times_ms)
 
     @property
     def overhead_ms(self) -> float:
-        """Wall-clock time of the request that the events do not explain: flushes, the refill, the pipe."""
+        """Wall-clock time of the request that the events do not explain: flushes, refills, the pipe."""
         return self.wall_ms - sum(self.times_ms)
 
 
@@ -158,8 +161,7 @@ def _start_crew(
 ) -> dict[str, Contestant]:
     crew = {}
     for name, kernel in arms.items():
-        crew[name] = stack.enter_context(workplace.start("gpu", kernel))
-        crew[name].name = name
+        crew[name] = stack.enter_context(workplace.start("gpu", kernel, name))
     return crew
 
 
@@ -188,7 +190,8 @@ def _measure_replicate(
         health.append(read_health(gpu, {os.getpid(), *live_pids()}))
         if block == judged_block:
             last = next(sample for sample in reversed(samples) if sample.arm == CANDIDATE)
-            answer = _fetch_answer(workplace, crew[CANDIDATE], seed, last.content)
+            content = (last.content + settings.launches - 1) % CONTENTS
+            answer = _fetch_answer(workplace, crew[CANDIDATE], seed, content)
     return Measured(samples=tuple(samples), chosen=chosen, health=tuple(health), answer=answer)
 
 
@@ -232,12 +235,13 @@ def _sample(
     contestant: Contestant, settings: PerformanceSettings, place: tuple[int, int, int, str, int]
 ) -> Sample:
     replicate, block, slot, arm, content = place
+    contestant.ask(wire.MoveCode(), wire.Done, contestant.limits.run_timeout_s)
     request = wire.TimeLaunches(content=content, launches=settings.launches)
     started = time.perf_counter()
     timed = contestant.ask(request, wire.Timed, contestant.limits.run_timeout_s)
     wall_ms = 1000 * (time.perf_counter() - started)
     if len(timed.times_ms) != settings.launches or not all(
-        0 < time_ms < wall_ms for time_ms in timed.times_ms
+        MIN_TIME_MS < time_ms < wall_ms for time_ms in timed.times_ms
     ):
         raise ContestantFault("timer", f"sent the times {timed.times_ms} within {wall_ms:.3f} ms", arm)
     return Sample(
@@ -255,4 +259,8 @@ def _fetch_answer(workplace: Workplace, contestant: Contestant, seed: int, conte
     out = contestant.folder / "timed-answer.f32"
     contestant.ask(wire.SendAnswer(out=str(out)), wire.Done, workplace.limits.run_timeout_s)
     shape = workplace.operation.output_shape(workplace.operation.measured_batch)
-    return TimedAnswer(seed=seed, content=content, bits=read_words(out, math.prod(shape)))
+    try:
+        bits = read_words(out, math.prod(shape))
+    except OSError as error:
+        raise ContestantFault("protocol", f"left no readable output: {error}", CANDIDATE) from error
+    return TimedAnswer(seed=seed, content=content, bits=bits)

@@ -69,11 +69,12 @@ class ReleaseTensors(_Message, frozen=True):
     """Give all GPU memory of the timed calls back to the driver."""
 
 
-class TimeLaunches(_Message, frozen=True):
-    """Time calls on the contents of that index, with the machine code loaded anew: the first call loads it.
+class MoveCode(_Message, frozen=True):
+    """Load the machine code anew and call the model once, untimed: the first call after a switch is slow."""
 
-    The L2 cache is flushed before each call.
-    """
+
+class TimeLaunches(_Message, frozen=True):
+    """Time calls, each after a flush of the L2 cache and on the next contents, from that index on."""
 
     content: int
     launches: int
@@ -85,7 +86,9 @@ class SendAnswer(_Message, frozen=True):
     out: str
 
 
-Request = Load | CompileOne | RunOne | WarmUp | PlaceTensors | ReleaseTensors | TimeLaunches | SendAnswer
+Request = (
+    Load | CompileOne | RunOne | WarmUp | PlaceTensors | ReleaseTensors | MoveCode | TimeLaunches | SendAnswer
+)
 
 
 class Autotuned(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

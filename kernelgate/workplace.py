@@ -35,19 +35,24 @@ class Workplace:
     def place(self, kernel: KernelFile) -> Path:
         """Return a copy of the source as it was read: a file changed since then changes nothing."""
         file = self.root / f"kernel-{kernel.sha256[:16]}.py"
-        if not file.exists():
-            file.write_text(kernel.source, encoding="utf-8", newline="")
-            file.chmod(0o400)
+        # Written anew each time: a contestant of another file runs as the same user.
+        file.unlink(missing_ok=True)
+        with file.open("x", encoding="utf-8", newline="") as stream:
+            stream.write(kernel.source)
+        file.chmod(0o400)
         return file
 
     def cache_of(self, kernel: KernelFile | None) -> Path:
         """Return the folder of a kernel file's compiled programs, where no other file's contestant writes."""
         return self.root / f"cache-{kernel.sha256[:16] if kernel else 'vendor'}"
 
-    def start(self, mode: wire.Mode, kernel: KernelFile | None) -> Contestant:
-        """Return a contestant that is importing the kernel file; None is the vendor implementation."""
+    def start(self, mode: wire.Mode, kernel: KernelFile | None, name: str = "") -> Contestant:
+        """Return a contestant that is importing the kernel file; None is the vendor implementation.
+
+        Its faults carry the name.
+        """
         folder = self.root / f"contestant-{uuid.uuid4().hex[:8]}"
-        contestant = Contestant(mode, folder, self.limits, self.cache_of(kernel))
+        contestant = Contestant(mode, folder, self.limits, self.cache_of(kernel), name)
         file = str(self.place(kernel)) if kernel is not None else None
         contestant.send(
             wire.Load(operation=self.operation.name, file=file, gpu_memory_bytes=self.limits.gpu_memory_bytes)

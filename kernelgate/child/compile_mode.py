@@ -71,7 +71,7 @@ class CompileMode:
             wire.RecordedLaunch(
                 kernel=metadata.name,
                 grid=grid,
-                arguments=tuple(map(self._describe_argument, arguments)),
+                arguments=(*map(self._describe_argument, arguments), *_describe_launch(metadata)),
                 num_warps=metadata.num_warps,
                 num_stages=metadata.num_stages,
                 shared_bytes=metadata.shared,
@@ -98,3 +98,9 @@ class CompileMode:
         return (
             f"{role}+{argument.storage_offset()} {argument.dtype} {tuple(argument.shape)} {argument.stride()}"
         )
+
+
+def _describe_launch(metadata: Any) -> tuple[str, ...]:
+    """Return how a launch is made, beside what it runs: two launches of one program may differ in it."""
+    names = ("num_warps", "num_ctas", "shared", "launch_cooperative_grid", "launch_pdl")
+    return tuple(f"{name}={getattr(metadata, name, None)}" for name in names)

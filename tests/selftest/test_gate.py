@@ -1,5 +1,6 @@
 """The order of the stages, and that nothing but a whole judgement passes."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -175,10 +176,19 @@ def test_a_file_that_fails_to_compile_is_named_by_what_it_did(
     bench: Bench, kind: str, outcome: Outcome
 ) -> None:
     """The contestant's fault becomes the verdict's reason."""
-    bench.compile = ContestantFault(kind, "seen doing it")
+    digest = hashlib.sha256(bench.candidate.read_bytes()).hexdigest()
+    bench.compile = ContestantFault(kind, "seen doing it", digest)
     gate = bench.gate()
     assert gate.stage("compile").status == "failed"
     assert (gate.verdict().outcome, gate.verdict().reason) == (outcome, kind)
+
+
+def test_an_accepted_kernel_that_fails_to_compile_is_no_fault_of_the_candidate(bench: Bench) -> None:
+    """The measurement is invalid, the candidate is not wrong."""
+    bench.compile = ContestantFault("raises", "seen doing it", "0" * 64)
+    gate = bench.gate()
+    assert gate.stage("compile").status == "failed"
+    assert (gate.verdict().outcome, gate.verdict().reason) == (Outcome.INVALID, "arm-raises")
 
 
 def test_the_same_code_needs_neither_examples_nor_timing(bench: Bench) -> None:
@@ -221,6 +231,7 @@ def test_delegated_work_is_forbidden(bench: Bench) -> None:
     [
         (ContestantFault("crashes", "SIGSEGV", "candidate"), Outcome.WRONG, "crashes"),
         (ContestantFault("crashes", "SIGSEGV", "accepted"), Outcome.INVALID, "arm-crashes"),
+        (ContestantFault("timer", "sent nonsense", "candidate"), Outcome.INVALID, "timer"),
         (GpuError("another judge has it"), Outcome.INVALID, "gpu-not-to-be-had"),
     ],
 )

@@ -63,7 +63,7 @@ def make_measured(
         for slot, arm in enumerate((*ARMS, *reversed(ARMS))):
             jitter = JITTER[index] if arm in (CANDIDATE, ORIGINAL, VENDOR) else 0.0
             time_ms = times_ms[arm] * math.exp(0.01 * block + jitter)
-            times = (1.5 * time_ms, *[time_ms] * (SETTINGS.launches - 1))
+            times = (time_ms,) * SETTINGS.launches
             samples.append(
                 Sample(
                     replicate=index,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kernelgate.candidate import KernelFile, read_kernel
-from kernelgate.renaming import same_host_code
+from kernelgate.renaming import same_source
 
 KERNELS = Path(__file__).parents[2] / "kernels"
 ORIGINAL = read_kernel(KERNELS / "alexnet_conv1_original.py", max_bytes=262_144).source
@@ -19,8 +19,8 @@ def kernel_file(source: str) -> KernelFile:
 def are_same(first: str, second: str) -> bool:
     """Return the answer, which must not depend on which file comes first."""
     answers = {
-        same_host_code(kernel_file(first), kernel_file(second)),
-        same_host_code(kernel_file(second), kernel_file(first)),
+        same_source(kernel_file(first), kernel_file(second)),
+        same_source(kernel_file(second), kernel_file(first)),
     }
     assert len(answers) == 1
     return answers.pop()
@@ -69,19 +69,15 @@ def test_renamed_names_are_the_same(old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("    m = tl.program_id(0)", "    m = 1 + tl.program_id(0)"),
         ('    """Store one', '    """Write one'),
-        ("x: torch.Tensor,", "x,"),
-        ("num_classes: int", "num_classes"),
-        (") -> torch.Tensor:", ") -> None:"),
         ("        # Without a bias", "        # With no bias"),
         ('"""Return the convolution', '"""Answer the convolution'),
         ("num_warps=4", "num_warps=8"),
         ('triton.Config({"BLOCK_M": 32, ', 'triton.Config({"BLOCK_M": 16, '),
     ],
 )
-def test_change_outside_the_host_code_is_the_same(old: str, new: str) -> None:
-    """Kernel bodies, configs, comments, docstrings and annotations are no host code."""
+def test_a_change_of_configs_and_texts_is_the_same(old: str, new: str) -> None:
+    """Configs are compared by what they compile to; comments and docstrings do nothing."""
     assert are_same(ORIGINAL, change(old, new))
 
 
@@ -114,11 +110,15 @@ def test_change_outside_the_host_code_is_the_same(old: str, new: str) -> None:
         ("num_stages=3),", 'num_stages=3, ir_override="other.ttir"),'),
         ("num_stages=3),", "num_stages=print(3)),"),
         ("x: torch.Tensor,", "x: print(1),"),
+        ("    def grid(meta):", "    def grid(meta: [0][N - 256]):"),
+        ("    m = tl.program_id(0)", "    m = 1 + tl.program_id(0)"),
+        ("    if HAS_BIAS:", "    if not isinstance(N, tl.tensor):\n        total += 1.0\n    if HAS_BIAS:"),
+        ("    if HAS_BIAS:", "    if not hasattr(triton, 'n'):\n        total += 1.0\n    if HAS_BIAS:"),
         ("num_classes: int = 1000", "num_classes: int = 10"),
     ],
 )
-def test_changed_host_code_is_different(old: str, new: str) -> None:
-    """What is computed, launched, looked up or allocated on the host may not change."""
+def test_changed_code_is_different(old: str, new: str) -> None:
+    """What is computed, launched, looked up or allocated may not change, at any batch."""
     assert not are_same(ORIGINAL, change(old, new))
 
 
@@ -135,7 +135,7 @@ def test_names_that_others_know_are_given_to_nothing_else(name: str) -> None:
     assert not are_same(source, rename("f", name, source))
 
 
-def test_configs_given_by_place_are_no_host_code() -> None:
+def test_configs_given_by_place_are_left_out_too() -> None:
     """The first argument of autotune is its configs, with or without the keyword; the second is not."""
     source = "@triton.autotune([triton.Config({}, num_warps=4)], [])\n@triton.jit\ndef k(x):\n    pass\n"
     assert are_same(source, change("num_warps=4", "num_warps=8", source))
@@ -196,7 +196,6 @@ def test_keyword_of_a_library_call_is_no_name_of_the_file() -> None:
         "import a\n\ndef f(a):\n    return a\n",
         "def f(x):\n    return x.a\n",
         "def f(x, a):\n    return x.a\n",
-        "@triton.jit\ndef k(x):\n    a = 1\n\ndef f():\n    return a\n",
     ],
 )
 def test_name_that_somebody_may_look_up_never_renames(source: str) -> None:

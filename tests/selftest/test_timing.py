@@ -66,9 +66,10 @@ class PretendedWorkplace:
         self.log: list[tuple[PretendedContestant, wire.Request]] = []
         self.started: list[PretendedContestant] = []
 
-    def start(self, mode: wire.Mode, _kernel: object) -> PretendedContestant:
+    def start(self, mode: wire.Mode, _kernel: object, name: str) -> PretendedContestant:
         assert mode == "gpu"
         self.started.append(PretendedContestant(self.log, self.folder, self.time_ms))
+        self.started[-1].name = name
         return self.started[-1]
 
     def await_loaded(self, contestant: PretendedContestant) -> None:
@@ -169,6 +170,17 @@ def test_the_judge_itself_is_not_counted_as_a_stranger_on_the_gpu(
     assert all(os.getpid() in own_pids for own_pids in seen)
 
 
+def test_code_is_moved_right_before_every_sample(workplace: PretendedWorkplace) -> None:
+    """The call that loads it is not among those that are timed."""
+    measure(workplace)
+    log = workplace.log
+    timed = [index for index, (_, request) in enumerate(log) if isinstance(request, wire.TimeLaunches)]
+    assert timed
+    for index in timed:
+        assert isinstance(log[index - 1][1], wire.MoveCode)
+        assert log[index - 1][0] is log[index][0]
+
+
 def replicate_of(slowdown: float) -> timing.Measured:
     """Return a replicate in which the candidate is slower than the accepted kernel by that log-ratio."""
     samples = tuple(
@@ -178,7 +190,7 @@ def replicate_of(slowdown: float) -> timing.Measured:
             slot=0,
             arm=arm,
             content=0,
-            times_ms=(1.0, float(np.exp(slowdown)) if arm == timing.CANDIDATE else 1.0),
+            times_ms=(float(np.exp(slowdown)) if arm == timing.CANDIDATE else 1.0,),
             wall_ms=1.0,
         )
         for block in range(2)

@@ -93,7 +93,7 @@ def test_a_call_under_the_floor_is_impossible(time_ms: float, reason: str | None
 
 
 def test_one_impossible_call_is_enough() -> None:
-    """The first call, which no mean contains, counts too."""
+    """However honest the others look."""
     sample = make_sample(CANDIDATE)
     quick = msgspec.structs.replace(sample, times_ms=(0.1, *sample.times_ms[1:]))
     assert find(make_measured(*HONEST.samples, quick)) == "faster-than-physics"
@@ -104,9 +104,9 @@ def test_a_gpu_whose_peaks_are_not_known_has_no_floor() -> None:
     assert find(with_arm(CANDIDATE, time_ms=0.1), gpu=UNHEARD_OF) is None
 
 
-@pytest.mark.parametrize(("overhead_ms", "reason"), [(1.74, None), (1.76, "timer-disagrees")])
+@pytest.mark.parametrize(("overhead_ms", "reason"), [(1.10, None), (1.12, "timer-disagrees")])
 def test_events_must_add_up_with_the_wall_clock(overhead_ms: float, reason: str | None) -> None:
-    """Allowed beyond the accepted kernel's 1 ms: 0.3 ms, and 3 % of its 15 ms of wall clock."""
+    """Allowed beyond the accepted kernel's 1 ms: 0.08 ms, and 0.2 % of its 15 ms of wall clock."""
     assert find(with_arm(CANDIDATE, overhead_ms=overhead_ms)) == reason
 
 
