@@ -28,11 +28,16 @@ from kernelgate.correctness_stage import Trial, try_kernel
 from kernelgate.environment import describe_environment
 from kernelgate.gpu import Gpu, GpuError, locked
 from kernelgate.operations import find_operation
-from kernelgate.performance import Conditions, Performance, propose_record
-from kernelgate.performance_stage import load_record, measure_performance, write_samples
+from kernelgate.performance import Conditions, Performance
+from kernelgate.performance_stage import (
+    load_record,
+    measure_performance,
+    propose_speed,
+    write_samples,
+)
 from kernelgate.settings import Settings
 from kernelgate.stage_rules import check_stage
-from kernelgate.timing import ACCEPTED, CANDIDATE
+from kernelgate.timing import CANDIDATE
 from kernelgate.verdict import Outcome, Rule, Verdict, conclude
 from kernelgate.workplace import Workplace
 
@@ -251,23 +256,11 @@ class Gate:
         except GpuError as error:
             raise Stopped(conclude(Outcome.INVALID, "gpu-not-to-be-had", str(error))) from error
         write_samples(samples, self.request.report_dir)
-        self._propose_speed(result)
+        propose_speed(result, self._kernels(), conditions, self.request.report_dir)
         self._verdict = result.verdict
         if not result.verdict.outcome.passes:
             raise Stopped(result.verdict, result)
         return result.verdict.detail, result
-
-    def _propose_speed(self, result: Performance) -> None:
-        """Write the record that would follow: of a candidate to keep, of an accepted kernel that has none."""
-        if result.verdict.outcome is Outcome.KEEP:
-            arm, sha256 = CANDIDATE, self._judged().sha256
-        elif result.verdict.outcome is Outcome.NO_BASELINE or result.verdict.reason == "environment-changed":
-            arm, sha256 = ACCEPTED, self.accepted.sha256
-        else:
-            return
-        propose(
-            propose_record(result, self.operation, arm, sha256, self.environment), self.request.report_dir
-        )
 
     def _blame(self, fault: ContestantFault, *, is_candidate: bool) -> Verdict:
         """Return the verdict on a fault: only its own makes a candidate wrong, and a timer never does."""

@@ -7,12 +7,13 @@ from pathlib import Path
 import msgspec
 import torch
 
-from kernelgate.baselines import BaselineError, SpeedRecord, gpu_slug, load_speed, record_path
+from kernelgate.baselines import BaselineError, SpeedRecord, gpu_slug, load_speed, propose, record_path
 from kernelgate.compile_stage import Kernels
 from kernelgate.gpu import Gpu, GpuError, locked
 from kernelgate.operations import Convolution
-from kernelgate.performance import Conditions, Performance, conclude_performance
+from kernelgate.performance import Conditions, Performance, conclude_performance, propose_record
 from kernelgate.timing import ACCEPTED, CANDIDATE, CONTROL, ORIGINAL, VENDOR, Sample, measure_replicates
+from kernelgate.verdict import Outcome
 from kernelgate.workplace import Workplace
 
 
@@ -50,6 +51,21 @@ def measure_performance(
         except torch.OutOfMemoryError as error:
             raise GpuError(f"no GPU memory left to judge the timed answers: {error}") from error
     return performance, [sample for one in measured for sample in one.samples]
+
+
+def propose_speed(
+    performance: Performance, kernels: Kernels, conditions: Conditions, directory: Path
+) -> Path | None:
+    """Write the record that would follow: of a candidate to keep, of an accepted kernel that has none."""
+    verdict = performance.verdict
+    if verdict.outcome is Outcome.KEEP:
+        arm, kernel = CANDIDATE, kernels.candidate
+    elif verdict.outcome is Outcome.NO_BASELINE or verdict.reason == "environment-changed":
+        arm, kernel = ACCEPTED, kernels.accepted
+    else:
+        return None
+    record = propose_record(performance, conditions.operation, arm, kernel.sha256, conditions.environment)
+    return propose(record, directory)
 
 
 def write_samples(samples: Sequence[Sample], directory: Path) -> None:

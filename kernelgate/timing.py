@@ -1,11 +1,11 @@
 """Timing the arms against each other: contestants side by side, the judge interleaves them block by block.
 
 Where code and tensors lie in device memory changes a kernel's time, and a process keeps its places: on an
-H200 the first kernel, unrolled to 100 KB of code, ran up to 1.2 % faster or slower each time its module was
-loaded, and 0.7 % faster on tensors allocated elsewhere. One layout a process would make luck look like a gain
-(Mytkowicz et al., "Producing Wrong Data Without Doing Anything Obviously Wrong!", ASPLOS 2009), so layouts
-are drawn anew all the time (Curtsinger & Berger, "Stabilizer", ASPLOS 2013): code for every sample, tensors
-every other block.
+H200 the first kernel, unrolled to over 100 KB of code, ran up to 1.2 % faster or slower each time its module
+was loaded, and 0.7 % faster on tensors allocated elsewhere. One layout a process would make luck look like a
+gain (Mytkowicz et al., "Producing Wrong Data Without Doing Anything Obviously Wrong!", ASPLOS 2009), so
+layouts are drawn anew all the time (Curtsinger & Berger, "Stabilizer", ASPLOS 2013): code for every sample,
+tensors every other block.
 """
 
 import math

@@ -2,16 +2,20 @@
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from kernelgate import performance
-from kernelgate.baselines import Provenance, SpeedRecord
+from kernelgate.baselines import Provenance, SpeedRecord, load_speed
+from kernelgate.candidate import KernelFile
+from kernelgate.compile_stage import Kernels
 from kernelgate.gpu import Gpu, Health
 from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.performance import Conditions, Performance, conclude_performance, propose_record
+from kernelgate.performance_stage import propose_speed
 from kernelgate.settings import PerformanceSettings
 from kernelgate.timing import (
     ACCEPTED,
@@ -113,7 +117,13 @@ def finish(
     rule: Rule = Rule.TUNE,
     environment: Provenance = ENVIRONMENT,
 ) -> Performance:
-    conditions = Conditions(
+    return conclude_performance(make_conditions(record, rule, environment), measured, seconds=12.0)
+
+
+def make_conditions(
+    record: SpeedRecord | None, rule: Rule = Rule.TUNE, environment: Provenance = ENVIRONMENT
+) -> Conditions:
+    return Conditions(
         operation=ALEXNET_CONV1,
         gpu=GPU,
         rule=rule,
@@ -121,7 +131,6 @@ def finish(
         record=record,
         environment=environment,
     )
-    return conclude_performance(conditions, measured, seconds=12.0)
 
 
 @pytest.mark.parametrize(
@@ -258,3 +267,48 @@ def test_the_record_of_a_run_fits_the_run() -> None:
     """What a run proposes of the accepted kernel shows no drift when it is run again."""
     record = propose_record(finish(measure(), None), ALEXNET_CONV1, ACCEPTED, SHA, ENVIRONMENT)
     assert finish(measure({CANDIDATE: 1.7}), record).verdict.outcome is Outcome.KEEP
+
+
+@pytest.mark.parametrize(
+    ("time_ms", "recorded", "proposed"),
+    [(1.7, True, "c"), (1.8, True, None), (1.9, True, None), (1.8, False, "a"), (1.7, False, "a")],
+)
+def test_a_record_is_proposed_of_what_would_be_accepted_next(
+    tmp_path: Path, time_ms: float, recorded: bool, proposed: str | None
+) -> None:
+    """Of a candidate to keep; of the accepted kernel where this GPU has no record; else of none."""
+    files = {
+        name: KernelFile(path=name, sha256=name[0] * 64, source="")
+        for name in ("candidate", "accepted", "original")
+    }
+    record = make_record() if recorded else None
+    result = finish(measure({CANDIDATE: time_ms}), record)
+    path = propose_speed(result, Kernels(**files), make_conditions(record), tmp_path)
+    if proposed is None:
+        assert path is None
+        assert not list(tmp_path.iterdir())
+    else:
+        assert path is not None
+        loaded = load_speed(path, operation="alexnet_conv1", gpu=GPU.name, kernel_sha256=proposed * 64)
+        assert loaded.replicates == SETTINGS.replicates
+
+
+def test_a_run_that_is_too_noisy_to_judge_makes_no_record() -> None:
+    """Without a record an unstable run is still unstable, not a first record."""
+    noisy = [
+        msgspec.structs.replace(
+            one,
+            samples=tuple(
+                msgspec.structs.replace(
+                    sample,
+                    times_ms=tuple(
+                        t * (1 + 0.01 * index * (sample.arm == CANDIDATE)) for t in sample.times_ms
+                    ),
+                )
+                for sample in one.samples
+            ),
+        )
+        for index, one in enumerate(measure())
+    ]
+    result = finish(noisy, None)
+    assert result.verdict.outcome is Outcome.UNSTABLE
