@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from triton import knobs
 from triton.backends.nvidia import compiler as backend
-from triton.compiler.errors import CompilationError
-from triton.runtime.errors import OutOfResources
+from triton.compiler.errors import CompileTimeAssertionFailure
+from triton.runtime.errors import OutOfResources, PTXASError
 
 from kernelgate import wire
 from kernelgate.child.compile_memo import remember_back_half
@@ -16,6 +16,9 @@ from kernelgate.child.kernel_file import KernelModel
 from kernelgate.child.lookalike import CudaLookalike, PretendedGpu, dress_model, pretend_cuda
 from kernelgate.child.stub_driver import ADA, StubDriver, activate
 from kernelgate.operations import find_operation
+
+TOLERATED = (OutOfResources, CompileTimeAssertionFailure, PTXASError)
+"""What Triton's autotuner takes for a configuration to leave out; of anything else the first call dies."""
 
 
 class CompileMode:
@@ -52,7 +55,7 @@ class CompileMode:
         try:
             with PretendedGpu(poison_bits=None), self.kernel.pinned(request.pin):
                 self.kernel.model(self.x)
-        except (OutOfResources, CompilationError) as error:
+        except TOLERATED as error:
             return wire.Compiled(launches=(), refused=f"{type(error).__name__}: {str(error)[:2000]}")
         return wire.Compiled(launches=tuple(self.launches))
 

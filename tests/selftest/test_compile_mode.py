@@ -76,7 +76,9 @@ def test_every_launch_is_recorded_with_its_grid_and_its_arguments(start: Start) 
     assert (first.kernel, first.grid) == ("fill", (count // 1024, 1, 1))
     assert (second.kernel, second.grid) == ("shift", (-(-count // 4096), 1, 1))
     assert [text.split()[0] for text in first.arguments[:3]] == ["x+0", "weight+0", "other+0"]
-    assert first.arguments[3:] == ("3", str(256 * 3 * 224 * 224 - 16), str(count), "1024")
+    assert first.arguments[3:7] == ("3", str(256 * 3 * 224 * 224 - 16), str(count), "1024")
+    assert "num_warps=4" in first.arguments[7:]
+    assert "launch_cooperative_grid=False" in first.arguments[7:]
     assert [text.split()[0] for text in second.arguments[:2]] == ["other+0", "bias+0"]
     assert "torch.float32 (256, 3, 224, 224)" in first.arguments[0]
     for launch in (first, second):
