@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 OPTIONS := $(if $(CANDIDATE),--candidate $(CANDIDATE)) $(if $(STAGE),--stage $(STAGE)) \
 	$(if $(RULE),--rule $(RULE)) $(if $(ACCEPTED),--accepted $(ACCEPTED))
 # With an NVIDIA GPU at hand the verdict includes its speed.
-MEASURE := $(if $(shell nvidia-smi -L 2>/dev/null | grep GPU),-m "perf or not perf")
+MEASURE := $(if $(shell nvidia-smi -L 2>/dev/null | grep '^GPU '),-m "perf or not perf")
 
 .PHONY: gate test lint types setup clean
 
