@@ -36,10 +36,7 @@ class TooManyConfigsError(ValueError):
 
 
 class CompiledKernel(msgspec.Struct, frozen=True, kw_only=True):
-    """A kernel file compiled for one target: one record a configuration, in the order of the file.
-
-    `autotuned_kernels` counts the kernels of the file that have an autotuner.
-    """
+    """A kernel file compiled for one target: one record a configuration, in the order of the file."""
 
     target: str
     kernel_sha256: str

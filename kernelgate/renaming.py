@@ -139,7 +139,7 @@ def _drop_configs(autotune: ast.Call) -> None:
 
 
 def _is_plain(node: ast.AST) -> bool:
-    """Whether configs are literals only: a hook or an expression among them is host code."""
+    """Whether configs are literals only: a hook or an expression among them does something."""
     if isinstance(node, ast.Call):
         is_config = callee_name(node) == "triton.Config" and len(node.args) <= 3
         has_known_keywords = all(keyword.arg in _CONFIG_KEYWORDS for keyword in node.keywords)

@@ -35,12 +35,13 @@ class Workplace:
     def place(self, kernel: KernelFile) -> Path:
         """Return a copy of the source as it was read: a file changed since then changes nothing."""
         file = self.root / f"kernel-{kernel.sha256[:16]}.py"
-        # Written anew each time: a contestant of another file runs as the same user.
-        file.unlink(missing_ok=True)
-        with file.open("x", encoding="utf-8", newline="") as stream:
+        # Written anew each time, since a contestant of another file runs as the same user; and put in place
+        # whole, since one of this file may be reading it.
+        fresh = self.root / f"{uuid.uuid4().hex}.py"
+        with fresh.open("x", encoding="utf-8", newline="") as stream:
             stream.write(kernel.source)
-        file.chmod(0o400)
-        return file
+        fresh.chmod(0o400)
+        return fresh.replace(file)
 
     def cache_of(self, kernel: KernelFile | None) -> Path:
         """Return the folder of a kernel file's compiled programs, where no other file's contestant writes."""

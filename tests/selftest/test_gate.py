@@ -192,7 +192,7 @@ def test_an_accepted_kernel_that_fails_to_compile_is_no_fault_of_the_candidate(b
 
 
 def test_the_same_code_needs_neither_examples_nor_timing(bench: Bench) -> None:
-    """Other bytes, the same programs and host code: nothing to try."""
+    """Other bytes, the same programs and source: nothing to try."""
     bench.compile = compile_result(same=True)
     gate = bench.gate(gpu=GPU, measure=True)
     assert gate.stage("performance").status == "not-needed"

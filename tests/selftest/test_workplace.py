@@ -1,0 +1,66 @@
+"""The judge's scratch folder."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kernelgate import workplace as workplace_module
+from kernelgate.candidate import KernelFile
+from kernelgate.operations import ALEXNET_CONV1
+from kernelgate.settings import load_settings
+from kernelgate.workplace import PREFIX, Workplace
+
+LIMITS = load_settings(Path(__file__).parents[2] / "pyproject.toml").limits
+SOURCE = "# a kernel\r\n"
+KERNEL = KernelFile(path="k.py", sha256=hashlib.sha256(SOURCE.encode()).hexdigest(), source=SOURCE)
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workplace]:
+    monkeypatch.setattr(workplace_module, "_roomy_folder", lambda: tmp_path)
+    place = Workplace(ALEXNET_CONV1, LIMITS)
+    yield place
+    place.close()
+    assert not place.root.exists()
+
+
+def test_a_copy_that_was_tampered_with_is_restored(workplace: Workplace) -> None:
+    """Byte for byte, before the next contestant reads it."""
+    file = workplace.place(KERNEL)
+    assert file.read_bytes() == SOURCE.encode()
+    file.unlink()
+    file.write_text("# another kernel")
+    assert workplace.place(KERNEL).read_bytes() == SOURCE.encode()
+
+
+def test_who_is_reading_a_copy_is_not_disturbed(workplace: Workplace) -> None:
+    """The file is exchanged whole: the reader keeps the old one, and its name is never gone."""
+    file = workplace.place(KERNEL)
+    with file.open("rb") as reader:
+        before = os.fstat(reader.fileno()).st_ino
+        assert workplace.place(KERNEL) == file
+        assert file.stat().st_ino != before
+        assert reader.read() == SOURCE.encode()
+    assert [path.name for path in workplace.root.iterdir()] == [file.name]
+
+
+def test_what_a_killed_judge_left_is_swept_and_a_living_one_keeps_its_own(
+    tmp_path: Path, workplace: Workplace
+) -> None:
+    """By the process id in the folder's name."""
+    ended = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
+    )
+    dead, alive = tmp_path / f"{PREFIX}{int(ended.stdout)}-x", tmp_path / f"{PREFIX}{os.getppid()}-x"
+    for folder in (dead, alive):
+        folder.mkdir()
+        (folder / "x.f32").write_bytes(b"left")
+    Workplace(ALEXNET_CONV1, LIMITS).close()
+    assert not dead.exists()
+    assert alive.exists()
+    assert workplace.root.exists()
