@@ -230,6 +230,10 @@ class Gate:
             place = f"{self.operation.name}[{finding.case}]"
             detail = f"{place} {finding.detail}. Replay: --replay {finding.case.replay}"
             raise Stopped(conclude(outcome, finding.law, detail), result)
+        if self.request.replay is not None:
+            # One case chosen on the command line must not stand for all of them.
+            detail = f"the replayed case holds: {self.request.replay}; run without --replay for a verdict"
+            raise Stopped(conclude(Outcome.INVALID, "replay-only", detail), result)
         errors = f"worst element at {result.bound_fraction:.2g} of its bound"
         ratio = f"rms error {result.error_ratio:.2g} times TF32's own"
         return f"{result.examples} examples in the {result.where}: {errors}, {ratio}", result

@@ -218,6 +218,13 @@ def test_a_wrong_answer_stops_before_the_timing(bench: Bench) -> None:
     assert f"--replay {CASE.replay}" in gate.verdict().detail
 
 
+def test_a_replayed_case_that_holds_is_no_verdict_that_passes(bench: Bench) -> None:
+    """One case chosen by the caller does not stand for all, and nothing is timed on its strength."""
+    gate = bench.gate(gpu=GPU, measure=True, replay=CASE)
+    assert gate.stage("performance").status == "not-run"
+    assert (gate.verdict().outcome, gate.verdict().reason) == (Outcome.INVALID, "replay-only")
+
+
 def test_delegated_work_is_forbidden(bench: Bench) -> None:
     """A law may say that the answer, right or not, broke the rules."""
     bench.correctness = correctness(Finding(case=CASE, law="delegation", detail="none", forbidden=True))
