@@ -1,17 +1,20 @@
 """pytest's options, fixtures and summary for the gate; every decision is taken in the package."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import pytest
+import torch
 
 from kernelgate.accepted import AcceptedError, kernel_path
 from kernelgate.cases import parse_case
 from kernelgate.gate import ORDER, Gate, Request
-from kernelgate.gpu import Gpu, GpuError, find_gpu
+from kernelgate.gpu import Gpu, GpuError, find_gpu, narrow_to_one_gpu, visible_gpus
 from kernelgate.operations import find_operation
+from kernelgate.profiles import register_profiles
 from kernelgate.progress import StageProgress
 from kernelgate.report import Report, make_report, render_summary, write_report
 from kernelgate.settings import SettingsError, load_settings
@@ -20,6 +23,11 @@ from kernelgate.verdict import Rule
 
 ROOT = Path(__file__).resolve().parent
 REPORT = pytest.StashKey[Report]()
+SUMMARY = "kernelgate_summary"
+CONCLUDED = pytest.StashKey[tuple[str, str, bool]]()
+"""Operation, summary and whether the verdict passes, of this process or of the worker that judged."""
+
+VISIBLE_GPUS = pytest.StashKey[tuple[str, ...]]()
 TERMINAL = pytest.StashKey[TextIO]()
 PROGRESS = pytest.StashKey[StageProgress]()
 
@@ -42,6 +50,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--report-dir", metavar="DIR", default="gate-report", help="where reports go; default: %(default)s"
     )
+    group.addoption("--corpus-seeds", type=int, default=1, help="seeds for each file of the planted corpus")
+    group.addoption("--corpus-record", metavar="FILE", help="append what each file of the corpus showed")
     group.addoption("--replay", metavar="CASE", help="judge this one correctness case, as a report names it")
 
 
@@ -57,9 +67,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def gate(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Iterator[Gate]:
     """Give the judgement of this run: each stage is run once, by the first test that asks for it."""
-    if os.environ.get("PYTEST_XDIST_WORKER"):
-        pytest.fail("the gate judges in one process: run tests/gate without -n", pytrace=False)
     measure = any(item.get_closest_marker("perf") for item in request.session.items)
+    if measure and os.environ.get("PYTEST_XDIST_WORKER"):
+        pytest.fail("timing needs the machine to itself: run -m perf without -n", pytrace=False)
     try:
         gpu = _gpu_at_hand(measure)
         settings = load_settings(ROOT / "pyproject.toml")
@@ -105,10 +115,17 @@ def _read_options(
         gpu=gpu,
         measure=measure,
         replay=parse_case(replay) if replay else None,
+        gpus=config.stash[VISIBLE_GPUS] if gpu else (),
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.stash[VISIBLE_GPUS] = visible_gpus()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        torch.set_num_threads(1)  # the cores are shared out already
+    narrow_to_one_gpu(config.stash[VISIBLE_GPUS], os.environ.get("PYTEST_XDIST_WORKER"))
+    with contextlib.suppress(SettingsError):  # the gate's fixture says what is wrong with them
+        register_profiles(load_settings(ROOT / "pyproject.toml").correctness)
     # While a test runs, standard output is captured; a copy made before that still reaches the terminal.
     config.stash[TERMINAL] = os.fdopen(os.dup(1), "w")
     config.stash[PROGRESS] = StageProgress(config.stash[TERMINAL])
@@ -126,13 +143,38 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the run if the verdict does not pass, whatever the tests say."""
     report = session.config.stash.get(REPORT, None)
-    if report is not None and not report.passes and session.exitstatus == pytest.ExitCode.OK:
+    output = getattr(session.config, "workeroutput", None)
+    if report is not None and output is not None:
+        output[SUMMARY] = (report.operation, render_summary(report), report.passes)
+    elif report is not None:
+        session.config.stash[CONCLUDED] = (report.operation, render_summary(report), report.passes)
+    concluded = session.config.stash.get(CONCLUDED, None)
+    if concluded is not None and not concluded[2] and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over the verdict of the worker that judged."""
+    if SUMMARY in getattr(node, "workeroutput", {}):
+        node.config.stash[CONCLUDED] = tuple(node.workeroutput[SUMMARY])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give the gate's tests to one worker, in their order: they are steps of one judgement."""
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - it need not be installed
+
+    class OneJudge(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "gate" if nodeid.startswith("tests/gate/") else nodeid
+
+    return OneJudge(config, log)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    report = config.stash.get(REPORT, None)
-    if report is not None:
-        terminalreporter.section(f"kernelgate: {report.operation}")
-        terminalreporter.write_line(render_summary(report))
+    concluded = config.stash.get(CONCLUDED, None)
+    if concluded is not None:
+        terminalreporter.section(f"kernelgate: {concluded[0]}")
+        terminalreporter.write_line(concluded[1])
         terminalreporter.write_line(f"  report: {Path(config.getoption('--report-dir')) / 'report.md'}")

@@ -1,12 +1,20 @@
-"""Which cases a kernel is tried on: those that every kernel must pass, and where others are drawn from."""
+"""Which cases a kernel is tried on: those that every kernel must pass, and where others are drawn from.
 
+What must be found is planned: every configuration, family, layout and relation has a case of its own, so that no
+law is tried by luck. What is drawn beyond that looks for what nobody thought of.
+"""
+
+import itertools
 import math
+from collections.abc import Iterator, Sequence
 
 import msgspec
 from hypothesis import strategies
 
-from kernelgate.cases import FAMILIES, Case
+from kernelgate import wire
+from kernelgate.cases import LAYOUTS, RELATIONS, Case
 from kernelgate.compile_check import CompiledKernel, Launched, launched
+from kernelgate.families import FAMILIES
 from kernelgate.launches import ConfigRecord
 from kernelgate.operations import Convolution
 
@@ -15,23 +23,35 @@ MAX_OUTPUTS_A_PROGRAM = 16_384
 """A program of more outputs than this takes the interpreter over a second: then batches must be small."""
 
 MAX_DRAWN_BATCH = 64
-SMALL_BATCH = 3
-"""Of small integers: their sums are exact, so that a fault far below the bound of real values shows."""
+SMALL_BATCHES = (2, 3, 5, 1, 17, 32, 4)
+"""Odd and even, and multiples of 16, of which the JIT makes programs of their own."""
 
-SEEDS_APART = 10_000
-MAX_WHOLE_PROGRAMS = 300
-MAX_WHOLE_BATCH = 3
-"""A persistent kernel has few programs whatever the batch, but no less work to do in them."""
+WHOLE_BATCH = 3
+"""Images that are interpreted whole once: an odd number, so that the last tile is no whole one."""
+
+FEW_PROGRAMS = 2
+"""Enough where the same is asked twenty times."""
+
+WITHOUT_SAMPLES = ("shuffled-images",)
+"""Relations whose calls share no sampled program."""
+
+PROBE_FAMILY = "integer"
+"""Its sums are exact, so that a fault far below the bound of real values shows."""
 
 
 class CasePlan(msgspec.Struct, frozen=True, kw_only=True):
-    """`planned` come first, in order; then, if it `draws`, batches to `max_batch` and the `pins`."""
+    """`planned` come first; then, if it `draws`, other batches up to `max_batch` and the `pins`.
+
+    `sampled` names the kernels of which `programs` are run in a case that samples.
+    """
 
     planned: tuple[Case, ...]
     draws: bool = True
     pins: tuple[int, ...]
     max_batch: int
     programs: int
+    relations: tuple[str, ...]
+    sampled: tuple[str, ...] = ()
 
     def strategy(self) -> strategies.SearchStrategy[Case]:
         """Return the strategy of further cases; it shrinks to one image of normal values."""
@@ -42,42 +62,130 @@ class CasePlan(msgspec.Struct, frozen=True, kw_only=True):
             seed=strategies.integers(0, MAX_SEED),
             pin=strategies.sampled_from(self.pins),
             programs=strategies.just(self.programs),
+            layout=strategies.sampled_from(LAYOUTS),
+            relation=strategies.sampled_from(self.relations),
         )
 
 
-def plan_for_gpu(operation: Convolution, compiled: CompiledKernel, seed: int) -> CasePlan:
-    """Return a plan that runs every program at the measured batch and on small integers, and draws others."""
-    pins, batch = _running_pins(compiled), operation.measured_batch
-    measured = [Case(batch=batch, family="normal", seed=seed + pin, pin=pin, programs=0) for pin in pins]
-    exact = [
-        Case(batch=SMALL_BATCH, family="integer", seed=seed + SEEDS_APART + pin, pin=pin, programs=0)
-        for pin in pins
+def probe_case(compiled: CompiledKernel, seed: int) -> Case:
+    """Return the first case of all: one image, every program, of the configuration that has the fewest."""
+    pins = _running_pins(compiled)
+    quickest = min(pins, key=lambda pin: _programs(compiled.configs[pin]))
+    return Case(batch=1, family=PROBE_FAMILY, seed=seed, pin=quickest)
+
+
+def samplable(launches: Sequence[wire.SeenLaunch]) -> tuple[str, ...]:
+    """Return the kernels of which some programs can run without the others."""
+    seen: dict[str, bool] = {}
+    for launch in launches:
+        seen[launch.kernel] = seen.get(launch.kernel, True) and launch.makes_answer
+    return tuple(kernel for kernel, alone in seen.items() if alone)
+
+
+def plan_for_gpu(
+    operation: Convolution, compiled: CompiledKernel, named: Sequence[int], seed: int
+) -> CasePlan:
+    """Return a plan that runs every program, at batches from one to the end of the domain."""
+    pins, seeds = _running_pins(compiled), itertools.count(seed + 1)
+    planned = [
+        *_pinned(3, PROBE_FAMILY, pins, 0, seeds),
+        *_pinned(operation.measured_batch, "normal", pins, 0, seeds),
+        *_everything(operation, pins, 0, RELATIONS[1:], named, seeds),
     ]
-    return CasePlan(planned=(*exact, *measured), pins=pins, max_batch=MAX_DRAWN_BATCH, programs=0)
+    return CasePlan(
+        planned=tuple(planned),
+        pins=pins,
+        max_batch=MAX_DRAWN_BATCH,
+        programs=0,
+        relations=RELATIONS,
+    )
 
 
 def plan_for_interpreter(
-    operation: Convolution, compiled: CompiledKernel, programs: int, seed: int
+    operation: Convolution,
+    compiled: CompiledKernel,
+    named: Sequence[int],
+    sampled: tuple[str, ...],
+    programs: int,
+    seed: int,
 ) -> CasePlan:
-    """Return a plan that costs seconds: one image whole, the measured batch by sampled programs.
+    """Return a plan that costs seconds: large batches by sampled programs of the `sampled` kernels.
 
-    Where a sample would say nothing (a launch reads what another wrote, or one program does the work of
-    many), small batches are run whole instead.
+    Where a sample would say nothing, since a launch reads what another wrote, small batches are run whole.
     """
-    pins = _running_pins(compiled)
-    quickest = min(pins, key=lambda pin: _programs(compiled.configs[pin]))
-    whole = Case(batch=1, family="integer", seed=seed, pin=quickest, programs=0)
-    if all(_can_be_sampled(operation, compiled.configs[pin]) for pin in pins):
-        batch = operation.measured_batch
-        sampled = (
-            Case(batch=batch, family="normal", seed=seed + 1 + pin, pin=pin, programs=programs)
-            for pin in pins
+    pins = tuple(sorted(_running_pins(compiled), key=lambda pin: _programs(compiled.configs[pin])))
+    seeds = itertools.count(seed + 1)
+    relations = tuple(relation for relation in RELATIONS if relation not in WITHOUT_SAMPLES)
+    if not sampled:
+        planned = [*_pinned(1, "normal", pins, 0, seeds), *_everything_whole(pins, relations[1:], seeds)]
+        return CasePlan(
+            planned=tuple(planned), pins=pins, max_batch=1, programs=0, relations=relations, sampled=()
         )
-        return CasePlan(planned=(whole, *sampled), pins=pins, max_batch=batch, programs=programs)
-    an_image = max(_programs(compiled.configs[pin]) for pin in pins) / operation.measured_batch
-    others = (msgspec.structs.replace(whole, family="normal", pin=pin, seed=seed + 1 + pin) for pin in pins)
-    max_batch = max(1, min(MAX_WHOLE_BATCH, int(MAX_WHOLE_PROGRAMS / an_image)))
-    return CasePlan(planned=(whole, *others), pins=pins, max_batch=max_batch, programs=0)
+    largest = min(_largest_sampled(operation, compiled.configs[pin]) for pin in pins)
+    planned = [
+        # The longest first, so that the others run beside it.
+        *_pinned(min(largest, WHOLE_BATCH), "normal", pins[:1], 0, seeds),
+        *_pinned(min(largest, operation.measured_batch), "normal", pins, programs, seeds),
+        *_everything(operation, pins, programs, relations[1:], named, seeds, largest),
+    ]
+    return CasePlan(
+        planned=tuple(planned),
+        pins=pins,
+        max_batch=min(largest, operation.measured_batch),
+        programs=programs,
+        relations=relations,
+        sampled=sampled,
+    )
+
+
+def _everything(
+    operation: Convolution,
+    pins: Sequence[int],
+    programs: int,
+    relations: Sequence[str],
+    named: Sequence[int],
+    seeds: Iterator[int],
+    largest: int | None = None,
+) -> Iterator[Case]:
+    """Yield a case for each family, relation, layout and named batch, with the configurations in turn."""
+    turn, batches = itertools.cycle(pins), itertools.cycle(SMALL_BATCHES)
+    most = largest or operation.max_batch
+
+    def case(batch: int, family: str, layout: str = LAYOUTS[0], relation: str = RELATIONS[0]) -> Case:
+        return Case(
+            batch=min(batch, most),
+            family=family,
+            seed=next(seeds),
+            pin=next(turn),
+            programs=min(programs, FEW_PROGRAMS) if relation == "new-contents" else programs,
+            layout=layout,
+            relation=relation,
+        )
+
+    yield from (case(next(batches), family) for family in FAMILIES)
+    yield from (case(3, "normal", relation=relation) for relation in relations)
+    yield from (case(2, "normal", layout=layout) for layout in LAYOUTS[1:])
+    yield from (case(batch, "normal") for batch in named)
+    yield case(operation.max_batch, "normal")
+
+
+def _everything_whole(pins: Sequence[int], relations: Sequence[str], seeds: Iterator[int]) -> Iterator[Case]:
+    """Yield what a run of all programs has the time for: one image each, and two images once."""
+    turn = itertools.cycle(pins)
+    yield Case(batch=2, family="normal", seed=next(seeds), pin=next(turn))
+    for family in FAMILIES:
+        yield Case(batch=1, family=family, seed=next(seeds), pin=next(turn))
+    for relation in relations:
+        yield Case(batch=1, family="normal", seed=next(seeds), pin=next(turn), relation=relation)
+    for layout in LAYOUTS[1:]:
+        yield Case(batch=1, family="normal", seed=next(seeds), pin=next(turn), layout=layout)
+
+
+def _pinned(
+    batch: int, family: str, pins: Sequence[int], programs: int, seeds: Iterator[int]
+) -> Iterator[Case]:
+    for pin in pins:
+        yield Case(batch=batch, family=family, seed=next(seeds), pin=pin, programs=programs)
 
 
 def _running_pins(compiled: CompiledKernel) -> tuple[int, ...]:
@@ -94,6 +202,10 @@ def _programs(record: ConfigRecord) -> int:
     return sum(math.prod(launch.grid) for launch in record.launches)
 
 
-def _can_be_sampled(operation: Convolution, record: ConfigRecord) -> bool:
+def _largest_sampled(operation: Convolution, record: ConfigRecord) -> int:
+    """Return the largest batch at which one program is still quick: a persistent one has more to do in each."""
     outputs = math.prod(operation.output_shape(operation.measured_batch))
-    return len(record.launches) == 1 and outputs / _programs(record) <= MAX_OUTPUTS_A_PROGRAM
+    programs = _programs(record)
+    if outputs / programs <= MAX_OUTPUTS_A_PROGRAM:
+        return operation.max_batch
+    return max(1, int(programs * MAX_OUTPUTS_A_PROGRAM / math.prod(operation.output_shape(1))))

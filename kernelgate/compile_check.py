@@ -13,6 +13,7 @@ import msgspec
 from kernelgate import wire
 from kernelgate.candidate import KernelFile
 from kernelgate.contestant import Contestant, ContestantFault
+from kernelgate.declared_math import find_narrow, read_products
 from kernelgate.launches import ConfigRecord, LaunchRecord
 from kernelgate.machine_code import CubinError, hash_machine_code, read_assembler_log
 from kernelgate.occupancy import resident_blocks
@@ -223,6 +224,7 @@ def _record(config: KernelConfig, answer: wire.Compiled, capability: int) -> Con
 
 def _measure(launch: wire.RecordedLaunch, capability: int) -> LaunchRecord:
     report = read_assembler_log(launch.ptxas_log)
+    ptx = _read_binary(launch.ptx_file).decode(errors="replace")
     blocks = resident_blocks(
         capability, registers=report.registers, shared_bytes=launch.shared_bytes, num_warps=launch.num_warps
     )
@@ -230,7 +232,7 @@ def _measure(launch: wire.RecordedLaunch, capability: int) -> LaunchRecord:
         kernel=launch.kernel,
         grid=launch.grid,
         arguments_sha256=hashlib.sha256("\n".join(launch.arguments).encode()).hexdigest(),
-        code_sha256=hash_machine_code(_read_cubin(Path(launch.cubin_file))),
+        code_sha256=hash_machine_code(_read_binary(launch.cubin_file)),
         registers=report.registers,
         stack_bytes=report.stack_bytes,
         spill_store_bytes=report.spill_store_bytes,
@@ -238,11 +240,14 @@ def _measure(launch: wire.RecordedLaunch, capability: int) -> LaunchRecord:
         shared_bytes=launch.shared_bytes,
         blocks_per_sm=blocks,
         warps_per_sm=blocks * launch.num_warps,
+        products=read_products(ptx),
+        narrow=find_narrow(ptx, _read_binary(launch.ttir_file).decode(errors="replace")),
     )
 
 
-def _read_cubin(file: Path) -> bytes:
+def _read_binary(name: str) -> bytes:
     """Return the bytes of a file that a contestant wrote: a plain file of bounded size, or nothing."""
+    file = Path(name)
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:

@@ -50,7 +50,9 @@ class ContestantFault(Exception):  # noqa: N818 - the design's word: what a cont
 class Contestant:
     """One child process in one mode, with a private folder, that answers one request at a time."""
 
-    def __init__(self, mode: wire.Mode, folder: Path, limits: Limits, cache: Path, name: str = "") -> None:
+    def __init__(
+        self, mode: wire.Mode, folder: Path, limits: Limits, cache: Path, name: str = "", gpu: str = ""
+    ) -> None:
         self.mode, self.folder, self.limits = mode, folder, limits
         self.name = name
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,7 +64,7 @@ class Contestant:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "kernelgate.child", mode, *map(str, descriptors)],
                 cwd=folder,
-                env=_environment(mode, folder, cache),
+                env=_environment(mode, folder, cache, gpu),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -115,6 +117,10 @@ class Contestant:
         if not isinstance(response, answer):
             raise self._fault("protocol", f"answered {type(response).__name__}, not {answer.__name__}")
         return response
+
+    def has_descendants(self) -> bool:
+        """Whether a process that it started is running."""
+        return any(map(_is_alive, _descendants(self._process.pid)))
 
     def close(self) -> None:
         """End the contestant and everything it started, wherever that has gone."""
@@ -238,7 +244,7 @@ def live_pids() -> set[int]:
     return set(_LIVE)
 
 
-def _environment(mode: wire.Mode, folder: Path, cache: Path) -> Mapping[str, str]:
+def _environment(mode: wire.Mode, folder: Path, cache: Path, gpu: str) -> Mapping[str, str]:
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     paths = [str(PACKAGE_PARENT), *filter(None, [environment.get("PYTHONPATH")])]
     environment |= {
@@ -254,8 +260,8 @@ def _environment(mode: wire.Mode, folder: Path, cache: Path) -> Mapping[str, str
     }
     if mode == "interpret":
         environment["TRITON_INTERPRET"] = "1"
-    if mode != "gpu":
-        environment["CUDA_VISIBLE_DEVICES"] = ""
+    if mode != "gpu" or gpu:
+        environment["CUDA_VISIBLE_DEVICES"] = gpu if mode == "gpu" else ""
     return environment
 
 
@@ -286,6 +292,13 @@ def _descendants(pid: int) -> list[psutil.Process]:
         return list(psutil.Process(pid).children(recursive=True))
     except psutil.NoSuchProcess:
         return []
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
 
 
 def _resident_bytes(pid: int) -> int:

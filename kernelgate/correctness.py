@@ -1,47 +1,35 @@
-"""Is the kernel right? Hypothesis draws cases, a contestant runs them, and the laws judge what comes back."""
+"""Is the kernel right? Planned cases side by side, then cases that Hypothesis draws, and what each law saw."""
 
 import contextlib
+import queue
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import hypothesis
 import msgspec
-import numpy as np
-import torch
-from numpy.typing import NDArray
 
-from kernelgate import laws
 from kernelgate.case_plan import CasePlan
-from kernelgate.cases import FAMILIES, Case, Inputs, make_inputs
-from kernelgate.contestant import ContestantFault
-from kernelgate.operations import Convolution
-from kernelgate.reference import Truth, truth_at, truth_everywhere, unravel, vendor_answer
-from kernelgate.runners import Run, Runner
-from kernelgate.settings import CorrectnessSettings
-
-HOPELESS = ("hangs", "memory", "prints")
-"""Faults that cost their whole limit each time: looking for a smaller example would take minutes."""
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """A failing case: the law it broke, and how."""
-
-    case: Case
-    law: str
-    detail: str
-    forbidden: bool
+from kernelgate.cases import Case
+from kernelgate.examiner import HOPELESS, Examined, Examiner, Finding
+from kernelgate.law_book import LawLine, describe_laws
+from kernelgate.laws import Errors
+from kernelgate.profiles import Profile
 
 
 class Correctness(msgspec.Struct, frozen=True, kw_only=True):
     """The stage's result. Errors are the worst seen; `vendor_ratio` is cuDNN's own, where it ran."""
 
     where: str
+    profile: str
     examples: int
+    calls: int
     seconds: float
     entropy: int
     bound_fraction: float
     error_ratio: float
     vendor_ratio: float | None
+    laws: tuple[LawLine, ...]
     finding: Finding | None
 
     @property
@@ -50,125 +38,105 @@ class Correctness(msgspec.Struct, frozen=True, kw_only=True):
         return self.finding is None and self.examples > 0
 
 
-class Examiner:
-    """Judges cases of one kernel and remembers the outcome of each: the same case is run once."""
+class Examination:
+    """All cases of one kernel: each is tried once, whoever asks for it, and its outcome is remembered.
 
-    def __init__(self, operation: Convolution, runner: Runner, tick: Callable[[], None]) -> None:
-        self.operation, self.runner, self.tick = operation, runner, tick
-        self.outcomes: dict[Case, Finding | None] = {}
-        self.errors = laws.Errors(bound_fraction=0.0, error_ratio=0.0)
-        self.vendor_ratio: float | None = None
-        self.hopeless = False
+    A contestant ends with the thread that started it (prctl(2), PR_SET_PDEATHSIG), so `pool` must outlive all.
+    """
 
-    def judge(self, case: Case) -> Finding | None:
-        """Return what the case breaks, None if it holds."""
+    def __init__(
+        self, examiners: Sequence[Examiner], pool: ThreadPoolExecutor, tick: Callable[[], None]
+    ) -> None:
+        self.examiners, self.pool, self.tick = examiners, pool, tick
+        self.outcomes: dict[Case, Examined] = {}
+
+    def judge(self, case: Case, examiner: Examiner | None = None) -> Examined:
+        """Return what the case showed."""
         if case not in self.outcomes:
-            self.outcomes[case] = self._judge(case)
+            self.outcomes[case] = (examiner or self.examiners[0]).examine(case)
             self.tick()
         return self.outcomes[case]
 
-    def smallest_finding(self) -> Finding | None:
-        """Return the simplest failing case: smallest batch, then the earliest family."""
-        order = list(FAMILIES)
-        found = [finding for finding in self.outcomes.values() if finding is not None]
-        return min(found, key=lambda f: (f.case.batch, order.index(f.case.family)), default=None)
+    def judge_all(self, cases: Sequence[Case]) -> None:
+        """Judge the cases side by side, in order, until one fails."""
+        waiting: queue.SimpleQueue[Case] = queue.SimpleQueue()
+        for case in cases:
+            waiting.put(case)
 
-    def _judge(self, case: Case) -> Finding | None:
-        inputs = make_inputs(self.operation, case)
-        try:
-            run = self.runner.run(case, inputs)
-        except ContestantFault as fault:
-            self.hopeless |= fault.kind in HOPELESS
-            forbidden = fault.kind == "prints"
-            return Finding(case=case, law=fault.kind, detail=fault.detail, forbidden=forbidden)
-        broken = next(self._laws(case, inputs, run), None)
-        if broken is None:
-            return None
-        return Finding(case=case, law=broken.law, detail=broken.detail, forbidden=broken.forbidden)
+        def work(examiner: Examiner) -> None:
+            while self.finding is None:
+                try:
+                    case = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                self.judge(case, examiner)
 
-    def _laws(self, case: Case, inputs: Inputs, run: Run) -> Iterator[laws.Broken]:
-        yield from laws.check_launches(run)
-        yield from laws.check_returned(self.operation, case.batch, run)
-        yield from laws.check_inputs_intact(run)
-        assert run.bits is not None
-        if self.runner.mode == "interpret":
-            yield from laws.check_all_written(run.bits, run)
-        answer, truth, offsets = self._answer_and_truth(inputs, run.bits, run.poison_bits)
-        errors = laws.measure_errors(self.operation, answer, truth)
-        self.errors = laws.Errors(
-            bound_fraction=max(self.errors.bound_fraction, errors.bound_fraction),
-            error_ratio=max(self.errors.error_ratio, errors.error_ratio),
+        for done in [self.pool.submit(work, examiner) for examiner in self.examiners]:
+            done.result()
+
+    @property
+    def finding(self) -> Finding | None:
+        """The simplest failing case so far."""
+        found = [outcome.finding for outcome in list(self.outcomes.values()) if outcome.finding is not None]
+        return min(found, key=lambda finding: finding.case.simplicity, default=None)
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether a fault was seen that costs its whole limit each time."""
+        found = (outcome.finding for outcome in self.outcomes.values())
+        return any(finding is not None and finding.law in HOPELESS for finding in found)
+
+    def conclude(self, where: str, profile: Profile, entropy: int, seconds: float) -> Correctness:
+        """Return what all cases together showed."""
+        outcomes = list(self.outcomes.values())
+        errors = Errors()
+        for outcome in outcomes:
+            errors = errors.worst(outcome.errors)
+        return Correctness(
+            where=where,
+            profile=profile.name,
+            examples=sum(not outcome.untried for outcome in outcomes),
+            calls=sum(outcome.calls for outcome in outcomes),
+            seconds=seconds,
+            entropy=entropy,
+            bound_fraction=errors.bound_fraction,
+            error_ratio=errors.error_ratio,
+            vendor_ratio=max((o.vendor_ratio for o in outcomes if o.vendor_ratio is not None), default=None),
+            laws=describe_laws(outcomes, where),
+            finding=self.finding,
         )
-        yield from laws.check_bound(self.operation, answer, truth, offsets, run.poison_bits)
-        yield from laws.check_error_ratio(errors)
-
-    def _answer_and_truth(
-        self, inputs: Inputs, bits: NDArray[np.uint32], poison_bits: int
-    ) -> tuple[torch.Tensor, Truth, NDArray[np.int64] | None]:
-        """Return answer and truth at the same places: what the interpreter wrote, on a GPU everything."""
-        if self.runner.mode == "interpret":
-            written = np.flatnonzero(bits != poison_bits)
-            answer = torch.from_numpy(bits[written].view(np.float32))
-            return answer, truth_at(self.operation, inputs, unravel(self.operation, written)), written
-        on_gpu = Inputs(inputs.x.cuda(), inputs.weight.cuda(), inputs.bias.cuda())
-        truth = truth_everywhere(self.operation, on_gpu)
-        vendor = laws.measure_errors(self.operation, vendor_answer(self.operation, on_gpu), truth)
-        self.vendor_ratio = max(self.vendor_ratio or 0.0, vendor.error_ratio)
-        return torch.from_numpy(bits.view(np.float32)).cuda().reshape(truth.exact.shape), truth, None
 
 
-def check_correctness(
-    examiner: Examiner, plan: CasePlan, settings: CorrectnessSettings, entropy: int
-) -> Correctness:
-    """Return the result over the planned cases, all of them, and over as many drawn ones as time allows."""
-    started = time.monotonic()
-    for case in plan.planned:
-        if examiner.judge(case) is not None:
-            break
-    if plan.draws:
-        _explore(examiner, plan, settings, entropy)
-    return Correctness(
-        where="GPU" if examiner.runner.mode == "gpu" else "interpreter",
-        examples=len(examiner.outcomes),
-        seconds=time.monotonic() - started,
-        entropy=entropy,
-        bound_fraction=examiner.errors.bound_fraction,
-        error_ratio=examiner.errors.error_ratio,
-        vendor_ratio=examiner.vendor_ratio,
-        finding=examiner.smallest_finding(),
-    )
-
-
-def _explore(examiner: Examiner, plan: CasePlan, settings: CorrectnessSettings, entropy: int) -> None:
+def explore(examination: Examination, plan: CasePlan, profile: Profile, entropy: int) -> None:
     """Let Hypothesis draw; from the first failure on it looks for a smaller one, for a bounded time."""
     started = time.monotonic()
-    seconds = settings.shrink_seconds if examiner.smallest_finding() else settings.draw_seconds
+    seconds = profile.shrink_seconds if examination.finding else profile.draw_seconds
 
     @hypothesis.seed(entropy)
     @hypothesis.settings(
-        max_examples=settings.examples,
-        database=None,
+        max_examples=profile.examples,
+        database=profile.database,
         deadline=None,
         derandomize=False,
         report_multiple_bugs=False,
-        phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
+        phases=(hypothesis.Phase.reuse, hypothesis.Phase.generate, hypothesis.Phase.shrink),
         suppress_health_check=list(hypothesis.HealthCheck),
         verbosity=hypothesis.Verbosity.quiet,
     )
     @hypothesis.given(plan.strategy())
-    def holds(case: Case) -> None:
+    def every_case_holds(case: Case) -> None:
         nonlocal started, seconds
-        out_of_time = examiner.hopeless or time.monotonic() - started > seconds
-        if out_of_time and case not in examiner.outcomes:
+        out_of_time = examination.is_hopeless or time.monotonic() - started > seconds
+        if out_of_time and case not in examination.outcomes:
             return
-        finding = examiner.judge(case)
+        finding = examination.judge(case).finding
         if finding is not None:
-            if seconds != settings.shrink_seconds:
-                started, seconds = time.monotonic(), settings.shrink_seconds
+            if seconds != profile.shrink_seconds:
+                started, seconds = time.monotonic(), profile.shrink_seconds
             raise _FailingError(finding.law)
 
-    with contextlib.suppress(_FailingError):  # the examiner holds every finding
-        holds()
+    with contextlib.suppress(_FailingError):  # the examination holds every finding
+        every_case_holds()
 
 
 class _FailingError(Exception):

@@ -1,46 +1,95 @@
-"""The correctness stage at work: on the GPU at hand, in the interpreter where there is none."""
+"""The correctness stage at work: on the GPUs at hand, in the interpreter where there is none."""
 
-from collections.abc import Callable
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import msgspec
 
+from kernelgate import wire
 from kernelgate.candidate import KernelFile
-from kernelgate.case_plan import CasePlan, plan_for_gpu, plan_for_interpreter
+from kernelgate.case_plan import CasePlan, plan_for_gpu, plan_for_interpreter, probe_case, samplable
 from kernelgate.cases import Case
 from kernelgate.compile_check import CompiledKernel
-from kernelgate.correctness import Correctness, Examiner, check_correctness
+from kernelgate.correctness import Correctness, Examination, explore
+from kernelgate.examiner import Examiner
+from kernelgate.literals import named_batches
+from kernelgate.profiles import Profile
 from kernelgate.runners import Runner
-from kernelgate.settings import CorrectnessSettings
 from kernelgate.workplace import Workplace
+
+MAX_INTERPRETERS = 4
+"""Contestants side by side: each may use several gigabytes at the end of the domain."""
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """How a kernel is tried; `entropy` seeds every draw, `replay` asks for one case and no other."""
+    """How a kernel is tried; `entropy` seeds every draw, `replay` asks for one case and no other.
 
-    on_gpu: bool
-    settings: CorrectnessSettings
+    `gpus` name those to use, as CUDA_VISIBLE_DEVICES would; none means the interpreter.
+    """
+
+    gpus: tuple[str, ...]
+    profile: Profile
+    programs: int
     entropy: int
     replay: Case | None
+    workers: int | None = None
 
 
 def try_kernel(
     workplace: Workplace, kernel: KernelFile, compiled: CompiledKernel, trial: Trial, tick: Callable[[], None]
 ) -> Correctness:
     """Return the result of the stage for a kernel that was compiled before."""
-    runner = Runner(workplace, kernel, "gpu" if trial.on_gpu else "interpret")
-    try:
-        examiner = Examiner(workplace.operation, runner, tick)
-        return check_correctness(examiner, _plan(workplace, compiled, trial), trial.settings, trial.entropy)
-    finally:
-        runner.close()
+    started = time.monotonic()
+    with _examiners(workplace, kernel, trial) as (examiners, pool):
+        examination = Examination(examiners, pool, tick)
+        plan = _plan(examination, kernel, compiled, trial)
+        if plan is not None:
+            for examiner in examiners:
+                examiner.sampled = plan.sampled
+            examination.judge_all(plan.planned)
+            if plan.draws:
+                explore(examination, plan, trial.profile, trial.entropy)
+        where = "GPU" if trial.gpus else "interpreter"
+        return examination.conclude(where, trial.profile, trial.entropy, time.monotonic() - started)
 
 
-def _plan(workplace: Workplace, compiled: CompiledKernel, trial: Trial) -> CasePlan:
-    if trial.on_gpu:
-        plan = plan_for_gpu(workplace.operation, compiled, trial.entropy)
-    else:
-        programs = trial.settings.sampled_programs
-        plan = plan_for_interpreter(workplace.operation, compiled, programs, trial.entropy)
-    if trial.replay is not None:
-        return msgspec.structs.replace(plan, planned=(trial.replay,), draws=False)
-    return plan
+def _plan(
+    examination: Examination, kernel: KernelFile, compiled: CompiledKernel, trial: Trial
+) -> CasePlan | None:
+    """Return the plan, None if the very first case fails."""
+    operation = examination.examiners[0].operation
+    named = named_batches(kernel.source, operation.max_batch)
+    if trial.gpus:
+        return _or_replay(plan_for_gpu(operation, compiled, named, trial.entropy), trial.replay)
+    probe = probe_case(compiled, trial.entropy)
+    # For a replay it tells what can be sampled; how it ends is no part of the answer.
+    probed = examination.examiners[0].examine(probe) if trial.replay else examination.judge(probe)
+    if probed.first_run is None and trial.replay is None:
+        return None
+    sampled = samplable(probed.first_run.ran.launches) if probed.first_run else ()
+    plan = plan_for_interpreter(operation, compiled, named, sampled, trial.programs, trial.entropy)
+    return _or_replay(plan, trial.replay)
+
+
+def _or_replay(plan: CasePlan, replay: Case | None) -> CasePlan:
+    return plan if replay is None else msgspec.structs.replace(plan, planned=(replay,), draws=False)
+
+
+@contextmanager
+def _examiners(
+    workplace: Workplace, kernel: KernelFile, trial: Trial
+) -> Iterator[tuple[list[Examiner], ThreadPoolExecutor]]:
+    """Give one examiner a GPU, or some for the interpreter, and threads for them; contestants end with it."""
+    workers = trial.workers or min(os.cpu_count() or 1, MAX_INTERPRETERS)
+    places = trial.gpus or ("",) * workers
+    mode: wire.Mode = "gpu" if trial.gpus else "interpret"
+    runners = [Runner(workplace, kernel, mode, gpu) for gpu in places]
+    with ThreadPoolExecutor(len(runners)) as pool:
+        try:
+            yield [Examiner(runner) for runner in runners], pool
+        finally:
+            for runner in runners:
+                runner.close()

@@ -1,6 +1,5 @@
 """The gate: runs the stages in order, each at most once, stops at the first that fails, and answers."""
 
-import secrets
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -26,7 +25,8 @@ from kernelgate.contestant import ContestantFault
 from kernelgate.correctness import Correctness
 from kernelgate.correctness_stage import Trial, try_kernel
 from kernelgate.environment import describe_environment
-from kernelgate.gpu import Gpu, GpuError, locked
+from kernelgate.gpu import Gpu, GpuError, shared
+from kernelgate.names import check_names
 from kernelgate.operations import find_operation
 from kernelgate.performance import Conditions, Performance
 from kernelgate.performance_stage import (
@@ -35,6 +35,7 @@ from kernelgate.performance_stage import (
     propose_speed,
     write_samples,
 )
+from kernelgate.profiles import current_profile
 from kernelgate.settings import Settings
 from kernelgate.stage_rules import check_stage
 from kernelgate.timing import CANDIDATE
@@ -45,11 +46,13 @@ StageName = Literal["format", "compile", "stage-rules", "correctness", "performa
 ORDER: tuple[StageName, ...] = ("format", "compile", "stage-rules", "correctness", "performance")
 Result = CompileResult | Correctness | Performance | tuple[Violation, ...] | None
 
-SEED_LIMIT = 2**30
-
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What the caller asks to be judged; `gpu` is the one at hand, `measure` asks for its timing."""
+    """What the caller asks to be judged; `gpu` is the one at hand, `measure` asks for its timing.
+
+    `gpus` are all that correctness may be tried on, as CUDA_VISIBLE_DEVICES names them, `workers` the most
+    interpreters side by side, `entropy` what seeds every draw.
+    """
 
     root: Path
     candidate: Path
@@ -61,6 +64,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     gpu: Gpu | None
     measure: bool
     replay: Case | None
+    gpus: tuple[str, ...] = ()
+    workers: int | None = None
+    entropy: int | None = None
 
 
 class StageResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,7 +172,7 @@ class Gate:
             verdict = conclude(Outcome.FORBIDDEN, f"format-{error.violation.rule}", str(error))
             raise Stopped(verdict, (error.violation,)) from error
         self._candidate = kernel
-        broken = check_format(kernel)
+        broken = check_format(kernel) or check_names(kernel)
         if broken:
             raise Stopped(_forbid("format", kernel.path, broken), broken)
         return f"{kernel.path} follows the format", None
@@ -184,6 +190,7 @@ class Gate:
             raise Stopped(conclude(Outcome.FORBIDDEN, "too-many-configs", str(error))) from error
         except ContestantFault as fault:
             raise Stopped(self._blame(fault, is_candidate=fault.contestant == candidate.sha256)) from fault
+        self._check_math(compiled)
         self._compiled = compiled
         fresh = make_compile_record(self.operation.name, compiled.candidate)
         if record is None or msgspec.structs.replace(record, history=()) != fresh:
@@ -193,6 +200,16 @@ class Gate:
         detail = f"{running} of {len(compiled.candidate.configs)} configurations compile for {target}"
         changes = "".join(f"; {change}" for change in compiled.changes)
         return f"{detail}: {programs} different programs{changes}", compiled
+
+    def _check_math(self, compiled: CompileResult) -> None:
+        declared = self.operation.math
+        for kernel in (compiled.candidate, compiled.at_hand):
+            for record in kernel.configs:
+                narrow = sorted({name for launch in record.launches for name in launch.narrow})
+                if narrow:
+                    detail = f"{self._judged().path}, {record.config}, computes in less than the declared "
+                    detail += f"{declared} on {kernel.target}: {', '.join(narrow)}"
+                    raise Stopped(conclude(Outcome.WRONG, "declared-math", detail), compiled)
 
     def _stage_rules(self) -> tuple[str, Result]:
         assert self._compiled is not None
@@ -207,14 +224,17 @@ class Gate:
 
     def _correctness(self) -> tuple[str, Result]:
         assert self._compiled is not None
+        profile = current_profile(self.settings.correctness, self.request.root)
         trial = Trial(
-            on_gpu=self.request.gpu is not None,
-            settings=self.settings.correctness,
-            entropy=secrets.randbelow(SEED_LIMIT),
+            gpus=self.request.gpus,
+            profile=profile,
+            programs=self.settings.correctness.sampled_programs,
+            entropy=profile.draw_entropy() if self.request.entropy is None else self.request.entropy,
             replay=self.request.replay,
+            workers=self.request.workers,
         )
         try:
-            with locked(self.request.gpu) if self.request.gpu else nullcontext():
+            with shared(self.request.gpu) if self.request.gpu else nullcontext():
                 result = try_kernel(
                     self.workplace,
                     self._judged(),
@@ -228,7 +248,7 @@ class Gate:
             finding = result.finding
             outcome = Outcome.FORBIDDEN if finding.forbidden else Outcome.WRONG
             place = f"{self.operation.name}[{finding.case}]"
-            detail = f"{place} {finding.detail}. Replay: --replay {finding.case.replay}"
+            detail = f"{place} {finding.law}: {finding.detail}. Replay: --replay {finding.case.replay}"
             raise Stopped(conclude(outcome, finding.law, detail), result)
         if self.request.replay is not None:
             # One case chosen on the command line must not stand for all of them.
@@ -236,7 +256,10 @@ class Gate:
             raise Stopped(conclude(Outcome.INVALID, "replay-only", detail), result)
         errors = f"worst element at {result.bound_fraction:.2g} of its bound"
         ratio = f"rms error {result.error_ratio:.2g} times TF32's own"
-        return f"{result.examples} examples in the {result.where}: {errors}, {ratio}", result
+        held = sum(line.status == "held" for line in result.laws)
+        untried = ", ".join(line.law for line in result.laws if line.status == "not tried")
+        laws = f"{held} laws held" + (f", not tried: {untried}" if untried else "")
+        return f"{result.examples} examples in the {result.where}, {laws}: {errors}, {ratio}", result
 
     def _performance(self) -> tuple[str, Result]:
         gpu = self.request.gpu

@@ -1,12 +1,14 @@
 """Which GPU is at hand, who else is on it, is it throttled, and the lock that keeps other judges off it."""
 
+import fcntl
+import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import filelock
 import msgspec
 import pynvml
 import torch
@@ -99,19 +101,57 @@ def read_health(gpu: Gpu, own_pids: set[int]) -> Health:
 
 @contextmanager
 def locked(gpu: Gpu) -> Iterator[None]:
-    """Hold the GPU against other judges on this machine; raises GpuError if it is not to be had."""
-    lock = filelock.FileLock(Path(tempfile.gettempdir()) / f"kernelgate-{gpu.uuid}.lock")
+    """Hold the GPU alone, for timing; raises GpuError if it is not to be had."""
+    with _hold(gpu, fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
+def shared(gpu: Gpu) -> Iterator[None]:
+    """Hold the GPU beside other judges that do not time; raises GpuError if one does, for too long."""
+    with _hold(gpu, fcntl.LOCK_SH):
+        yield
+
+
+@contextmanager
+def _hold(gpu: Gpu, kind: int) -> Iterator[None]:
+    file = Path(tempfile.gettempdir()) / f"kernelgate-{gpu.uuid}.lock"
     try:
-        lock.acquire(timeout=LOCK_TIMEOUT_S)
-    except filelock.Timeout as error:
-        held = f"another judge has held {gpu.name} for {LOCK_TIMEOUT_S} s"
-        raise GpuError(f"{held}: {lock.lock_file}") from error
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     except OSError as error:
         raise GpuError(f"the lock of {gpu.name} cannot be taken: {error}") from error
     try:
+        deadline = time.monotonic() + LOCK_TIMEOUT_S
+        while not _try_lock(descriptor, kind):
+            if time.monotonic() > deadline:
+                held = f"another judge has held {gpu.name} for {LOCK_TIMEOUT_S} s"
+                raise GpuError(f"{held}: {file}")
+            time.sleep(0.1)
         yield
     finally:
-        lock.release()
+        os.close(descriptor)  # which releases it, as the end of the process would (flock(2))
+
+
+def _try_lock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """Return the GPUs that the caller may see, as CUDA_VISIBLE_DEVICES names them; touches none."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is None:
+        return tuple(map(str, range(torch.cuda.device_count())))
+    return tuple(part.strip() for part in named.split(",") if part.strip())
+
+
+def narrow_to_one_gpu(visible: tuple[str, ...], worker: str | None) -> None:
+    """Let a worker of pytest-xdist, named gw0 and so on, see one of the GPUs only; before the first CUDA call."""
+    if worker is not None and visible:
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible[int(worker.removeprefix("gw")) % len(visible)]
 
 
 def physical_floor_ms(operation: Convolution, batch: int, gpu_name: str) -> float | None:

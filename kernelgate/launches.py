@@ -8,7 +8,10 @@ from kernelgate.operations import KernelConfig
 
 
 class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One kernel of one call of the model: its grid, its arguments, its machine code and what that uses."""
+    """One kernel of one call of the model: its grid, its arguments, its machine code and what that uses.
+
+    `products` are the operand types of its products, `narrow` the instructions that compute in less than TF32.
+    """
 
     kernel: str
     grid: tuple[int, int, int]
@@ -21,6 +24,8 @@ class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     shared_bytes: int
     blocks_per_sm: int
     warps_per_sm: int
+    products: tuple[str, ...] = ()
+    narrow: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         require_field(bool(self.kernel), "kernel", self.kernel, "a name")

@@ -1,4 +1,4 @@
-"""The laws that an answer must obey, each a small function: what is broken, where, got and allowed."""
+"""The laws that every answer must obey, each a small function: what is broken, where, got and allowed."""
 
 from collections.abc import Iterator
 
@@ -20,6 +20,12 @@ FLOAT32_UNIT = 2.0**-23
 MAX_ERROR_RATIO = 4.0
 """In units of the yardstick: operands truncated by the hardware measure 2.6, bf16 operands 8."""
 
+MARGIN = 1.05
+"""The busiest of the programs that were run may have a little less to do than the busiest of all."""
+
+MIN_RATIO_ELEMENTS = 256
+"""Of fewer elements the rms says too little: one unlucky rounding may be the whole of it."""
+
 
 class Broken(msgspec.Struct, frozen=True, kw_only=True):
     """A law that does not hold; `forbidden` tells breaking the rules from a wrong answer."""
@@ -32,42 +38,134 @@ class Broken(msgspec.Struct, frozen=True, kw_only=True):
 class Errors(msgspec.Struct, frozen=True, kw_only=True):
     """How far an answer is from the truth: of the hard bound at the worst element, and rms in yardsticks."""
 
-    bound_fraction: float
-    error_ratio: float
+    bound_fraction: float = 0.0
+    error_ratio: float = 0.0
+
+    def worst(self, other: "Errors") -> "Errors":
+        """Return the larger of both, field by field."""
+        return Errors(
+            bound_fraction=max(self.bound_fraction, other.bound_fraction),
+            error_ratio=max(self.error_ratio, other.error_ratio),
+        )
 
 
-def check_returned(operation: Convolution, batch: int, run: Run) -> Iterator[Broken]:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """The values of a run with the truth at the same places; `bits` as they came, in the same order."""
+
+    operation: Convolution
+    values: Tensor
+    truth: Truth
+    offsets: NDArray[np.int64]
+    poison_bits: int
+
+    def name(self, element: int) -> str:
+        """Return `out[n,c,h,w]: got ...` for an element of the values."""
+        place = unravel(self.operation, self.offsets[element : element + 1])
+        index = ",".join(str(int(axis)) for axis in place)
+        value = self.values[element]
+        held = int(value.cpu().view(torch.int32)) & 0xFFFFFFFF
+        note = " (never written)" if held == self.poison_bits else ""
+        return f"out[{index}]: got {float(value):.9g}{note}, exact {float(self.truth.exact[element]):.9g}"
+
+
+def check_form(operation: Convolution, run: Run) -> Iterator[Broken]:
     """Yield what is wrong with the kind of thing that forward returned, before its values are looked at."""
-    ran = run.ran
-    shape = operation.output_shape(batch)
+    ran, shape = run.ran, operation.output_shape(run.call.recipe.batch)
     if ran.returned != "Tensor":
-        yield Broken(law="returned", detail=f"forward returned {ran.returned}, allowed a Tensor")
+        yield Broken(law="form", detail=f"forward returned {ran.returned}, allowed a Tensor")
     elif ran.shape != shape:
-        yield Broken(law="shape", detail=f"the output has shape {ran.shape}, allowed {shape}")
+        yield Broken(law="form", detail=f"the output has shape {ran.shape}, allowed {shape}")
     elif ran.dtype != "torch.float32":
-        yield Broken(law="dtype", detail=f"the output is {ran.dtype}, allowed torch.float32")
+        yield Broken(law="form", detail=f"the output is {ran.dtype}, allowed torch.float32")
     elif ran.device != "cuda:0":
-        yield Broken(
-            law="device", detail=f"the output is on {ran.device}, allowed the input's device, cuda:0"
-        )
+        yield Broken(law="form", detail=f"the output is on {ran.device}, allowed the input's device, cuda:0")
     elif not ran.contiguous:
-        yield Broken(law="contiguous", detail="the output is not contiguous, allowed row-major NCHW")
-    elif run.bits is None:
-        yield Broken(law="returned", detail="the output's values did not arrive whole")
+        yield Broken(law="form", detail="the output is not contiguous, allowed row-major NCHW")
 
 
-def check_launches(run: Run) -> Iterator[Broken]:
+def check_arrived(run: Run) -> Iterator[Broken]:
+    """Yield if the values of the output did not come."""
+    if run.bits is None or run.offsets is None or run.bits.size == 0:
+        yield Broken(law="form", detail="the output's values did not arrive whole")
+
+
+def check_launched(run: Run) -> Iterator[Broken]:
     """Yield if forward launched no Triton kernel: whoever computed the answer, the kernel did not."""
-    if run.ran.launches == 0:
-        yield Broken(
-            law="delegation", detail="forward launched no Triton kernel for a CUDA tensor", forbidden=True
-        )
+    if not run.ran.launches:
+        detail = "forward launched no Triton kernel for a CUDA tensor"
+        yield Broken(law="delegation", detail=detail, forbidden=True)
+
+
+def check_delegation(run: Run) -> Iterator[Broken]:
+    """Yield if something else than a launch of this call worked on the answer."""
+    if run.ran.delegated:
+        yield Broken(law="delegation", detail="; ".join(run.ran.delegated), forbidden=True)
+
+
+def check_memory(run: Run) -> Iterator[Broken]:
+    """Yield if a launch read or wrote outside its tensors, or its programs wrote over each other."""
+    if run.ran.memory:
+        yield Broken(law="memory", detail="; ".join(run.ran.memory))
 
 
 def check_inputs_intact(run: Run) -> Iterator[Broken]:
     """Yield if x, weight or bias changed by a bit."""
     if not run.ran.inputs_intact:
         yield Broken(law="inputs-intact", detail="forward changed its input, weight or bias in place")
+
+
+def check_earlier_intact(run: Run) -> Iterator[Broken]:
+    """Yield if the call changed an answer that was given before it."""
+    if not run.ran.earlier_intact:
+        detail = "the answer of the call before changed: its memory was handed out twice"
+        yield Broken(law="earlier-answers", detail=detail)
+
+
+def check_all_written(operation: Convolution, run: Run) -> Iterator[Broken]:
+    """Yield if programs that all ran left an element of the output unwritten."""
+    assert run.offsets is not None
+    total = int(np.prod(operation.output_shape(run.call.recipe.batch)))
+    if run.ran_whole and not run.call.images and run.offsets.size < total:
+        missing = np.setdiff1d(np.arange(total), run.offsets, assume_unique=True)
+        first = ",".join(str(int(axis)) for axis in unravel(operation, missing[:1]))
+        detail = f"{missing.size} of {total} output elements were never written, the first out[{first}]"
+        yield Broken(law="all-written", detail=detail)
+
+
+def check_enough_programs(operation: Convolution, run: Run) -> Iterator[Broken]:
+    """Yield if all programs together cannot write the whole output, each writing as much as the busiest seen."""
+    total = int(np.prod(operation.output_shape(run.call.recipe.batch)))
+    made = [launch for launch in run.ran.launches if launch.kernel in run.call.sampled]
+    at_most = sum(launch.programs_total * launch.most_written for launch in made)
+    if made and at_most * MARGIN < total:
+        detail = (
+            f"{sum(launch.programs_total for launch in made)} programs write {at_most} of {total} elements"
+        )
+        yield Broken(
+            law="all-written", detail=f"{detail} at most, if none writes more than the busiest that ran"
+        )
+
+
+def check_special_values(answer: Answer) -> Iterator[Broken]:
+    """Yield if NaN or an infinity stands where float64 has none, or another one, or none where it has one."""
+    got, exact = answer.values.double(), answer.truth.exact
+    same = (got == exact) | (got.isnan() & exact.isnan())
+    wrong = ~same & ~(got.isfinite() & exact.isfinite())
+    if bool(wrong.any()):
+        worst = int(wrong.int().argmax())
+        detail = f"{answer.name(worst)}; {int(wrong.sum())} elements are NaN or infinite amiss"
+        yield Broken(law="special-values", detail=detail)
+
+
+def check_exact(answer: Answer) -> Iterator[Broken]:
+    """Yield if an element differs at all, where no sum of any order can round."""
+    wrong = answer.values.double() != answer.truth.exact
+    if bool(wrong.any()):
+        worst = int(((answer.values.double() - answer.truth.exact).abs().nan_to_num(torch.inf)).argmax())
+        detail = (
+            f"{answer.name(worst)}, allowed that value only; {int(wrong.sum())} of {wrong.numel()} differ"
+        )
+        yield Broken(law="exact", detail=detail)
 
 
 def hard_bound(operation: Convolution, truth: Truth) -> Tensor:
@@ -81,41 +179,35 @@ def hard_bound(operation: Convolution, truth: Truth) -> Tensor:
     return (operands + sums) * truth.magnitude + FLOAT32_UNIT * truth.exact.abs()
 
 
-def measure_errors(operation: Convolution, answer: Tensor, truth: Truth) -> Errors:
-    """Return the errors of an answer at the positions of the truth; not-a-number counts as infinite."""
-    error = _error(answer, truth)
-    bound = hard_bound(operation, truth)
+def measure_errors(answer: Answer) -> Errors:
+    """Return the errors of an answer where the truth is finite; not-a-number counts as infinite there."""
+    finite = answer.truth.exact.isfinite()
+    error = _error(answer)[finite]
+    if not error.numel():
+        return Errors()
+    bound = hard_bound(answer.operation, answer.truth)[finite]
     fraction = torch.where(error == 0, 0, error / bound).max()
+    truth = answer.truth
     # Where operands are exact in TF32 the yardstick is zero, and float32 sums still round.
-    yardstick = _rms(truth.yardstick - truth.exact) + FLOAT32_UNIT * _rms(truth.magnitude)
+    yardstick = _rms((truth.yardstick - truth.exact)[finite]) + FLOAT32_UNIT * _rms(truth.magnitude[finite])
     ratio = torch.where(yardstick > 0, _rms(error) / yardstick, 0)
-    return Errors(bound_fraction=float(fraction), error_ratio=float(ratio))
+    enough = error.numel() >= MIN_RATIO_ELEMENTS
+    return Errors(bound_fraction=float(fraction), error_ratio=float(ratio) if enough else 0.0)
 
 
-def check_bound(
-    operation: Convolution, answer: Tensor, truth: Truth, offsets: NDArray[np.int64] | None, poison_bits: int
-) -> Iterator[Broken]:
-    """Yield the worst element beyond the hard bound.
-
-    `offsets` are the flat NCHW offsets of what was compared, None for every element in order.
-    """
-    error = _error(answer, truth)
-    bound = hard_bound(operation, truth)
-    beyond = error > bound
+def check_bound(answer: Answer) -> Iterator[Broken]:
+    """Yield the worst element beyond the hard bound."""
+    error = _error(answer)
+    bound = hard_bound(answer.operation, answer.truth)
+    beyond = answer.truth.exact.isfinite() & (error > bound)
     if not bool(beyond.any()):
         return
     # Where the bound is zero an exact element divides zero by zero: only what is beyond may be named.
-    worst = int(torch.where(beyond, error / bound, -1).flatten().argmax())
-    value = answer.flatten()[worst]
-    held = int(value.view(torch.int32)) & 0xFFFFFFFF
-    note = ", which still holds the poison it was filled with" if held == poison_bits else ""
-    place = unravel(operation, np.array([worst if offsets is None else offsets[worst]]))
-    index = ",".join(str(int(axis)) for axis in place)
+    worst = int(torch.where(beyond, error / bound, -1).argmax())
     yield Broken(
         law="hard-bound",
         detail=(
-            f"out[{index}]: got {float(value):.9g}{note}, exact {float(truth.exact.flatten()[worst]):.9g}: "
-            f"error {float(error.flatten()[worst]):.3g}, allowed {float(bound.flatten()[worst]):.3g}; "
+            f"{answer.name(worst)}: error {float(error[worst]):.3g}, allowed {float(bound[worst]):.3g}; "
             f"{int(beyond.sum())} of {beyond.numel()} elements are beyond the bound"
         ),
     )
@@ -130,15 +222,20 @@ def check_error_ratio(errors: Errors) -> Iterator[Broken]:
         )
 
 
-def check_all_written(bits: NDArray[np.uint32], run: Run) -> Iterator[Broken]:
-    """Yield if a run of every program left poison in the output, or a run of some left nothing else."""
-    left = int(np.count_nonzero(bits == run.poison_bits))
-    if left == bits.size or (left and run.ran.programs_run == run.ran.programs_total):
-        yield Broken(law="all-written", detail=f"{left} of {bits.size} output elements were never written")
+def check_second_opinion(answer: Answer, vendor: Tensor) -> Iterator[Broken]:
+    """Yield if the vendor's answer and this one are further apart than both bounds allow."""
+    apart = (answer.values.double() - vendor.double()).abs()
+    allowed = 2 * hard_bound(answer.operation, answer.truth)
+    beyond = answer.truth.exact.isfinite() & ~(apart <= allowed)
+    if bool(beyond.any()):
+        worst = int(torch.where(beyond, apart / allowed, -1).argmax())
+        detail = f"{answer.name(worst)}, cuDNN {float(vendor[worst]):.9g}: {float(apart[worst]):.3g} apart"
+        yield Broken(law="second-opinion", detail=f"{detail}, allowed {float(allowed[worst]):.3g}")
 
 
-def _error(answer: Tensor, truth: Truth) -> Tensor:
-    return (answer.double() - truth.exact).abs().nan_to_num(nan=torch.inf, posinf=torch.inf)
+def _error(answer: Answer) -> Tensor:
+    apart = (answer.values.double() - answer.truth.exact).abs()
+    return apart.nan_to_num(nan=torch.inf, posinf=torch.inf)
 
 
 def _rms(values: Tensor) -> Tensor:

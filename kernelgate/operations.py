@@ -1,6 +1,7 @@
 """What is computed, and trusted: the geometry of each operation, its work and its traffic."""
 
 import math
+from typing import Literal
 
 import msgspec
 
@@ -25,7 +26,10 @@ class KernelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Convolution(msgspec.Struct, frozen=True, kw_only=True):
-    """A 2-d convolution, NCHW, float32 in and out, with one fixed geometry and any batch in its domain."""
+    """A 2-d convolution, NCHW, float32 in and out, with one fixed geometry and any batch in its domain.
+
+    `math` is the least precise arithmetic that its products may be formed in.
+    """
 
     name: str
     in_channels: int
@@ -35,6 +39,7 @@ class Convolution(msgspec.Struct, frozen=True, kw_only=True):
     stride: int
     padding: int
     measured_batch: int
+    math: Literal["tf32"]
     original_config: KernelConfig
     original_stages: tuple[int, ...]
     original_sha256: str
@@ -86,6 +91,7 @@ ALEXNET_CONV1 = Convolution(
     stride=4,
     padding=2,
     measured_batch=256,
+    math="tf32",
     # The grid of 48400 programs that the first profile shows at N = 256 comes from these blocks only.
     original_config=KernelConfig(
         blocks={"BLOCK_M": 32, "BLOCK_N": 64, "BLOCK_K": 32}, num_warps=4, num_stages=2

@@ -123,6 +123,7 @@ def _render_compile(result: CompileResult) -> str:
         "shared bytes",
         "blocks an SM",
         "warps an SM",
+        "products in",
     )
     table = _table(header, [(kernel, *_compile_row(record)) for kernel, record in records])
     notes = [*result.changes, *result.twins]
@@ -132,20 +133,22 @@ def _render_compile(result: CompileResult) -> str:
 
 def _compile_row(record: ConfigRecord) -> tuple[str, ...]:
     if not record.launches:
-        return str(record.config), _first_line(record.error), "", "", "", ""
+        return str(record.config), _first_line(record.error), "", "", "", "", ""
     columns = (
         [launch.registers for launch in record.launches],
         [launch.spill_store_bytes + launch.spill_load_bytes for launch in record.launches],
         [launch.shared_bytes for launch in record.launches],
         [launch.blocks_per_sm for launch in record.launches],
         [launch.warps_per_sm for launch in record.launches],
+        ["/".join(launch.products) or "-" for launch in record.launches],
     )
     return str(record.config), *(" + ".join(map(str, column)) for column in columns)
 
 
 def _render_correctness(result: Correctness) -> str:
+    examples = f"{result.examples} in the {result.where}, {result.calls} calls"
     rows = [
-        ("examples", f"{result.examples} in the {result.where}, entropy {result.entropy}"),
+        ("examples", f"{examples}, profile {result.profile}, entropy {result.entropy}"),
         ("worst element", f"{result.bound_fraction:.2g} of its hard bound"),
         ("rms error", f"{result.error_ratio:.2f} times that of operands rounded to TF32"),
     ]
@@ -157,7 +160,9 @@ def _render_correctness(result: Correctness) -> str:
             ("smallest failing case", str(result.finding.case)),
             ("replay", f"--replay {result.finding.case.replay}"),
         ]
-    return "## Correctness\n\n" + _table(("what", "found"), rows)
+    lines = [(line.law, line.status, str(line.cases), line.note or line.says) for line in result.laws]
+    laws = _table(("law", "result", "cases", "what it says, or why not"), lines)
+    return "## Correctness\n\n" + _table(("what", "found"), rows) + "\n\n" + laws
 
 
 def _render_performance(result: Performance) -> str:

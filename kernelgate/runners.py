@@ -1,127 +1,166 @@
-"""Running a kernel on one case, in the interpreter or on a GPU; after a fault in a fresh contestant."""
+"""Calling a kernel on a recipe, in the interpreter or on a GPU; after a fault in a fresh contestant."""
 
+import math
 import os
 import random
 import stat
 import struct
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from kernelgate import wire
 from kernelgate.candidate import KernelFile
-from kernelgate.cases import Case, Inputs
 from kernelgate.contestant import Contestant, ContestantFault
+from kernelgate.inputs import Recipe
 from kernelgate.workplace import Workplace
 
-FLOAT32_BYTES = 4
-DAMAGE = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
-"""What the judge meets where a contestant has been at the judge's own files; a full disk is none of it."""
+MAX_VALUES_SENT = 2**28
+"""A gigabyte: larger answers are compared in some of their images."""
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of a model, as `wire.RunOne` describes it; `images` are those to compare, all if empty.
+
+    `number` counts the calls of a case: each finds unwritten memory poisoned in another way.
+    """
+
+    recipe: Recipe
+    pin: int
+    number: int = 0
+    layout: str = "contiguous"
+    model: int = 0
+    same_storage: bool = False
+    programs: int = 0
+    sampled: tuple[str, ...] = ()
+    images: tuple[int, ...] = ()
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """What came back for one case: `bits` are the output's float32 patterns, flat, None for another type."""
+    """What came back for one call.
 
+    `bits` are float32 patterns of the output at the flat NCHW `offsets`; None for both if it is no such tensor.
+    """
+
+    call: Call
     ran: wire.Ran
     bits: NDArray[np.uint32] | None
+    offsets: NDArray[np.int64] | None
     poison_bits: int
+
+    @property
+    def ran_whole(self) -> bool:
+        """Whether every program of every launch ran."""
+        return all(launch.programs_run == launch.programs_total for launch in self.ran.launches)
 
 
 class Runner:
-    """Runs cases of one kernel file, one at a time."""
+    """Makes calls of one kernel file, one at a time."""
 
-    def __init__(self, workplace: Workplace, kernel: KernelFile, mode: Literal["interpret", "gpu"]) -> None:
-        self.workplace, self.kernel, self.mode = workplace, kernel, mode
+    def __init__(self, workplace: Workplace, kernel: KernelFile, mode: wire.Mode, gpu: str = "") -> None:
+        self.workplace, self.kernel, self.mode, self.gpu = workplace, kernel, mode, gpu
         self._contestant: Contestant | None = None
 
-    def run(self, case: Case, inputs: Inputs) -> Run:
-        """Return what the kernel makes of the inputs; after a ContestantFault the next run starts afresh."""
+    def run(self, call: Call) -> Run:
+        """Return what the kernel makes of a call; after a ContestantFault the next run starts afresh."""
         contestant, self._contestant = self._contestant or self._start(), None
         try:
-            finished = self._ask(contestant, case, inputs)
+            finished = self._ask(contestant, call)
         except BaseException:
             contestant.close()
             raise
         self._contestant = contestant
         return finished
 
-    def _ask(self, contestant: Contestant, case: Case, inputs: Inputs) -> Run:
-        out = contestant.folder / "out.f32"
-        poison_bits = draw_poison(case.seed)
-        request = wire.RunOne(
-            batch=case.batch,
-            pin=case.pin,
-            poison_bits=poison_bits,
-            programs=case.programs,
-            seed=case.seed,
-            x=self._write("x", inputs.x),
-            weight=self._write("weight", inputs.weight),
-            bias=self._write("bias", inputs.bias),
-            out=str(out),
-        )
-        ran = contestant.ask(request, wire.Ran, self.workplace.limits.run_timeout_s)
-        bits = self._read(out, self.workplace.operation.output_shape(case.batch)) if _is_output(ran) else None
-        return Run(ran=ran, bits=bits, poison_bits=poison_bits)
-
     def close(self) -> None:
-        """End the contestant, if one runs."""
+        """End the contestant, if one runs: the next call is made of a fresh one."""
         if self._contestant is not None:
             self._contestant.close()
             self._contestant = None
 
-    def _start(self) -> Contestant:
-        contestant = self.workplace.start(self.mode, self.kernel)
-        self.workplace.await_loaded(contestant)
-        return contestant
+    def _ask(self, contestant: Contestant, call: Call) -> Run:
+        poison_bits = draw_poison(call.recipe.seed + call.number)
+        request = wire.RunOne(
+            recipe=call.recipe,
+            layout=call.layout,
+            pin=call.pin,
+            poison_bits=poison_bits,
+            model=call.model,
+            same_storage=call.same_storage,
+            programs=call.programs,
+            sampled=call.sampled,
+        )
+        ran = contestant.ask(request, wire.Ran, self.workplace.limits.run_timeout_s)
+        if contestant.has_descendants():
+            ran = msgspec.structs.replace(
+                ran, delegated=(*ran.delegated, "a process that it started is still running")
+            )
+        shape = self.workplace.operation.output_shape(call.recipe.batch)
+        if ran.returned != "Tensor" or ran.dtype != "torch.float32" or ran.shape != shape:
+            return Run(call=call, ran=ran, bits=None, offsets=None, poison_bits=poison_bits)
+        bits, offsets = self._fetch(contestant, call, shape)
+        return Run(call=call, ran=ran, bits=bits, offsets=offsets, poison_bits=poison_bits)
 
-    def _write(self, name: str, values: Tensor) -> str:
-        file = self.workplace.root / f"{name}.f32"
+    def _fetch(
+        self, contestant: Contestant, call: Call, shape: tuple[int, ...]
+    ) -> tuple[NDArray[np.uint32] | None, NDArray[np.int64] | None]:
+        out, places = contestant.folder / "out.f32", contestant.folder / "places.i64"
+        request = wire.SendRun(out=str(out), places=str(places), images=call.images)
+        sent = contestant.ask(request, wire.Sent, self.workplace.limits.run_timeout_s)
+        an_image, everything = math.prod(shape[1:]), math.prod(shape)
         try:
-            # Made anew: the last contestant may have left a link there, or a FIFO that blocks in open.
-            file.unlink(missing_ok=True)
-            with file.open("xb") as stream:
-                values.numpy().tofile(stream)
-        except DAMAGE as error:
-            raise ContestantFault("protocol", f"damaged the scratch folder: {error}") from error
-        return str(file)
-
-    def _read(self, file: Path, shape: tuple[int, ...]) -> NDArray[np.uint32] | None:
-        try:
-            return read_words(file, int(np.prod(shape)))
+            if sent.whole:
+                images = np.array(call.images or range(shape[0]), dtype=np.int64)
+                offsets = (images[:, None] * an_image + np.arange(an_image)).ravel()
+                return _read_array(out, offsets.size, np.uint32), offsets
+            if sent.count > min(everything, MAX_VALUES_SENT):
+                return None, None
+            offsets = _read_array(places, sent.count, np.int64)
+            if offsets is None or not _is_ascending(offsets, everything):
+                return None, None
+            return _read_array(out, sent.count, np.uint32), offsets
         except OSError as error:
             raise ContestantFault("protocol", f"left no readable output: {error}") from error
 
+    def _start(self) -> Contestant:
+        contestant = self.workplace.start(self.mode, self.kernel, gpu=self.gpu)
+        self.workplace.await_loaded(contestant)
+        return contestant
+
 
 def read_words(file: Path, count: int) -> NDArray[np.uint32] | None:
-    """Return the 32-bit words of a file that a contestant wrote, None if it has not exactly that many.
+    """Return the 32-bit words of a file that a contestant wrote, None if it has not exactly that many."""
+    return _read_array(file, count, np.uint32)
+
+
+def _read_array(file: Path, count: int, dtype: Any) -> NDArray[Any] | None:
+    """Return the elements of a contestant's file, None if it has not exactly that many.
 
     A link or a device in its place is not followed.
     """
     descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as stream:
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size != count * FLOAT32_BYTES:
+        if not stat.S_ISREG(status.st_mode) or status.st_size != count * np.dtype(dtype).itemsize:
             return None
-        words = np.fromfile(stream, dtype=np.uint32, count=count)
-    return words if words.size == count else None  # it may have been cut short since
+        elements = np.fromfile(stream, dtype=dtype, count=count)
+    return elements if elements.size == count else None  # it may have been cut short since
+
+
+def _is_ascending(offsets: NDArray[np.int64], end: int) -> bool:
+    return offsets.size > 0 and offsets[0] >= 0 and offsets[-1] < end and bool((np.diff(offsets) > 0).all())
 
 
 def draw_poison(seed: int) -> int:
-    """Return the float32 bit pattern that fills unwritten memory: a NaN, an Inf or a plausible value.
+    """Return the float32 bit pattern that fills unwritten memory: a NaN, an Inf or a plausible value in turn.
 
-    It differs from call to call: a kernel that computes only where it sees NaN has existed.
+    A kernel that computes only where it sees NaN has existed.
     """
     chance = random.Random(seed)  # noqa: S311 - replayable, not secret
-    kind = chance.choice(("nan", "inf", "plausible"))
-    if kind == "nan":
+    if seed % 3 == 0:
         return 0x7FC00000 | chance.randrange(1, 1 << 22)
-    value = float("inf") if kind == "inf" else chance.gauss(0, 10)
+    value = float("inf") if seed % 3 == 1 else chance.gauss(0, 10)
     return int(struct.unpack("<I", struct.pack("<f", value))[0])
-
-
-def _is_output(ran: wire.Ran) -> bool:
-    return ran.returned == "Tensor" and ran.dtype == "torch.float32"

@@ -28,13 +28,25 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     open_configs: Positive
 
 
-class CorrectnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many inputs the correctness stage draws, for how long, and how long it looks for a smaller one."""
+class DrawBudget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many cases Hypothesis draws beside the planned ones, for how long, and whether always the same."""
 
     examples: Positive
     draw_seconds: Seconds
+    fixed: bool
+
+
+class CorrectnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many programs a sample has, how long a smaller failing case is looked for, and what is drawn."""
+
     sampled_programs: Positive
     shrink_seconds: Seconds
+    profiles: dict[str, DrawBudget]
+
+    def __post_init__(self) -> None:
+        missing = {"ci", "default", "nightly"} - self.profiles.keys()
+        if missing:
+            raise ValueError(f"profiles lack {', '.join(sorted(missing))}")
 
 
 class PerformanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

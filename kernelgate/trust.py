@@ -3,11 +3,12 @@
 import statistics
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from kernelgate import laws
-from kernelgate.cases import Inputs
 from kernelgate.gpu import Gpu, physical_floor_ms
+from kernelgate.inputs import Inputs
 from kernelgate.operations import Convolution
 from kernelgate.reference import truth_everywhere
 from kernelgate.timing import ACCEPTED, CANDIDATE, Measured, Sample, TimedAnswer
@@ -43,11 +44,15 @@ def judge_answers(operation: Convolution, answers: Sequence[TimedAnswer]) -> Ver
         contents = make_timing_contents(operation, operation.measured_batch, answer.seed)
         inputs = Inputs(contents[answer.content], *make_timing_parameters(operation, answer.seed))
         truth = truth_everywhere(operation, inputs)
-        got = torch.from_numpy(answer.bits.view("float32")).cuda().reshape(truth.exact.shape)
-        errors = laws.measure_errors(operation, got, truth)
-        broken = next(laws.check_bound(operation, got, truth, None, -1), None) or next(
-            laws.check_error_ratio(errors), None
+        got = laws.Answer(
+            operation=operation,
+            values=torch.from_numpy(answer.bits.view("float32")).to(truth.exact.device),
+            truth=truth.flattened(),
+            offsets=np.arange(answer.bits.size),
+            poison_bits=-1,
         )
+        errors = laws.measure_errors(got)
+        broken = next(laws.check_bound(got), None) or next(laws.check_error_ratio(errors), None)
         if broken is not None:
             return conclude(Outcome.WRONG, "timed-answer", f"the output of a timed call: {broken.detail}")
     return None

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from kernelgate.inputs import Recipe
 from kernelgate.operations import KernelConfig
 
 MAX_MESSAGE_BYTES = 4 * 2**20
@@ -37,17 +38,32 @@ class CompileOne(_Message, frozen=True):
 
 
 class RunOne(_Message, frozen=True):
-    """Run the model on the tensors of the named files and write its output to `out`."""
+    """Call the model on the tensors of a recipe, and keep its answer until it is asked for.
 
-    batch: int
-    pin: int | None
+    `model` counts models made of the same file. `same_storage` writes the contents into the x of the last
+    call, which must have had the same shape and layout. Programs of the `sampled` kernels are sampled,
+    `programs` of each launch; of all others every program runs. Both are for mode `interpret`.
+    """
+
+    recipe: Recipe
+    layout: str
+    pin: int
     poison_bits: int
-    programs: int
-    seed: int
-    x: str
-    weight: str
-    bias: str
+    model: Annotated[int, msgspec.Meta(ge=0, le=1)] = 0
+    same_storage: bool = False
+    programs: int = 0
+    sampled: tuple[str, ...] = ()
+
+
+class SendRun(_Message, frozen=True):
+    """Write what the last call answered: float32 values to `out`, their flat offsets, int64, to `places`.
+
+    `images` choose; without them it is every value that was computed. Mode `interpret` sends no others.
+    """
+
     out: str
+    places: str
+    images: tuple[int, ...] = ()
 
 
 class WarmUp(_Message, frozen=True):
@@ -87,7 +103,16 @@ class SendAnswer(_Message, frozen=True):
 
 
 Request = (
-    Load | CompileOne | RunOne | WarmUp | PlaceTensors | ReleaseTensors | MoveCode | TimeLaunches | SendAnswer
+    Load
+    | CompileOne
+    | RunOne
+    | SendRun
+    | WarmUp
+    | PlaceTensors
+    | ReleaseTensors
+    | MoveCode
+    | TimeLaunches
+    | SendAnswer
 )
 
 
@@ -114,6 +139,8 @@ class RecordedLaunch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     num_stages: int
     shared_bytes: Annotated[int, msgspec.Meta(ge=0, le=2**31)]
     cubin_file: str
+    ptx_file: str
+    ttir_file: str
     ptxas_log: str
 
 
@@ -124,18 +151,45 @@ class Compiled(_Message, frozen=True):
     refused: str = ""
 
 
+class SeenLaunch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One launch of a call: the programs of its grid, how many of them ran, and the most that one wrote.
+
+    Mode `gpu` counts none of these.
+    `makes_answer` if it wrote into the memory of the answer alone, and no later launch read what it wrote:
+    then some of its programs can be run without the others.
+    """
+
+    kernel: str
+    programs_run: int
+    programs_total: int
+    makes_answer: bool
+    most_written: int = 0
+
+
 class Ran(_Message, frozen=True):
-    """What forward returned, and how it got there."""
+    """What forward returned, and how it got there.
+
+    `memory` tells of accesses outside the tensors, `delegated` of work that was not a launch's;
+    `earlier_intact` is whether the answer of the call before is still what it was.
+    """
 
     returned: str
     shape: tuple[int, ...] = ()
     dtype: str = ""
     device: str = ""
     contiguous: bool = True
-    launches: int = 0
-    programs_run: int = 0
-    programs_total: int = 0
+    launches: tuple[SeenLaunch, ...] = ()
     inputs_intact: bool = True
+    earlier_intact: bool = True
+    memory: tuple[str, ...] = ()
+    delegated: tuple[str, ...] = ()
+
+
+class Sent(_Message, frozen=True):
+    """How many values were written; `whole` if they are all that was asked for, in order, without offsets."""
+
+    count: Annotated[int, msgspec.Meta(ge=0)]
+    whole: bool
 
 
 class Warm(_Message, frozen=True):
@@ -155,14 +209,17 @@ class Timed(_Message, frozen=True):
 
 
 class Failed(_Message, frozen=True):
-    """The kernel file failed: `kind` is raises, exits or memory; `line` is its own line, 0 if unknown."""
+    """The kernel file failed, at `line` of its own, 0 if unknown.
 
-    kind: Literal["raises", "exits", "memory"]
+    `untried` says that this mode cannot do what was asked of this file, which is no fault of the file.
+    """
+
+    kind: Literal["raises", "exits", "memory", "untried"]
     detail: str
     line: int
 
 
-Response = Loaded | Compiled | Ran | Warm | Timed | Done | Failed
+Response = Loaded | Compiled | Ran | Sent | Warm | Timed | Done | Failed
 
 encode = msgspec.json.encode
 decode_request = msgspec.json.Decoder(Request).decode

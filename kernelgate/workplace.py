@@ -47,13 +47,13 @@ class Workplace:
         """Return the folder of a kernel file's compiled programs, where no other file's contestant writes."""
         return self.root / f"cache-{kernel.sha256[:16] if kernel else 'vendor'}"
 
-    def start(self, mode: wire.Mode, kernel: KernelFile | None, name: str = "") -> Contestant:
+    def start(self, mode: wire.Mode, kernel: KernelFile | None, name: str = "", gpu: str = "") -> Contestant:
         """Return a contestant that is importing the kernel file; None is the vendor implementation.
 
-        Its faults carry the name.
+        Its faults carry the name. `gpu` is the one that it may see, those of the judge if it is empty.
         """
         folder = self.root / f"contestant-{uuid.uuid4().hex[:8]}"
-        contestant = Contestant(mode, folder, self.limits, self.cache_of(kernel), name)
+        contestant = Contestant(mode, folder, self.limits, self.cache_of(kernel), name, gpu)
         file = str(self.place(kernel)) if kernel is not None else None
         contestant.send(
             wire.Load(operation=self.operation.name, file=file, gpu_memory_bytes=self.limits.gpu_memory_bytes)

@@ -13,7 +13,8 @@ from triton.runtime.errors import OutOfResources, PTXASError
 from kernelgate import wire
 from kernelgate.child.compile_memo import remember_back_half
 from kernelgate.child.kernel_file import KernelModel
-from kernelgate.child.lookalike import CudaLookalike, PretendedGpu, dress_model, pretend_cuda
+from kernelgate.child.lookalike import CudaLookalike, PretendedGpu, dress_model
+from kernelgate.child.pretended_cuda import pretend_cuda
 from kernelgate.child.stub_driver import ADA, StubDriver, activate
 from kernelgate.operations import find_operation
 
@@ -53,7 +54,7 @@ class CompileMode:
         self.launches.clear()
         self.x = torch.empty(self.operation.input_shape(request.batch)).as_subclass(CudaLookalike)
         try:
-            with PretendedGpu(poison_bits=None), self.kernel.pinned(request.pin):
+            with PretendedGpu(), self.kernel.pinned(request.pin):
                 self.kernel.model(self.x)
         except TOLERATED as error:
             return wire.Compiled(launches=(), refused=f"{type(error).__name__}: {str(error)[:2000]}")
@@ -62,14 +63,17 @@ class CompileMode:
     def _note(
         self, source: Any, metadata: Any, grid: tuple[int, int, int], arguments: tuple[Any, ...]
     ) -> None:
-        cubin = next(
-            kernel.asm["cubin"]
+        asm = next(
+            kernel.asm
             for caches in source.fn.device_caches.values()
             for kernel in caches[0].values()
             if kernel.hash == metadata.hash
         )
-        file = Path(f"launch-{next(self.numbers)}.cubin").absolute()
-        file.write_bytes(cubin)
+        cubin = asm["cubin"]
+        file = Path(f"launch-{next(self.numbers)}").absolute()
+        file.with_suffix(".cubin").write_bytes(cubin)
+        for kind in ("ptx", "ttir"):
+            file.with_suffix(f".{kind}").write_text(str(asm[kind]), encoding="utf-8")
         self.launches.append(
             wire.RecordedLaunch(
                 kernel=metadata.name,
@@ -78,7 +82,9 @@ class CompileMode:
                 num_warps=metadata.num_warps,
                 num_stages=metadata.num_stages,
                 shared_bytes=metadata.shared,
-                cubin_file=str(file),
+                cubin_file=str(file.with_suffix(".cubin")),
+                ptx_file=str(file.with_suffix(".ptx")),
+                ttir_file=str(file.with_suffix(".ttir")),
                 ptxas_log=self._log_of(cubin),
             )
         )

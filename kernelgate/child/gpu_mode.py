@@ -8,10 +8,9 @@ from torch import nn
 from torch.cuda import Event
 
 from kernelgate import wire
-from kernelgate.cases import Inputs
-from kernelgate.child.exchange import read_inputs, same_bits, write_output
 from kernelgate.child.kernel_file import KernelModel
-from kernelgate.child.poison import PoisonedEmpties
+from kernelgate.child.trials import Trials
+from kernelgate.inputs import Inputs
 from kernelgate.operations import Convolution, find_operation
 from kernelgate.reference import vendor_answer
 from kernelgate.timing_inputs import make_timing_contents, make_timing_parameters
@@ -42,11 +41,12 @@ class GpuMode:
     """Answers with what the GPU computes and how long it takes."""
 
     def __init__(self) -> None:
+        torch.set_num_threads(2)  # arms and judges run side by side; the work is the GPU's
         self.kernel_file = ""
-        self.launches = 0
         self.launched: dict[int, Any] = {}
         self.on_gpu = False
         self.kernel: KernelModel | None = None
+        self.trials: Trials | None = None
 
     def answer(self, request: wire.Request) -> wire.Response:
         """Return what was loaded, run, prepared, timed or written."""
@@ -54,7 +54,8 @@ class GpuMode:
             self._reach_gpu()
         does: dict[type[wire.Request], Callable[[Any], wire.Response]] = {
             wire.Load: self._load,
-            wire.RunOne: self._run,
+            wire.RunOne: lambda run: self._trials().run(run),
+            wire.SendRun: lambda send: self._trials().send(send),
             wire.WarmUp: self._warm_up,
             wire.PlaceTensors: self._place,
             wire.ReleaseTensors: self._release,
@@ -89,13 +90,22 @@ class GpuMode:
         self.forward.cuda()
         self.on_gpu = True
 
+    def _trials(self) -> Trials:
+        if self.kernel is None:
+            raise ValueError("the vendor arm is timed, not judged")
+        if self.trials is None:
+            from kernelgate.child.on_gpu import GpuSite  # noqa: PLC0415 - timing follows no launch but its own
+
+            site = GpuSite(self.operation)
+            self.trials = Trials(self.operation, self.kernel, site)
+        return self.trials
+
     def _follow_launches(self) -> None:
         from triton.runtime.jit import JITFunction  # noqa: PLC0415 - the vendor arm needs no triton
 
         run = JITFunction.run
 
         def run_and_note(jitted: Any, *args: object, **kwargs: object) -> object:
-            self.launches += 1
             self.launched[id(jitted)] = jitted
             return run(jitted, *args, **kwargs)
 
@@ -116,31 +126,6 @@ class GpuMode:
         with torch.no_grad():
             self.conv1.get_parameter("weight").copy_(weight)
             self.conv1.get_parameter("bias").copy_(bias)
-
-    def _run(self, request: wire.RunOne) -> wire.Ran:
-        if self.kernel is None:
-            raise ValueError("the vendor arm is timed, not judged")
-        files = request.x, request.weight, request.bias
-        x, weight, bias = (tensor.cuda() for tensor in read_inputs(self.operation, request.batch, *files))
-        self._set_parameters(weight, bias)
-        given = x.clone()
-        self.launches = 0
-        with PoisonedEmpties(request.poison_bits), self.kernel.pinned(request.pin), torch.no_grad():
-            output = self.forward(given)
-        torch.cuda.synchronize()
-        if not isinstance(output, torch.Tensor):
-            return wire.Ran(returned=type(output).__name__, launches=self.launches)
-        write_output(output, request.out)
-        kept = self.conv1.get_parameter("weight").detach(), self.conv1.get_parameter("bias").detach()
-        return wire.Ran(
-            returned="Tensor",
-            shape=tuple(output.shape),
-            dtype=str(output.dtype),
-            device=str(output.device),
-            contiguous=output.is_contiguous(),
-            launches=self.launches,
-            inputs_intact=same_bits(given, x) and all(map(same_bits, kept, (weight, bias))),
-        )
 
     def _warm_up(self, request: wire.WarmUp) -> wire.Warm:
         # Not zeros: they draw less power and run faster, which may change what the autotuner chooses.
@@ -171,7 +156,7 @@ class GpuMode:
         return wire.Done()
 
     def _send(self, request: wire.SendAnswer) -> wire.Done:
-        write_output(self.last, request.out)
+        self.last.detach().contiguous().cpu().numpy().tofile(request.out)
         return wire.Done()
 
     def _time(self, request: wire.TimeLaunches) -> wire.Timed:

@@ -20,11 +20,16 @@ class KernelModel:
     def __init__(self, path: str) -> None:
         self.autotuners: list[Any] = []
         with _collected(self.autotuners):
-            self.model: nn.Module = _import(path).ModelNew()
-        conv1 = getattr(self.model, "conv1", None)
-        if not isinstance(conv1, nn.Module):
+            self._module = _import(path)
+            self.model = self.make_model()
+        self.conv1: nn.Module = self.model.conv1  # type: ignore[assignment]
+
+    def make_model(self) -> nn.Module:
+        """Return another model of the same file; raises TypeError if it holds no conv1."""
+        model: nn.Module = self._module.ModelNew()
+        if not isinstance(getattr(model, "conv1", None), nn.Module):
             raise TypeError("ModelNew() holds no module named conv1")
-        self.conv1 = conv1
+        return model
 
     def describe(self) -> tuple[Autotuned, ...]:
         """Return the autotuned kernels with their configurations."""

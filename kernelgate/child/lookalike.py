@@ -1,12 +1,10 @@
 """CPU tensors that a kernel file takes for CUDA tensors, so that its wrapper runs where there is no GPU."""
 
-from types import SimpleNamespace
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
-
-from kernelgate.child.poison import EMPTIES, fill_with_bits
 
 CUDA = torch.device("cuda", 0)
 
@@ -34,33 +32,55 @@ def plain(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.as_subclass(torch.Tensor)
 
 
+ZEROS = {
+    torch.zeros: torch.empty,
+    torch.zeros_like: torch.empty_like,
+    torch.Tensor.new_zeros: torch.Tensor.new_empty,
+}
+"""Made as empty memory that is zero wherever it is read: zeros of the largest batch would take 8.6 GB."""
+
+HOST_READS = {torch.Tensor.cpu, torch.Tensor.tolist}
+REFUSED = {torch.Tensor.numpy, torch.Tensor.__array__}
+
+
 class PretendedGpu(TorchFunctionMode):
-    """Within it, what is asked for on CUDA is made on the CPU, and looks as asked for.
+    """Within it, what is asked for on CUDA is made on the CPU, and looks as asked for."""
 
-    Uninitialised memory is filled with `poison_bits`, unless they are None.
-    """
-
-    def __init__(self, poison_bits: int | None) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.poison_bits = poison_bits
+        self.on_host_read: Callable[[torch.Tensor], None] = lambda _: None
+        self.makes_zeros = False
 
     def __torch_function__(
         self, func: Any, _types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Run the function on the CPU."""
+        kwargs = kwargs or {}
         if func is torch.Tensor.cuda:
             return args[0].as_subclass(CudaLookalike)
+        self._note_host_reads(func, args, kwargs)
         if func is torch.Tensor.cpu:
             return plain(args[0])
         on_cpu_args = tuple(map(_on_cpu, args))
-        on_cpu_kwargs = {key: _on_cpu(value) for key, value in (kwargs or {}).items()}
-        result = func(*on_cpu_args, **on_cpu_kwargs)
-        moved = any(map(_names_cuda, (*args, *(kwargs or {}).values())))
+        on_cpu_kwargs = {key: _on_cpu(value) for key, value in kwargs.items()}
+        self.makes_zeros = func in ZEROS
+        try:
+            result = ZEROS.get(func, func)(*on_cpu_args, **on_cpu_kwargs)
+        finally:
+            self.makes_zeros = False
+        moved = any(map(_names_cuda, (*args, *kwargs.values())))
         if moved and type(result) is torch.Tensor:
             result = result.as_subclass(CudaLookalike)
-        if func in EMPTIES and self.poison_bits is not None:
-            fill_with_bits(plain(result), self.poison_bits)
         return result
+
+    def _note_host_reads(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if not (args and isinstance(args[0], CudaLookalike)):
+            return
+        if func in REFUSED:
+            raise TypeError("can't convert cuda:0 device type tensor to numpy")
+        named = map(str, (*args[1:], *kwargs.values()))
+        if func in HOST_READS or (func is torch.Tensor.to and "cpu" in named):
+            self.on_host_read(args[0])
 
 
 def _names_cuda(value: Any) -> bool:
@@ -79,15 +99,3 @@ def dress_model(model: torch.nn.Module) -> None:
             setattr(module, name, torch.nn.Parameter(dressed, requires_grad=parameter.requires_grad))
         for name, buffer in module.named_buffers(recurse=False):
             setattr(module, name, buffer.as_subclass(CudaLookalike))
-
-
-def pretend_cuda(properties: SimpleNamespace) -> None:
-    """Make torch.cuda answer as a machine with one such GPU would; nothing is ever launched through it."""
-    cuda: Any = torch.cuda
-    cuda.is_available = lambda: True
-    cuda.device_count = lambda: 1
-    cuda.current_device = lambda: 0
-    cuda.synchronize = lambda *_: None
-    cuda.get_device_capability = lambda *_: (properties.major, properties.minor)
-    cuda.get_device_name = lambda *_: properties.name
-    cuda.get_device_properties = lambda *_: properties

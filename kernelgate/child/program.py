@@ -14,6 +14,8 @@ from typing import Protocol
 import torch
 
 from kernelgate import wire
+from kernelgate.child.audit import listen
+from kernelgate.child.memory import TooLargeError
 
 PR_SET_PDEATHSIG = 1
 
@@ -32,6 +34,7 @@ def serve(mode: str, request_fd: int, response_fd: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _end_with_judge(os.getppid())
     program = _start_mode(mode)
+    listen()
     with os.fdopen(request_fd, "rb") as requests, os.fdopen(response_fd, "wb") as responses:
         for line in requests:
             try:
@@ -79,8 +82,10 @@ def _failure(error: BaseException, kernel_file: str) -> wire.Failed:
     line = next((frame.lineno or 0 for frame in reversed(frames) if frame.filename == kernel_file), 0)
     if isinstance(error, SystemExit):
         return wire.Failed(kind="exits", detail=f"left with status {_text(error, _status)}", line=line)
-    exhausted = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate" in _text(error)
     detail = f"{type(error).__name__}: {_text(error)}"
+    if isinstance(error, TooLargeError):
+        return wire.Failed(kind="untried", detail=detail, line=line)
+    exhausted = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate" in _text(error)
     return wire.Failed(kind="memory" if exhausted else "raises", detail=detail, line=line)
 
 

@@ -42,7 +42,7 @@ def mode(monkeypatch: pytest.MonkeyPatch) -> Iterator[GpuMode]:
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda *_: properties)
     for name in ("set_per_process_memory_fraction", "synchronize", "empty_cache"):
         monkeypatch.setattr(torch.cuda, name, lambda *_: None)
-    with PretendedGpu(poison_bits=None):
+    with PretendedGpu():
         mode = GpuMode()
         mode.answer(wire.Load(operation="alexnet_conv1", file=None, gpu_memory_bytes=2**20))
         yield mode

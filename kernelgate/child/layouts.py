@@ -1,0 +1,58 @@
+"""The layouts that x comes in: the same values, other strides. Beside what belongs to x lies NaN."""
+
+from collections.abc import Callable
+
+import torch
+
+OFFSET = 1024
+"""Elements before and after x in layout `offset`: a whole number of cache lines."""
+
+
+def lay_out(x: torch.Tensor, layout: str) -> torch.Tensor:
+    """Return x [N, C, H, W] in another memory of that layout; raises KeyError for one that is not known."""
+    return _LAYOUTS[layout](x)
+
+
+def overwrite(x: torch.Tensor, values: torch.Tensor) -> None:
+    """Write values into the memory of x, as a raw copy would: the version that PyTorch counts stays."""
+    x.data.copy_(values)
+
+
+def _channels_last(x: torch.Tensor) -> torch.Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def _every_second_image(x: torch.Tensor) -> torch.Tensor:
+    return _within(x, (2 * x.shape[0], *x.shape[1:]), lambda whole: whole[::2])
+
+
+def _column_slice(x: torch.Tensor) -> torch.Tensor:
+    margin = 8
+    shape = (*x.shape[:3], x.shape[3] + 2 * margin)
+    return _within(x, shape, lambda whole: whole[..., margin:-margin])
+
+
+def _offset(x: torch.Tensor) -> torch.Tensor:
+    return _within(x, (x.numel() + 2 * OFFSET,), lambda whole: whole[OFFSET:-OFFSET].view(x.shape))
+
+
+def _transposed(x: torch.Tensor) -> torch.Tensor:
+    return x.transpose(2, 3).contiguous().transpose(2, 3)
+
+
+def _within(
+    x: torch.Tensor, shape: tuple[int, ...], cut: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    part = cut(torch.full(shape, torch.nan, dtype=x.dtype, device=x.device))
+    part.copy_(x)
+    return part
+
+
+_LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "contiguous": lambda x: x.clone(),
+    "channels-last": _channels_last,
+    "every-second-image": _every_second_image,
+    "column-slice": _column_slice,
+    "offset": _offset,
+    "transposed": _transposed,
+}

@@ -1,0 +1,71 @@
+"""Which programs of a grid are run where running all would take hours."""
+
+import random
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+Program = tuple[int, int, int]
+
+
+def choose_programs(grid: Program, count: int, batch: int, seed: int) -> list[Program]:
+    """Return the programs to run, in order; all of them where `count` is 0 or covers the grid.
+
+    First and last of all; first and last along each axis, whatever the order of tiles; those that straddle two
+    images if tiles follow the images along the longest axis; then random ones: as many of these as asked for.
+    """
+    total = grid[0] * grid[1] * grid[2]
+    if count == 0 or total <= count:
+        return [(x, y, z) for x in range(grid[0]) for y in range(grid[1]) for z in range(grid[2])]
+    chance = random.Random(seed)  # noqa: S311 - a replayable sample, not a secret
+    ends_x, ends_y, ends_z = (sorted({0, extent - 1}) for extent in grid)
+    chosen = dict.fromkeys([(0, 0, 0), (grid[0] - 1, grid[1] - 1, grid[2] - 1)])
+    chosen |= dict.fromkeys((x, y, z) for x in ends_x for y in ends_y for z in ends_z)
+    axis = max(range(3), key=lambda a: grid[a])
+    for image in sorted({1, batch // 2, batch - 1} - {0, batch}):
+        place = [chance.randrange(extent) for extent in grid]
+        place[axis] = grid[axis] * image // batch
+        chosen[place[0], place[1], place[2]] = None
+    while len(chosen) < count:
+        chosen[chance.randrange(grid[0]), chance.randrange(grid[1]), chance.randrange(grid[2])] = None
+    return sorted(list(chosen)[:count])
+
+
+SUSPICIOUS = 2
+"""Tiles that a program may stand off its place by in an order of tiles that follows the images."""
+
+MAX_OWNERS = 18
+NEIGHBOURS = 16
+PixelOf = Callable[[NDArray[np.int64]], NDArray[np.int64]]
+
+
+def find_owners(
+    grid: Program, wrote: Mapping[Program, NDArray[np.int64]], pixels_in_all: int, pixel_of: PixelOf
+) -> list[Program]:
+    """Return the programs whose place others seem to have written, if tiles follow the images along one axis.
+
+    A number that wrapped sends a program to the place of another, where it writes what is right there; only the
+    owner's run shows that both write it, and that some place is left out. Where tiles come in another order
+    the programs returned are harmless: each writes its own.
+    """
+    axis = max(range(3), key=lambda a: grid[a])
+    owners: dict[Program, None] = {}
+    for program, offsets in wrote.items():
+        expected = np.unique(pixel_of(offsets) * grid[axis] // pixels_in_all)
+        for place in (int(expected[0]), int(expected[-1])) if expected.size else ():
+            if abs(place - program[axis]) > SUSPICIOUS:
+                near = range(max(0, place - 1), min(grid[axis], place + 2))
+                owners |= dict.fromkeys(_at(program, axis, each) for each in near)
+    return [owner for owner in owners if owner not in wrote][:MAX_OWNERS]
+
+
+def are_far_apart(first: Program, second: Program) -> bool:
+    """Whether two programs are no neighbours: only those may share a tile's edge."""
+    return any(abs(a - b) > NEIGHBOURS for a, b in zip(first, second, strict=True))
+
+
+def _at(program: Program, axis: int, place: int) -> Program:
+    changed = list(program)
+    changed[axis] = place
+    return changed[0], changed[1], changed[2]

@@ -1,0 +1,182 @@
+"""Who computed the answer: every PyTorch operation and every launch of a call is seen, and its data followed.
+
+PyTorch may move data and prepare weights; what x holds, and what was made of it, only launches may compute with.
+Memory is followed by its storage. Storages of a call are kept alive until its end, so that none is mistaken
+for another that was freed before it.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+CONTRACTIONS = (
+    ("conv", "cudnn", "miopen", "mkldnn", "mps_conv", "slow_conv", "thnn_conv", "_conv")
+    + (
+        "mm",
+        "bmm",
+        "addmm",
+        "baddbmm",
+        "addbmm",
+        "addmv",
+        "mv",
+        "dot",
+        "vdot",
+        "matmul",
+        "linear",
+        "bilinear",
+    )
+    + (
+        "_scaled_mm",
+        "_int_mm",
+        "_grouped_mm",
+        "_addmm",
+        "_weight_int",
+        "_fft",
+        "_scaled_dot",
+        "einsum",
+        "chain_matmul",
+    )
+)
+"""Beginnings of the names of what computes sums of products, on weights as little as on x."""
+
+MOVES = {
+    *("clone", "copy_", "copy", "_to_copy", "contiguous", "lift_fresh", "lift_fresh_copy", "cat", "stack"),
+    *("constant_pad_nd", "pixel_unshuffle", "pixel_shuffle", "im2col", "index_select", "gather", "index"),
+    *("slice_scatter", "select_scatter", "index_put", "index_put_", "scatter", "scatter_", "index_copy_"),
+    *(
+        "roll",
+        "flip",
+        "repeat",
+        "repeat_interleave",
+        "channel_shuffle",
+        "reflection_pad2d",
+        "replication_pad2d",
+    ),
+    *("permute_copy", "view_copy", "as_strided_copy", "slice_copy", "unfold_copy", "fill_", "zero_", "fill"),
+    *("set_", "resize_", "record_stream", "_reshape_copy", "_unsafe_view", "zeros", "_foreach_copy_"),
+}
+"""What moves values, or replaces them, without computing any."""
+
+SHAPED_ALIKE = {"empty_like", "new_empty", "new_empty_strided", "zeros_like", "new_zeros", "ones_like"} | {
+    *("new_ones", "full_like", "new_full", "rand_like", "randn_like", "sym_size", "sym_stride", "is_pinned")
+}
+"""Read the shape of their argument and nothing of its values."""
+
+UNINITIALISED = {"empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided"}
+
+
+class Witness(TorchDispatchMode):
+    """Within it, operations and launches are seen; `found` says what somebody else did than a launch."""
+
+    def __init__(
+        self, fill_empty: Callable[[torch.Tensor], None], before_read: Callable[[torch.Tensor], None]
+    ):
+        super().__init__()
+        self.fill_empty, self.before_read = fill_empty, before_read
+        self.found: list[str] = []
+        self._from_x: set[int] = set()
+        self._made: set[int] = set()
+        self._alive: list[torch.Tensor] = []
+
+    def follow_x(self, x: torch.Tensor) -> None:
+        """Take this tensor for the input whose values are followed."""
+        self._from_x.add(_storage(x))
+        self._alive.append(x)
+
+    def note_launch(self, arguments: Iterable[torch.Tensor], read: set[int], written: set[int]) -> None:
+        """Take note of a launch: the storages that it read, as far as is known, and those that it wrote."""
+        self._alive += arguments
+        if read & self._from_x:
+            self._from_x |= written
+            self._made |= written
+
+    def note_host_read(self, tensor: torch.Tensor) -> None:
+        """Take note that the host was given the values of a tensor."""
+        if _storage(tensor) in self._from_x:
+            self.find("values of x were copied to the host")
+
+    def check_answer(self, answer: torch.Tensor) -> None:
+        """Find fault with an answer that no launch of this call computed from x."""
+        if _storage(answer) not in self._made:
+            self.find("the answer lies in memory that no launch of this call wrote, reading x")
+
+    def find(self, what: str) -> None:
+        """Remember a finding once."""
+        if what not in self.found:
+            self.found.append(what)
+
+    def __torch_dispatch__(
+        self, func: Any, _types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run the operation, and follow where the values of x go."""
+        kwargs = kwargs or {}
+        name = func.overloadpacket.__name__
+        inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        if not _only_shapes(func, name):
+            for tensor in inputs:
+                self.before_read(tensor)
+        result = func(*args, **kwargs)
+        outputs = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+        self._alive += outputs
+        if name in UNINITIALISED:
+            for tensor in outputs:
+                self.fill_empty(tensor)
+        elif name not in SHAPED_ALIKE:
+            self._follow(func, name, inputs, outputs, args, kwargs)
+        return result
+
+    def _follow(
+        self, func: Any, name: str, inputs: list[Any], outputs: list[Any], args: Any, kwargs: Any
+    ) -> None:
+        changed = [_storage(tensor) for tensor in _changed(func, args, kwargs)]
+        sources = {_storage(tensor) for tensor in inputs} - set(changed)
+        tainted = (sources | set(changed)) & self._from_x
+        if name.startswith(CONTRACTIONS):
+            self.find(f"PyTorch computed aten.{name}")
+        elif tainted and name not in MOVES and not _is_view(func):
+            self.find(f"PyTorch computed aten.{name} on values of x")
+        if any(source in self._from_x for source in sources) and _leaves_gpu(inputs, outputs):
+            self.find("values of x were copied to the host")
+        targets = {*changed, *map(_storage, outputs)}
+        if sources & self._from_x:
+            self._from_x |= targets
+        if changed and not _is_view(func) and not sources & self._made:
+            self._made -= set(changed)
+        if sources & self._made:
+            self._made |= targets
+
+
+def _only_shapes(func: Any, name: str) -> bool:
+    return name in SHAPED_ALIKE or name in UNINITIALISED or _is_view(func)
+
+
+def _is_view(func: Any) -> bool:
+    """Whether the operation returns its argument's own memory, unchanged."""
+    schema = func._schema
+    aliases = any(returned.alias_info is not None for returned in schema.returns)
+    return aliases and not any(a.alias_info is not None and a.alias_info.is_write for a in schema.arguments)
+
+
+def _changed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
+    """Return the tensors that the operation writes into."""
+    given = dict(zip([argument.name for argument in func._schema.arguments], args, strict=False)) | kwargs
+    names = [a.name for a in func._schema.arguments if a.alias_info is not None and a.alias_info.is_write]
+    leaves = tree_leaves([given[name] for name in names if name in given])
+    return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+
+
+def _leaves_gpu(inputs: list[torch.Tensor], outputs: list[torch.Tensor]) -> bool:
+    return any(_is_on(t, "cuda") for t in inputs) and any(_is_on(t, "cpu") for t in outputs)
+
+
+def _is_on(tensor: torch.Tensor, kind: str) -> bool:
+    """Whether the tensor lies there in truth, whatever a tensor that looks like CUDA's says."""
+    device: torch.device = torch._C.TensorBase.device.__get__(tensor)  # type: ignore[attr-defined]
+    return device.type == kind
+
+
+def _storage(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()

@@ -1,0 +1,56 @@
+"""The arithmetic of a compiled kernel, read off its PTX, against what the operation declares.
+
+An operation that declares `tf32` is right in TF32 or in anything more precise; a product in fp16, bf16 or fp8 is
+named here, before the kernel runs, whatever its rounding would look like on the inputs that are tried.
+"""
+
+import re
+from collections.abc import Iterator
+
+NARROW = ("f16", "bf16", "e4m3", "e5m2", "e2m3", "e3m2", "e2m1")
+"""Floating-point types of fewer fraction bits, or a smaller range, than TF32 (PTX ISA, fundamental types)."""
+
+NARROW_INTEGERS = ("s8", "u8", "s4", "u4", "b1")
+SPLIT = ("bf16x3", "bf16x6")
+"""Several products of bf16 parts that add up to more bits than TF32 has (Triton, `input_precision` of tl.dot)."""
+
+_INSTRUCTION = re.compile(r"^\s*(?:@!?%\w+\s+)?([a-z_0-9]+(?:\.[a-z_0-9:]+)+)", re.MULTILINE)
+_DOT = re.compile(r"tt\.dot\b.*")
+_ARITHMETIC = ("fma", "mul", "add", "sub", "min", "max", "cvt")
+
+
+def read_products(ptx: str) -> tuple[str, ...]:
+    """Return the operand types of tensor-core products, and `fma` where float32 is multiplied without them."""
+    found = set()
+    for name in _instructions(ptx):
+        parts = name.split(".")
+        if parts[0] in ("mma", "wgmma"):
+            found |= {part for part in parts if part in (*NARROW, *NARROW_INTEGERS, "tf32", "f64")}
+        if name.startswith(("fma.rn.f32", "fma.rn.ftz.f32")):
+            found.add("fma")
+    return tuple(sorted(found))
+
+
+def find_narrow(ptx: str, ttir: str) -> tuple[str, ...]:
+    """Return the instructions that compute in less than TF32, each once; none of a split product's."""
+    split = _is_split(ttir)
+    return tuple(dict.fromkeys(name for name in _instructions(ptx) if _is_narrow(name, split=split)))
+
+
+def _instructions(ptx: str) -> Iterator[str]:
+    return (match[1] for match in _INSTRUCTION.finditer(ptx))
+
+
+def _is_narrow(name: str, *, split: bool) -> bool:
+    kind, *parts = name.split(".")
+    types = {part.removesuffix("x2").removesuffix("x4") for part in parts}
+    narrow = types & set(NARROW) - ({"bf16"} if split else set())
+    if kind in ("mma", "wgmma"):
+        return bool(narrow or types & set(NARROW_INTEGERS))
+    return kind in _ARITHMETIC and bool(narrow)
+
+
+def _is_split(ttir: str) -> bool:
+    """Whether every product is of float32 operands, in parts."""
+    dots = _DOT.findall(ttir)
+    return bool(dots) and all("f32" in dot and any(kind in dot for kind in SPLIT) for dot in dots)

@@ -1,0 +1,196 @@
+"""Judging one case: its calls are made, and each answer is held against every law."""
+
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+import torch
+
+from kernelgate import laws
+from kernelgate.cases import LAYOUTS, Case
+from kernelgate.contestant import ContestantFault
+from kernelgate.families import FAMILIES
+from kernelgate.inputs import Inputs, make_images, make_inputs, make_parameters
+from kernelgate.laws import Answer, Broken, Errors
+from kernelgate.reference import truth_at, truth_everywhere, unravel, vendor_answer
+from kernelgate.relations import STATE, check_relation, plan_calls
+from kernelgate.runners import Call, Run, Runner
+
+HOPELESS = ("hangs", "memory", "prints")
+"""Faults that cost their whole limit each time: looking for a smaller example would take minutes."""
+
+UNSUPPORTED = "raises"
+MAX_WHOLE_BATCH = 256
+IMAGES_OF_LARGE = 16
+"""Of a larger batch so many images are compared: first, last, and others evenly between."""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """A failing case: the law it broke, and how."""
+
+    case: Case
+    law: str
+    detail: str
+    forbidden: bool
+
+
+class Examined(msgspec.Struct, frozen=True, kw_only=True):
+    """What one case showed; `untried` says why it could not be tried here, if so."""
+
+    case: Case
+    finding: Finding | None = None
+    untried: str = ""
+    errors: Errors = Errors()
+    vendor_ratio: float | None = None
+    calls: int = 0
+    first_run: Run | None = None
+
+
+class Examiner:
+    """Judges cases of one kernel, one after the other, each in the same contestant while that is sound."""
+
+    def __init__(self, runner: Runner, sampled: tuple[str, ...] = ()) -> None:
+        self.runner, self.sampled = runner, sampled
+        self.operation = runner.workplace.operation
+
+    def examine(self, case: Case) -> Examined:
+        """Return what the case breaks, or how far it held."""
+        runs: list[Run] = []
+        errors, vendor_ratio = Errors(), None
+        try:
+            for call in plan_calls(case, self._first_call(case), slow=self._is_slow(case)):
+                runs.append(self.runner.run(call))
+                broken, seen, vendor = self._judge(runs[-1])
+                errors = errors.worst(seen)
+                vendor_ratio = max(filter(None, (vendor_ratio, vendor)), default=None)
+                if broken is not None:
+                    return self._broken(
+                        case, _attribute(broken, case, len(runs) - 1, self.operation.max_batch)
+                    )
+            broken = next(check_relation(self.operation, case, runs), None)
+        except ContestantFault as fault:
+            return self._faulted(case, fault)
+        if broken is not None:
+            return self._broken(case, broken)
+        return Examined(
+            case=case, errors=errors, vendor_ratio=vendor_ratio, calls=len(runs), first_run=runs[0]
+        )
+
+    def _first_call(self, case: Case) -> Call:
+        batch, images = case.batch, ()
+        if self.runner.mode == "gpu" and batch > MAX_WHOLE_BATCH:
+            images = tuple(sorted({i * (batch - 1) // (IMAGES_OF_LARGE - 1) for i in range(IMAGES_OF_LARGE)}))
+        return Call(
+            recipe=case.recipe,
+            pin=case.pin,
+            layout=case.layout,
+            programs=case.programs,
+            sampled=self.sampled if case.programs else (),
+            images=images,
+        )
+
+    def _is_slow(self, case: Case) -> bool:
+        return self.runner.mode == "interpret" and not case.programs
+
+    def _broken(self, case: Case, broken: Broken) -> Examined:
+        # What this contestant remembers may be the fault: the next case must not inherit it.
+        self.runner.close()
+        finding = Finding(case=case, law=broken.law, detail=broken.detail, forbidden=broken.forbidden)
+        return Examined(case=case, finding=finding)
+
+    def _faulted(self, case: Case, fault: ContestantFault) -> Examined:
+        if fault.kind == "untried":
+            return Examined(case=case, untried=fault.detail)
+        if fault.kind == "memory" and self.runner.mode == "interpret" and case.batch > MAX_WHOLE_BATCH:
+            # The GPU has room for what a wrapper allocates at this batch; the host that pretends to be one has not.
+            return Examined(case=case, untried=fault.detail)
+        if fault.kind == UNSUPPORTED and case.relation == "no-bias":
+            # The model of a file always has a bias; one that says clearly that it needs it is not wrong.
+            return Examined(case=case, untried=f"without a bias: {fault.detail}")
+        finding = Finding(case=case, law=fault.kind, detail=fault.detail, forbidden=fault.kind == "prints")
+        return Examined(case=case, finding=finding)
+
+    def _judge(self, run: Run) -> tuple[Broken | None, Errors, float | None]:
+        broken = next(self._check_conduct(run), None)
+        if broken is not None:
+            return broken, Errors(), None
+        answer, vendor = self._answer(run)
+        errors = laws.measure_errors(answer)
+        vendor_ratio = None
+        if vendor is not None:
+            vendor_ratio = laws.measure_errors(msgspec.structs.replace(answer, values=vendor)).error_ratio
+        return next(_check_values(answer, errors, vendor, run.call.recipe.family), None), errors, vendor_ratio
+
+    def _check_conduct(self, run: Run) -> Iterator[Broken]:
+        yield from laws.check_launched(run)
+        yield from laws.check_form(self.operation, run)
+        yield from laws.check_memory(run)
+        yield from laws.check_inputs_intact(run)
+        yield from laws.check_earlier_intact(run)
+        yield from laws.check_delegation(run)
+        yield from laws.check_arrived(run)
+        if self.runner.mode == "interpret":
+            yield from laws.check_all_written(self.operation, run)
+            yield from laws.check_enough_programs(self.operation, run)
+
+    def _answer(self, run: Run) -> tuple[Answer, torch.Tensor | None]:
+        """Return the answer with the truth at its places, and on a GPU the vendor's values there."""
+        assert run.bits is not None and run.offsets is not None
+        values, recipe, vendor = torch.from_numpy(run.bits.view(np.float32)), run.call.recipe, None
+        if self.runner.mode == "interpret":
+            truth = truth_at(self.operation, recipe, unravel(self.operation, run.offsets))
+        else:
+            inputs = self._inputs(run.call)
+            truth, values = truth_everywhere(self.operation, inputs), values.cuda()
+            truth = truth.flattened()
+            special = FAMILIES[recipe.family].special
+            vendor = None if special else vendor_answer(self.operation, inputs).flatten()
+        answer = Answer(
+            operation=self.operation,
+            values=values,
+            truth=truth,
+            offsets=run.offsets,
+            poison_bits=run.poison_bits,
+        )
+        return answer, vendor
+
+    def _inputs(self, call: Call) -> Inputs:
+        if not call.images:
+            return make_inputs(self.operation, call.recipe, "cuda")
+        weight, bias = make_parameters(self.operation, call.recipe)
+        images = make_images(self.operation, call.recipe, call.images)
+        return Inputs(images.cuda(), weight.cuda(), bias.cuda())
+
+
+def _check_values(
+    answer: Answer, errors: Errors, vendor: torch.Tensor | None, family: str
+) -> Iterator[Broken]:
+    if FAMILIES[family].special:
+        yield from laws.check_special_values(answer)
+    if FAMILIES[family].exact:
+        yield from laws.check_exact(answer)
+    yield from laws.check_bound(answer)
+    yield from laws.check_error_ratio(errors)
+    if vendor is not None:
+        yield from laws.check_second_opinion(answer, vendor)
+
+
+def _attribute(broken: Broken, case: Case, number: int, max_batch: int) -> Broken:
+    """Return the finding under the law that the case is there to try, if the plain one holds without it."""
+    law = broken.law
+    detail = broken.detail
+    if broken.law in (
+        "hard-bound",
+        "error-ratio",
+        "exact",
+        "special-values",
+        "second-opinion",
+        "all-written",
+    ):
+        if case.relation in STATE and (number or case.relation == "no-bias"):
+            law, detail = case.relation, f"call {number + 1}: {broken.law}: {broken.detail}"
+        elif case.layout != LAYOUTS[0]:
+            law, detail = "layout", f"x {case.layout}: {broken.law}: {broken.detail}"
+        elif case.batch == max_batch:
+            law, detail = "domain", f"{broken.law}: {broken.detail}"
+    return Broken(law=law, detail=detail, forbidden=broken.forbidden)

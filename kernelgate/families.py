@@ -1,0 +1,158 @@
+"""Families of input values: each stands for a way in which kernels go wrong."""
+
+import math
+import random
+from collections.abc import Callable
+
+import msgspec
+import torch
+from torch import Generator, Tensor
+
+Shape = tuple[int, ...]
+Draw = Callable[[Shape, Generator], Tensor]
+
+HUGE, TINY = 2.0**60, 2.0**-60
+"""Far from ordinary values, and so far from overflow and subnormals that sums of 363 products stay clear."""
+
+TAPS = 1024
+"""Integers up to here are exact in TF32, and so is each alone beside another in a float32 sum."""
+
+SPECIALS = torch.tensor([math.nan, math.inf, -math.inf])
+"""NaN in its canonical form: TF32 drops the low bits of another payload, and would make an Inf of some."""
+
+
+class Family(msgspec.Struct, frozen=True, kw_only=True):
+    """How one image, the weight and the bias are drawn.
+
+    `exact` where float32 sums of any order are exact, `special` where NaN and infinities are among the values.
+    """
+
+    image: Draw
+    weight: Draw
+    bias: Draw
+    exact: bool = False
+    special: bool = False
+
+
+def _normal(shape: Shape, generator: Generator) -> Tensor:
+    return torch.randn(shape, generator=generator)
+
+
+def _uniform(shape: Shape, generator: Generator) -> Tensor:
+    return torch.rand(shape, generator=generator)
+
+
+def _zero(shape: Shape, _generator: Generator) -> Tensor:
+    return torch.zeros(shape)
+
+
+def _wide_range(shape: Shape, generator: Generator) -> Tensor:
+    exponents = torch.randint(-12, 13, shape, generator=generator).float()
+    return _normal(shape, generator) * torch.exp2(exponents)
+
+
+def _channel_range(shape: Shape, generator: Generator) -> Tensor:
+    exponents = torch.randint(-10, 11, shape[:1], generator=generator).float()
+    return _normal(shape, generator) * torch.exp2(exponents).reshape(-1, 1, 1)
+
+
+def _scaled(factor: float) -> Draw:
+    return lambda shape, generator: _normal(shape, generator) * factor
+
+
+def _cancelling(shape: Shape, generator: Generator) -> Tensor:
+    sign = torch.ones(shape[-1])
+    sign[1::2] = -1
+    return (4 + 0.01 * _normal(shape, generator)) * sign
+
+
+def _sparse(shape: Shape, generator: Generator) -> Tensor:
+    kept = torch.rand(shape, generator=generator) < 0.01
+    return _normal(shape, generator) * kept
+
+
+def _constant(shape: Shape, generator: Generator) -> Tensor:
+    # Exact in TF32: one rounding error shared by every element would be no unit to measure truncation in.
+    return torch.full(shape, torch.randint(64, 193, (), generator=generator).item() / 128)
+
+
+def _small_integers(shape: Shape, generator: Generator) -> Tensor:
+    return torch.randint(-8, 9, shape, generator=generator).float()
+
+
+def _taps(shape: Shape, generator: Generator) -> Tensor:
+    return torch.randint(-TAPS, TAPS + 1, shape, generator=generator).float()
+
+
+def _one_hot(shape: Shape, generator: Generator) -> Tensor:
+    """Set a single 1; half of the time in an outermost row and column, where halo faults live."""
+    hot = torch.zeros(shape)
+    place = [int(torch.randint(0, size, (), generator=generator)) for size in shape]
+    if bool(torch.randint(0, 2, (), generator=generator)):
+        place[-2:] = [(place[-2] % 2) * (shape[-2] - 1), (place[-1] % 2) * (shape[-1] - 1)]
+    hot[tuple(place)] = 1
+    return hot
+
+
+def _one_hot_filters(shape: Shape, generator: Generator) -> Tensor:
+    return torch.stack([_one_hot(shape[1:], generator) for _ in range(shape[0])])
+
+
+def _smooth(shape: Shape, generator: Generator) -> Tensor:
+    """Draw a low-frequency picture: neighbours nearly equal, as in photographs."""
+    phase = torch.rand((shape[0], 2, 1), generator=generator) * 2 * math.pi
+    steps = torch.linspace(0, 2 * math.pi, shape[-1])
+    waves = torch.sin(steps + phase)
+    return waves[:, 0, :, None] * waves[:, 1, None, :]
+
+
+def _with_specials(count: int, margin: int = 0) -> Draw:
+    """Return normal values of which `count` are NaN or infinite, none within the margin of rows and columns."""
+
+    def draw(shape: Shape, generator: Generator) -> Tensor:
+        values = _normal(shape, generator)
+        margins = [0] * (len(shape) - 2) + [margin] * min(2, len(shape))
+        for _ in range(count):
+            place = [
+                int(torch.randint(m, size - m, (), generator=generator))
+                for size, m in zip(shape, margins[-len(shape) :], strict=True)
+            ]
+            values[tuple(place)] = SPECIALS[int(torch.randint(0, 3, (), generator=generator))]
+        return values
+
+    return draw
+
+
+def _ordinary(image: Draw) -> Family:
+    return Family(image=image, weight=_normal, bias=_normal)
+
+
+FAMILIES: dict[str, Family] = {
+    "normal": _ordinary(_normal),
+    "uniform": _ordinary(_uniform),
+    "integer": Family(image=_small_integers, weight=_small_integers, bias=_small_integers, exact=True),
+    "zero": Family(image=_zero, weight=_normal, bias=_normal, exact=True),
+    "one-hot": Family(image=_one_hot, weight=_taps, bias=_taps, exact=True),
+    "one-hot-weight": Family(image=_taps, weight=_one_hot_filters, bias=_taps, exact=True),
+    "constant": _ordinary(_constant),
+    "sparse": _ordinary(_sparse),
+    "smooth": _ordinary(_smooth),
+    "cancelling": _ordinary(_cancelling),
+    "channel-range": _ordinary(_channel_range),
+    "wide-range": _ordinary(_wide_range),
+    # Bias and x alike: beside a bias of ordinary size, tiny products would not show in a float32.
+    "tiny": Family(image=_scaled(TINY), weight=_normal, bias=_scaled(TINY)),
+    "huge": Family(image=_scaled(HUGE), weight=_normal, bias=_scaled(HUGE)),
+    "special": Family(image=_with_specials(40), weight=_normal, bias=_normal, special=True),
+    # Not where a tap may meet the padding: what zero times infinity is there, is not said.
+    "special-weight": Family(
+        image=_normal, weight=_with_specials(4, margin=2), bias=_with_specials(2), special=True
+    ),
+}
+"""The simplest first: shrinking ends in the earliest family that still fails."""
+
+
+def seeded(seed: int, role: str) -> Generator:
+    """Return a generator for one tensor of a seed: an image by its number, the weight, the bias."""
+    mixed = random.Random(f"{seed} {role}").getrandbits(62)  # noqa: S311 - replayable, not secret
+    return torch.Generator().manual_seed(mixed)

@@ -1,0 +1,137 @@
+"""What a kernel file may name: the tensors, launches and arithmetic of its libraries, and no way out of them.
+
+A contestant is a process, but the kernel file shares it with the code that writes its answer down. Python has no
+wall inside a process, so the ways to other modules, frames and builtins are closed in the text; what a file does
+is watched all the same (`child/witness.py`), since no list of names is ever complete.
+"""
+
+import ast
+import types
+from collections.abc import Iterator
+
+import torch
+
+from kernelgate.candidate import KernelFile, Violation, dotted_name
+
+ROOTS = {"torch": torch, "nn": torch.nn}
+TORCH_MODULES = {torch, torch.cuda, torch.nn, torch.nn.functional, torch.version}
+TORCH_CLOSED = {
+    "compile",
+    "load",
+    "save",
+    "from_file",
+    "frombuffer",
+    "hub",
+    "set_default_device",
+    "export",
+} | {
+    *("set_default_dtype", "set_default_tensor_type", "use_deterministic_algorithms", "vmap", "func"),
+    *("set_rng_state", "seed", "manual_seed", "overrides", "jiterator", "change_current_allocator"),
+}
+TRITON_OPEN = {
+    "jit",
+    "autotune",
+    "Config",
+    "heuristics",
+    "cdiv",
+    "next_power_of_2",
+    "language",
+    "reinterpret",
+} | {
+    *("set_allocator", "constexpr_function", "__version__"),
+}
+TRITON_WHOLE = {
+    "triton.tools.tensor_descriptor.TensorDescriptor",
+    "triton.runtime.driver.active.utils.get_device_properties",
+}
+"""What lies in a module that is closed, and is used for launches alone."""
+
+CLOSED_BUILTINS = {
+    *("eval", "exec", "compile", "__import__", "open", "globals", "locals", "vars", "dir", "input"),
+    *("breakpoint", "memoryview", "exit", "quit", "help", "delattr"),
+}
+BY_NAME = {"getattr", "setattr", "hasattr"}
+OPEN_UNDERSCORES = {"_version", "__init__", "__name__", "__version__", "__class_getitem__"}
+FRAMES = ("f_", "tb_", "gi_", "cr_", "co_", "ag_")
+
+
+def check_names(kernel: KernelFile) -> tuple[Violation, ...]:
+    """Return every place where the file reaches out of its libraries or changes what is not its own."""
+    tree = ast.parse(kernel.source)
+    attributes = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    found = []
+    for node in ast.walk(tree):
+        found += list(_check_node(node, attributes))
+    return tuple(dict.fromkeys(sorted(found, key=lambda violation: violation.line)))
+
+
+def _check_node(node: ast.AST, attributes: set[int]) -> Iterator[Violation]:
+    if isinstance(node, ast.Attribute):
+        yield from _check_attribute(node, attributes)
+    elif isinstance(node, ast.Name):
+        yield from _check_name(node, attributes)
+    elif isinstance(node, ast.Call):
+        yield from _check_call(node)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("__"):
+        yield _violation(node, f"the text {node.value!r}; allowed: no hidden names")
+
+
+def _check_attribute(node: ast.Attribute, attributes: set[int]) -> Iterator[Violation]:
+    name = dotted_name(node)
+    if _is_hidden(node.attr) and name != "self.__dict__":
+        yield _violation(
+            node, f".{node.attr}; allowed: no hidden attributes but {', '.join(OPEN_UNDERSCORES)}"
+        )
+    if isinstance(node.ctx, ast.Store | ast.Del) and not name.startswith("self."):
+        yield _violation(node, f"{ast.unparse(node)} is assigned; allowed: attributes of self")
+    if id(node) in attributes or not name:
+        return  # a longer name that holds this one is looked at as a whole
+    root, _, rest = name.partition(".")
+    if root in ROOTS:
+        yield from _check_torch(node, ROOTS[root], rest.split("."))
+    if root == "triton" and rest.split(".")[0] not in TRITON_OPEN and name not in TRITON_WHOLE:
+        yield _violation(node, f"{name}; allowed: triton.{', triton.'.join(sorted(TRITON_OPEN))}")
+
+
+def _check_torch(node: ast.AST, place: object, parts: list[str]) -> Iterator[Violation]:
+    for part in parts:
+        if part in TORCH_CLOSED and isinstance(place, types.ModuleType):
+            yield _violation(node, f"{part} of {ast.unparse(node)}; allowed: tensors and what moves them")
+            return
+        place = getattr(place, part, None)
+        if isinstance(place, types.ModuleType) and place not in TORCH_MODULES:
+            yield _violation(
+                node, f"the module {part} of {ast.unparse(node)}; allowed: torch, torch.cuda, torch.nn"
+            )
+            return
+
+
+def _check_name(node: ast.Name, attributes: set[int]) -> Iterator[Violation]:
+    if node.id in CLOSED_BUILTINS or (node.id.startswith("__") and node.id != "__version__"):
+        yield _violation(node, f"{node.id}; allowed: none of {', '.join(sorted(CLOSED_BUILTINS))}")
+    if node.id in {*ROOTS, "triton"} and id(node) not in attributes:
+        yield _violation(node, f"the module {node.id} by itself; allowed: what is in it, by its name")
+
+
+def _check_call(node: ast.Call) -> Iterator[Violation]:
+    called = dotted_name(node.func)
+    if called in BY_NAME:
+        second = node.args[1] if len(node.args) > 1 else None
+        if not (isinstance(second, ast.Constant) and isinstance(second.value, str)) or _is_hidden(
+            second.value
+        ):
+            yield _violation(
+                node, f"{ast.unparse(node)[:60]}; allowed: a name written out that is not hidden"
+            )
+        if called == "setattr" and ast.unparse(node.args[0]).partition(".")[0] != "self":
+            yield _violation(node, f"{ast.unparse(node)[:60]}; allowed: attributes of self")
+    if called == "type" and len(node.args) != 1:
+        yield _violation(node, "type() with three arguments; allowed: asking for a type")
+
+
+def _is_hidden(attribute: str) -> bool:
+    return (attribute.startswith("__") and attribute not in OPEN_UNDERSCORES) or attribute.startswith(FRAMES)
+
+
+def _violation(node: ast.AST, what: str) -> Violation:
+    return Violation(rule="reaches-out", line=getattr(node, "lineno", 1), message=f"got {what}")

@@ -1,0 +1,1 @@
+"""Kernel files with one planted fault each, and honest files that look suspicious."""

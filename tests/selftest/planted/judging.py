@@ -1,0 +1,107 @@
+"""Judges a kernel file of the corpus by what it does, on several seeds, with a GPU where there is one."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from kernelgate.candidate import KernelFile, check_format, read_kernel
+from kernelgate.compile_check import CompiledKernel, Target, compile_kernel
+from kernelgate.compile_stage import ADA, OTHER_SPECIALISATIONS
+from kernelgate.contestant import ContestantFault
+from kernelgate.correctness_stage import Trial, try_kernel
+from kernelgate.gpu import Gpu
+from kernelgate.names import check_names
+from kernelgate.operations import ALEXNET_CONV1
+from kernelgate.profiles import Profile
+from kernelgate.settings import Settings
+from kernelgate.workplace import Workplace
+
+FEW_SECONDS = Profile(
+    name="planned cases alone", fixed=True, examples=1, draw_seconds=0.01, shrink_seconds=0.01
+)
+"""Nothing is drawn: what is found must be found by the cases that every kernel is tried on."""
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """How one file fared on one seed: the law that it broke, empty if none, and the seconds to that answer.
+
+    `names` is whether its text alone is refused, which the other stages were not told.
+    """
+
+    group: str
+    name: str
+    says: str
+    honest: bool
+    on_gpu: bool
+    seed: int
+    law: str
+    detail: str
+    names: bool
+    seconds: float
+
+    @property
+    def is_found(self) -> bool:
+        """Whether the gate turns the file down."""
+        return bool(self.law) or self.names
+
+
+class Corpus(msgspec.Struct, frozen=True, kw_only=True):
+    """Where and how strictly the corpus is judged."""
+
+    settings: Settings
+    gpu: Gpu | None
+    gpus: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+    def judge(self, file: Path) -> Iterator[tuple[int, str, str, float]]:
+        """Yield seed, broken law, detail and seconds for each seed."""
+        kernel = read_kernel(file, self.settings.limits.kernel_file_bytes)
+        workplace = Workplace(ALEXNET_CONV1, self.settings.limits)
+        try:
+            started = time.monotonic()
+            compiled, law, detail = self._compile(workplace, kernel)
+            compile_seconds = time.monotonic() - started
+            for seed in self.seeds:
+                started = time.monotonic()
+                if compiled is not None:
+                    law, detail = self._try(workplace, kernel, compiled, seed)
+                yield seed, law, detail, compile_seconds + time.monotonic() - started
+        finally:
+            workplace.close()
+
+    def names(self, file: Path) -> bool:
+        """Return whether the text is refused for what it names."""
+        return bool(check_names(read_kernel(file, self.settings.limits.kernel_file_bytes)))
+
+    def _compile(self, workplace: Workplace, kernel: KernelFile) -> tuple[CompiledKernel | None, str, str]:
+        if broken := check_format(kernel):
+            return None, "format", str(broken[0])
+        targets = [Target(capability=ADA)]
+        if self.gpu is not None:
+            targets.append(Target(capability=self.gpu.capability, batches=OTHER_SPECIALISATIONS))
+        try:
+            compiled = compile_kernel(workplace, kernel, targets, workers=1)
+        except ContestantFault as fault:
+            return None, fault.kind, fault.detail
+        records = [record for each in compiled for record in each.configs]
+        if narrow := {name for record in records for launch in record.launches for name in launch.narrow}:
+            return None, "declared-math", ", ".join(sorted(narrow))
+        if not any(record.launches for record in records):
+            return None, "nothing-runs", records[0].error
+        return compiled[-1], "", ""
+
+    def _try(
+        self, workplace: Workplace, kernel: KernelFile, compiled: CompiledKernel, seed: int
+    ) -> tuple[str, str]:
+        trial = Trial(
+            gpus=self.gpus if self.gpu else (),
+            profile=FEW_SECONDS,
+            programs=self.settings.correctness.sampled_programs,
+            entropy=seed,
+            replay=None,
+            workers=1,
+        )
+        result = try_kernel(workplace, kernel, compiled, trial, lambda: None)
+        return (result.finding.law, result.finding.detail) if result.finding else ("", "")
