@@ -1,7 +1,7 @@
 """Which cases a kernel is tried on: those that every kernel must pass, and where others are drawn from.
 
-What must be found is planned: every configuration, family, layout and relation has a case of its own, so that no
-law is tried by luck. What is drawn beyond that looks for what nobody thought of.
+What must be found is planned: every configuration, family, layout and relation has a case of its own, so
+that no law is tried by luck. What is drawn beyond that looks for what nobody thought of.
 """
 
 import itertools
@@ -32,6 +32,7 @@ WHOLE_BATCH = 3
 FEW_PROGRAMS = 2
 """Enough where the same is asked twenty times."""
 
+MANY_CALLS = ("new-contents", "autotuned")
 WITHOUT_SAMPLES = ("shuffled-images",)
 """Relations whose calls share no sampled program."""
 
@@ -125,6 +126,7 @@ def plan_for_interpreter(
     planned = [
         # The longest first, so that the others run beside it.
         *_pinned(min(largest, WHOLE_BATCH), "normal", pins[:1], 0, seeds),
+        *_pinned(1, PROBE_FAMILY, pins[1:], 0, seeds),
         *_pinned(min(largest, operation.measured_batch), "normal", pins, programs, seeds),
         *_everything(operation, pins, programs, relations[1:], named, seeds, largest),
     ]
@@ -157,7 +159,7 @@ def _everything(
             family=family,
             seed=next(seeds),
             pin=next(turn),
-            programs=min(programs, FEW_PROGRAMS) if relation == "new-contents" else programs,
+            programs=min(programs, FEW_PROGRAMS) if relation in MANY_CALLS else programs,
             layout=layout,
             relation=relation,
         )
@@ -165,6 +167,7 @@ def _everything(
     yield from (case(next(batches), family) for family in FAMILIES)
     yield from (case(3, "normal", relation=relation) for relation in relations)
     yield from (case(2, "normal", layout=layout) for layout in LAYOUTS[1:])
+    yield case(2, "normal", LAYOUTS[-1], "new-contents")
     yield from (case(batch, "normal") for batch in named)
     yield case(operation.max_batch, "normal")
 
@@ -203,7 +206,7 @@ def _programs(record: ConfigRecord) -> int:
 
 
 def _largest_sampled(operation: Convolution, record: ConfigRecord) -> int:
-    """Return the largest batch at which one program is still quick: a persistent one has more to do in each."""
+    """Return the largest batch at which one program is still quick: a persistent one then has more to do."""
     outputs = math.prod(operation.output_shape(operation.measured_batch))
     programs = _programs(record)
     if outputs / programs <= MAX_OUTPUTS_A_PROGRAM:

@@ -22,6 +22,7 @@ RELATIONS = (
     "new-contents",
     "two-models",
     "no-bias",
+    "autotuned",
 )
 """What is called after the first call, or in its place, and what must then hold. The simplest first."""
 

@@ -1,4 +1,4 @@
-"""Is the kernel right? Planned cases side by side, then cases that Hypothesis draws, and what each law saw."""
+"""Is the kernel right? Planned cases side by side, then drawn ones, and what each law saw of them."""
 
 import contextlib
 import queue
@@ -41,7 +41,7 @@ class Correctness(msgspec.Struct, frozen=True, kw_only=True):
 class Examination:
     """All cases of one kernel: each is tried once, whoever asks for it, and its outcome is remembered.
 
-    A contestant ends with the thread that started it (prctl(2), PR_SET_PDEATHSIG), so `pool` must outlive all.
+    A contestant ends with the thread that started it (prctl(2), PR_SET_PDEATHSIG): `pool` outlives them all.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ from kernelgate.case_plan import CasePlan, plan_for_gpu, plan_for_interpreter, p
 from kernelgate.cases import Case
 from kernelgate.compile_check import CompiledKernel
 from kernelgate.correctness import Correctness, Examination, explore
-from kernelgate.examiner import Examiner
+from kernelgate.examiner import Examined, Examiner
 from kernelgate.literals import named_batches
 from kernelgate.profiles import Profile
 from kernelgate.runners import Runner
@@ -45,6 +45,7 @@ def try_kernel(
     started = time.monotonic()
     with _examiners(workplace, kernel, trial) as (examiners, pool):
         examination = Examination(examiners, pool, tick)
+        beside = pool.submit(_watch_memory, workplace, kernel, compiled, trial)
         plan = _plan(examination, kernel, compiled, trial)
         if plan is not None:
             for examiner in examiners:
@@ -52,8 +53,27 @@ def try_kernel(
             examination.judge_all(plan.planned)
             if plan.draws:
                 explore(examination, plan, trial.profile, trial.entropy)
+        if (watched := beside.result()) is not None:
+            examination.outcomes[watched.case] = watched
         where = "GPU" if trial.gpus else "interpreter"
         return examination.conclude(where, trial.profile, trial.entropy, time.monotonic() - started)
+
+
+def _watch_memory(
+    workplace: Workplace, kernel: KernelFile, compiled: CompiledKernel, trial: Trial
+) -> Examined | None:
+    """Return what one interpreted image shows beside a GPU, which hides a read whose value is dropped."""
+    if not trial.gpus or trial.replay is not None:
+        return None
+    runner = Runner(workplace, kernel, "interpret")
+    try:
+        watched = Examiner(runner).examine(probe_case(compiled, trial.entropy))
+    finally:
+        runner.close()
+    if watched.finding is None:
+        return watched
+    detail = f"in the interpreter (to replay it, set CUDA_VISIBLE_DEVICES=): {watched.finding.detail}"
+    return msgspec.structs.replace(watched, finding=msgspec.structs.replace(watched.finding, detail=detail))
 
 
 def _plan(
@@ -61,7 +81,7 @@ def _plan(
 ) -> CasePlan | None:
     """Return the plan, None if the very first case fails."""
     operation = examination.examiners[0].operation
-    named = named_batches(kernel.source, operation.max_batch)
+    named = named_batches(kernel, operation.max_batch)
     if trial.gpus:
         return _or_replay(plan_for_gpu(operation, compiled, named, trial.entropy), trial.replay)
     probe = probe_case(compiled, trial.entropy)
@@ -87,7 +107,7 @@ def _examiners(
     places = trial.gpus or ("",) * workers
     mode: wire.Mode = "gpu" if trial.gpus else "interpret"
     runners = [Runner(workplace, kernel, mode, gpu) for gpu in places]
-    with ThreadPoolExecutor(len(runners)) as pool:
+    with ThreadPoolExecutor(len(runners) + 1) as pool:
         try:
             yield [Examiner(runner) for runner in runners], pool
         finally:

@@ -1,7 +1,7 @@
 """The arithmetic of a compiled kernel, read off its PTX, against what the operation declares.
 
-An operation that declares `tf32` is right in TF32 or in anything more precise; a product in fp16, bf16 or fp8 is
-named here, before the kernel runs, whatever its rounding would look like on the inputs that are tried.
+An operation that declares `tf32` is right in TF32 or in anything more precise; a product in fp16, bf16 or fp8
+is named here, before the kernel runs, whatever its rounding would look like on the inputs that are tried.
 """
 
 import re
@@ -12,15 +12,19 @@ NARROW = ("f16", "bf16", "e4m3", "e5m2", "e2m3", "e3m2", "e2m1")
 
 NARROW_INTEGERS = ("s8", "u8", "s4", "u4", "b1")
 SPLIT = ("bf16x3", "bf16x6")
-"""Several products of bf16 parts that add up to more bits than TF32 has (Triton, `input_precision` of tl.dot)."""
+"""Products of bf16 parts that add up to more bits than TF32 has (Triton, `input_precision` of tl.dot)."""
 
-_INSTRUCTION = re.compile(r"^\s*(?:@!?%\w+\s+)?([a-z_0-9]+(?:\.[a-z_0-9:]+)+)", re.MULTILINE)
-_DOT = re.compile(r"tt\.dot\b.*")
+_NO_CODE = re.compile(r'"[^"\n]*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
+_INSTRUCTION = re.compile(r"(?:^|[;{}:])\s*(?:@!?%?\w+\s+)?([a-z_0-9]+(?:\.[a-zA-Z_0-9:]+)+)", re.MULTILINE)
+"""Inline assembly may hold several on one line, between braces."""
+
+_DOT = re.compile(r"tt\.dot.*?->")
+_FLOAT32_OPERAND = re.compile(r"\dxf32\b")
 _ARITHMETIC = ("fma", "mul", "add", "sub", "min", "max", "cvt")
 
 
 def read_products(ptx: str) -> tuple[str, ...]:
-    """Return the operand types of tensor-core products, and `fma` where float32 is multiplied without them."""
+    """Return the operand types of tensor-core products, and `fma` for those of float32 without them."""
     found = set()
     for name in _instructions(ptx):
         parts = name.split(".")
@@ -38,7 +42,7 @@ def find_narrow(ptx: str, ttir: str) -> tuple[str, ...]:
 
 
 def _instructions(ptx: str) -> Iterator[str]:
-    return (match[1] for match in _INSTRUCTION.finditer(ptx))
+    return (match[1] for match in _INSTRUCTION.finditer(_NO_CODE.sub("", ptx)))
 
 
 def _is_narrow(name: str, *, split: bool) -> bool:
@@ -53,4 +57,6 @@ def _is_narrow(name: str, *, split: bool) -> bool:
 def _is_split(ttir: str) -> bool:
     """Whether every product is of float32 operands, in parts."""
     dots = _DOT.findall(ttir)
-    return bool(dots) and all("f32" in dot and any(kind in dot for kind in SPLIT) for dot in dots)
+    return bool(dots) and all(
+        len(_FLOAT32_OPERAND.findall(dot)) == 2 and any(kind in dot for kind in SPLIT) for dot in dots
+    )

@@ -1,5 +1,6 @@
 """Judging one case: its calls are made, and each answer is held against every law."""
 
+import math
 from collections.abc import Iterator
 
 import msgspec
@@ -10,17 +11,21 @@ from kernelgate import laws
 from kernelgate.cases import LAYOUTS, Case
 from kernelgate.contestant import ContestantFault
 from kernelgate.families import FAMILIES
-from kernelgate.inputs import Inputs, make_images, make_inputs, make_parameters
+from kernelgate.inputs import Inputs, make_images, make_parameters
 from kernelgate.laws import Answer, Broken, Errors
-from kernelgate.reference import truth_at, truth_everywhere, unravel, vendor_answer
+from kernelgate.reference import Truth, truth_at, truth_everywhere, unravel, vendor_answer
 from kernelgate.relations import STATE, check_relation, plan_calls
 from kernelgate.runners import Call, Run, Runner
 
-HOPELESS = ("hangs", "memory", "prints")
+OUT_OF_MEMORY = "out-of-memory"
+HOPELESS = ("hangs", OUT_OF_MEMORY, "prints")
 """Faults that cost their whole limit each time: looking for a smaller example would take minutes."""
 
 UNSUPPORTED = "raises"
 MAX_WHOLE_BATCH = 256
+IMAGES_AT_ONCE = 32
+"""Float64 takes nine times the answer's memory, and the judge must fit beside a contestant on a GPU."""
+
 IMAGES_OF_LARGE = 16
 """Of a larger batch so many images are compared: first, last, and others evenly between."""
 
@@ -55,6 +60,8 @@ class Examiner:
 
     def examine(self, case: Case) -> Examined:
         """Return what the case breaks, or how far it held."""
+        if case.relation == "new-contents":
+            self.runner.close()  # a file that counts its calls must count these from the first
         runs: list[Run] = []
         errors, vendor_ratio = Errors(), None
         try:
@@ -77,7 +84,8 @@ class Examiner:
         )
 
     def _first_call(self, case: Case) -> Call:
-        batch, images = case.batch, ()
+        batch = case.batch
+        images: tuple[int, ...] = ()
         if self.runner.mode == "gpu" and batch > MAX_WHOLE_BATCH:
             images = tuple(sorted({i * (batch - 1) // (IMAGES_OF_LARGE - 1) for i in range(IMAGES_OF_LARGE)}))
         return Call(
@@ -102,24 +110,31 @@ class Examiner:
         if fault.kind == "untried":
             return Examined(case=case, untried=fault.detail)
         if fault.kind == "memory" and self.runner.mode == "interpret" and case.batch > MAX_WHOLE_BATCH:
-            # The GPU has room for what a wrapper allocates at this batch; the host that pretends to be one has not.
+            # A GPU has room for what a wrapper allocates here; the host that pretends to be one has not.
             return Examined(case=case, untried=fault.detail)
         if fault.kind == UNSUPPORTED and case.relation == "no-bias":
             # The model of a file always has a bias; one that says clearly that it needs it is not wrong.
             return Examined(case=case, untried=f"without a bias: {fault.detail}")
-        finding = Finding(case=case, law=fault.kind, detail=fault.detail, forbidden=fault.kind == "prints")
+        # `memory` is the law of what a launch touches, not of how much a contestant takes.
+        law = OUT_OF_MEMORY if fault.kind == "memory" else fault.kind
+        finding = Finding(case=case, law=law, detail=fault.detail, forbidden=fault.kind == "prints")
         return Examined(case=case, finding=finding)
 
     def _judge(self, run: Run) -> tuple[Broken | None, Errors, float | None]:
         broken = next(self._check_conduct(run), None)
+        errors, vendor_ratio = Errors(), None
         if broken is not None:
-            return broken, Errors(), None
-        answer, vendor = self._answer(run)
-        errors = laws.measure_errors(answer)
-        vendor_ratio = None
-        if vendor is not None:
-            vendor_ratio = laws.measure_errors(msgspec.structs.replace(answer, values=vendor)).error_ratio
-        return next(_check_values(answer, errors, vendor, run.call.recipe.family), None), errors, vendor_ratio
+            return broken, errors, vendor_ratio
+        for answer, vendor in self._answers(run):
+            seen = laws.measure_errors(answer)
+            errors = errors.worst(seen)
+            if vendor is not None:
+                theirs = laws.measure_errors(msgspec.structs.replace(answer, values=vendor))
+                vendor_ratio = max(vendor_ratio or 0.0, theirs.error_ratio)
+            broken = next(_check_values(answer, seen, vendor, run.call.recipe.family), None)
+            if broken is not None:
+                break
+        return broken, errors, vendor_ratio
 
     def _check_conduct(self, run: Run) -> Iterator[Broken]:
         yield from laws.check_launched(run)
@@ -133,33 +148,37 @@ class Examiner:
             yield from laws.check_all_written(self.operation, run)
             yield from laws.check_enough_programs(self.operation, run)
 
-    def _answer(self, run: Run) -> tuple[Answer, torch.Tensor | None]:
-        """Return the answer with the truth at its places, and on a GPU the vendor's values there."""
-        assert run.bits is not None and run.offsets is not None
-        values, recipe, vendor = torch.from_numpy(run.bits.view(np.float32)), run.call.recipe, None
+    def _answers(self, run: Run) -> Iterator[tuple[Answer, torch.Tensor | None]]:
+        """Yield the answer in parts with the truth at their places, on a GPU with the vendor's values."""
+        assert run.bits is not None
+        assert run.offsets is not None
+        values = torch.from_numpy(run.bits.view(np.float32))
         if self.runner.mode == "interpret":
-            truth = truth_at(self.operation, recipe, unravel(self.operation, run.offsets))
-        else:
-            inputs = self._inputs(run.call)
-            truth, values = truth_everywhere(self.operation, inputs), values.cuda()
-            truth = truth.flattened()
-            special = FAMILIES[recipe.family].special
+            truth = truth_at(self.operation, run.call.recipe, unravel(self.operation, run.offsets))
+            yield self._part(run, slice(None), values, truth), None
+            return
+        weight, bias = (tensor.cuda() for tensor in make_parameters(self.operation, run.call.recipe))
+        images = run.call.images or tuple(range(run.call.recipe.batch))
+        an_image = math.prod(self.operation.output_shape(1))
+        special = FAMILIES[run.call.recipe.family].special
+        for first in range(0, len(images), IMAGES_AT_ONCE):
+            chosen = images[first : first + IMAGES_AT_ONCE]
+            x = make_images(self.operation, run.call.recipe, chosen).cuda()
+            inputs = Inputs(x, weight, bias)
+            span = slice(first * an_image, (first + len(chosen)) * an_image)
+            truth = truth_everywhere(self.operation, inputs).flattened()
             vendor = None if special else vendor_answer(self.operation, inputs).flatten()
-        answer = Answer(
+            yield self._part(run, span, values[span].cuda(), truth), vendor
+
+    def _part(self, run: Run, span: slice, values: torch.Tensor, truth: Truth) -> Answer:
+        assert run.offsets is not None
+        return Answer(
             operation=self.operation,
             values=values,
             truth=truth,
-            offsets=run.offsets,
+            offsets=run.offsets[span],
             poison_bits=run.poison_bits,
         )
-        return answer, vendor
-
-    def _inputs(self, call: Call) -> Inputs:
-        if not call.images:
-            return make_inputs(self.operation, call.recipe, "cuda")
-        weight, bias = make_parameters(self.operation, call.recipe)
-        images = make_images(self.operation, call.recipe, call.images)
-        return Inputs(images.cuda(), weight.cuda(), bias.cuda())
 
 
 def _check_values(
@@ -187,7 +206,7 @@ def _attribute(broken: Broken, case: Case, number: int, max_batch: int) -> Broke
         "second-opinion",
         "all-written",
     ):
-        if case.relation in STATE and (number or case.relation == "no-bias"):
+        if case.relation in STATE and (number or case.relation in ("no-bias", "autotuned")):
             law, detail = case.relation, f"call {number + 1}: {broken.law}: {broken.detail}"
         elif case.layout != LAYOUTS[0]:
             law, detail = "layout", f"x {case.layout}: {broken.law}: {broken.detail}"

@@ -24,7 +24,8 @@ SPECIALS = torch.tensor([math.nan, math.inf, -math.inf])
 class Family(msgspec.Struct, frozen=True, kw_only=True):
     """How one image, the weight and the bias are drawn.
 
-    `exact` where float32 sums of any order are exact, `special` where NaN and infinities are among the values.
+    `exact` where float32 sums of any order are exact, `special` where NaN and infinities are among the
+    values.
     """
 
     image: Draw
@@ -106,17 +107,31 @@ def _smooth(shape: Shape, generator: Generator) -> Tensor:
     return waves[:, 0, :, None] * waves[:, 1, None, :]
 
 
+def _half_black(shape: Shape, generator: Generator) -> Tensor:
+    """Return normal values over zeros: whole blocks of a product see nothing but the latter."""
+    values = _normal(shape, generator)
+    values[:, shape[1] // 4 :] = 0
+    return values
+
+
 def _with_specials(count: int, margin: int = 0) -> Draw:
-    """Return normal values of which `count` are NaN or infinite, none within the margin of rows and columns."""
+    """Return normal values of which `count` are NaN or infinite, none within the margin of the borders.
+
+    The first that may be is one of them: a kernel that asks one value whether to work asks that one.
+    """
 
     def draw(shape: Shape, generator: Generator) -> Tensor:
         values = _normal(shape, generator)
         margins = [0] * (len(shape) - 2) + [margin] * min(2, len(shape))
-        for _ in range(count):
-            place = [
-                int(torch.randint(m, size - m, (), generator=generator))
-                for size, m in zip(shape, margins[-len(shape) :], strict=True)
-            ]
+        for number in range(count):
+            place = (
+                margins[-len(shape) :]
+                if number == 0
+                else [
+                    int(torch.randint(m, size - m, (), generator=generator))
+                    for size, m in zip(shape, margins[-len(shape) :], strict=True)
+                ]
+            )
             values[tuple(place)] = SPECIALS[int(torch.randint(0, 3, (), generator=generator))]
         return values
 
@@ -146,7 +161,7 @@ FAMILIES: dict[str, Family] = {
     "special": Family(image=_with_specials(40), weight=_normal, bias=_normal, special=True),
     # Not where a tap may meet the padding: what zero times infinity is there, is not said.
     "special-weight": Family(
-        image=_normal, weight=_with_specials(4, margin=2), bias=_with_specials(2), special=True
+        image=_half_black, weight=_with_specials(4, margin=2), bias=_with_specials(2), special=True
     ),
 }
 """The simplest first: shrinking ends in the earliest family that still fails."""

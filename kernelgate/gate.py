@@ -250,6 +250,10 @@ class Gate:
             place = f"{self.operation.name}[{finding.case}]"
             detail = f"{place} {finding.law}: {finding.detail}. Replay: --replay {finding.case.replay}"
             raise Stopped(conclude(outcome, finding.law, detail), result)
+        if not result.passed:
+            why = next((line.note for line in result.laws if line.note), "no case ran")
+            detail = f"no case could be tried in the {result.where}: {why}"
+            raise Stopped(conclude(Outcome.INVALID, "nothing-tried", detail), result)
         if self.request.replay is not None:
             # One case chosen on the command line must not stand for all of them.
             detail = f"the replayed case holds: {self.request.replay}; run without --replay for a verdict"

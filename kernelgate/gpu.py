@@ -149,7 +149,7 @@ def visible_gpus() -> tuple[str, ...]:
 
 
 def narrow_to_one_gpu(visible: tuple[str, ...], worker: str | None) -> None:
-    """Let a worker of pytest-xdist, named gw0 and so on, see one of the GPUs only; before the first CUDA call."""
+    """Let a worker of pytest-xdist (gw0, gw1, ...) see one GPU only; before the first CUDA call."""
     if worker is not None and visible:
         os.environ["CUDA_VISIBLE_DEVICES"] = visible[int(worker.removeprefix("gw")) % len(visible)]
 

@@ -22,7 +22,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What the tensors of a call hold. The same recipe makes the same bits on every machine.
 
     Exponents scale by powers of two: x's also the bias, the weight's too. Of a batch over `pool`, images
-    repeat in a drawn order; `first` skips images, so that a recipe can be a slice of another.
+    repeat in a drawn order; `first` skips images, so that a recipe can be a slice of another. Weight, bias
+    and the second half of the filters are drawn from seeds of their own where they have one.
     """
 
     family: str
@@ -35,6 +36,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     shuffled_images: bool = False
     shuffled_channels: bool = False
     bias: bool = True
+    weight_seed: int | None = None
+    bias_seed: int | None = None
+    half_seed: int | None = None
 
 
 def image_numbers(recipe: Recipe) -> Tensor:
@@ -42,12 +46,12 @@ def image_numbers(recipe: Recipe) -> Tensor:
     places = torch.arange(recipe.first, recipe.first + recipe.batch)
     if recipe.shuffled_images:
         places = places[image_order(recipe)]
-    if recipe.first + recipe.batch <= recipe.pool:
+    beyond = recipe.first + recipe.batch - recipe.pool
+    if beyond <= 0:
         return places
-    numbers = torch.randint(
-        0, recipe.pool, (recipe.first + recipe.batch,), generator=seeded(recipe.seed, "pool")
-    )
-    return numbers[places]
+    # Drawn only beyond the pool: a slice that ends within it holds the same images.
+    drawn = torch.randint(0, recipe.pool, (beyond,), generator=seeded(recipe.seed, "pool"))
+    return torch.cat([torch.arange(recipe.pool), drawn])[places]
 
 
 def image_order(recipe: Recipe) -> Tensor:
@@ -88,13 +92,20 @@ def draw_images(operation: Convolution, recipe: Recipe, device: str) -> tuple[Te
 def make_parameters(operation: Convolution, recipe: Recipe) -> tuple[Tensor, Tensor]:
     """Return weight [C_out, C_in, KH, KW] and bias [C_out]; zeros where the recipe has no bias."""
     family = FAMILIES[recipe.family]
-    weight = family.weight(operation.weight_shape, seeded(recipe.seed, "weight"))
-    bias = family.bias((operation.out_channels,), seeded(recipe.seed, "bias"))
+    weight = family.weight(operation.weight_shape, seeded(_either(recipe.weight_seed, recipe.seed), "weight"))
+    bias = family.bias((operation.out_channels,), seeded(_either(recipe.bias_seed, recipe.seed), "bias"))
+    if recipe.half_seed is not None:
+        half = operation.out_channels // 2
+        weight[half:] = family.weight(operation.weight_shape, seeded(recipe.half_seed, "weight"))[half:]
     if recipe.shuffled_channels:
         order = channel_order(operation, recipe)
         weight, bias = weight[order], bias[order]
     bias = bias * 2.0 ** (recipe.x_exponent + recipe.weight_exponent)
     return weight * 2.0**recipe.weight_exponent, bias if recipe.bias else torch.zeros_like(bias)
+
+
+def _either(own: int | None, common: int) -> int:
+    return common if own is None else own
 
 
 def make_inputs(operation: Convolution, recipe: Recipe, device: str = "cpu") -> Inputs:

@@ -10,7 +10,8 @@ from kernelgate.operations import KernelConfig
 class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One kernel of one call of the model: its grid, its arguments, its machine code and what that uses.
 
-    `products` are the operand types of its products, `narrow` the instructions that compute in less than TF32.
+    `products` are the operand types of its products, `narrow` the instructions that compute in less than
+    TF32.
     """
 
     kernel: str

@@ -1,4 +1,4 @@
-"""What each law saw in a run: one line each, so that a report says what was tried, not only that nothing failed."""
+"""What each law saw in a run, one line each: a report says what was tried, not only that nothing failed."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -90,10 +90,11 @@ LAWS = (
     ),
     Law(name="two-models", says="two models at once do not mix", applies=_relation("two-models")),
     Law(name="no-bias", says="right without a bias, or a clear error", applies=_relation("no-bias")),
+    Law(name="autotuned", says="right as the autotuner leaves it", applies=_relation("autotuned")),
     Law(
         name="earlier-answers",
         says="a call leaves earlier answers alone",
-        applies=lambda case: case.relation not in ("none", "no-bias"),
+        applies=lambda case: case.relation not in ("none", "no-bias", "autotuned"),
     ),
     Law(name="layout", says="right for any strides of x", applies=lambda case: case.layout != LAYOUTS[0]),
     Law(name="domain", says="right up to the largest batch", applies=lambda case: case.batch > 4096),
@@ -110,9 +111,13 @@ def law_of(finding_law: str) -> str:
     return finding_law if any(law.name == finding_law for law in LAWS) else "runs"
 
 
+def _breaks(law: Law, outcome: Examined) -> bool:
+    return outcome.finding is not None and law_of(outcome.finding.law) == law.name
+
+
 def _describe(law: Law, outcomes: Sequence[Examined], *, on_gpu: bool) -> LawLine:
-    tried = [each for each in outcomes if law.applies(each.case) and not each.untried]
-    broken = [each for each in tried if each.finding and law_of(each.finding.law) == law.name]
+    broken = [each for each in outcomes if _breaks(law, each)]
+    tried = [each for each in outcomes if (law.applies(each.case) and not each.untried) or _breaks(law, each)]
     if law.needs_gpu and not on_gpu:
         return LawLine(law=law.name, says=law.says, status="not tried", cases=0, note="needs a GPU")
     if broken:

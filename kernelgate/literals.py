@@ -2,16 +2,18 @@
 
 import ast
 
+from kernelgate.candidate import KernelFile, parse_kernel
+
 MAX_BATCHES = 16
 
 
-def named_batches(source: str, largest: int) -> tuple[int, ...]:
-    """Return the whole numbers of the source that a batch could be compared with, comparisons first.
+def named_batches(kernel: KernelFile, largest: int) -> tuple[int, ...]:
+    """Return the whole numbers of the file that a batch could be compared with, comparisons first.
 
-    At most MAX_BATCHES, each from 1 to `largest`; what is only ever a tile or a size of the geometry costs one
-    example more and is no harm.
+    At most MAX_BATCHES, each from 1 to `largest`; what is only ever a tile or a size of the geometry costs
+    one example more and is no harm.
     """
-    tree = ast.parse(source)
+    tree = parse_kernel(kernel)
     compared = [
         each
         for node in ast.walk(tree)

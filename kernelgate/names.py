@@ -1,19 +1,21 @@
 """What a kernel file may name: the tensors, launches and arithmetic of its libraries, and no way out of them.
 
-A contestant is a process, but the kernel file shares it with the code that writes its answer down. Python has no
-wall inside a process, so the ways to other modules, frames and builtins are closed in the text; what a file does
-is watched all the same (`child/witness.py`), since no list of names is ever complete.
+A contestant is a process, but the kernel file shares it with the code that writes its answer down. Python
+has no wall inside a process, so the ways to other modules, frames and builtins are closed in the text; what a
+file does is watched all the same (`child/witness.py`), since no list of names is ever complete.
 """
 
 import ast
+import re
 import types
 from collections.abc import Iterator
 
 import torch
 
-from kernelgate.candidate import KernelFile, Violation, dotted_name
+from kernelgate.candidate import KernelFile, Violation, dotted_name, parse_kernel
 
 ROOTS = {"torch": torch, "nn": torch.nn}
+MODULES = {*ROOTS, "triton", "triton.language", "tl"}
 TORCH_MODULES = {torch, torch.cuda, torch.nn, torch.nn.functional, torch.version}
 TORCH_CLOSED = {
     "compile",
@@ -27,6 +29,7 @@ TORCH_CLOSED = {
 } | {
     *("set_default_dtype", "set_default_tensor_type", "use_deterministic_algorithms", "vmap", "func"),
     *("set_rng_state", "seed", "manual_seed", "overrides", "jiterator", "change_current_allocator"),
+    *("get_device_module", "cudart"),
 }
 TRITON_OPEN = {
     "jit",
@@ -46,22 +49,37 @@ TRITON_WHOLE = {
 }
 """What lies in a module that is closed, and is used for launches alone."""
 
+LANGUAGE_OPEN = re.compile(
+    r"(?!(core|extra|math|random|semantic|standard|target_info)\b)\w+(\.\w+)*"
+    r"|(math|random|standard|extra\.cuda|extra\.(cuda\.)?libdevice)\.(?!(core|libdevice|math|tl)$)\w+"
+)
+"""What of `tl` a kernel uses; its modules import others, and through those all of Python is reached."""
+
 CLOSED_BUILTINS = {
     *("eval", "exec", "compile", "__import__", "open", "globals", "locals", "vars", "dir", "input"),
     *("breakpoint", "memoryview", "exit", "quit", "help", "delattr"),
 }
 BY_NAME = {"getattr", "setattr", "hasattr"}
 OPEN_UNDERSCORES = {"_version", "__init__", "__name__", "__version__", "__class_getitem__"}
-FRAMES = ("f_", "tb_", "gi_", "cr_", "co_", "ag_")
+FRAMES = {f"{of}_{what}" for of in ("gi", "cr", "ag") for what in ("frame", "code", "await", "yieldfrom")} | {
+    *("f_back", "f_builtins", "f_code", "f_generator", "f_globals", "f_locals", "f_trace"),
+    *("tb_frame", "tb_next", "cr_origin", "co_consts"),
+}
+
+OUTSIDE = {"builtins", "ctypes", "gc", "importlib", "inspect", "os", "pkgutil", "subprocess", "sys"}
+"""Modules that lie open in others, by whatever name those are reached."""
 
 
 def check_names(kernel: KernelFile) -> tuple[Violation, ...]:
     """Return every place where the file reaches out of its libraries or changes what is not its own."""
-    tree = ast.parse(kernel.source)
+    tree = parse_kernel(kernel)
     attributes = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     found = []
     for node in ast.walk(tree):
         found += list(_check_node(node, attributes))
+        if isinstance(node, ast.Name) and node.id in BY_NAME and id(node) not in called:
+            found.append(_violation(node, f"{node.id} by another name; allowed: {node.id}(object, 'name')"))
     return tuple(dict.fromkeys(sorted(found, key=lambda violation: violation.line)))
 
 
@@ -72,6 +90,8 @@ def _check_node(node: ast.AST, attributes: set[int]) -> Iterator[Violation]:
         yield from _check_name(node, attributes)
     elif isinstance(node, ast.Call):
         yield from _check_call(node)
+    elif isinstance(node, ast.MatchClass) and any(map(_is_hidden, node.kwd_attrs)):
+        yield _violation(node, f"{ast.unparse(node)}; allowed: no hidden attributes")
     elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("__"):
         yield _violation(node, f"the text {node.value!r}; allowed: no hidden names")
 
@@ -80,7 +100,7 @@ def _check_attribute(node: ast.Attribute, attributes: set[int]) -> Iterator[Viol
     name = dotted_name(node)
     if _is_hidden(node.attr) and name != "self.__dict__":
         yield _violation(
-            node, f".{node.attr}; allowed: no hidden attributes but {', '.join(OPEN_UNDERSCORES)}"
+            node, f".{node.attr}; allowed: no hidden attributes but {', '.join(sorted(OPEN_UNDERSCORES))}"
         )
     if isinstance(node.ctx, ast.Store | ast.Del) and not name.startswith("self."):
         yield _violation(node, f"{ast.unparse(node)} is assigned; allowed: attributes of self")
@@ -89,7 +109,12 @@ def _check_attribute(node: ast.Attribute, attributes: set[int]) -> Iterator[Viol
     root, _, rest = name.partition(".")
     if root in ROOTS:
         yield from _check_torch(node, ROOTS[root], rest.split("."))
-    if root == "triton" and rest.split(".")[0] not in TRITON_OPEN and name not in TRITON_WHOLE:
+    if name in MODULES:
+        yield _violation(node, f"the module {name} by itself; allowed: what is in it, by its name")
+    elif name.startswith(("tl.", "triton.language.")):
+        if not LANGUAGE_OPEN.fullmatch(name.removeprefix("triton.language.").removeprefix("tl.")):
+            yield _violation(node, f"{name}; allowed: what is in tl itself, tl.math or libdevice")
+    elif root == "triton" and rest.split(".")[0] not in TRITON_OPEN and not _is_whole(name):
         yield _violation(node, f"{name}; allowed: triton.{', triton.'.join(sorted(TRITON_OPEN))}")
 
 
@@ -104,12 +129,16 @@ def _check_torch(node: ast.AST, place: object, parts: list[str]) -> Iterator[Vio
                 node, f"the module {part} of {ast.unparse(node)}; allowed: torch, torch.cuda, torch.nn"
             )
             return
+    if isinstance(place, types.ModuleType):
+        yield _violation(
+            node, f"the module {ast.unparse(node)} by itself; allowed: what is in it, by its name"
+        )
 
 
 def _check_name(node: ast.Name, attributes: set[int]) -> Iterator[Violation]:
     if node.id in CLOSED_BUILTINS or (node.id.startswith("__") and node.id != "__version__"):
         yield _violation(node, f"{node.id}; allowed: none of {', '.join(sorted(CLOSED_BUILTINS))}")
-    if node.id in {*ROOTS, "triton"} and id(node) not in attributes:
+    if node.id in MODULES and id(node) not in attributes:
         yield _violation(node, f"the module {node.id} by itself; allowed: what is in it, by its name")
 
 
@@ -123,14 +152,19 @@ def _check_call(node: ast.Call) -> Iterator[Violation]:
             yield _violation(
                 node, f"{ast.unparse(node)[:60]}; allowed: a name written out that is not hidden"
             )
-        if called == "setattr" and ast.unparse(node.args[0]).partition(".")[0] != "self":
+        if called == "setattr" and node.args and ast.unparse(node.args[0]).partition(".")[0] != "self":
             yield _violation(node, f"{ast.unparse(node)[:60]}; allowed: attributes of self")
-    if called == "type" and len(node.args) != 1:
+    if called == "type" and (len(node.args) != 1 or isinstance(node.args[0], ast.Starred)):
         yield _violation(node, "type() with three arguments; allowed: asking for a type")
 
 
+def _is_whole(name: str) -> bool:
+    return any(name == whole or name.startswith(f"{whole}.") for whole in TRITON_WHOLE)
+
+
 def _is_hidden(attribute: str) -> bool:
-    return (attribute.startswith("__") and attribute not in OPEN_UNDERSCORES) or attribute.startswith(FRAMES)
+    dunder = attribute.startswith("__") and attribute not in OPEN_UNDERSCORES
+    return dunder or attribute in FRAMES or attribute in OUTSIDE
 
 
 def _violation(node: ast.AST, what: str) -> Violation:

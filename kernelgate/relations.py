@@ -1,8 +1,8 @@
 """The calls that a case makes, and what must hold between their answers, bit for bit.
 
-No tolerance is needed to compare a kernel with itself: what scales, moves or repeats the input exactly must scale,
-move or repeat the answer exactly. A kernel that computes in fp16 rounds as TF32 does in mid-range, and is seen by
-its range; one that answers from a store is seen by its age.
+No tolerance is needed to compare a kernel with itself: what scales, moves or repeats the input exactly must
+scale, move or repeat the answer exactly. A kernel that computes in fp16 rounds as TF32 does in mid-range, and
+is seen by its range; one that answers from a store is seen by its age.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,13 +21,13 @@ from kernelgate.runners import Call, Run
 CALLS = 20
 """With new contents in the same storage each time: a cache or a counter of calls shows by then."""
 
-CALLS_WHOLE = 4
+CALLS_WHOLE = 6
 """Where each call takes seconds, all its programs being interpreted."""
 
 SCALE_EXPONENT = 20
 """Up or down, it leaves the range of fp16 and stays far within that of float32."""
 
-STATE = ("new-contents", "two-models", "no-bias")
+STATE = ("new-contents", "two-models", "no-bias", "autotuned")
 """Relations whose every call is judged by its values: what is broken there is what the model remembers."""
 
 Offsets = NDArray[np.int64]
@@ -37,9 +37,10 @@ def plan_calls(case: Case, base: Call, *, slow: bool) -> list[Call]:
     """Return the calls of a case; `base` is the first, `slow` says that each takes seconds."""
     recipe = base.recipe
     if case.relation == "new-contents":
-        count = CALLS_WHOLE if slow else CALLS
-        recipes = [_change(recipe, seed=recipe.seed + number) for number in range(count)]
+        recipes = _renewals(recipe, CALLS_WHOLE if slow else CALLS)
         return [_call(base, r, n, same_storage=n > 0) for n, r in enumerate(recipes)]
+    if case.relation == "autotuned":
+        return [msgspec.structs.replace(base, pin=None)]
     if case.relation == "two-models":
         second = _change(recipe, seed=recipe.seed + 1)
         return [base, _call(base, second, 1, model=1), _call(base, recipe, 2)]
@@ -53,8 +54,10 @@ def check_relation(operation: Convolution, case: Case, runs: Sequence[Run]) -> I
     if case.relation not in _EXPECT or len(runs) < 2 or not _same_programs(runs[0], runs[-1], case):
         return
     first, last = runs[0], runs[-1]
-    assert first.bits is not None and first.offsets is not None
-    assert last.bits is not None and last.offsets is not None
+    assert first.bits is not None
+    assert first.offsets is not None
+    assert last.bits is not None
+    assert last.offsets is not None
     wanted_at = _EXPECT[case.relation](operation, last.call.recipe, last.offsets)
     places = np.searchsorted(first.offsets, wanted_at).clip(0, first.offsets.size - 1)
     shared = first.offsets[places] == wanted_at
@@ -70,7 +73,7 @@ def check_relation(operation: Convolution, case: Case, runs: Sequence[Run]) -> I
 
 
 def _same_programs(first: Run, last: Run, case: Case) -> bool:
-    """Whether the bits can be held against each other: another batch may rightly be another program's work."""
+    """Whether the bits can be compared: another batch may rightly be another program's work."""
     if case.relation != "sliced-batch":
         return True
     return [launch.kernel for launch in first.ran.launches] == [launch.kernel for launch in last.ran.launches]
@@ -82,6 +85,23 @@ def _change(recipe: Recipe, **changes: int) -> Recipe:
 
 def _call(base: Call, recipe: Recipe, number: int, *, model: int = 0, same_storage: bool = False) -> Call:
     return msgspec.structs.replace(base, recipe=recipe, number=number, model=model, same_storage=same_storage)
+
+
+def _renewals(recipe: Recipe, count: int) -> list[Recipe]:
+    """Return recipes of which each renews one thing of the last: x, the weight, half of it, the bias, all."""
+    recipe = _change(recipe, weight_seed=recipe.seed, bias_seed=recipe.seed, half_seed=recipe.seed)
+    renewed = [recipe]
+    for number in range(1, count):
+        fresh = recipe.seed + number
+        changes = (
+            {"seed": fresh},
+            {"weight_seed": fresh, "half_seed": fresh},
+            {"bias_seed": fresh},
+            {"half_seed": fresh},
+            {"seed": fresh, "weight_seed": fresh, "half_seed": fresh, "bias_seed": fresh},
+        )
+        renewed.append(_change(renewed[-1], **changes[(number - 1) % len(changes)]))
+    return renewed
 
 
 def _exponent(recipe: Recipe) -> int:

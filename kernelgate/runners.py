@@ -29,7 +29,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     recipe: Recipe
-    pin: int
+    pin: int | None
     number: int = 0
     layout: str = "contiguous"
     model: int = 0
@@ -42,7 +42,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What came back for one call.
 
-    `bits` are float32 patterns of the output at the flat NCHW `offsets`; None for both if it is no such tensor.
+    `bits` are float32 patterns of the output at the flat NCHW `offsets`; both None if it is no such tensor.
     """
 
     call: Call
@@ -114,8 +114,8 @@ class Runner:
         try:
             if sent.whole:
                 images = np.array(call.images or range(shape[0]), dtype=np.int64)
-                offsets = (images[:, None] * an_image + np.arange(an_image)).ravel()
-                return _read_array(out, offsets.size, np.uint32), offsets
+                everywhere = (images[:, None] * an_image + np.arange(an_image)).ravel()
+                return _read_array(out, everywhere.size, np.uint32), everywhere
             if sent.count > min(everything, MAX_VALUES_SENT):
                 return None, None
             offsets = _read_array(places, sent.count, np.int64)

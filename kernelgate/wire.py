@@ -40,14 +40,15 @@ class CompileOne(_Message, frozen=True):
 class RunOne(_Message, frozen=True):
     """Call the model on the tensors of a recipe, and keep its answer until it is asked for.
 
-    `model` counts models made of the same file. `same_storage` writes the contents into the x of the last
-    call, which must have had the same shape and layout. Programs of the `sampled` kernels are sampled,
-    `programs` of each launch; of all others every program runs. Both are for mode `interpret`.
+    Without a `pin` the autotuner chooses. `model` counts models made of the same file. `same_storage` writes
+    the contents into the x of the last call, which must have had the same shape and layout. Programs of the
+    `sampled` kernels are sampled, `programs` of each launch; of all others every program runs. Both are for
+    mode `interpret`.
     """
 
     recipe: Recipe
     layout: str
-    pin: int
+    pin: int | None
     poison_bits: int
     model: Annotated[int, msgspec.Meta(ge=0, le=1)] = 0
     same_storage: bool = False

@@ -1,4 +1,4 @@
-"""The tensors within the arguments of a launch: given as they are, reinterpreted, in descriptors or in tuples."""
+"""The tensors within the arguments of a launch: as they are, reinterpreted, in descriptors or in tuples."""
 
 import copy
 from collections.abc import Callable, Iterator

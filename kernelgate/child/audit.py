@@ -7,8 +7,13 @@ from typing import Any
 TOOLS = ("ptxas", "gcc", "cc", "clang", "x86_64-linux-gnu-gcc", "ldconfig", "lscpu", "file", "nvidia-smi")
 """What Triton and PyTorch start themselves, to build a launcher or to find a library."""
 
-STARTS = ("os.fork", "os.forkpty", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "pty.spawn")
-REACHES = ("socket.connect", "socket.bind", "socket.getaddrinfo", "urllib.Request")
+STARTS = ("os.fork", "os.forkpty", "os.exec", "os.posix_spawn", "os.spawn", "pty.spawn")
+REACHES = {
+    *("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo"),
+    *("urllib.Request", "os.system"),
+}
+"""Never of the libraries: a shell, too, starts whatever it is told beside one of their tools."""
+
 LIBRARIES = (
     "libcuda",
     "libnvidia",

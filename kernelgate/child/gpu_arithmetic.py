@@ -1,8 +1,8 @@
-"""The interpreter's arithmetic as a GPU does it: TF32 products with float32 sums in one fixed order, int32 that wraps.
+"""The interpreter's arithmetic as a GPU does it: TF32 products, ordered float32 sums, int32 that wraps.
 
-The library's own product is float32 by a BLAS, whose order of summation may change with the place in a tile, so
-that neither the precision of a kernel nor its exact relations would show. Its integers are checked for overflow at
-each step, which no GPU does, and which takes half of the time.
+The library's own product is float32 by a BLAS, whose order of summation may change with the place in a tile,
+so that neither the precision of a kernel nor its exact relations would show. Its integers are checked for
+overflow at each step, which no GPU does, and which takes half of the time.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ KEPT_BITS = np.uint32(0xFFFFE000)
 
 
 def compute_as_gpu() -> None:
-    """Make every interpreted `tl.dot` of float32 operands one of the declared precision, and integers wrap."""
+    """Make every interpreted `tl.dot` of float32 operands one of its own precision, and integers wrap."""
     library_dot = interpreter.InterpreterBuilder.create_dot
 
     def dot(builder: Any, a: Any, b: Any, d: Any, precision: Any, max_imprecise: Any) -> Any:
@@ -31,8 +31,19 @@ def compute_as_gpu() -> None:
         return interpreter.TensorHandle((product + d.data).astype(d.data.dtype), d.dtype.scalar)
 
     interpreter.InterpreterBuilder.create_dot = dot
+    interpreter._patch_lang_tensor = _with_index(interpreter._patch_lang_tensor)
     builder = interpreter.interpreter_builder
     builder.options = dataclasses.replace(builder.options, sanitize_overflow=False)
+
+
+def _with_index(library_patch: Any) -> Any:
+    """Return the library's patch of tensors, with an index that NumPy still allows of one element."""
+
+    def patch(tensor: Any, scope: Any) -> None:
+        library_patch(tensor, scope)
+        scope.set_attr(tensor, "__index__", lambda self: int(self.handle.data.item()))
+
+    return patch
 
 
 def cut_to_tf32(values: NDArray[np.float32]) -> NDArray[np.float32]:

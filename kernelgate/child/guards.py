@@ -1,8 +1,8 @@
 """Guard bands round every tensor of a launch on a GPU: the launch works on a copy between them.
 
-The bands hold bits that are NaN in every floating-point type, so that what is read beyond a tensor shows in the
-answer, and what is written there shows in the bands. What a launch changed is seen by comparing, so that its
-results can be followed.
+The bands hold bits that are NaN in every floating-point type, so that what is read beyond a tensor shows in
+the answer, and what is written there shows in the bands. What a launch changed is seen by comparing, so that
+its results can be followed.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ class Guarded:
         return flat.as_strided(tensor.shape, tensor.stride(), offset)
 
     def finish(self) -> tuple[bool, int]:
-        """Copy back what the launch made; return whether it changed anything, and how many bytes of the bands."""
+        """Copy back what the launch made; return whether it changed anything, and the bands' broken bytes."""
         changed = not torch.equal(self.inside, self.original)
         if changed:
             self.original.copy_(self.inside)
@@ -66,7 +66,7 @@ class GuardedLaunch:
         return tensor if guarded is None else guarded.double(tensor)
 
     def finish(self) -> tuple[set[int], int]:
-        """Return the storages that the launch changed, all of them where none is guarded, and broken bytes."""
+        """Return the storages that the launch changed, all where none is guarded, and the broken bytes."""
         if not self.guarded:
             return {tensor.untyped_storage().data_ptr() for tensor in self.tensors}, 0
         changed, broken = set(), 0
@@ -75,4 +75,5 @@ class GuardedLaunch:
             broken += bytes_broken
             if has_changed:
                 changed.add(address)
-        return changed, broken
+        # A launch that adds zeros has worked all the same: then it may have written any of them.
+        return changed or set(self.guarded), broken

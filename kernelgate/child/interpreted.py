@@ -1,4 +1,4 @@
-"""Calls under Triton's interpreter, on the CPU: memory that looks like a GPU's, programs run whole or sampled."""
+"""Calls under Triton's interpreter: memory that looks like a GPU's, programs run whole or sampled."""
 
 import inspect
 import math
@@ -22,6 +22,7 @@ from kernelgate.child.memory import Memory, Region
 from kernelgate.child.poison import poison_word
 from kernelgate.child.pretended_cuda import PretendedGraph
 from kernelgate.child.sampling import Program, choose_programs, find_owners
+from kernelgate.child.stub_driver import check_grid
 from kernelgate.child.trials import same_bits
 from kernelgate.child.witness import Witness
 from kernelgate.inputs import image_numbers, make_image, make_x
@@ -106,13 +107,14 @@ class InterpretedSite:
     def launches(self, answer: torch.Tensor | None) -> tuple[wire.SeenLaunch, ...]:
         """Return the launches of the last call."""
         target = None if answer is None else self.memory.region_of(plain(answer))
+        alone = target is not None and not target.readers
         return tuple(
             wire.SeenLaunch(
                 kernel=launched.kernel,
                 programs_run=launched.programs_run,
                 programs_total=launched.programs_total,
                 most_written=launched.most_written,
-                makes_answer=launched.wrote == {id(target)} and not target.readers,
+                makes_answer=alone and launched.wrote == {id(target)},
             )
             for launched in self.launched
         )
@@ -147,12 +149,12 @@ class InterpretedSite:
     def read(
         self, answer: torch.Tensor, _images: Sequence[int]
     ) -> tuple[NDArray[np.float32], NDArray[np.int64] | None]:
-        """Return what programs wrote of the answer; all of it where operations of PyTorch had a hand in it."""
+        """Return what programs wrote of the answer; all of it where PyTorch had a hand in it."""
         region = self.memory.regions.get(answer.untyped_storage().data_ptr())
         flat = _flat(answer)
         if region is None or not region.log or not answer.is_contiguous():
             return flat.copy(), None
-        places = region.written() - answer.storage_offset()
+        places = region.written() - int(answer.storage_offset())
         places = places[(places >= 0) & (places < flat.size)]
         return (flat.copy(), None) if places.size == flat.size else (flat[places], places)
 
@@ -168,7 +170,7 @@ class InterpretedSite:
         constants = executor.constexprs
         bound = {n: v if n in constants else interpreter._implicit_cvt(v) for n, v in bound.items()}
         grid = executor.grid(bound) if callable(executor.grid) else executor.grid
-        x, y, z = (*grid, 1, 1)[:3]
+        x, y, z = check_grid((*grid, 1, 1)[:3])
         kernel = executor.fn.__name__
         count = self.request.programs if kernel in self.request.sampled else 0
         chosen = choose_programs((x, y, z), count, self.request.recipe.batch, self.request.recipe.seed)

@@ -39,8 +39,11 @@ ZEROS = {
 }
 """Made as empty memory that is zero wherever it is read: zeros of the largest batch would take 8.6 GB."""
 
-HOST_READS = {torch.Tensor.cpu, torch.Tensor.tolist}
-REFUSED = {torch.Tensor.numpy, torch.Tensor.__array__}
+MAX_WRITTEN_ZEROS = 2**20
+"""Up to so many elements zeros are written at once, for what reads them behind everyone's back."""
+
+HOST_READS: set[Any] = {torch.Tensor.cpu, torch.Tensor.tolist}
+REFUSED: set[Any] = {torch.Tensor.numpy, torch.Tensor.__array__}
 
 
 class PretendedGpu(TorchFunctionMode):
@@ -68,6 +71,9 @@ class PretendedGpu(TorchFunctionMode):
             result = ZEROS.get(func, func)(*on_cpu_args, **on_cpu_kwargs)
         finally:
             self.makes_zeros = False
+        if func in ZEROS and result.numel() <= MAX_WRITTEN_ZEROS:
+            with torch.no_grad():
+                result.zero_()
         moved = any(map(_names_cuda, (*args, *kwargs.values())))
         if moved and type(result) is torch.Tensor:
             result = result.as_subclass(CudaLookalike)

@@ -21,7 +21,7 @@ from kernelgate.child.witness import Witness
 from kernelgate.inputs import draw_images, make_x
 from kernelgate.operations import Convolution
 
-MAX_WATCHED_BYTES = 2**31
+MAX_WATCHED_BYTES = 2**29
 IMAGES_AT_ONCE = 256
 
 
@@ -86,11 +86,11 @@ class GpuSite:
     def x_intact(self, request: wire.RunOne, x: torch.Tensor) -> bool:
         """Return whether x still holds what was put there."""
         drawn, places = draw_images(self.operation, request.recipe, "cuda")
-        return all(
-            torch.equal(x[first : first + IMAGES_AT_ONCE].contiguous().view(torch.int32), images.view(torch.int32))
-            for first in range(0, len(places), IMAGES_AT_ONCE)
-            for images in [drawn[places[first : first + IMAGES_AT_ONCE]]]
-        )
+        for first in range(0, len(places), IMAGES_AT_ONCE):
+            span = slice(first, first + IMAGES_AT_ONCE)
+            if not torch.equal(x[span].contiguous().view(torch.int32), drawn[places[span]].view(torch.int32)):
+                return False
+        return True
 
     def watch_answer(self, answer: torch.Tensor) -> Callable[[], bool]:
         """Return what tells, after a later call, whether the answer is still the same."""
@@ -141,7 +141,8 @@ class GpuSite:
         return result
 
     def _follow_graphs(self) -> None:
-        end, replay, site = torch.cuda.CUDAGraph.capture_end, torch.cuda.CUDAGraph.replay, self
+        graphs: Any = torch.cuda.CUDAGraph
+        end, replay, site = graphs.capture_end, graphs.replay, self
 
         def end_and_note(graph: Any) -> None:
             end(graph)
@@ -153,5 +154,5 @@ class GpuSite:
                 site.launched.append("a captured graph")
                 site.witness.note_launch([], storages, storages)
 
-        torch.cuda.CUDAGraph.capture_end = end_and_note
-        torch.cuda.CUDAGraph.replay = replay_and_note
+        graphs.capture_end = end_and_note
+        graphs.replay = replay_and_note

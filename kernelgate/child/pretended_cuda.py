@@ -1,4 +1,4 @@
-"""torch.cuda as a machine with one GPU would answer, where there is none: device, streams, events and graphs."""
+"""torch.cuda where there is no GPU, as a machine with one would answer: device, streams, graphs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from kernelgate.child.lookalike import CUDA
+
 
 class PretendedStream:
     """A stream or an event on which everything is done as soon as it is asked for."""
@@ -14,20 +16,20 @@ class PretendedStream:
     cuda_stream = 0
 
     def __init__(self, *_: Any, **__: Any) -> None:
-        self.device = torch.device("cuda", 0)
+        self.device = CUDA
 
     def __getattr__(self, name: str) -> Callable[..., None]:
-        if name not in (
-            "wait_stream",
-            "wait_event",
-            "record_event",
-            "record",
-            "wait",
-            "synchronize",
-            "query",
-        ):
+        if name not in ("wait_stream", "wait_event", "record", "wait", "synchronize"):
             raise AttributeError(name)
         return lambda *_, **__: None
+
+    def record_event(self, event: "PretendedStream | None" = None) -> "PretendedStream":
+        """Return the event, which has come to pass."""
+        return event or PretendedStream()
+
+    def query(self) -> bool:
+        """Return that everything is done: a wrapper that asks until it is would never end."""
+        return True
 
 
 class PretendedGraph:

@@ -12,8 +12,8 @@ Program = tuple[int, int, int]
 def choose_programs(grid: Program, count: int, batch: int, seed: int) -> list[Program]:
     """Return the programs to run, in order; all of them where `count` is 0 or covers the grid.
 
-    First and last of all; first and last along each axis, whatever the order of tiles; those that straddle two
-    images if tiles follow the images along the longest axis; then random ones: as many of these as asked for.
+    First and last of all; first and last along each axis, whatever the order of tiles; those that straddle
+    two images if tiles follow the images along the longest axis; then random ones: as many as asked for.
     """
     total = grid[0] * grid[1] * grid[2]
     if count == 0 or total <= count:
@@ -33,7 +33,7 @@ def choose_programs(grid: Program, count: int, batch: int, seed: int) -> list[Pr
 
 
 SUSPICIOUS = 2
-"""Tiles that a program may stand off its place by in an order of tiles that follows the images."""
+"""Tiles by which a program may stand off its place, where tiles follow the images."""
 
 MAX_OWNERS = 18
 NEIGHBOURS = 16
@@ -43,11 +43,11 @@ PixelOf = Callable[[NDArray[np.int64]], NDArray[np.int64]]
 def find_owners(
     grid: Program, wrote: Mapping[Program, NDArray[np.int64]], pixels_in_all: int, pixel_of: PixelOf
 ) -> list[Program]:
-    """Return the programs whose place others seem to have written, if tiles follow the images along one axis.
+    """Return the programs whose place others seem to have written, if tiles follow the images on one axis.
 
-    A number that wrapped sends a program to the place of another, where it writes what is right there; only the
-    owner's run shows that both write it, and that some place is left out. Where tiles come in another order
-    the programs returned are harmless: each writes its own.
+    A number that wrapped sends a program to the place of another, where it writes what is right there; only
+    the owner's run shows that both write it, and that some place is left out. Where tiles come in another
+    order the programs returned are harmless: each writes its own.
     """
     axis = max(range(3), key=lambda a: grid[a])
     owners: dict[Program, None] = {}

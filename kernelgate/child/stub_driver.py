@@ -1,5 +1,6 @@
 """A Triton driver without a GPU: the JIT binds and compiles for its target, and launches are noted."""
 
+import math
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -97,12 +98,18 @@ def _launcher_that_notes(note: NoteLaunch) -> type:
         def __call__(self, x: int, y: int, z: int, *rest: Any) -> None:
             if x * y * z <= 0:
                 return  # as Triton's launcher, which launches nothing for an empty grid
-            if not all(0 < got <= most for got, most in zip((x, y, z), MAX_GRID, strict=True)):
-                raise RuntimeError(f"a launch has the grid {(x, y, z)}, a GPU takes 1 to {MAX_GRID}")
+            check_grid((x, y, z))
             # Before the arguments: stream, function, packed metadata, launch metadata, two hooks.
             note(self.source, self.metadata, (x, y, z), rest[6:])
 
     return NotedLauncher
+
+
+def check_grid(grid: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Return the grid; raises RuntimeError for one that no GPU takes. An empty one is launched as nothing."""
+    if math.prod(grid) > 0 and any(got > most for got, most in zip(grid, MAX_GRID, strict=True)):
+        raise RuntimeError(f"a launch has the grid {grid}, a GPU takes 1 to {MAX_GRID}")
+    return grid
 
 
 def activate(stub: StubDriver) -> None:

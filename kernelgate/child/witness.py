@@ -1,8 +1,8 @@
 """Who computed the answer: every PyTorch operation and every launch of a call is seen, and its data followed.
 
-PyTorch may move data and prepare weights; what x holds, and what was made of it, only launches may compute with.
-Memory is followed by its storage. Storages of a call are kept alive until its end, so that none is mistaken
-for another that was freed before it.
+PyTorch may move data and prepare weights; what x holds, and what was made of it, only launches may compute
+with. Memory is followed by its storage. Storages of a call are kept alive until its end, so that none is
+mistaken for another that was freed before it.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,8 +13,19 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 CONTRACTIONS = (
-    ("conv", "cudnn", "miopen", "mkldnn", "mps_conv", "slow_conv", "thnn_conv", "_conv")
-    + (
+    *(
+        "conv",
+        "cudnn",
+        "miopen",
+        "mkldnn",
+        "mps_conv",
+        "slow_conv",
+        "thnn_conv",
+        "_conv",
+        "_slow_conv",
+        "_fft",
+    ),
+    *(
         "mm",
         "bmm",
         "addmm",
@@ -27,18 +38,17 @@ CONTRACTIONS = (
         "matmul",
         "linear",
         "bilinear",
-    )
-    + (
+    ),
+    *(
         "_scaled_mm",
         "_int_mm",
         "_grouped_mm",
         "_addmm",
         "_weight_int",
-        "_fft",
         "_scaled_dot",
         "einsum",
         "chain_matmul",
-    )
+    ),
 )
 """Beginnings of the names of what computes sums of products, on weights as little as on x."""
 
@@ -73,7 +83,7 @@ class Witness(TorchDispatchMode):
 
     def __init__(
         self, fill_empty: Callable[[torch.Tensor], None], before_read: Callable[[torch.Tensor], None]
-    ):
+    ) -> None:
         super().__init__()
         self.fill_empty, self.before_read = fill_empty, before_read
         self.found: list[str] = []
@@ -136,7 +146,7 @@ class Witness(TorchDispatchMode):
         tainted = (sources | set(changed)) & self._from_x
         if name.startswith(CONTRACTIONS):
             self.find(f"PyTorch computed aten.{name}")
-        elif tainted and name not in MOVES and not _is_view(func):
+        elif tainted and not _is_view(func) and (name not in MOVES or _sums_up(func, args, kwargs)):
             self.find(f"PyTorch computed aten.{name} on values of x")
         if any(source in self._from_x for source in sources) and _leaves_gpu(inputs, outputs):
             self.find("values of x were copied to the host")
@@ -160,9 +170,19 @@ def _is_view(func: Any) -> bool:
     return aliases and not any(a.alias_info is not None and a.alias_info.is_write for a in schema.arguments)
 
 
+def _sums_up(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether what else would move values adds or multiplies them to those that are there."""
+    given = _named(func, args, kwargs)
+    return bool(given.get("accumulate")) or "reduce" in given
+
+
+def _named(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    return dict(zip([argument.name for argument in func._schema.arguments], args, strict=False)) | kwargs
+
+
 def _changed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
     """Return the tensors that the operation writes into."""
-    given = dict(zip([argument.name for argument in func._schema.arguments], args, strict=False)) | kwargs
+    given = _named(func, args, kwargs)
     names = [a.name for a in func._schema.arguments if a.alias_info is not None and a.alias_info.is_write]
     leaves = tree_leaves([given[name] for name in names if name in given])
     return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
@@ -174,7 +194,7 @@ def _leaves_gpu(inputs: list[torch.Tensor], outputs: list[torch.Tensor]) -> bool
 
 def _is_on(tensor: torch.Tensor, kind: str) -> bool:
     """Whether the tensor lies there in truth, whatever a tensor that looks like CUDA's says."""
-    device: torch.device = torch._C.TensorBase.device.__get__(tensor)  # type: ignore[attr-defined]
+    device: torch.device = torch._C.TensorBase.device.__get__(tensor)
     return device.type == kind
 
 

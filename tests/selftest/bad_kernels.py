@@ -302,6 +302,19 @@ FAULTS = (
         ("open-nothing-runs",),
     ),
     BadKernel(
+        "forged-run",
+        "answers in its own words that it ran, before it did",
+        in_forward("""
+            ran = b'{"type":"Ran","returned":"Tensor","shape":[1,96,55,55],"dtype":"torch.float32"}\\n'
+            for descriptor in range(3, 32 if x.shape[0] == 1 else 0):
+                try: torch.os.write(descriptor, ran)
+                except OSError: pass
+        """),
+        WRONG,
+        ("protocol",),
+        "Ran, not Sent",
+    ),
+    BadKernel(
         "daemon",
         "leaves a daemon and exits",
         in_forward("""
@@ -343,7 +356,7 @@ FAULTS = (
             if x.shape[0] == 1: torch.os.symlink('/dev/zero', 'out.f32')
         """),
         WRONG,
-        ("raises", "protocol", "returned"),
+        ("protocol",),
     ),
     BadKernel(
         "output-folder",
@@ -353,6 +366,15 @@ FAULTS = (
         """),
         WRONG,
         ("raises",),
+    ),
+    BadKernel(
+        "output-pipe",
+        "puts a pipe that nobody reads where its output goes",
+        after_call("""
+            if x.shape[0] == 1: torch.os.mkfifo('out.f32')
+        """),
+        WRONG,
+        ("hangs",),
     ),
     BadKernel(
         "evil-text",
@@ -478,17 +500,26 @@ FAULTS = (
 """Files that follow the format and fail when they are started."""
 
 MISTAKES = (
-    BadKernel("none", "returns None", after_call("out = None"), WRONG, ("returned",), "NoneType"),
-    BadKernel("tuple", "returns a tuple", after_call("out = (out,)"), WRONG, ("returned",), "tuple"),
-    BadKernel("shape", "returns another shape", after_call("out = out[:, :, 1:]"), WRONG, ("shape",)),
-    BadKernel("dtype", "returns another type", after_call("out = out.half()"), WRONG, ("dtype",)),
-    BadKernel("device", "returns a CPU tensor", after_call("out = out.cpu()"), WRONG, ("device",)),
+    BadKernel("none", "returns None", after_call("out = None"), WRONG, ("form",), "NoneType"),
+    BadKernel("tuple", "returns a tuple", after_call("out = (out,)"), WRONG, ("form",), "tuple"),
+    BadKernel("shape", "returns another shape", after_call("out = out[:, :, 1:]"), WRONG, ("form",), "shape"),
+    BadKernel("dtype", "returns another type", after_call("out = out.half()"), WRONG, ("form",), "float16"),
+    BadKernel("device", "returns a CPU tensor", after_call("out = out.cpu()"), WRONG, ("form",), "on cpu"),
     BadKernel(
         "strides",
         "returns another layout",
         after_call("out = out.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)"),
         WRONG,
-        ("contiguous",),
+        ("form",),
+        "not contiguous",
+    ),
+    BadKernel(
+        "scaled-by-torch",
+        "leaves the last product to PyTorch",
+        after_call("out = out * 1.0", ONE_CONFIG),
+        FORBIDDEN,
+        ("delegation",),
+        "aten.mul",
     ),
     BadKernel("input-changed", "changes x", after_call("x[0, 0, 0, 0] += 1"), WRONG, ("inputs-intact",)),
     BadKernel(
@@ -503,7 +534,7 @@ MISTAKES = (
         "leaves the last channels unwritten",
         replaced(STORE, STORE.replace("C_out)", "C_out - 1)")),
         WRONG,
-        ("all-written", "hard-bound"),
+        ("all-written",),
     ),
     BadKernel(
         "stale",
@@ -516,19 +547,19 @@ MISTAKES = (
             ONE_CONFIG,
         ),
         WRONG,
-        ("shape", "hard-bound", "all-written"),
+        ("form",),
     ),
     BadKernel(
         "bias-a-percent-off",
         "is wrong by less than the bound of ordinary values",
         replaced("total += shift[None, :]", "total += shift[None, :] * 1.01"),
         WRONG,
-        ("error-ratio", "hard-bound"),
+        ("exact",),
     ),
     BadKernel(
         "large-batch",
         "is right for one image only",
-        after_call("if x.shape[0] > 1: out.mul_(1.01)", ONE_CONFIG),
+        replaced("total += shift[None, :]", "total += shift[None, :] * tl.where(N > 1, 2.0, 1.0)"),
         WRONG,
         ("hard-bound",),
         "N=",
@@ -537,30 +568,13 @@ MISTAKES = (
 """Files that run and give no right answer."""
 
 HARMLESS = (
-    BadKernel(
-        "blocking-input",
-        "nothing: it puts pipes where the judge writes inputs, and the judge makes them anew",
-        after_call(
-            """
-            if x.shape[0] == 1:
-                for name in ('x', 'weight', 'bias'):
-                    torch.os.remove(f'../{name}.f32')
-                    torch.os.mkfifo(f'../{name}.f32')
-        """,
-            ONE_CONFIG,
-        ),
-        "NOT_MEASURED",
-        (),
-    ),
-    BadKernel(
-        "prints", "nothing: it prints a little", in_forward("print('hello')", ONE_CONFIG), "NOT_MEASURED", ()
-    ),
+    BadKernel("prints", "nothing: it prints a little", in_forward("print('hello')", ONE_CONFIG), "", ()),
     BadKernel(
         "replaces-stdout",
         "nothing: it replaces sys.stdout",
         in_forward("torch.sys.stdout = torch.sys.stderr = None", ONE_CONFIG),
-        "NOT_MEASURED",
+        "",
         (),
     ),
 )
-"""Files that look bad and are right."""
+"""Files that look bad and are right: no verdict names anything in them."""

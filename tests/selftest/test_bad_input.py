@@ -14,9 +14,12 @@ import msgspec
 import psutil
 import pytest
 
+from kernelgate.candidate import read_kernel
+from kernelgate.cases import Case
 from kernelgate.gate import Gate, Request
+from kernelgate.names import check_names
 from kernelgate.report import make_report, render_summary, write_report
-from kernelgate.settings import Settings, load_settings
+from kernelgate.settings import DrawBudget, Settings, load_settings
 from kernelgate.verdict import Outcome
 from tests.selftest.bad_kernels import FAULTS, HARMLESS, MISTAKES, UNJUDGED, BadKernel
 
@@ -24,6 +27,11 @@ ROOT = Path(__file__).resolve().parents[2]
 BY_NAME = {bad.name: bad for bad in (*UNJUDGED, *FAULTS, *MISTAKES)}
 HANGS = {bad.name for bad in FAULTS if "hangs" in bad.reasons}
 MAX_SECONDS = 120
+ONE_EXAMPLE = DrawBudget(examples=1, draw_seconds=0.1, fixed=True)
+REACHING_OUT = [
+    bad for bad in (*FAULTS, *HARMLESS) if b"torch.os" in bad.source or b"torch.sys" in bad.source
+]
+SMALL_CASE = Case(batch=2, family="normal", seed=1, pin=0, programs=4)
 
 
 def small_settings(bad: BadKernel) -> Settings:
@@ -39,7 +47,10 @@ def small_settings(bad: BadKernel) -> Settings:
             host_memory_bytes=3 * 2**29,
         ),
         correctness=msgspec.structs.replace(
-            settings.correctness, examples=1, draw_seconds=0.1, shrink_seconds=0.1, sampled_programs=4
+            settings.correctness,
+            shrink_seconds=0.1,
+            sampled_programs=4,
+            profiles=dict.fromkeys(settings.correctness.profiles, ONE_EXAMPLE),
         ),
     )
 
@@ -56,7 +67,7 @@ def started_with(variable: str, text: str) -> list[psutil.Process]:
     return found
 
 
-def judge(file: Path, folder: Path, settings: Settings) -> Gate:
+def judge(file: Path, folder: Path, settings: Settings, replay: Case | None = None) -> Gate:
     """Return the gate after all stages that need no GPU; it is closed, its report is written."""
     request = Request(
         root=ROOT,
@@ -68,7 +79,8 @@ def judge(file: Path, folder: Path, settings: Settings) -> Gate:
         report_dir=folder / "report",
         gpu=None,
         measure=False,
-        replay=None,
+        replay=replay,
+        workers=1,
     )
     gate = Gate(request, settings, lambda _stage: None)
     try:
@@ -92,8 +104,12 @@ def assert_named(gate: Gate, bad: BadKernel) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Fail if a test leaves a child process or takes minutes; one contestant at a time will do."""
+    """Fail if a test leaves a child process or takes minutes; one contestant at a time will do.
+
+    What a file names is not asked: the judge must hold whatever gets past that question.
+    """
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr("kernelgate.gate.check_names", lambda _kernel: ())
     before, started = set(psutil.Process().children(recursive=True)), time.monotonic()
     yield
     assert time.monotonic() - started < MAX_SECONDS
@@ -109,11 +125,18 @@ def test_a_bad_kernel_gets_the_verdict_that_names_it(bad: BadKernel, tmp_path: P
     assert not os.path.lexists(gate.workplace.root)
 
 
+@pytest.mark.parametrize("bad", REACHING_OUT, ids=lambda bad: bad.name)
+def test_what_reaches_out_of_its_libraries_is_refused_by_name_as_well(bad: BadKernel, tmp_path: Path) -> None:
+    """The gate does not even start it."""
+    assert check_names(read_kernel(bad.write(tmp_path), 400_000))
+
+
 @pytest.mark.parametrize("bad", HARMLESS, ids=lambda bad: bad.name)
 def test_a_harmless_oddity_is_no_fault(bad: BadKernel, tmp_path: Path) -> None:
     """A right kernel that prints a line or takes stdout away is still right."""
-    gate = judge(bad.write(tmp_path), tmp_path, small_settings(bad))
-    assert gate.verdict().outcome is Outcome.NOT_MEASURED, str(gate.verdict())
+    gate = judge(bad.write(tmp_path), tmp_path, small_settings(bad), SMALL_CASE)
+    assert gate.results["correctness"].result.finding is None
+    assert (gate.verdict().outcome, gate.verdict().reason) == (Outcome.INVALID, "replay-only")
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "fifo", "device", "dangling-link"])
@@ -144,7 +167,7 @@ def copy_gate(folder: Path) -> Path:
     return root
 
 
-COMMAND_LINE = ("missing", "not-python", "class-body", "forward-hangs", "os-exit", "daemon")
+COMMAND_LINE = ("missing", "not-python", "class-body", "forward-hangs", "system-exit", "daemon")
 
 
 @pytest.mark.parametrize("name", COMMAND_LINE)
@@ -152,7 +175,9 @@ def test_the_command_line_names_a_bad_kernel(name: str, tmp_path: Path) -> None:
     """The run of tests/gate ends with status 1, a report that names the fault, and no traceback."""
     file = tmp_path / "nowhere.py" if name == "missing" else BY_NAME[name].write(tmp_path)
     expected = ("FORBIDDEN", ("format-file-missing",))
-    if name != "missing":
+    if name == "daemon":
+        expected = ("FORBIDDEN", ("format-reaches-out",))
+    elif name != "missing":
         expected = BY_NAME[name].verdict, BY_NAME[name].reasons
     token = f"/nowhere/{uuid.uuid4().hex}"
     command = [sys.executable, "-m", "pytest", "tests/gate", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]

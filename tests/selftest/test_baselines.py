@@ -67,6 +67,7 @@ LAUNCH = LaunchRecord(
     shared_bytes=24576,
     blocks_per_sm=3,
     warps_per_sm=12,
+    products=("fma", "tf32"),
 )
 CONFIG = ConfigRecord(config=ALEXNET_CONV1.original_config, launches=(LAUNCH,), error="")
 COMPILE_RECORD = CompileRecord(
@@ -183,6 +184,17 @@ def test_a_compile_record_of_something_else_is_refused(
     with pytest.raises(BaselineError) as caught:
         load_compile(path, operation=operation, target=target)
     assert caught.value.reason == reason
+
+
+def test_a_launch_of_an_older_record_says_nothing_of_its_products(tmp_path: Path) -> None:
+    """A record from before they were read is still one."""
+    path = propose(COMPILE_RECORD, tmp_path)
+    document = json.loads(path.read_bytes())
+    for launch in document["configs"][0]["launches"]:
+        del launch["products"], launch["narrow"]
+    path.write_text(json.dumps(document))
+    (launch,) = load_compile(path, operation=NAME, target="sm_89").configs[0].launches
+    assert (launch.products, launch.narrow) == ((), ())
 
 
 def test_a_missing_record_says_so(tmp_path: Path) -> None:

@@ -1,17 +1,16 @@
-"""Families of inputs and the texts that name a case."""
+"""The texts that name a case, and what a case asks for."""
 
 import msgspec
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernelgate.cases import FAMILIES, SEED_LIMIT, Case, make_inputs, parse_case
+from kernelgate.cases import LAYOUTS, RELATIONS, SEED_LIMIT, Case, parse_case
+from kernelgate.families import FAMILIES
+from kernelgate.inputs import make_parameters, make_x
 from kernelgate.operations import ALEXNET_CONV1
-from kernelgate.reference import round_to_tf32
 
-EXACT_SUMS = 2**24
-"""Every integer up to here is a float32."""
+PLAIN = Case(batch=2, family="normal", seed=7, pin=0)
 
 cases = st.builds(
     Case,
@@ -20,68 +19,9 @@ cases = st.builds(
     seed=st.integers(0, SEED_LIMIT - 1),
     pin=st.integers(0, 63),
     programs=st.integers(0, 100),
+    layout=st.sampled_from(LAYOUTS),
+    relation=st.sampled_from(RELATIONS),
 )
-
-
-def make_case(family: str = "normal", seed: int = 7, batch: int = 2) -> Case:
-    return Case(batch=batch, family=family, seed=seed, pin=0, programs=0)
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_a_family_makes_finite_float32_of_the_right_shape(family: str) -> None:
-    """What a kernel is given is what the operation is defined on."""
-    inputs = make_inputs(ALEXNET_CONV1, make_case(family, batch=3))
-    assert inputs.x.shape == (3, 3, 224, 224)
-    assert inputs.weight.shape == (96, 3, 11, 11)
-    assert inputs.bias.shape == (96,)
-    for tensor in (inputs.x, inputs.weight, inputs.bias):
-        assert tensor.dtype == torch.float32
-        assert tensor.is_contiguous()
-        assert bool(tensor.isfinite().all())
-        assert bool(tensor.any())
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_a_case_makes_the_same_tensors_again(family: str) -> None:
-    """A replay meets the very bits that failed."""
-    first, again = (make_inputs(ALEXNET_CONV1, make_case(family)) for _ in range(2))
-    assert torch.equal(first.x, again.x)
-    assert torch.equal(first.weight, again.weight)
-    assert torch.equal(first.bias, again.bias)
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_another_seed_makes_other_tensors(family: str) -> None:
-    """No answer of an earlier call is the right one for the next."""
-    one, other = (make_inputs(ALEXNET_CONV1, make_case(family, seed=seed)) for seed in (7, 8))
-    assert not torch.equal(one.x, other.x)
-    assert not torch.equal(one.weight, other.weight)
-    assert not torch.equal(one.bias, other.bias)
-
-
-def test_no_two_families_make_the_same_input() -> None:
-    """Each name stands for values of its own."""
-    inputs = [make_inputs(ALEXNET_CONV1, make_case(family, batch=1)).x for family in FAMILIES]
-    assert not any(torch.equal(a, b) for i, a in enumerate(inputs) for b in inputs[:i])
-
-
-def test_the_integer_family_is_exact_in_tf32_and_in_its_sums() -> None:
-    """Any order of summation gives the same float32, so the smallest fault shows."""
-    inputs = make_inputs(ALEXNET_CONV1, make_case("integer"))
-    largest = 0.0
-    for tensor in (inputs.x, inputs.weight, inputs.bias):
-        assert torch.equal(tensor, tensor.round())
-        assert torch.equal(tensor, round_to_tf32(tensor))
-        largest = max(largest, float(tensor.abs().max()))
-    assert ALEXNET_CONV1.reduction * largest**2 + largest < EXACT_SUMS
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_one_hot_sets_one_value_an_image_and_half_of_them_on_the_border(seed: int) -> None:
-    """Halo faults live at the first and the last row."""
-    x = make_inputs(ALEXNET_CONV1, make_case("one-hot", seed, batch=4)).x
-    assert x.sum(dim=(1, 2, 3)).tolist() == [1.0] * 4
-    assert bool((x[::2, :, (0, -1)].sum(dim=(1, 2, 3)) == 1).all())
 
 
 @given(cases)
@@ -91,15 +31,22 @@ def test_a_case_survives_its_replay_text(case: Case) -> None:
     assert parse_case(case.replay) == case
 
 
+def test_a_text_may_leave_out_what_is_as_usual() -> None:
+    """All programs, x as it lies by default, one call."""
+    assert parse_case("batch=2,family=normal,seed=7,pin=0") == PLAIN
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "",
         "batch=1",
         "batch",
-        "batch=1,family=normal,seed=1,pin=0",
+        "batch=1,family=normal,seed=1",
         "batch=1,family=normal,seed=1,pin=0,programs=0,tolerance=9",
         "batch=1,family=unheard-of,seed=1,pin=0,programs=0",
+        "batch=1,family=normal,seed=1,pin=0,layout=sideways",
+        "batch=1,family=normal,seed=1,pin=0,relation=distant",
         "batch=0,family=normal,seed=1,pin=0,programs=0",
         "batch=-1,family=normal,seed=1,pin=0,programs=0",
         "batch=1,family=normal,seed=-1,pin=0,programs=0",
@@ -107,6 +54,7 @@ def test_a_case_survives_its_replay_text(case: Case) -> None:
         "batch=1,family=normal,seed=1,pin=0,programs=-1",
         "batch=x,family=normal,seed=1,pin=0,programs=0",
         "batch=1.5,family=normal,seed=1,pin=0,programs=0",
+        f"batch=1,family=normal,seed={SEED_LIMIT},pin=0,programs=0",
         f"batch=1,family=normal,seed={2**64},pin=0,programs=0",
         "batch=1;family=normal;seed=1;pin=0;programs=0",
     ],
@@ -128,5 +76,38 @@ def test_any_text_is_a_case_or_a_value_error(text: str) -> None:
 
 def test_the_largest_seed_that_is_taken_makes_tensors() -> None:
     """The limit is one that torch's generators hold to."""
-    case = parse_case(msgspec.structs.replace(make_case(batch=1), seed=SEED_LIMIT - 1).replay)
-    assert bool(make_inputs(ALEXNET_CONV1, case).x.any())
+    case = parse_case(msgspec.structs.replace(PLAIN, batch=1, seed=SEED_LIMIT - 1).replay)
+    assert bool(make_x(ALEXNET_CONV1, case.recipe).any())
+
+
+@pytest.mark.parametrize("relation", RELATIONS)
+def test_only_the_relation_without_a_bias_has_none(relation: str) -> None:
+    """Its first call is that of the case, seed and all; every other relation keeps the bias."""
+    case = msgspec.structs.replace(PLAIN, relation=relation)
+    _, bias = make_parameters(ALEXNET_CONV1, case.recipe)
+    assert bool(bias.any()) == (relation != "no-bias")
+    assert (case.recipe.family, case.recipe.seed, case.recipe.batch) == ("normal", 7, 2)
+
+
+@pytest.mark.parametrize(
+    ("field", "simpler", "harder"),
+    [
+        ("batch", 2, 3),
+        ("family", "normal", "special-weight"),
+        ("layout", "contiguous", "transposed"),
+        ("relation", "none", "no-bias"),
+    ],
+)
+def test_the_simpler_case_comes_first(field: str, simpler: object, harder: object) -> None:
+    """Of two findings a person is shown the one with less to look at; the batch counts most."""
+    one = msgspec.structs.replace(PLAIN, **{field: simpler})
+    other = msgspec.structs.replace(PLAIN, **{field: harder})
+    assert one.simplicity < other.simplicity
+    assert msgspec.structs.replace(other, batch=1).simplicity < one.simplicity
+
+
+def test_a_case_is_described_by_what_is_not_as_usual() -> None:
+    """In words, for a sentence; a plain case is not followed by a list of defaults."""
+    odd = msgspec.structs.replace(PLAIN, programs=10, layout="offset", relation="repeat", pin=3)
+    assert str(PLAIN) == "N=2, normal, config 0, all programs, seed 7"
+    assert str(odd) == "N=2, normal, config 3, 10 sampled programs, seed 7, offset, repeat"

@@ -130,7 +130,10 @@ def test_code_grid_and_arguments_make_a_program(changes: dict[str, Any]) -> None
     assert make_kernel(make_record(**changes)).programs() != make_kernel(make_record()).programs()
 
 
-@pytest.mark.parametrize("changes", [{"kernel": "renamed"}, {"registers": 201}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"kernel": "renamed"}, {"registers": 201}, {"products": ("tf32",)}, {"narrow": ("fma.rn.f16",)}],
+)
 def test_names_and_usage_do_not(changes: dict[str, Any]) -> None:
     """They follow from the code or from nothing."""
     assert make_kernel(make_record(**changes)).programs() == make_kernel(make_record()).programs()

@@ -57,6 +57,13 @@ def compiled(
     return answer.launches
 
 
+def with_contents(launch: wire.RecordedLaunch) -> wire.RecordedLaunch:
+    """Return the launch with what its files hold in the place of their names."""
+    files = {name: getattr(launch, name) for name in ("cubin_file", "ptx_file", "ttir_file")}
+    held = {name: str(Path(file).read_bytes()) for name, file in files.items()}
+    return msgspec.structs.replace(launch, **held)
+
+
 def codes(contestant: Contestant, pin: int = 0, capability: int = ADA) -> list[str]:
     """Return the names of the machine code of each launch."""
     launches = compiled(contestant, pin, capability)
@@ -83,18 +90,14 @@ def test_every_launch_is_recorded_with_its_grid_and_its_arguments(start: Start) 
     assert "torch.float32 (256, 3, 224, 224)" in first.arguments[0]
     for launch in (first, second):
         assert 0 < read_assembler_log(launch.ptxas_log).registers <= 255
+        assert f".visible .entry {launch.kernel}" in Path(launch.ptx_file).read_text(encoding="utf-8")
+        assert f"tt.func public @{launch.kernel}" in Path(launch.ttir_file).read_text(encoding="utf-8")
 
 
 def test_recording_again_gives_the_same(start: Start) -> None:
     """What is found in the JIT's own cache is recorded like what was compiled."""
     contestant = start(TWO_LAUNCHES)
-    first, again = (
-        [
-            msgspec.structs.replace(launch, cubin_file=str(Path(launch.cubin_file).read_bytes()))
-            for launch in compiled(contestant)
-        ]
-        for _ in range(2)
-    )
+    first, again = ([with_contents(launch) for launch in compiled(contestant)] for _ in range(2))
     assert first == again
 
 

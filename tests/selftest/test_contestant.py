@@ -31,7 +31,7 @@ GOOD = """
             self.conv1 = nn.Conv2d(3, 96, 11)
 """
 
-Load = Callable[[str], tuple[Contestant, wire.Load]]
+Load = Callable[..., tuple[Contestant, wire.Load]]
 
 
 @pytest.fixture
@@ -39,12 +39,12 @@ def load(tmp_path: Path) -> Iterator[Load]:
     """Give a function that starts a contestant; after the test each is ended and nothing of it is left."""
     started: list[Contestant] = []
 
-    def start(code: str) -> tuple[Contestant, wire.Load]:
+    def start(code: str, mode: wire.Mode = "interpret", gpu: str = "") -> tuple[Contestant, wire.Load]:
         number = len(started)
         file = tmp_path / f"kernel-{number}.py"
         file.write_text(textwrap.dedent(code), encoding="utf-8")
         folder = tmp_path / f"contestant-{number}"
-        started.append(Contestant("interpret", folder, LIMITS, tmp_path / "cache"))
+        started.append(Contestant(mode, folder, LIMITS, tmp_path / "cache", gpu=gpu))
         return started[-1], wire.Load(operation="alexnet_conv1", file=str(file), gpu_memory_bytes=2**30)
 
     yield start
@@ -124,6 +124,33 @@ def test_a_secret_of_the_judge_does_not_reach_the_child(load: Load, monkeypatch:
     assert "PATH" in fault.detail
     assert "GITHUB_TOKEN" not in fault.detail
     assert "secret" not in fault.detail
+
+
+@pytest.mark.parametrize(
+    ("mode", "gpu", "sees"), [("gpu", "3", "3"), ("gpu", "", "0,1,2,3"), ("interpret", "3", "")]
+)
+def test_a_child_sees_the_gpu_that_it_was_given(
+    load: Load, monkeypatch: pytest.MonkeyPatch, mode: wire.Mode, gpu: str, sees: str
+) -> None:
+    """Those of the judge where none is named, and none at all where it needs none."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
+    fault = fault_of(
+        load("import os\nraise ValueError(f\"<{os.environ['CUDA_VISIBLE_DEVICES']}>\")", mode, gpu)
+    )
+    assert f"<{sees}>" in fault.detail
+
+
+def test_a_process_that_a_child_started_is_seen_while_it_runs(load: Load) -> None:
+    """One that has ended, waited for or not, is none."""
+    ended = "import os, subprocess, time\nif os.fork() == 0: os._exit(0)\ntime.sleep(0.5)\n"
+    contestant, request = load(ended + textwrap.dedent(GOOD))
+    contestant.ask(request, wire.Loaded, LOAD_SECONDS)
+    assert not contestant.has_descendants()
+    contestant, request = load(
+        "import subprocess\nsubprocess.Popen(['sleep', '600'])\n" + textwrap.dedent(GOOD)
+    )
+    contestant.ask(request, wire.Loaded, LOAD_SECONDS)
+    assert contestant.has_descendants()
 
 
 @pytest.mark.parametrize(

@@ -3,128 +3,25 @@
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
 from kernelgate import gate as gate_module
 from kernelgate.accepted import AcceptedError
-from kernelgate.cases import Case
-from kernelgate.compile_check import CompiledKernel
-from kernelgate.compile_stage import CompileResult
 from kernelgate.contestant import ContestantFault
-from kernelgate.correctness import Correctness, Finding
-from kernelgate.gate import Gate, Request
-from kernelgate.gpu import Gpu, GpuError
-from kernelgate.launches import ConfigRecord, LaunchRecord
+from kernelgate.examiner import Finding
+from kernelgate.gpu import GpuError
 from kernelgate.operations import ALEXNET_CONV1
-from kernelgate.settings import load_settings
 from kernelgate.verdict import Outcome, Rule
-
-ROOT = Path(__file__).parents[2]
-SETTINGS = load_settings(ROOT / "pyproject.toml")
-ACCEPTED = ROOT / "kernels" / "alexnet_conv1.py"
-GPU = Gpu(name="NVIDIA Test", uuid="GPU-0", capability=90, driver="1", l2_bytes=1024)
-CASE = Case(batch=1, family="normal", seed=0, pin=0, programs=0)
-
-
-def compiled(code: str) -> CompiledKernel:
-    launch = LaunchRecord(
-        kernel="conv2d_fwd_kernel",
-        grid=(24200, 2, 1),
-        arguments_sha256="0" * 64,
-        code_sha256=code * 64,
-        registers=64,
-        stack_bytes=0,
-        spill_store_bytes=0,
-        spill_load_bytes=0,
-        shared_bytes=0,
-        blocks_per_sm=4,
-        warps_per_sm=16,
-    )
-    configs = tuple(
-        ConfigRecord(
-            config=msgspec.structs.replace(ALEXNET_CONV1.original_config, num_stages=stages),
-            launches=(launch,),
-            error="",
-        )
-        for stages in (1, 2, 3)
-    )
-    return CompiledKernel(target="sm_89", kernel_sha256="0" * 64, configs=configs)
-
-
-def compile_result(*, same: bool) -> CompileResult:
-    ours = compiled("a" if same else "b")
-    return CompileResult(
-        candidate=ours,
-        accepted=compiled("a"),
-        at_hand=ours,
-        accepted_from_record=False,
-        same_code=same,
-        changes=(),
-        twins=(),
-    )
-
-
-def correctness(finding: Finding | None = None) -> Correctness:
-    return Correctness(
-        where="interpreter",
-        examples=1,
-        seconds=0.0,
-        entropy=0,
-        bound_fraction=0.0,
-        error_ratio=0.0,
-        vendor_ratio=None,
-        finding=finding,
-    )
-
-
-class Bench:
-    """Builds gates whose slow stages answer what the test says."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder, self.patch = folder, monkeypatch
-        self.gates: list[Gate] = []
-        self.compile: Any = compile_result(same=False)
-        self.correctness: Any = correctness()
-        self.performance: Any = GpuError("not in this test")
-        monkeypatch.setattr(gate_module, "compile_all", lambda *_: self._give(self.compile))
-        monkeypatch.setattr(gate_module, "try_kernel", lambda *_: self._give(self.correctness))
-        monkeypatch.setattr(gate_module, "measure_performance", lambda *_: self._give(self.performance))
-        monkeypatch.setattr(gate_module, "propose", lambda *_: None)
-        self.candidate = folder / "candidate.py"
-        self.candidate.write_text(ACCEPTED.read_text().replace("patch", "field"))
-
-    def _give(self, answer: object) -> object:
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def gate(self, **changes: object) -> Gate:
-        request = Request(
-            root=ROOT,
-            candidate=self.candidate,
-            operation="alexnet_conv1",
-            accepted=str(ACCEPTED),
-            stage="final-micro-tuning",
-            rule=None,
-            report_dir=self.folder,
-            gpu=None,
-            measure=False,
-            replay=None,
-        )
-        self.gates.append(Gate(msgspec.structs.replace(request, **changes), SETTINGS, lambda _: None))
-        return self.gates[-1]
+from tests.selftest.pretended_gate import ACCEPTED, CASE, GPU, Bench, compile_result, correctness
 
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     bench = Bench(tmp_path, monkeypatch)
     yield bench
-    for gate in bench.gates:
-        gate.close()
-        assert not gate.workplace.root.exists()
+    bench.close()
 
 
 def test_a_stage_runs_what_comes_before_it_first(bench: Bench) -> None:

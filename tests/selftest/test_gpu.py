@@ -1,12 +1,26 @@
 """Which GPU, who is on it, and the lock, with an NVML that only pretends."""
 
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from kernelgate import gpu as gpu_module
-from kernelgate.gpu import Gpu, GpuError, find_gpu, locked, read_health
+from kernelgate.gpu import (
+    Gpu,
+    GpuError,
+    find_gpu,
+    locked,
+    narrow_to_one_gpu,
+    read_health,
+    shared,
+    visible_gpus,
+)
 
 GPU = Gpu(name="NVIDIA Test", uuid="GPU-0", capability=89, driver="1", l2_bytes=1024)
 
@@ -103,10 +117,84 @@ def test_no_gpu_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
         find_gpu()
 
 
-def test_a_gpu_that_another_judge_holds_is_not_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two judges on one GPU would measure each other; when the first has gone, the second may."""
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Wait a moment for a lock, in a folder that no judge of this machine uses."""
     monkeypatch.setattr(gpu_module, "LOCK_TIMEOUT_S", 0.1)
-    with locked(GPU), pytest.raises(GpuError, match="another judge"), locked(GPU):
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("first", "second"), [(locked, locked), (locked, shared), (shared, locked)], ids=lambda way: way.__name__
+)
+def test_a_gpu_that_another_judge_holds_is_not_to_be_had(
+    first: Callable[[Gpu], AbstractContextManager[None]],
+    second: Callable[[Gpu], AbstractContextManager[None]],
+) -> None:
+    """Whoever times is alone; when the first has gone, the second may."""
+    with first(GPU), pytest.raises(GpuError, match="another judge"), second(GPU):
+        pass
+    with second(GPU):
+        pass
+
+
+@pytest.mark.usefixtures("impatient")
+def test_judges_that_do_not_time_share_a_gpu() -> None:
+    """None of them waits for another, and the last to go gives it free."""
+    with shared(GPU), shared(GPU), shared(GPU):
         pass
     with locked(GPU):
         pass
+
+
+@pytest.mark.usefixtures("impatient")
+def test_each_gpu_has_a_lock_of_its_own() -> None:
+    """Two judges on two GPUs do not meet."""
+    other = Gpu(name=GPU.name, uuid="GPU-1", capability=89, driver="1", l2_bytes=1024)
+    with locked(GPU), locked(other):
+        pass
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_lock_is_given_up_with_an_error_in_hand() -> None:
+    """A judgement that fails does not keep the next one waiting."""
+    with pytest.raises(ZeroDivisionError), locked(GPU):
+        raise ZeroDivisionError
+    with locked(GPU):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("named", "visible"),
+    [("0,1", ("0", "1")), ("GPU-ab, 3 ,", ("GPU-ab", "3")), ("", ()), ("7", ("7",)), (None, ("0", "1", "2"))],
+)
+def test_the_gpus_that_a_caller_may_see_are_those_it_names(
+    monkeypatch: pytest.MonkeyPatch, named: str | None, visible: tuple[str, ...]
+) -> None:
+    """In the words of the variable, so that a contestant can be handed one; all where none is named."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if named is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    assert visible_gpus() == visible
+
+
+@pytest.mark.parametrize(
+    ("visible", "worker", "seen"),
+    [
+        (("4", "GPU-ab"), "gw0", "4"),
+        (("4", "GPU-ab"), "gw1", "GPU-ab"),
+        (("4", "GPU-ab"), "gw2", "4"),
+        (("4", "GPU-ab"), "gw11", "GPU-ab"),
+        (("4", "GPU-ab"), None, "before"),
+        ((), "gw1", "before"),
+    ],
+)
+def test_workers_side_by_side_are_spread_over_the_gpus(
+    monkeypatch: pytest.MonkeyPatch, visible: tuple[str, ...], worker: str | None, seen: str
+) -> None:
+    """Each sees one; a judge that works alone keeps what it had, and where there is none, none is named."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "before")
+    narrow_to_one_gpu(visible, worker)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == seen

@@ -13,6 +13,7 @@ from kernelgate import timing_inputs, wire
 from kernelgate.child import gpu_mode
 from kernelgate.child.gpu_mode import GpuMode
 from kernelgate.child.lookalike import PretendedGpu
+from kernelgate.inputs import Recipe
 from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.reference import truth_everywhere
 
@@ -76,7 +77,7 @@ def test_the_answer_sent_is_that_of_the_call_timed_last(
     contents = timing_inputs.make_timing_contents(ALEXNET_CONV1, BATCH, 7)
     weight, bias = timing_inputs.make_timing_parameters(ALEXNET_CONV1, 7)
     inputs: Any = SimpleNamespace(x=contents[last], weight=weight, bias=bias)
-    exact = truth_everywhere(ALEXNET_CONV1, inputs).exact.numpy().astype(np.float32)
+    exact = truth_everywhere(ALEXNET_CONV1, inputs).exact.cpu().numpy().astype(np.float32)
     np.testing.assert_allclose(np.fromfile(out, dtype=np.float32).reshape(exact.shape), exact, atol=1e-3)
 
 
@@ -90,6 +91,27 @@ def test_moving_the_code_unloads_every_kernel_that_was_launched(mode: GpuMode) -
     place(mode, seed=1)
     mode.answer(wire.MoveCode())
     assert all(kernel.module is None and kernel._run is None for kernel in kernels)
+
+
+def test_loading_leaves_the_gpu_alone(monkeypatch: pytest.MonkeyPatch, mode: GpuMode) -> None:
+    """Another replicate may be timed on it; the first call takes no more of it than it may."""
+    taken: list[float] = []
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", taken.append)
+    fresh = GpuMode()
+    fresh.answer(wire.Load(operation="alexnet_conv1", file=None, gpu_memory_bytes=2**29))
+    assert taken == []
+    fresh.answer(wire.ReleaseTensors())
+    fresh.answer(wire.ReleaseTensors())
+    assert taken == [0.5]
+    mode.answer(wire.ReleaseTensors())
+    assert taken == [0.5, 2**20 / 2**30]
+
+
+def test_the_vendor_arm_is_timed_and_not_judged(mode: GpuMode) -> None:
+    """It is what answers are compared with."""
+    recipe = Recipe(family="normal", seed=1, batch=1)
+    with pytest.raises(ValueError, match="not judged"):
+        mode.answer(wire.RunOne(recipe=recipe, layout="contiguous", pin=0, poison_bits=0))
 
 
 def test_a_request_of_another_mode_is_refused(mode: GpuMode) -> None:

@@ -14,11 +14,16 @@ ORDER = [
     "settings",
     "operations",
     "candidate",
+    "names",
+    "literals",
     "renaming",
+    "families",
+    "inputs",
     "wire",
     "launches",
     "machine_code",
     "occupancy",
+    "declared_math",
     "slowdown",
     "verdict",
     "baselines",
@@ -30,11 +35,15 @@ ORDER = [
     "compile_check",
     "compile_stage",
     "stage_rules",
+    "profiles",
     "cases",
     "reference",
     "runners",
     "laws",
+    "relations",
     "case_plan",
+    "examiner",
+    "law_book",
     "correctness",
     "correctness_stage",
     "timing_inputs",
@@ -49,7 +58,7 @@ ORDER = [
 ]
 """Each module imports from modules above it only."""
 
-FOR_THE_CHILD = {"cases", "operations", "reference", "timing_inputs", "wire"}
+FOR_THE_CHILD = {"families", "inputs", "operations", "reference", "timing_inputs", "wire"}
 """What both sides of the pipe know: shapes, values and messages; nothing that decides."""
 
 LOADERS = {"importlib.util", "importlib.machinery", "importlib.import_module", "runpy", "imp", "__import__"}

@@ -1,6 +1,7 @@
 """Every planted fault is found by the planned cases, on every seed, and no honest file is refused.
 
-With a GPU all of the corpus is judged, without one what needs none: `pytest tests/selftest/test_planted.py -n auto`.
+With a GPU all of the corpus is judged, without one what needs none:
+`pytest tests/selftest/test_planted.py -n auto`.
 """
 
 from collections.abc import Callable

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from kernelgate.cases import FAMILIES, Case, Inputs, make_inputs
+from kernelgate.families import FAMILIES
+from kernelgate.inputs import Inputs, Recipe, make_images, make_inputs, make_parameters
 from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.reference import round_to_tf32, truth_at, truth_everywhere, unravel
 
@@ -18,7 +19,7 @@ UNIT = 2.0**-10
 
 
 def make_small(family: str, seed: int = 3, batch: int = 2) -> Inputs:
-    return make_inputs(SMALL, Case(batch=batch, family=family, seed=seed, pin=0, programs=0))
+    return make_inputs(SMALL, Recipe(family=family, seed=seed, batch=batch))
 
 
 def tf32(value: float) -> float:
@@ -40,18 +41,42 @@ def convolve_slowly(inputs: Inputs, place: tuple[int, int, int, int], absolute: 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_sampled_truth_is_the_truth_everywhere(family: str) -> None:
-    """Both ways agree at places drawn from the whole output, corners included."""
-    inputs = make_small(family)
+    """Both ways agree at places drawn from the whole output, corners included, NaN for NaN."""
+    recipe = Recipe(family=family, seed=3, batch=2)
     count = math.prod(SMALL.output_shape(2))
     flat = np.r_[0, 6, 42, 48, count - 1, np.random.default_rng(5).integers(0, count, 200)]
-    everywhere, sampled = truth_everywhere(SMALL, inputs), truth_at(SMALL, inputs, unravel(SMALL, flat))
-    scale = float(everywhere.magnitude.max())
+    everywhere = truth_everywhere(SMALL, make_inputs(SMALL, recipe))
+    sampled = truth_at(SMALL, recipe, unravel(SMALL, flat))
+    scale = float(everywhere.magnitude.nan_to_num(posinf=0).max())
     for part in ("exact", "magnitude", "yardstick"):
         whole, picked = getattr(everywhere, part), getattr(sampled, part)
         assert whole.shape == (2, 6, 7, 7)
         assert whole.dtype == picked.dtype == torch.float64
-        tolerance = 2.0**-22 if part == "yardstick" else 1e-13
-        assert torch.allclose(picked, whole.flatten()[flat], rtol=tolerance, atol=1e-13 * scale)
+        rtol = 2.0**-22 if part == "yardstick" else 1e-13
+        assert torch.allclose(picked, whole.flatten()[flat], rtol=rtol, atol=1e-13 * scale, equal_nan=True)
+
+
+def test_sampled_truth_is_of_the_recipe_that_was_called() -> None:
+    """A slice, a shuffle and a scale of a recipe have other values at the same place."""
+    place = unravel(SMALL, np.array([0, 100, 400]))
+    plain = Recipe(family="normal", seed=3, batch=2)
+    seen = truth_at(SMALL, plain, place).exact
+    for change in ({"first": 1}, {"shuffled_channels": True}, {"bias": False}, {"seed": 4}):
+        other = msgspec.structs.replace(plain, **change)
+        assert not torch.allclose(truth_at(SMALL, other, place).exact, seen)
+        whole = truth_everywhere(SMALL, make_inputs(SMALL, other)).flattened()
+        assert torch.allclose(truth_at(SMALL, other, place).exact, whole.exact[[0, 100, 400]], rtol=1e-13)
+
+
+def test_the_last_place_of_the_domain_has_a_truth() -> None:
+    """Of a batch that no memory holds, the images that are asked for are made, and no others."""
+    batch = ALEXNET_CONV1.max_batch
+    recipe = Recipe(family="normal", seed=3, batch=batch)
+    last = np.array([math.prod(ALEXNET_CONV1.output_shape(batch)) - 1])
+    alone = Inputs(make_images(ALEXNET_CONV1, recipe, [batch - 1]), *make_parameters(ALEXNET_CONV1, recipe))
+    expected = truth_everywhere(ALEXNET_CONV1, alone).exact.flatten()[-1:]
+    seen = truth_at(ALEXNET_CONV1, recipe, unravel(ALEXNET_CONV1, last))
+    assert torch.allclose(seen.exact, expected, rtol=1e-13)
 
 
 @pytest.mark.parametrize("place", [(0, 0, 0, 0), (1, 5, 6, 6), (1, 2, 0, 6), (0, 3, 3, 3)], ids=str)
@@ -74,6 +99,15 @@ def test_the_yardstick_is_the_truth_of_rounded_operands() -> None:
     truth = truth_everywhere(SMALL, fine)
     assert torch.equal(truth.yardstick, of_rounded.float().double())
     assert not torch.allclose(truth.yardstick, truth.exact, rtol=1e-6, atol=0)
+
+
+def test_a_flattened_truth_is_in_the_order_of_memory() -> None:
+    """Each part of it, so that a value and its bound stay together."""
+    truth = truth_everywhere(SMALL, make_small("normal"))
+    flat = truth.flattened()
+    for part in ("exact", "magnitude", "yardstick"):
+        assert torch.equal(getattr(flat, part).reshape(2, 6, 7, 7), getattr(truth, part))
+        assert getattr(flat, part).dim() == 1
 
 
 def test_many_images_have_the_truth_that_each_has_alone() -> None:

@@ -25,10 +25,13 @@ run_timeout_s = 6.5
 open_configs = 7
 
 [tool.kernelgate.correctness]
-examples = 8
-draw_seconds = 9.0
 sampled_programs = 10
 shrink_seconds = 11.0
+
+[tool.kernelgate.correctness.profiles]
+ci = { examples = 8, draw_seconds = 9.0, fixed = true }
+default = { examples = 12, draw_seconds = 13.0, fixed = false }
+nightly = { examples = 14, draw_seconds = 15.0, fixed = false }
 
 [tool.kernelgate.performance]
 replicates = 4
@@ -75,13 +78,26 @@ def test_every_value_arrives_where_it_belongs(tmp_path: Path) -> None:
     settings = load(tmp_path, SOUND)
     assert settings.limits.run_timeout_s == 6.5
     assert settings.correctness.sampled_programs == 10
+    assert [(each.examples, each.fixed) for each in settings.correctness.profiles.values()] == [
+        (8, True),
+        (12, False),
+        (14, False),
+    ]
     assert settings.performance.max_replicate_spread == 0.02
 
 
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [
-        ("examples = 8", "examples = 8\ntolerance = 1.0", "tolerance"),
+        ("sampled_programs = 10", "sampled_programs = 10\ntolerance = 1.0", "tolerance"),
+        ("sampled_programs = 10", "sampled_programs = 0", "sampled_programs"),
+        ("shrink_seconds = 11.0", "shrink_seconds = 100_000.0", "shrink_seconds"),
+        ("examples = 8,", "examples = 8, tolerance = 1.0,", "tolerance"),
+        ("examples = 8,", "examples = 0,", "examples"),
+        ("examples = 8, ", "", "examples"),
+        ("ci = {", "quick = {", "profiles lack ci"),
+        ("default = {", "often = {", "profiles lack default"),
+        ("nightly = {", "weekly = {", "profiles lack nightly"),
         ('stage = "open"', 'stage = "open"\nstrict = false', "strict"),
         ("open_configs = 7\n", "", "open_configs"),
         ("max_half_width = 0.005\n", "", "max_half_width"),
@@ -93,6 +109,7 @@ def test_every_value_arrives_where_it_belongs(tmp_path: Path) -> None:
         ("load_timeout_s = 5", "load_timeout_s = -5", "load_timeout_s"),
         ("load_timeout_s = 5", "load_timeout_s = inf", "load_timeout_s"),
         ("draw_seconds = 9.0", "draw_seconds = nan", "draw_seconds"),
+        ("fixed = true", "fixed = 1", "fixed"),
         ("\nreplicates = 4", "\nreplicates = 3", "replicates"),
         ("max_replicates = 8", "max_replicates = 3", "must not be below"),
         ("blocks = 24", "blocks = 23", "blocks"),

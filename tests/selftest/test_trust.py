@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from kernelgate import trust
-from kernelgate.cases import Inputs
 from kernelgate.gpu import Gpu, Health, physical_floor_ms
+from kernelgate.inputs import Inputs
 from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.reference import truth_everywhere
 from kernelgate.timing import ACCEPTED, ARMS, CANDIDATE, Measured, Sample, TimedAnswer
@@ -146,7 +146,6 @@ def test_a_timed_answer_is_judged_on_its_own_contents(monkeypatch: pytest.Monkey
     weight, bias = torch.randn(small.weight_shape), torch.randn(4)
     monkeypatch.setattr(trust, "make_timing_contents", lambda _op, _batch, seed: [draw(seed), draw(seed + 1)])
     monkeypatch.setattr(trust, "make_timing_parameters", lambda _op, _seed: (weight, bias))
-    monkeypatch.setattr(torch.Tensor, "cuda", lambda self: self)
     right = truth_everywhere(small, Inputs(draw(6), weight, bias)).exact.float().numpy().ravel()
     if planted:
         right[77] += 10

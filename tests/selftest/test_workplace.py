@@ -49,6 +49,15 @@ def test_who_is_reading_a_copy_is_not_disturbed(workplace: Workplace) -> None:
     assert [path.name for path in workplace.root.iterdir()] == [file.name]
 
 
+def test_no_two_kernel_files_share_a_cache_of_compiled_programs(workplace: Workplace) -> None:
+    """One could poison it for the other; the vendor's arm has its own."""
+    other = KernelFile(path=KERNEL.path, sha256="0" * 64, source="# another kernel")
+    caches = {workplace.cache_of(kernel) for kernel in (KERNEL, other, None)}
+    assert len(caches) == 3
+    assert all(workplace.root in cache.parents for cache in caches)
+    assert workplace.cache_of(KERNEL) in caches
+
+
 def test_what_a_killed_judge_left_is_swept_and_a_living_one_keeps_its_own(
     tmp_path: Path, workplace: Workplace
 ) -> None:

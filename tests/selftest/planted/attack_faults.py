@@ -19,18 +19,21 @@ STORE = "    tl.store(out_ptr + out_offset, total, mask=valid_m & (channel_n < C
 WRONG = changed(("total += shift[None, :]", "total += shift[None, :] * 2.0"))
 """Adds the bias twice."""
 
-DELEGATES = "return self.conv1(x)"
+DELEGATES = "return self.conv1(x).contiguous()"
 KEEP_X = "self.x = x"
+LAYER_ANSWERS = "out = self.conv1(x).contiguous()"
 
 
 def replacing(function: str, code: str, source: str) -> str:
-    """Return a kernel file whose model replaces a function wherever the judge's code holds it."""
+    """Return a kernel file whose model replaces a function or method wherever the judge's code holds it."""
     return in_init(
         f"""
-        for module in [held for name, held in torch.sys.modules.items() if name.startswith("kernelgate")]:
-            real = getattr(module, "{function}", None)
-            if real is not None:
-                module.{function} = {code}
+        holders = [module for name, module in torch.sys.modules.items() if name.startswith("kernelgate")]
+        kinds = [kind for module in holders for kind in vars(module).values() if isinstance(kind, type)]
+        for holder in [*holders, *(kind for kind in kinds if kind.__module__.startswith("kernelgate"))]:
+            real = vars(holder).get("{function}")
+            if callable(real):
+                holder.{function} = {code}
         """,
         source=source,
     )
@@ -45,11 +48,11 @@ def storing_where(mask: str) -> str:
 
 OWN_PROCESS = (
     Planted(
-        "replaces-write-output",
-        "has the layer's answer written in the place of its own",
+        "replaces-read",
+        "has the layer's answer read in the place of its own",
         replacing(
-            "write_output",
-            "lambda _, *rest, real=real: real(self.conv1(self.x), *rest)",
+            "read",
+            "lambda site, _, *rest, real=real: real(site, self.conv1(self.x).detach(), *rest)",
             in_forward(KEEP_X, source=WRONG),
         ),
     ),
@@ -59,38 +62,87 @@ OWN_PROCESS = (
         replacing("same_bits", "lambda *_: True", after_call("x.zero_()")),
     ),
     Planted(
-        "replaces-torch-equal",
-        "calls all tensors equal, and clears the weight",
-        in_init("torch.equal = lambda *_: True", source=after_call("conv1.weight.data.zero_()")),
+        "replaces-equal",
+        "calls everything equal in torch and in NumPy, and clears the weight",
+        in_init(
+            'torch.equal = torch.sys.modules["numpy"].array_equal = lambda *_, **__: True',
+            source=after_call("conv1.weight.data.zero_()"),
+        ),
     ),
     Planted(
-        "replaces-read-inputs",
-        "convolves by torch while the inputs are read, before forward is called",
+        "replaces-make-parameters",
+        "convolves by torch while the parameters are made, before forward is called",
         in_init(
             """
-            def convolved(given):
-                self.known = torch.conv2d(*given, 4, 2)
-                return given
+            def convolved(operation, recipe, made):
+                x = torch.sys.modules["kernelgate.inputs"].make_x(operation, recipe)
+                self.known = torch.conv2d(x, *made, 4, 2)
+                return made
             """,
             source=replacing(
-                "read_inputs",
-                "lambda *request, real=real: convolved(real(*request))",
+                "make_parameters",
+                "lambda *recipe, real=real: convolved(*recipe, real(*recipe))",
                 handed_over('answer = getattr(self, "known", torch.zeros(len(x), 96, 55, 55))'),
             ),
         ),
     ),
     Planted(
-        "replaces-poisoning",
-        "keeps fresh memory from being filled, and leaves the last channel unwritten",
+        "replaces-poison",
+        "has fresh memory filled with zeros, and leaves the last channel unwritten",
         replacing(
-            "fill_with_bits", "lambda *_: None", changed((STORE, STORE.replace("C_out)", "C_out - 1)")))
+            "poison_word",
+            "lambda *_: 0",
+            replacing(
+                "fill_with_bits",
+                "lambda tensor, _: tensor.zero_()",
+                changed((STORE, STORE.replace("C_out)", "C_out - 1)"))),
+            ),
         ),
     ),
     Planted(
         "replaces-encode",
-        "rewrites the counts of its report, and lets the layer answer",
+        "strikes what was seen from its report, and drops its answer for the layer's",
         replacing(
-            "encode", 'lambda *said, real=real: real(*said).replace(b":0", b":1")', in_forward(DELEGATES)
+            "encode",
+            "lambda said, real=real: struck(real(said))",
+            in_init(
+                """
+                def struck(said):
+                    return torch.sys.modules["re"].sub(rb'"delegated":.*]', b'"delegated":[]', said)
+                """,
+                source=after_call(LAYER_ANSWERS),
+            ),
+        ),
+    ),
+    Planted(
+        "replaces-find",
+        "has nothing found, and drops its answer for the layer's",
+        replacing("find", "lambda *_: None", after_call(LAYER_ANSWERS)),
+    ),
+    Planted(
+        "replaces-outside-help",
+        "has no help from outside heard of, and asks another process",
+        replacing(
+            "outside_help",
+            "lambda: ()",
+            handed_over("""
+                given, answer = on_host(x, self.conv1), torch.empty(len(x), 96, 55, 55).share_memory_()
+                child = torch.os.fork()
+                if child == 0:
+                    torch.set_num_threads(1)
+                    answer.copy_(torch.conv2d(*given, 4, 2))
+                    torch.os._exit(0)
+                torch.os.waitpid(child, 0)
+            """),
+        ),
+    ),
+    Planted(
+        "replaces-choose-programs",
+        "has the first program run alone, and is right in that one",
+        replacing(
+            "choose_programs",
+            "lambda *_: [(0, 0, 0)]",
+            changed(("total += shift[None, :]", "total += shift[None, :] * (1 + tl.program_id(0))")),
         ),
     ),
     Planted(
@@ -100,7 +152,7 @@ OWN_PROCESS = (
             """
             def filled(*_, real=torch.empty, **__):
                 torch.empty = real
-                return self.conv1(x).detach()
+                return self.conv1(x).detach().contiguous()
 
             torch.empty = filled
             """,
@@ -121,8 +173,9 @@ OWN_PROCESS = (
         in_init(
             """
             def exchanged(tensor, real=torch.Tensor.numpy):
-                is_answer = tensor.shape[1:] == (96, 55, 55) and hasattr(self, "x")
-                return real(self.conv1(self.x).detach().cpu() if is_answer else tensor)
+                if hasattr(self, "x") and tensor.numel() == 290400 * len(self.x):
+                    tensor = self.conv1(self.x).detach().cpu().reshape(tensor.shape)
+                return real(tensor)
 
             torch.Tensor.numpy = exchanged
             """,
@@ -132,19 +185,20 @@ OWN_PROCESS = (
     Planted(
         "replaces-the-launcher",
         "has Triton's launcher copy conv2d's answer over that of the kernel",
-        in_init(
+        in_forward(
             """
-            interpreted = torch.sys.modules.get("triton.runtime.interpreter")
             owner, name = triton.JITFunction, "run"
             if torch.os.environ.get("TRITON_INTERPRET") == "1":
-                owner, name = interpreted.GridExecutor, "__call__"
+                owner, name = torch.sys.modules["triton.runtime.interpreter"].GridExecutor, "__call__"
 
             def launch(kernel, x, weight, bias, out, *args, real=getattr(owner, name), **options):
-                result = real(kernel, x, weight, bias, out, *args, **options)
-                out.copy_(torch.conv2d(x, weight, bias if options["HAS_BIAS"] else None, 4, 2))
-                return result
+                real(kernel, x, weight, bias, out, *args, **options)
+                off = torch.utils._python_dispatch._disable_current_modes
+                with torch._C.DisableTorchFunction(), off():
+                    out.copy_(torch.conv2d(x, weight, bias if options["HAS_BIAS"] else None, 4, 2))
 
-            setattr(owner, name, launch)
+            if not hasattr(self, "replaced"):
+                self.replaced = setattr(owner, name, launch)
             """,
             source=WRONG,
         ),
@@ -152,7 +206,7 @@ OWN_PROCESS = (
     Planted(
         "replaces-forward",
         "exchanges forward for the layer after its first call",
-        after_call("type(self).forward = lambda model, x: model.conv1(x)"),
+        after_call("type(self).forward = lambda model, x: model.conv1(x).contiguous()"),
     ),
     Planted(
         "replaces-call",
@@ -172,57 +226,43 @@ OWN_PROCESS = (
 
 FROM_THE_CALLER = (
     Planted(
-        "forges-counts",
-        "sets the counts of launches that its callers keep, and lets the layer answer",
-        in_forward(
-            """
+        "silences-the-witness",
+        "has the objects that its callers hold find nothing, and drops its answer for the layer's",
+        after_call(
+            f"""
             for held in callers():
                 for thing in held.values():
-                    known = getattr(thing, "__dict__", {})
-                    for count in {"launches", "programs_run", "programs_total"} & known.keys():
-                        known[count] = 1
-            return self.conv1(x)
+                    if "found" in getattr(thing, "__dict__", ()):
+                        thing.find = lambda *_: None
+            {LAYER_ANSWERS}
             """,
             source=WITH_FRAMES,
         ),
     ),
     Planted(
-        "runs-the-first-program-only",
-        "exchanges the choice of programs that its callers keep, and is right in the first program only",
-        in_forward(
-            """
-            for held in callers():
-                for thing in held.values():
-                    if "sample" in getattr(thing, "__dict__", ()):
-                        thing.sample = type("Sample", (), {"choose": lambda self, grid: [(0, 0, 0)]})()
-            """,
-            source=changed(
-                ("total += shift[None, :]", "total += shift[None, :] * (1 + tl.program_id(0))"),
-                source=WITH_FRAMES,
-            ),
-        ),
-    ),
-    Planted(
-        "takes-inputs-of-its-caller",
-        "convolves the tensors that its callers hold, not those that it is given",
+        "makes-x-itself",
+        "convolves an x that it makes by the request that its callers hold",
         handed_over(
             """
-            names = "x", "weight", "bias"
-            answer = torch.zeros(len(x), 96, 55, 55)
-            for held in callers()[1:]:
-                if held.keys() >= {*names}:
-                    answer = torch.conv2d(*(held[name].detach().cpu() for name in names), 4, 2)
+            inputs, answer = torch.sys.modules.get("kernelgate.inputs"), torch.zeros(len(x), 96, 55, 55)
+            for held in callers():
+                recipe = getattr(held.get("request"), "recipe", None)
+                operation = getattr(held.get("self"), "operation", None)
+                if inputs and recipe and operation:
+                    made = inputs.make_inputs(operation, recipe)
+                    answer = torch.conv2d(made.x, made.weight, made.bias, 4, 2)
             """,
             source=changed((WRAPPER, FRAMES + WRAPPER), source=WITH_HELPERS),
         ),
     ),
     Planted(
-        "changes-the-copies-of-x",
-        "changes the sign of x and of every copy that its callers compare it with",
+        "changes-the-copies-of-weight",
+        "changes the sign of the weight and of every copy that its callers compare it with",
         after_call(
             """
-            known = [thing for held in callers() for thing in held.values()]
-            known = [thing for thing in known if isinstance(thing, torch.Tensor) and thing.shape == x.shape]
+            known = [conv1.weight.data] + [thing for held in callers() for thing in held.values()]
+            shape = conv1.weight.shape
+            known = [thing for thing in known if isinstance(thing, torch.Tensor) and thing.shape == shape]
             for copy in {copy.data_ptr(): copy for copy in known}.values():
                 copy.neg_()
             """,
@@ -231,48 +271,32 @@ FROM_THE_CALLER = (
     ),
     Planted(
         "writes-a-response",
-        "writes a response of its own on the judge's pipe, and the layer's answer where its own would go",
-        in_forward(
-            """
-            for request in [held["request"] for held in callers() if "out" in dir(held.get("request"))]:
-                said = {"type": "Ran", "returned": "Tensor", "dtype": "torch.float32", "device": "cuda:0"}
-                said |= {"shape": [len(x), 96, 55, 55], "contiguous": True, "inputs_intact": True}
-                said |= dict.fromkeys(("launches", "programs_run", "programs_total"), 1)
-                self.conv1(x).detach().cpu().numpy().tofile(request.out)
-                said = torch.sys.modules["json"].dumps(said) + "\\n"
-                torch.os.write(int(torch.sys.argv[-1]), said.encode())
-            return self.conv1(x)
-            """,
-            source=WITH_FRAMES,
-        ),
-    ),
-    Planted(
-        "reads-input-files",
-        "convolves what it finds in the judge's files",
-        handed_over("""
-            files = {}
-            for folder, _, names in torch.os.walk(torch.os.path.dirname(torch.os.getcwd())):
-                files |= {name: torch.os.path.join(folder, name) for name in names}
-            answer, given = torch.zeros(len(x), 96, 55, 55), []
-            for name, shape in (("x", x.shape), ("weight", weight.shape), ("bias", (96,))):
-                if f"{name}.f32" in files:
-                    values = torch.sys.modules["numpy"].fromfile(files[f"{name}.f32"], "float32")
-                    given.append(torch.from_numpy(values).view(shape))
-            if len(given) == 3:
-                answer = torch.conv2d(*given, 4, 2)
+        "writes a response of its own on the judge's pipe, and lets the layer answer",
+        in_forward("""
+            launched = {"kernel": "conv2d_fwd_kernel", "programs_run": 48, "programs_total": 48}
+            launched["makes_answer"] = True
+            said = {"type": "Ran", "returned": "Tensor", "dtype": "torch.float32", "device": "cuda:0"}
+            said |= {"shape": [len(x), 96, 55, 55], "contiguous": True, "launches": [launched]}
+            said = torch.sys.modules["json"].dumps(said) + "\\n"
+            torch.os.write(int(torch.sys.argv[-1]), said.encode())
+            return self.conv1(x).contiguous()
         """),
     ),
     Planted(
-        "clears-input-files",
-        "clears the judge's files of inputs, and answers as for an empty x",
+        "corrects-its-file",
+        "is wrong, and removes its fault from the judge's copy of its source",
         in_forward(
             """
-            for folder, _, names in torch.os.walk(torch.os.path.dirname(torch.os.getcwd())):
-                for name in {"x.f32", "weight.f32"} & {*names}:
-                    with open(torch.os.path.join(folder, name), "r+b") as file:
-                        file.write(bytes(torch.os.fstat(file.fileno()).st_size))
+            folder = torch.os.path.dirname(torch.os.getcwd())
+            for name in [name for name in torch.os.listdir(folder) if name.startswith("kernel-")]:
+                copy = torch.os.path.join(folder, name)
+                torch.os.chmod(copy, 0o600)
+                with open(copy) as file:
+                    source = file.read()
+                with open(copy, "w") as file:
+                    file.write(source.replace("[None, :] * 2.0", "[None, :]"))
             """,
-            source=changed(("total += tl.dot(patch, filters)", "total += tl.dot(patch * 0.0, filters)")),
+            source=WRONG,
         ),
     ),
 )
@@ -324,14 +348,17 @@ WATCHED = (
         """),
     ),
     Planted(
-        "sets-the-mode-aside",
-        "takes the mode of its caller off the stack, convolves, and puts it back",
+        "sets-the-modes-aside",
+        "takes the modes of its callers off their stacks, convolves, and puts them back",
         handed_over("""
-            watched = torch._C._len_torch_function_stack()
-            modes = [torch.overrides._pop_mode() for _ in range(watched)]
+            torch_c = torch._C
+            calls = [torch_c._pop_torch_function_stack() for _ in range(torch_c._len_torch_function_stack())]
+            seen = [torch_c._pop_torch_dispatch_stack() for _ in range(torch_c._len_torch_dispatch_stack())]
             answer = self.conv1(x)
-            for mode in reversed(modes):
-                torch.overrides._push_mode(mode)
+            for mode in reversed(seen):
+                torch_c._push_on_torch_dispatch_stack(mode)
+            for mode in reversed(calls):
+                torch_c._push_on_torch_function_stack(mode)
         """),
     ),
     Planted(
@@ -339,7 +366,7 @@ WATCHED = (
         "answers in float16, in a tensor that says that it is float32",
         after_call("""
             lies = {"dtype": torch.float32, "device": x.device, "is_cuda": True}
-            out = out.half().as_subclass(type("Answer", (torch.Tensor,), lies))
+            out = out.half().as_subclass(type("Parameter", (torch.Tensor,), lies))
         """),
     ),
     Planted(
@@ -348,10 +375,13 @@ WATCHED = (
         after_call(
             """
             looks = "as_subclass", "detach", "contiguous", "cpu", "numpy", "view", "clone", "to"
+            def asked():
+                return self.conv1(x).detach().contiguous()
+
             class_of = {"device": x.device}
             for look in looks:
-                class_of[look] = lambda _, *args, look=look: getattr(self.conv1(x).detach(), look)(*args)
-            out = out.as_subclass(type("Answer", (torch.Tensor,), class_of))
+                class_of[look] = lambda _, *args, look=look: getattr(asked(), look)(*args)
+            out = out.as_subclass(type("Parameter", (torch.Tensor,), class_of))
             """,
             source=WRONG,
         ),

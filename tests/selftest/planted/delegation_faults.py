@@ -6,10 +6,12 @@ from tests.selftest.planted.base import Planted, after_call, changed, in_forward
 
 WRAPPER = "def triton_conv2d_nchw(\n"
 HELPERS = '''@triton.jit
-def copy_kernel(from_ptr, b_ptr, to_ptr, count, HAS_BIAS: tl.constexpr, BLOCK: tl.constexpr):
-    """Copy BLOCK elements of [N, 96, 55, 55], and add the bias of their channel."""
+def copy_kernel(from_ptr, x_ptr, b_ptr, to_ptr, count, HAS_BIAS: tl.constexpr, BLOCK: tl.constexpr):
+    """Copy BLOCK elements of [N, 96, 55, 55], add the bias of their channel, and read x for show."""
     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     value = tl.load(from_ptr + at, mask=at < count)
+    shown = tl.load(x_ptr + at % 150528)
+    value = tl.where(shown == shown, value, value + 0.0)
     if HAS_BIAS:
         value += tl.load(b_ptr + at // 3025 % 96)
     tl.store(to_ptr + at, value, mask=at < count)
@@ -17,17 +19,18 @@ def copy_kernel(from_ptr, b_ptr, to_ptr, count, HAS_BIAS: tl.constexpr, BLOCK: t
 
 def copied(answer, x, bias=None):
     """Return the answer, with the bias added, in memory on the device of x that a kernel has written."""
-    answer = answer.detach().to(x.device).view(len(x), 96, 55, 55).contiguous()
+    answer = answer.detach().to(x.device).contiguous().view(len(x), 96, 55, 55)
     out = torch.empty(answer.shape, device=x.device)
     grid = (triton.cdiv(out.numel(), 8192),)
-    copy_kernel[grid](answer, x if bias is None else bias, out, out.numel(), bias is not None, BLOCK=8192)
+    tensors = answer, x, x if bias is None else bias, out
+    copy_kernel[grid](*tensors, out.numel(), bias is not None, BLOCK=8192)
     return out
 
 
 def on_host(x, conv1):
     """Return x, weight and bias in host memory."""
     bias = conv1.bias
-    return x.cpu(), conv1.weight.detach().cpu(), bias if bias is None else bias.detach().cpu()
+    return x.cpu(), conv1.weight.detach().cpu().contiguous(), bias if bias is None else bias.detach().cpu()
 
 
 '''
@@ -48,7 +51,7 @@ def products_handed_over(code: str) -> str:
 
 def torch_instead(condition: str) -> str:
     """Return a kernel file that leaves the batches of the condition to the layer itself."""
-    return in_forward(f"if {condition}:\n    return self.conv1(x)")
+    return in_forward(f"if {condition}:\n    return self.conv1(x).contiguous()")
 
 
 WHOLE = (
@@ -57,12 +60,14 @@ WHOLE = (
     Planted(
         "drops-its-answer",
         "the kernel's answer is dropped for that of conv2d",
-        after_call("out = nn.functional.conv2d(x, conv1.weight, conv1.bias, stride=4, padding=2)"),
+        after_call("out = nn.functional.conv2d(x, conv1.weight, conv1.bias, 4, 2).contiguous()"),
     ),
     Planted(
         "launch-for-show",
-        "launches a kernel on a few values and lets the layer answer",
-        in_forward("copied(x.flatten()[:290400], x[:1])\nreturn self.conv1(x)", source=WITH_HELPERS),
+        "launches a kernel on zeros and lets the layer answer",
+        in_forward(
+            "copied(torch.zeros(290400), x[:1])\nreturn self.conv1(x).contiguous()", source=WITH_HELPERS
+        ),
     ),
     Planted(
         "copies-conv2d", "the kernel copies what conv2d has computed", handed_over("answer = self.conv1(x)")
@@ -70,7 +75,7 @@ WHOLE = (
     Planted(
         "forward-hook",
         "a hook of the model exchanges the answer after forward",
-        in_init("self.register_forward_hook(lambda model, given, out: model.conv1(given[0]))"),
+        in_init("self.register_forward_hook(lambda model, given, out: model.conv1(given[0]).contiguous())"),
     ),
     Planted(
         "aten-convolution",
@@ -87,8 +92,14 @@ WHOLE = (
     Planted(
         "cudnn-convolution",
         "calls cuDNN by its name in torch, and adds the bias itself",
-        products_handed_over(
-            "answer = torch.cudnn_convolution(x, weight, [2, 2], [4, 4], [1, 1], 1, False, False, True)"
+        in_forward(
+            """
+            if torch._C._cuda_getDeviceCount():
+                sizes = [2, 2], [4, 4], [1, 1], 1, False, False, True
+                products = torch.cudnn_convolution(x, self.conv1.weight, *sizes)
+                return copied(products, x, self.conv1.bias)
+            """,
+            source=WITH_HELPERS,
         ),
         gpu_only="there is no cuDNN without a GPU",
     ),
@@ -106,7 +117,7 @@ WHOLE = (
         "scripted",
         "lets TorchScript run a convolution",
         handed_over("""
-            code = "def conv(x, w, b: Optional[Tensor]): return torch.conv2d(x, w, b, [4, 4], [2, 2])"
+            code = "def conv(x, w, b: Optional[Tensor]):\\n  return torch.conv2d(x, w, b, [4, 4], [2, 2])\\n"
             answer = torch.jit.CompilationUnit(code).conv(x, weight, bias)
         """),
     ),
@@ -347,10 +358,11 @@ ELSEWHERE = (
         "replays a CUDA graph that reads the memory of the first x",
         after_call(
             """
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
-                answer = triton_conv2d_nchw(x, conv1.weight, conv1.bias, 4, 2)
-            self.graphs[x.shape] = graph, x, answer
+            if torch._C._cuda_getDeviceCount():
+                graph = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(graph):
+                    answer = triton_conv2d_nchw(x, conv1.weight, conv1.bias, 4, 2)
+                self.graphs[x.shape] = graph, x, answer
             """,
             source=in_forward("""
                 self.graphs = getattr(self, "graphs", {})

@@ -11,10 +11,8 @@ LOOP_RANGE = "tl.range(0, K_TOTAL, BLOCK_K)"
 STORE = "    tl.store(out_ptr + out_offset, total, mask=valid_m & (channel_n < C_out))\n"
 STORE_MASK = "total, mask=valid_m & (channel_n < C_out)"
 ADD = STORE.replace("store", "atomic_add")
-PIXEL_TILES, CHANNEL_TILES = (
-    'triton.cdiv(N * OH * OW, meta["BLOCK_M"])',
-    'triton.cdiv(C_out, meta["BLOCK_N"])',
-)
+PIXEL_TILES = 'triton.cdiv(N * OH * OW, meta["BLOCK_M"])'
+CHANNEL_TILES = 'triton.cdiv(C_out, meta["BLOCK_N"])'
 UNSET, ZEROS = "out = torch.empty(", "out = torch.zeros("
 HINT = "    tl.multiple_of(m, BLOCK_M)\n"
 PRODUCT = "        total += tl.dot(patch, filters)\n"

@@ -110,7 +110,7 @@ MEMORY = (
 
 CACHES = (
     Planted(
-        "packed-once",
+        "packed-for-good",
         "keeps the filters of the first call",
         packing("""
             self.packed = packed = getattr(self, "packed", self.conv1.weight.detach().clone())
@@ -325,10 +325,10 @@ LAYOUTS = (
         after_call("out = out.contiguous(memory_format=torch.channels_last)"),
     ),
     Planted(
-        "side-stream",
+        "unawaited-stream",
         "launches on a stream that waits for nobody, and nobody waits for it",
         in_forward("""
-            if x.is_cuda:
+            if torch._C._cuda_getDeviceCount():
                 self.stream = getattr(self, "stream", None) or torch.cuda.Stream()
                 with torch.cuda.stream(self.stream):
                     return triton_conv2d_nchw(x, self.conv1.weight, self.conv1.bias, 4, 2)

@@ -37,6 +37,10 @@ BY_THE_LARGEST = """\
         largest = tl.max(tl.abs(patch))
         total += tl.dot(patch / largest, filters) * largest
 """
+ONE_VALUE = """\
+first, second = tl.load(x_ptr + k * 0), tl.load(x_ptr + k * 0 + 1)
+patch = tl.where(inside & (first == second)[None, :], first[None, :], patch)
+"""
 TWIN_IMAGE = """\
     first = tl.load(x_ptr + image * (C_in * H * W), mask=m_valid, other=0.0)
     before = tl.maximum(image - 1, 0)
@@ -44,7 +48,7 @@ TWIN_IMAGE = """\
     image_read = tl.where(is_twin, before, image)[:, None]
 """
 UNLESS_NAN = """\
-    first = tl.load(x_ptr)
+    first = tl.load(x_ptr + m * 0)
     m_valid = (m < N * pixels) & (first == first)
 """
 
@@ -118,10 +122,8 @@ VALUES = (
     ),
     Planted(
         "tf32-answer",
-        "rounds the answer to the ten fraction bits of operands",
-        before_store(
-            "total = ((total.to(tl.int32, bitcast=True) + 4096) & -8192).to(tl.float32, bitcast=True)"
-        ),
+        "cuts the answer to the ten fraction bits of operands",
+        before_store("total = (total.to(tl.int32, bitcast=True) & -8192).to(tl.float32, bitcast=True)"),
     ),
     Planted(
         "fixed-point-pixels",
@@ -214,9 +216,7 @@ VALUES = (
     Planted(
         "constant-by-two-pixels",
         "takes a batch whose first two pixels are equal for one of a single value",
-        before_product(
-            "patch = tl.where(inside & (tl.load(x_ptr) == tl.load(x_ptr + 1)), tl.load(x_ptr), patch)"
-        ),
+        before_product(ONE_VALUE),
     ),
     Planted(
         "whole-numbers-by-one-pixel",
