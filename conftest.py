@@ -11,8 +11,9 @@ import torch
 
 from kernelgate.accepted import AcceptedError, kernel_path
 from kernelgate.cases import parse_case
-from kernelgate.gate import ORDER, Gate, Request
+from kernelgate.gate import Gate
 from kernelgate.gpu import Gpu, GpuError, find_gpu, narrow_to_one_gpu, visible_gpus
+from kernelgate.judgement import ORDER, Request
 from kernelgate.operations import find_operation
 from kernelgate.profiles import register_profiles
 from kernelgate.progress import StageProgress

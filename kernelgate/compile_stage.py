@@ -78,6 +78,17 @@ def compile_all(
     )
 
 
+def describe_narrow(compiled: CompileResult, declared: str) -> str:
+    """Return which configuration computes in less than the declared math, and by what; empty if none does."""
+    for kernel in (compiled.candidate, compiled.at_hand):
+        for record in kernel.configs:
+            narrow = sorted({name for launch in record.launches for name in launch.narrow})
+            if narrow:
+                less = f"computes in less than the declared {declared} on {kernel.target}"
+                return f"{record.config}: {less}: {', '.join(narrow)}"
+    return ""
+
+
 def _targets(gpu_capability: int | None, is_candidate: bool) -> list[Target]:
     if gpu_capability is None:
         return [Target(capability=ADA)]

@@ -1,7 +1,5 @@
 """The judge's handle on a contestant: it starts it, asks it, bounds it, and leaves nothing of it running."""
 
-import contextlib
-import ctypes
 import os
 import select
 import shutil
@@ -16,9 +14,9 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import msgspec
-import psutil
 
 from kernelgate import wire
+from kernelgate.process_tree import adopt_orphans, descendants, end_orphans, is_alive, kill, resident_bytes
 from kernelgate.settings import Limits
 
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_HOME", "PYTHONPATH")
@@ -27,7 +25,6 @@ PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES"
 PACKAGE_PARENT = Path(__file__).resolve().parents[1]
 WATCH_SECONDS = 0.1
 SHOWN_OUTPUT_BYTES = 2000
-PR_SET_CHILD_SUBREAPER = 36
 
 
 Answer = TypeVar("Answer", bound=msgspec.Struct)
@@ -56,7 +53,7 @@ class Contestant:
         self.mode, self.folder, self.limits = mode, folder, limits
         self.name = name
         folder.mkdir(parents=True, exist_ok=True)
-        _adopt_orphans()
+        adopt_orphans()
         child_requests, self._requests = os.pipe()
         self._responses, child_responses = os.pipe()
         descriptors = (child_requests, child_responses)
@@ -120,19 +117,20 @@ class Contestant:
 
     def has_descendants(self) -> bool:
         """Whether a process that it started is running."""
-        return any(map(_is_alive, _descendants(self._process.pid)))
+        return any(map(is_alive, descendants(self._process.pid)))
 
     def close(self) -> None:
         """End the contestant and everything it started, wherever that has gone."""
         if self._process.poll() is None:
             # Stopped first, so that it cannot fork while its descendants are counted.
             self._process.send_signal(signal.SIGSTOP)
-            for descendant in _descendants(self._process.pid):
-                _kill(descendant)
+            for descendant in descendants(self._process.pid):
+                kill(descendant)
             self._process.kill()
         self._process.wait()
         _LIVE.discard(self._process.pid)
-        _end_orphans()
+        with _CHILDREN:
+            end_orphans(_LIVE)
         self._printed.finish()
         for descriptor in (self._requests, self._responses):
             if descriptor >= 0:
@@ -163,9 +161,7 @@ class Contestant:
 
     def _watch(self, deadline: float, timeout_s: float) -> None:
         self._check_printed()
-        used = sum(
-            map(_resident_bytes, [self._process.pid, *(p.pid for p in _descendants(self._process.pid))])
-        )
+        used = sum(map(resident_bytes, [self._process.pid, *(p.pid for p in descendants(self._process.pid))]))
         if used > self.limits.host_memory_bytes:
             limit_gib = self.limits.host_memory_bytes / 2**30
             raise self._fault(
@@ -263,51 +259,3 @@ def _environment(mode: wire.Mode, folder: Path, cache: Path, gpu: str) -> Mappin
     if mode != "gpu" or gpu:
         environment["CUDA_VISIBLE_DEVICES"] = gpu if mode == "gpu" else ""
     return environment
-
-
-def _adopt_orphans() -> None:
-    """Make orphans of contestants children of the judge, so that a daemon cannot slip away (prctl(2))."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def _end_orphans() -> None:
-    """End adopted children until none is left. Only contestants start sessions, so those are theirs."""
-    with _CHILDREN:
-        while orphans := [child for child in psutil.Process().children() if _is_orphan(child.pid)]:
-            for orphan in orphans:
-                _kill(orphan)
-                with contextlib.suppress(ChildProcessError):
-                    os.waitpid(orphan.pid, 0)
-
-
-def _is_orphan(pid: int) -> bool:
-    try:
-        return pid not in _LIVE and os.getsid(pid) != os.getsid(0)
-    except ProcessLookupError:
-        return False
-
-
-def _descendants(pid: int) -> list[psutil.Process]:
-    try:
-        return list(psutil.Process(pid).children(recursive=True))
-    except psutil.NoSuchProcess:
-        return []
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return False
-
-
-def _resident_bytes(pid: int) -> int:
-    try:
-        return int(psutil.Process(pid).memory_info().rss)
-    except psutil.Error:
-        return 0
-
-
-def _kill(process: psutil.Process) -> None:
-    with contextlib.suppress(psutil.Error):
-        process.kill()

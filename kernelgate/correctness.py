@@ -38,6 +38,16 @@ class Correctness(msgspec.Struct, frozen=True, kw_only=True):
         return self.finding is None and self.examples > 0
 
 
+def describe_correctness(result: Correctness) -> str:
+    """Return what held, in a sentence."""
+    held = sum(line.status == "held" for line in result.laws)
+    untried = ", ".join(line.law for line in result.laws if line.status == "not tried")
+    laws = f"{held} laws held" + (f", not tried: {untried}" if untried else "")
+    errors = f"worst element at {result.bound_fraction:.2g} of its bound"
+    ratio = f"rms error {result.error_ratio:.2g} times TF32's own"
+    return f"{result.examples} examples in the {result.where}, {laws}: {errors}, {ratio}"
+
+
 class Examination:
     """All cases of one kernel: each is tried once, whoever asks for it, and its outcome is remembered.
 
@@ -112,7 +122,6 @@ def explore(examination: Examination, plan: CasePlan, profile: Profile, entropy:
     started = time.monotonic()
     seconds = profile.shrink_seconds if examination.finding else profile.draw_seconds
 
-    @hypothesis.seed(entropy)
     @hypothesis.settings(
         max_examples=profile.examples,
         database=profile.database,
@@ -123,6 +132,7 @@ def explore(examination: Examination, plan: CasePlan, profile: Profile, entropy:
         suppress_health_check=list(hypothesis.HealthCheck),
         verbosity=hypothesis.Verbosity.quiet,
     )
+    @hypothesis.seed(entropy)  # below the settings: it takes the database out of those that it finds
     @hypothesis.given(plan.strategy())
     def every_case_holds(case: Case) -> None:
         nonlocal started, seconds

@@ -117,7 +117,7 @@ def _half_black(shape: Shape, generator: Generator) -> Tensor:
 def _with_specials(count: int, margin: int = 0) -> Draw:
     """Return normal values of which `count` are NaN or infinite, none within the margin of the borders.
 
-    The first that may be is one of them: a kernel that asks one value whether to work asks that one.
+    The first that may be is NaN: a kernel that asks one value whether to work asks that one.
     """
 
     def draw(shape: Shape, generator: Generator) -> Tensor:
@@ -132,7 +132,8 @@ def _with_specials(count: int, margin: int = 0) -> Draw:
                     for size, m in zip(shape, margins[-len(shape) :], strict=True)
                 ]
             )
-            values[tuple(place)] = SPECIALS[int(torch.randint(0, 3, (), generator=generator))]
+            kind = 0 if number == 0 else int(torch.randint(0, 3, (), generator=generator))
+            values[tuple(place)] = SPECIALS[kind]
         return values
 
     return draw

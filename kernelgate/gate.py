@@ -3,32 +3,31 @@
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from pathlib import Path
-from typing import Literal
 
 import msgspec
 
 from kernelgate.accepted import find_accepted, find_original
 from kernelgate.baselines import BaselineError, propose, record_path
 from kernelgate.candidate import KernelFile, UnreadableKernel, Violation, check_format, read_kernel
-from kernelgate.cases import Case
 from kernelgate.compile_check import TooManyConfigsError
 from kernelgate.compile_stage import (
     ADA,
     CompileResult,
     Kernels,
     compile_all,
+    describe_narrow,
     load_compile_record,
     make_compile_record,
 )
 from kernelgate.contestant import ContestantFault
-from kernelgate.correctness import Correctness
+from kernelgate.correctness import describe_correctness
 from kernelgate.correctness_stage import Trial, try_kernel
 from kernelgate.environment import describe_environment
-from kernelgate.gpu import Gpu, GpuError, shared
+from kernelgate.gpu import GpuError, shared
+from kernelgate.judgement import ORDER, Request, Result, StageName, StageResult, Stopped
 from kernelgate.names import check_names
 from kernelgate.operations import find_operation
-from kernelgate.performance import Conditions, Performance
+from kernelgate.performance import Conditions
 from kernelgate.performance_stage import (
     load_record,
     measure_performance,
@@ -41,49 +40,6 @@ from kernelgate.stage_rules import check_stage
 from kernelgate.timing import CANDIDATE
 from kernelgate.verdict import Outcome, Rule, Verdict, conclude
 from kernelgate.workplace import Workplace
-
-StageName = Literal["format", "compile", "stage-rules", "correctness", "performance"]
-ORDER: tuple[StageName, ...] = ("format", "compile", "stage-rules", "correctness", "performance")
-Result = CompileResult | Correctness | Performance | tuple[Violation, ...] | None
-
-
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What the caller asks to be judged; `gpu` is the one at hand, `measure` asks for its timing.
-
-    `gpus` are all that correctness may be tried on, as CUDA_VISIBLE_DEVICES names them, `workers` the most
-    interpreters side by side, `entropy` what seeds every draw.
-    """
-
-    root: Path
-    candidate: Path
-    operation: str
-    accepted: str | None
-    stage: str
-    rule: Rule | None
-    report_dir: Path
-    gpu: Gpu | None
-    measure: bool
-    replay: Case | None
-    gpus: tuple[str, ...] = ()
-    workers: int | None = None
-    entropy: int | None = None
-
-
-class StageResult(msgspec.Struct, frozen=True, kw_only=True):
-    """How one stage ended, in a sentence; `result` is the stage's own record."""
-
-    status: Literal["passed", "failed", "not-run", "not-needed"]
-    detail: str
-    seconds: float = 0.0
-    result: Result = None
-
-
-class Stopped(Exception):  # noqa: N818 - a stage's answer, carried past the rest of it
-    """A stage failed, with the verdict that follows from it."""
-
-    def __init__(self, verdict: Verdict, result: Result = None) -> None:
-        super().__init__(verdict.detail)
-        self.verdict, self.result = verdict, result
 
 
 class Gate:
@@ -190,7 +146,9 @@ class Gate:
             raise Stopped(conclude(Outcome.FORBIDDEN, "too-many-configs", str(error))) from error
         except ContestantFault as fault:
             raise Stopped(self._blame(fault, is_candidate=fault.contestant == candidate.sha256)) from fault
-        self._check_math(compiled)
+        if narrow := describe_narrow(compiled, self.operation.math):
+            detail = f"{candidate.path}, {narrow}"
+            raise Stopped(conclude(Outcome.WRONG, "declared-math", detail), compiled)
         self._compiled = compiled
         fresh = make_compile_record(self.operation.name, compiled.candidate)
         if record is None or msgspec.structs.replace(record, history=()) != fresh:
@@ -200,16 +158,6 @@ class Gate:
         detail = f"{running} of {len(compiled.candidate.configs)} configurations compile for {target}"
         changes = "".join(f"; {change}" for change in compiled.changes)
         return f"{detail}: {programs} different programs{changes}", compiled
-
-    def _check_math(self, compiled: CompileResult) -> None:
-        declared = self.operation.math
-        for kernel in (compiled.candidate, compiled.at_hand):
-            for record in kernel.configs:
-                narrow = sorted({name for launch in record.launches for name in launch.narrow})
-                if narrow:
-                    detail = f"{self._judged().path}, {record.config}, computes in less than the declared "
-                    detail += f"{declared} on {kernel.target}: {', '.join(narrow)}"
-                    raise Stopped(conclude(Outcome.WRONG, "declared-math", detail), compiled)
 
     def _stage_rules(self) -> tuple[str, Result]:
         assert self._compiled is not None
@@ -258,12 +206,7 @@ class Gate:
             # One case chosen on the command line must not stand for all of them.
             detail = f"the replayed case holds: {self.request.replay}; run without --replay for a verdict"
             raise Stopped(conclude(Outcome.INVALID, "replay-only", detail), result)
-        errors = f"worst element at {result.bound_fraction:.2g} of its bound"
-        ratio = f"rms error {result.error_ratio:.2g} times TF32's own"
-        held = sum(line.status == "held" for line in result.laws)
-        untried = ", ".join(line.law for line in result.laws if line.status == "not tried")
-        laws = f"{held} laws held" + (f", not tried: {untried}" if untried else "")
-        return f"{result.examples} examples in the {result.where}, {laws}: {errors}, {ratio}", result
+        return describe_correctness(result), result
 
     def _performance(self) -> tuple[str, Result]:
         gpu = self.request.gpu

@@ -84,7 +84,9 @@ def _change(recipe: Recipe, **changes: int) -> Recipe:
 
 
 def _call(base: Call, recipe: Recipe, number: int, *, model: int = 0, same_storage: bool = False) -> Call:
-    return msgspec.structs.replace(base, recipe=recipe, number=number, model=model, same_storage=same_storage)
+    images = tuple(image for image in base.images if image < recipe.batch)
+    changed = msgspec.structs.replace(base, recipe=recipe, number=number, images=images)
+    return msgspec.structs.replace(changed, model=model, same_storage=same_storage)
 
 
 def _renewals(recipe: Recipe, count: int) -> list[Recipe]:

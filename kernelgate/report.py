@@ -9,7 +9,8 @@ import msgspec
 from kernelgate.baselines import Provenance
 from kernelgate.compile_stage import CompileResult
 from kernelgate.correctness import Correctness
-from kernelgate.gate import ORDER, Gate, StageName, StageResult
+from kernelgate.gate import Gate
+from kernelgate.judgement import ORDER, StageName, StageResult
 from kernelgate.launches import ConfigRecord
 from kernelgate.performance import Performance
 from kernelgate.slowdown import Slowdown

@@ -116,7 +116,7 @@ class Runner:
                 images = np.array(call.images or range(shape[0]), dtype=np.int64)
                 everywhere = (images[:, None] * an_image + np.arange(an_image)).ravel()
                 return _read_array(out, everywhere.size, np.uint32), everywhere
-            if sent.count > min(everything, MAX_VALUES_SENT):
+            if self.mode == "gpu" or sent.count > min(everything, MAX_VALUES_SENT):
                 return None, None
             offsets = _read_array(places, sent.count, np.int64)
             if offsets is None or not _is_ascending(offsets, everything):
@@ -151,7 +151,9 @@ def _read_array(file: Path, count: int, dtype: Any) -> NDArray[Any] | None:
 
 
 def _is_ascending(offsets: NDArray[np.int64], end: int) -> bool:
-    return offsets.size > 0 and offsets[0] >= 0 and offsets[-1] < end and bool((np.diff(offsets) > 0).all())
+    # Within bounds each of them, before they are subtracted: a difference may wrap around.
+    inside = offsets.size > 0 and bool(offsets.min() >= 0 and offsets.max() < end)
+    return inside and bool((np.diff(offsets) > 0).all())
 
 
 def draw_poison(seed: int) -> int:

@@ -153,8 +153,9 @@ class Compiled(_Message, frozen=True):
 
 
 class SeenLaunch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One launch of a call: the programs of its grid, how many of them ran, and the most that one wrote.
+    """One launch of a call: the programs of its grid, how many of them ran, and what the busiest wrote.
 
+    `most_written` counts its elements, averaged over the rows of the grid where each has a busiest one.
     Mode `gpu` counts none of these.
     `makes_answer` if it wrote into the memory of the answer alone, and no later launch read what it wrote:
     then some of its programs can be run without the others.

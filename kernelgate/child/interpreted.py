@@ -21,7 +21,7 @@ from kernelgate.child.lookalike import CudaLookalike, PretendedGpu, dress_model,
 from kernelgate.child.memory import Memory, Region
 from kernelgate.child.poison import poison_word
 from kernelgate.child.pretended_cuda import PretendedGraph
-from kernelgate.child.sampling import Program, choose_programs, find_owners
+from kernelgate.child.sampling import Program, busiest_written, choose_programs, find_owners
 from kernelgate.child.stub_driver import check_grid
 from kernelgate.child.trials import same_bits
 from kernelgate.child.witness import Witness
@@ -183,7 +183,7 @@ class InterpretedSite:
             self._run_programs(executor, bound, (x, y, z), owners)
             chosen += owners
         wrote, read = self.memory.end_launch()
-        most = max((len(w) for r in wrote for w in self.memory.writes(r).values()), default=0)
+        most = sum(busiest_written((x, y, z), self.memory.writes(region)) for region in wrote)
         self.launched.append(
             _Launched(kernel, len(chosen), x * y * z, most, {id(region) for region in wrote})
         )

@@ -37,13 +37,17 @@ def serve(mode: str, request_fd: int, response_fd: int) -> None:
     listen()
     with os.fdopen(request_fd, "rb") as requests, os.fdopen(response_fd, "wb") as responses:
         for line in requests:
+            timing = False
             try:
-                answer = wire.encode(program.answer(wire.decode_request(line)))
+                request = wire.decode_request(line)
+                timing = isinstance(request, wire.MoveCode | wire.TimeLaunches)
+                answer = wire.encode(program.answer(request))
             except BaseException as error:  # noqa: BLE001 - SystemExit of a kernel file is a finding too
                 answer = wire.encode(_failure(error, program.kernel_file))
+            if not timing:
+                gc.collect()  # before the answer, not while the judge's clock runs for the next request
             responses.write(answer + b"\n")
             responses.flush()
-            gc.collect()
 
 
 def _end_with_judge(judge: int) -> None:

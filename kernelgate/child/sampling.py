@@ -1,5 +1,6 @@
 """Which programs of a grid are run where running all would take hours."""
 
+import math
 import random
 from collections.abc import Callable, Mapping
 
@@ -58,6 +59,18 @@ def find_owners(
                 near = range(max(0, place - 1), min(grid[axis], place + 2))
                 owners |= dict.fromkeys(_at(program, axis, each) for each in near)
     return [owner for owner in owners if owner not in wrote][:MAX_OWNERS]
+
+
+def busiest_written(grid: Program, wrote: Mapping[Program, NDArray[np.int64]]) -> int:
+    """Return the elements of the busiest program, as a mean over the grid's rows if all of these are seen."""
+    axis = max(range(3), key=lambda a: grid[a])
+    rows: dict[Program, int] = {}
+    for program, offsets in wrote.items():
+        row = _at(program, axis, 0)
+        rows[row] = max(rows.get(row, 0), len(offsets))
+    if len(rows) * grid[axis] == grid[0] * grid[1] * grid[2]:
+        return math.ceil(sum(rows.values()) / len(rows))
+    return max(rows.values(), default=0)
 
 
 def are_far_apart(first: Program, second: Program) -> bool:

@@ -155,11 +155,13 @@ def test_the_end_of_the_domain_and_the_batches_that_the_source_names_are_tried(p
     assert {LAST, *NAMED, 1, 2, 3} <= batches
 
 
-def test_three_images_are_interpreted_whole_and_first() -> None:
-    """The longest case begins first, so that the others run beside it; all others of its plan are samples."""
+def test_every_configuration_is_interpreted_whole_once() -> None:
+    """Three images of the quickest begin, so that others run beside them; one exact image of each other."""
     first, *others = interpret(*TWO_AND_A_TWIN).planned
     assert (first.batch, first.pin, first.programs) == (3, 3, 0)
-    assert all(case.programs > 0 for case in others)
+    whole_too = [case for case in others if not case.programs]
+    assert [(case.batch, case.pin) for case in whole_too] == [(1, 0)]
+    assert FAMILIES[whole_too[0].family].exact
 
 
 def test_twenty_calls_are_sampled_thinly() -> None:

@@ -91,11 +91,13 @@ def test_an_access_outside_is_found_and_kept_out(bench: Bench, place: int, edge:
 
 
 def test_an_access_that_only_begins_inside_is_outside(bench: Bench) -> None:
-    """Its last bytes count."""
+    """Its last bytes count, and nothing is filled for it."""
+    bench.make_lazy()
     bench.launch()
     bench.memory.load(bench.at(9), np.ones(1, np.bool_), np.zeros(1), np.float64)
     assert len(bench.memory.found) == 1
     assert not bench.host.touched
+    assert not bench.filled
 
 
 def test_what_a_mask_keeps_out_is_no_access(bench: Bench) -> None:
@@ -265,7 +267,10 @@ def test_who_read_and_wrote_is_known_at_the_end_of_a_launch(bench: Bench) -> Non
     assert bench.memory.end_launch() == ([source], [])
     writes = {program: words.tolist() for program, words in bench.memory.writes(source).items()}
     assert writes == {FIRST: [5, 6], SECOND: [1, 2]}
-    assert source.written().tolist() == [1, 2, 5, 6]
+    bench.launch()
+    bench.write({8: 1.0}, SECOND)
+    assert list(bench.memory.writes(source)) == [SECOND]
+    assert source.written().tolist() == [1, 2, 5, 6, 8]
 
 
 def test_a_new_call_knows_nothing_of_the_last(bench: Bench) -> None:

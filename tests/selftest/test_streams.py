@@ -1,6 +1,6 @@
 """Launches on other streams must wait for the caller's, and the caller's for them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,23 +14,36 @@ UNFINISHED = "the answer was returned before the stream that makes it was waited
 
 
 class Streams:
-    """Streams that are numbered, and the one of the moment."""
+    """Streams that are numbered, events, and the stream of the moment."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Event:
+            def record(self, stream: "Stream | None" = None) -> None: ...
+
+            def wait(self, stream: "Stream | None" = None) -> None: ...
+
+            def synchronize(self) -> None: ...
+
         class Stream:
             def __init__(self, number: int) -> None:
                 self.cuda_stream = number
 
-            def wait_stream(self, _other: "Stream") -> str:
+            def record_event(self) -> Event:
+                event = Event()
+                event.record(self)
+                return event
+
+            def wait_stream(self, stream: "Stream") -> str:
+                self.wait_event(stream.record_event())
                 return "waited"
 
-            def wait_event(self, _event: object) -> None:
-                pass
+            def wait_event(self, event: Event) -> None:
+                event.wait(self)
 
-            def synchronize(self) -> None:
-                pass
+            def synchronize(self) -> None: ...
 
         monkeypatch.setattr(torch.cuda, "Stream", Stream)
+        monkeypatch.setattr(torch.cuda, "Event", Event)
         monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: None)
         monkeypatch.setattr(torch.cuda, "current_stream", lambda *_: self.current)
         self.callers, self.side, self.other = Stream(0), Stream(1), Stream(2)
@@ -70,17 +83,40 @@ def test_launches_on_the_callers_stream_wait_for_nothing(streams: Streams) -> No
     assert streams.order.found == []
 
 
-@pytest.mark.parametrize("by_event", [False, True], ids=["stream", "event"])
-def test_a_launch_that_waits_and_is_waited_for_is_fine(streams: Streams, *, by_event: bool) -> None:
-    """For a stream, or for an event of it."""
+def wait_for_stream(waiting: Any, awaited: Any) -> None:
+    waiting.wait_stream(stream=awaited)
 
-    def wait(waiting: Any, awaited: Any) -> None:
-        waiting.wait_event(object()) if by_event else waiting.wait_stream(awaited)
 
+def wait_for_event(waiting: Any, awaited: Any) -> None:
+    waiting.wait_event(event=awaited.record_event())
+
+
+def let_event_hold(waiting: Any, awaited: Any) -> None:
+    event = torch.cuda.Event()
+    event.record(stream=awaited)
+    event.wait(stream=waiting)
+
+
+@pytest.mark.parametrize("wait", [wait_for_stream, wait_for_event, let_event_hold])
+def test_a_launch_that_waits_and_is_waited_for_is_fine(streams: Streams, wait: Callable[..., None]) -> None:
+    """For a stream, or for an event of it, from either side."""
     with streams.call():
         wait(streams.side, streams.callers)
         streams.launch(streams.side)
         wait(streams.callers, streams.side)
+    assert streams.order.found == []
+
+
+def test_an_event_belongs_to_the_stream_of_the_moment_if_none_is_named(streams: Streams) -> None:
+    """Both where it is recorded and where it holds up."""
+    event = torch.cuda.Event()
+    with streams.call():
+        event.record()
+        with streams.on(streams.side):
+            event.wait()
+            streams.launch(streams.side)
+            event.record()
+        event.wait()
     assert streams.order.found == []
 
 
@@ -109,14 +145,34 @@ def test_a_wait_before_the_launch_does_not_count_for_it(streams: Streams) -> Non
     assert streams.order.found == [UNFINISHED]
 
 
-@pytest.mark.parametrize("everything", [False, True], ids=["stream", "device"])
-def test_the_host_may_wait_in_the_callers_place(streams: Streams, *, everything: bool) -> None:
-    """For the stream, or for all of the GPU."""
+HOST_WAITS: dict[str, Callable[[Any], None]] = {
+    "stream": lambda stream: stream.synchronize(),
+    "event": lambda stream: stream.record_event().synchronize(),
+    "device": lambda _: torch.cuda.synchronize(),
+}
+
+
+@pytest.mark.parametrize("wait", HOST_WAITS.values(), ids=HOST_WAITS.keys())
+def test_the_host_may_wait_in_the_place_of_a_stream(streams: Streams, wait: Callable[[Any], None]) -> None:
+    """For the caller's stream before the launch, and for the other after it."""
     with streams.call():
-        streams.side.wait_stream(streams.callers)
+        streams.launch(streams.callers)
+        wait(streams.callers)
         streams.launch(streams.side)
-        torch.cuda.synchronize() if everything else streams.side.synchronize()
+        wait(streams.side)
     assert streams.order.found == []
+
+
+def test_what_the_host_waited_for_before_another_launch_of_the_caller_does_not_count(
+    streams: Streams,
+) -> None:
+    """The other stream may read what that launch has not made yet."""
+    with streams.call():
+        torch.cuda.synchronize()
+        streams.launch(streams.callers)
+        streams.launch(streams.side)
+        torch.cuda.synchronize()
+    assert streams.order.found == [UNWAITED]
 
 
 def test_waiting_for_another_stream_by_the_host_does_not_count(streams: Streams) -> None:
@@ -138,6 +194,36 @@ def test_each_stream_must_wait_by_itself(streams: Streams) -> None:
     assert streams.order.found == [UNWAITED]
 
 
+def test_each_stream_must_be_waited_for(streams: Streams) -> None:
+    """Waiting for one of two leaves half of the answer open."""
+    with streams.call():
+        for stream in (streams.side, streams.other):
+            stream.wait_stream(streams.callers)
+            streams.launch(stream)
+        streams.callers.wait_stream(streams.side)
+    assert streams.order.found == [UNFINISHED]
+
+
+def test_waits_hand_on_what_was_waited_for(streams: Streams) -> None:
+    """One stream after the other, and the caller for the last of them."""
+    with streams.call():
+        streams.side.wait_stream(streams.callers)
+        streams.launch(streams.side)
+        streams.other.wait_stream(streams.side)
+        streams.launch(streams.other)
+        streams.callers.wait_stream(streams.other)
+    assert streams.order.found == []
+
+
+def test_a_wait_for_a_stream_that_did_not_wait_itself_is_not_enough(streams: Streams) -> None:
+    """Nothing of the caller's is handed on."""
+    with streams.call():
+        streams.side.wait_stream(streams.other)
+        streams.launch(streams.side)
+        streams.callers.wait_stream(streams.side)
+    assert streams.order.found == [UNWAITED]
+
+
 def test_a_call_begins_with_no_waits(streams: Streams) -> None:
     """What was waited for in the last call was other work; and what it found is forgotten."""
     with streams.call():
@@ -147,6 +233,17 @@ def test_a_call_begins_with_no_waits(streams: Streams) -> None:
         streams.launch(streams.side)
         streams.callers.wait_stream(streams.side)
     assert streams.order.found == [UNWAITED]
+
+
+def test_an_event_of_an_earlier_call_stands_for_nothing(streams: Streams) -> None:
+    """What it tells of had been done before this call began."""
+    with streams.call():
+        before, after = streams.callers.record_event(), streams.side.record_event()
+    with streams.call():
+        before.wait(streams.side)
+        streams.launch(streams.side)
+        after.wait(streams.callers)
+    assert streams.order.found == [UNWAITED, UNFINISHED]
 
 
 def test_the_callers_stream_is_that_of_the_call(streams: Streams) -> None:

@@ -35,6 +35,7 @@ def on_host(x, conv1):
 
 '''
 WITH_HELPERS = changed((WRAPPER, HELPERS + WRAPPER))
+FEW_IMAGES = "if len(x) > 2: return triton_conv2d_nchw(x, weight, bias, 4, 2)"
 PATCHES = "patches = nn.functional.unfold(x, 11, padding=2, stride=4)"
 
 
@@ -111,7 +112,10 @@ WHOLE = (
     Planted(
         "compiled-layer",
         "lets torch.compile run the layer",
-        handed_over("""answer = torch.compile(self.conv1, backend="eager")(x)"""),
+        handed_over("""
+            torch._dynamo.config.suppress_errors = True
+            answer = torch.compile(self.conv1, backend="eager")(x)
+        """),
     ),
     Planted(
         "scripted",
@@ -150,8 +154,9 @@ BY_HAND = (
     ),
     Planted(
         "tap-by-tap",
-        "adds the 363 taps by elementwise arithmetic of torch",
-        products_handed_over("""
+        "adds the 363 taps of few images by elementwise arithmetic of torch",
+        products_handed_over(f"""
+            {FEW_IMAGES}
             padded = nn.functional.pad(x, (2, 2, 2, 2))
             answer = torch.zeros(len(x), 96, 55, 55, device=x.device)
             for tap in range(363):
@@ -162,8 +167,9 @@ BY_HAND = (
     ),
     Planted(
         "fourier",
-        "multiplies spectra by torch",
-        products_handed_over("""
+        "multiplies the spectra of few images by torch",
+        products_handed_over(f"""
+            {FEW_IMAGES}
             filters = torch.fft.rfft2(weight.detach().double(), s=(228, 228)).conj()
             spectra = torch.fft.rfft2(nn.functional.pad(x.double(), (2, 2, 2, 2)))
             images = [torch.fft.irfft2((spectrum * filters).sum(1), s=(228, 228)) for spectrum in spectra]
