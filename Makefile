@@ -10,14 +10,17 @@ OPTIONS := $(if $(CANDIDATE),--candidate $(CANDIDATE)) $(if $(STAGE),--stage $(S
 # With an NVIDIA GPU at hand the verdict includes its speed.
 MEASURE := $(if $(shell nvidia-smi -L 2>/dev/null | grep '^GPU '),-m "perf or not perf")
 
-.PHONY: gate test lint types setup clean
+.PHONY: gate test corpus lint types setup clean
 
 gate: $(READY)
 	$(RUN) pytest tests/gate $(MEASURE) $(OPTIONS)
 
 test: $(READY)
-	$(RUN) pytest tests/selftest -n auto
+	$(RUN) pytest tests/selftest -n auto --corpus-share 5
 	$(RUN) pytest tests/gate
+
+corpus: $(READY)
+	$(RUN) pytest tests/selftest/test_planted.py -n auto
 
 lint: $(READY)
 	$(RUN) ruff check

@@ -68,20 +68,21 @@ def judge(pytestconfig: pytest.Config, tmp_path: Path) -> JudgeEntry:
     return judge
 
 
-@pytest.mark.parametrize(
-    ("group", "fault"),
-    [pytest.param(group, each, id=each.name) for group, each in faults() if judgeable(each)],
-)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Take the entries that this machine can judge, or the share of them that is asked for."""
+    for argument, entries in (("fault", faults()), ("honest", look_alikes())):
+        if argument in metafunc.fixturenames:
+            able = [(group, entry) for group, entry in entries if judgeable(entry)]
+            share = able[:: metafunc.config.getoption("--corpus-share")]
+            metafunc.parametrize(("group", argument), share, ids=[entry.name for _, entry in share])
+
+
 def test_a_planted_fault_is_found_on_every_seed(judge: JudgeEntry, group: str, fault: Planted) -> None:
     """Nothing that is wrong or dishonest is called right."""
     missed = [each.seed for each in judge(group, fault) if not each.is_found]
     assert not missed, f"{fault.breaks}: not found on seeds {missed}"
 
 
-@pytest.mark.parametrize(
-    ("group", "honest"),
-    [pytest.param(group, each, id=each.name) for group, each in look_alikes() if judgeable(each)],
-)
 def test_an_honest_file_is_not_refused(judge: JudgeEntry, group: str, honest: LookAlike) -> None:
     """However suspicious it looks."""
     refused = [
