@@ -16,7 +16,15 @@ from kernelgate.candidate import KernelFile, Violation, dotted_name, parse_kerne
 
 ROOTS = {"torch": torch, "nn": torch.nn}
 MODULES = {*ROOTS, "triton", "triton.language", "tl"}
-TORCH_MODULES = {torch, torch.cuda, torch.nn, torch.nn.functional, torch.version}
+TORCH_MODULES = {
+    torch,
+    torch.cuda,
+    torch.nn,
+    torch.nn.functional,
+    torch.nn.init,
+    torch.nn.parameter,
+    torch.version,
+}
 TORCH_CLOSED = {
     "compile",
     "load",

@@ -121,6 +121,16 @@ def test_one_element_off_by_twice_the_bound_is_found_with_its_index() -> None:
     assert measure(answer, truth).bound_fraction == pytest.approx(2.0, rel=1e-3)
 
 
+def test_the_bound_is_what_tf32_operands_and_float32_sums_can_lose() -> None:
+    """By hand: twice 2^-10 and its square, and 363 roundings of 2^-23, of a sum whose parts are 1 in size."""
+    one, zero = torch.ones(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
+    sums = 363 * 2.0**-23
+    by_hand = 2 * 2.0**-10 + 2.0**-20 + sums / (1 - sums)
+    assert float(laws.hard_bound(SMALL, Truth(zero, one, zero))) == pytest.approx(by_hand, rel=1e-9)
+    of_three = laws.hard_bound(SMALL, Truth(-3 * one, 3 * one, zero))
+    assert float(of_three) == pytest.approx(3 * by_hand + 3 * 2.0**-23, rel=1e-9)
+
+
 def test_an_element_just_within_the_bound_is_honest() -> None:
     """The bound is where it says it is."""
     inputs, truth = draw("normal")
