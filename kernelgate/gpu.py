@@ -1,6 +1,7 @@
 """Which GPU is at hand, who else is on it, is it throttled, and the lock that keeps other judges off it."""
 
 import fcntl
+import itertools
 import os
 import tempfile
 import time
@@ -145,7 +146,8 @@ def visible_gpus() -> tuple[str, ...]:
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is None:
         return tuple(map(str, range(torch.cuda.device_count())))
-    return tuple(part.strip() for part in named.split(",") if part.strip())
+    tokens = [part.strip() for part in named.split(",")]
+    return tuple(itertools.takewhile(lambda token: token and not token.startswith("-"), tokens))
 
 
 def narrow_to_one_gpu(visible: tuple[str, ...], worker: str | None) -> None:

@@ -39,10 +39,6 @@ def _relation(name: str) -> Applies:
     return lambda case: case.relation == name
 
 
-def _plain(says: str) -> tuple[str, Applies]:
-    return says, _always
-
-
 LAWS = (
     Law(
         name="form",

@@ -50,7 +50,7 @@ class Errors(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """The values of a run with the truth at the same places; `bits` as they came, in the same order."""
+    """The values of a run with the truth at the same places, one-dimensional and in one order."""
 
     operation: Convolution
     values: Tensor
