@@ -18,6 +18,7 @@ from kernelgate.contestant import Contestant, ContestantFault
 from kernelgate.inputs import Recipe
 from kernelgate.workplace import Workplace
 
+WHOLE_TIMES_LONGER = 3
 MAX_VALUES_SENT = 2**28
 """A gigabyte: larger answers are compared in some of their images."""
 
@@ -93,7 +94,7 @@ class Runner:
             programs=call.programs,
             sampled=call.sampled,
         )
-        ran = contestant.ask(request, wire.Ran, self.workplace.limits.run_timeout_s)
+        ran = contestant.ask(request, wire.Ran, self._timeout_s(call))
         if contestant.has_descendants():
             ran = msgspec.structs.replace(
                 ran, delegated=(*ran.delegated, "a process that it started is still running")
@@ -103,6 +104,11 @@ class Runner:
             return Run(call=call, ran=ran, bits=None, offsets=None, poison_bits=poison_bits)
         bits, offsets = self._fetch(contestant, call, shape)
         return Run(call=call, ran=ran, bits=bits, offsets=offsets, poison_bits=poison_bits)
+
+    def _timeout_s(self, call: Call) -> float:
+        """Return how long a call may take: every program of two images, interpreted, is no hang."""
+        whole = self.mode == "interpret" and not call.programs
+        return self.workplace.limits.run_timeout_s * (WHOLE_TIMES_LONGER if whole else 1)
 
     def _fetch(
         self, contestant: Contestant, call: Call, shape: tuple[int, ...]

@@ -64,13 +64,14 @@ def find_owners(
 def busiest_written(grid: Program, wrote: Mapping[Program, NDArray[np.int64]]) -> int:
     """Return the elements of the busiest program, as a mean over the grid's rows if all of these are seen."""
     axis = max(range(3), key=lambda a: grid[a])
-    rows: dict[Program, int] = {}
+    rows: dict[Program, list[int]] = {}
     for program, offsets in wrote.items():
-        row = _at(program, axis, 0)
-        rows[row] = max(rows.get(row, 0), len(offsets))
-    if len(rows) * grid[axis] == grid[0] * grid[1] * grid[2]:
-        return math.ceil(sum(rows.values()) / len(rows))
-    return max(rows.values(), default=0)
+        rows.setdefault(_at(program, axis, 0), []).append(len(offsets))
+    all_seen = len(rows) * grid[axis] == math.prod(grid)
+    # Of a row that is seen once, it may be the last tile, which is no whole one.
+    if all_seen and all(len(sizes) > 1 for sizes in rows.values()):
+        return math.ceil(sum(map(max, rows.values())) / len(rows))
+    return max((max(sizes) for sizes in rows.values()), default=0)
 
 
 def are_far_apart(first: Program, second: Program) -> bool:

@@ -52,10 +52,10 @@ def answering_again(key: str) -> str:
     return after_call("answers[key] = out", source=source)
 
 
-def counting_calls(parameters: str, code: str = "") -> str:
+def counting_calls(parameters: str) -> str:
     """Return a kernel file whose parameters depend on how many calls its model has seen."""
     source = changed((f"{PARAMETERS}, stride=conv1.stride[0], padding=conv1.padding[0]", parameters))
-    return in_forward(f'self.calls = getattr(self, "calls", 0) + 1\n{code}', source=source)
+    return in_forward('self.calls = getattr(self, "calls", 0) + 1', source=source)
 
 
 MEMORY = (
@@ -278,11 +278,8 @@ CALLS = (
     ),
     Planted(
         "sixteen-calls",
-        "convolves the x of the sixteenth call ever after",
-        counting_calls(
-            "self.seen if self.seen.shape == x.shape else x, conv1.weight, conv1.bias, 4, 2",
-            "self.seen = x.clone() if self.calls <= 16 else self.seen",
-        ),
+        "takes the filters in reverse from the seventeenth call on",
+        counting_calls("x, conv1.weight if self.calls <= 16 else conv1.weight.flip(0), conv1.bias, 4, 2"),
     ),
 )
 """Right at first only."""
