@@ -76,11 +76,12 @@ def probe_case(compiled: CompiledKernel, seed: int) -> Case:
 
 
 def samplable(launches: Sequence[wire.SeenLaunch]) -> tuple[str, ...]:
-    """Return the kernels of which some programs can run without the others."""
-    seen: dict[str, bool] = {}
-    for launch in launches:
-        seen[launch.kernel] = seen.get(launch.kernel, True) and launch.makes_answer
-    return tuple(kernel for kernel, alone in seen.items() if alone)
+    """Return the kernels of a file of which some programs can run without the others; all of them or none.
+
+    A launch that another one reads runs whole, and at a large batch that is hours.
+    """
+    alone = all(launch.makes_answer for launch in launches)
+    return tuple(dict.fromkeys(launch.kernel for launch in launches)) if alone else ()
 
 
 def plan_for_gpu(
