@@ -284,7 +284,7 @@ FROM_THE_CALLER = (
     ),
     Planted(
         "corrects-its-file",
-        "is wrong, and removes its fault from the judge's copy of its source",
+        "removes its fault from the judge's copy of its source before somebody reads that again",
         in_forward(
             """
             folder = torch.os.path.dirname(torch.os.getcwd())
@@ -351,12 +351,12 @@ WATCHED = (
         "sets-the-modes-aside",
         "takes the modes of its callers off their stacks, convolves, and puts them back",
         handed_over("""
-            torch_c = torch._C
+            torch_c, below = torch._C, torch.utils._python_dispatch
             calls = [torch_c._pop_torch_function_stack() for _ in range(torch_c._len_torch_function_stack())]
-            seen = [torch_c._pop_torch_dispatch_stack() for _ in range(torch_c._len_torch_dispatch_stack())]
+            seen = [below._pop_mode() for _ in below._get_current_dispatch_mode_stack()]
             answer = self.conv1(x)
             for mode in reversed(seen):
-                torch_c._push_on_torch_dispatch_stack(mode)
+                below._push_mode(mode)
             for mode in reversed(calls):
                 torch_c._push_on_torch_function_stack(mode)
         """),
