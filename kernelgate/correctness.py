@@ -112,7 +112,7 @@ class Examination:
             bound_fraction=errors.bound_fraction,
             error_ratio=errors.error_ratio,
             vendor_ratio=max((o.vendor_ratio for o in outcomes if o.vendor_ratio is not None), default=None),
-            laws=describe_laws(outcomes, where),
+            laws=describe_laws(outcomes, where, self.examiners[0].operation.max_batch),
             finding=self.finding,
         )
 

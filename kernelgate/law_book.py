@@ -23,12 +23,17 @@ class LawLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Law(msgspec.Struct, frozen=True, kw_only=True):
-    """A law, the cases that try it, and whether only a GPU can."""
+    """A law, the cases that try it, and whether only a GPU or only the largest batch can."""
 
     name: str
     says: str
     applies: Applies
     needs_gpu: bool = False
+    at_largest: bool = False
+
+    def is_tried_by(self, case: Case, largest: int) -> bool:
+        """Whether the case tries the law, in a domain that ends at this batch."""
+        return self.applies(case) and (not self.at_largest or case.batch == largest)
 
 
 def _always(_case: Case) -> bool:
@@ -93,13 +98,13 @@ LAWS = (
         applies=lambda case: case.relation not in ("none", "no-bias", "autotuned"),
     ),
     Law(name="layout", says="right for any strides of x", applies=lambda case: case.layout != LAYOUTS[0]),
-    Law(name="domain", says="right up to the largest batch", applies=lambda case: case.batch > 4096),
+    Law(name="domain", says="right up to the largest batch", applies=_always, at_largest=True),
 )
 
 
-def describe_laws(outcomes: Sequence[Examined], where: str) -> tuple[LawLine, ...]:
-    """Return one line for each law over these outcomes."""
-    return tuple(_describe(law, outcomes, on_gpu=where == "GPU") for law in LAWS)
+def describe_laws(outcomes: Sequence[Examined], where: str, largest: int) -> tuple[LawLine, ...]:
+    """Return one line for each law over these outcomes; `largest` is the last batch of the domain."""
+    return tuple(_describe(law, outcomes, largest, on_gpu=where == "GPU") for law in LAWS)
 
 
 def law_of(finding_law: str) -> str:
@@ -111,9 +116,10 @@ def _breaks(law: Law, outcome: Examined) -> bool:
     return outcome.finding is not None and law_of(outcome.finding.law) == law.name
 
 
-def _describe(law: Law, outcomes: Sequence[Examined], *, on_gpu: bool) -> LawLine:
+def _describe(law: Law, outcomes: Sequence[Examined], largest: int, *, on_gpu: bool) -> LawLine:
     broken = [each for each in outcomes if _breaks(law, each)]
-    tried = [each for each in outcomes if (law.applies(each.case) and not each.untried) or _breaks(law, each)]
+    meant = [each for each in outcomes if law.is_tried_by(each.case, largest)]
+    tried = [each for each in outcomes if (each in meant and not each.untried) or _breaks(law, each)]
     if law.needs_gpu and not on_gpu:
         return LawLine(law=law.name, says=law.says, status="not tried", cases=0, note="needs a GPU")
     if broken:
@@ -124,7 +130,7 @@ def _describe(law: Law, outcomes: Sequence[Examined], *, on_gpu: bool) -> LawLin
     held = [each for each in tried if not each.finding]
     if held:
         return LawLine(law=law.name, says=law.says, status="held", cases=len(held))
-    untried = next((each.untried for each in outcomes if law.applies(each.case) and each.untried), "")
+    untried = next((each.untried for each in meant if each.untried), "")
     note = untried or (
         "a law before it was broken" if any(each.finding for each in outcomes) else "no case for it here"
     )

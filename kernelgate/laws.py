@@ -117,7 +117,7 @@ def check_inputs_intact(run: Run) -> Iterator[Broken]:
 def check_earlier_intact(run: Run) -> Iterator[Broken]:
     """Yield if the call changed an answer that was given before it."""
     if not run.ran.earlier_intact:
-        detail = "the answer of the call before changed: its memory was handed out twice"
+        detail = "an answer of an earlier call changed: its memory was handed out twice"
         yield Broken(law="earlier-answers", detail=detail)
 
 

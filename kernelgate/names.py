@@ -26,29 +26,13 @@ TORCH_MODULES = {
     torch.version,
 }
 TORCH_CLOSED = {
-    "compile",
-    "load",
-    "save",
-    "from_file",
-    "frombuffer",
-    "hub",
-    "set_default_device",
-    "export",
-} | {
-    *("set_default_dtype", "set_default_tensor_type", "use_deterministic_algorithms", "vmap", "func"),
-    *("set_rng_state", "seed", "manual_seed", "overrides", "jiterator", "change_current_allocator"),
-    *("get_device_module", "cudart"),
+    *("compile", "load", "save", "from_file", "frombuffer", "hub", "export", "func", "vmap"),
+    *("jiterator", "overrides", "cudart", "get_device_module", "set_default_device"),
+    *("set_default_dtype", "set_default_tensor_type", "use_deterministic_algorithms", "seed"),
+    *("manual_seed", "set_rng_state", "change_current_allocator"),
 }
 TRITON_OPEN = {
-    "jit",
-    "autotune",
-    "Config",
-    "heuristics",
-    "cdiv",
-    "next_power_of_2",
-    "language",
-    "reinterpret",
-} | {
+    *("jit", "autotune", "Config", "heuristics", "cdiv", "next_power_of_2", "language", "reinterpret"),
     *("set_allocator", "constexpr_function", "__version__"),
 }
 TRITON_WHOLE = {

@@ -172,7 +172,7 @@ class Ran(_Message, frozen=True):
     """What forward returned, and how it got there.
 
     `memory` tells of accesses outside the tensors, `delegated` of work that was not a launch's;
-    `earlier_intact` is whether the answer of the call before is still what it was.
+    `earlier_intact` is whether the answers of earlier calls are still what they were.
     """
 
     returned: str

@@ -117,7 +117,6 @@ class Memory:
         self._reachable = sorted(
             {id(r): r for r in map(self.region_of, tensors)}.values(), key=lambda r: r.start
         )
-        self._starts = np.array([region.start for region in self._reachable], dtype=np.uint64)
 
     def end_launch(self) -> tuple[list[Region], list[Region]]:
         """Return the regions that the launch wrote, and those that it read."""

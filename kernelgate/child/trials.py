@@ -14,9 +14,13 @@ from torch import nn
 from kernelgate import wire
 from kernelgate.child.audit import outside_help
 from kernelgate.child.kernel_file import KernelModel
+from kernelgate.child.lookalike import CudaLookalike
 from kernelgate.child.witness import Witness
 from kernelgate.inputs import make_parameters
 from kernelgate.operations import Convolution
+
+TENSORS = (torch.Tensor, nn.Parameter, CudaLookalike)
+"""No subclass of a kernel file's own, which may lie about its shape."""
 
 EARLIER_ANSWERS = 4
 """A file may hand out two or three pieces of memory in turn."""
@@ -96,7 +100,7 @@ class Trials:
         return wire.Sent(count=len(values), whole=places is None)
 
     def _describe(self, answer: object, witness: Witness, intact: bool) -> wire.Ran:
-        if type(answer) is not torch.Tensor and not self._is_tensor(answer):
+        if type(answer) not in TENSORS:
             return wire.Ran(returned=type(answer).__name__, launches=self.site.launches(None))
         assert isinstance(answer, torch.Tensor)
         witness.check_answer(answer)
@@ -115,11 +119,6 @@ class Trials:
             memory=self.site.memory_found(),
             delegated=(*witness.found, *outside_help()),
         )
-
-    @staticmethod
-    def _is_tensor(answer: object) -> bool:
-        """Whether the answer is a tensor of a kind that cannot lie about itself."""
-        return type(answer).__name__ in ("Parameter", "CudaLookalike") and isinstance(answer, torch.Tensor)
 
     def _model(self, index: int) -> nn.Module:
         if index == len(self.models):

@@ -13,69 +13,33 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 CONTRACTIONS = (
-    *(
-        "conv",
-        "cudnn",
-        "miopen",
-        "mkldnn",
-        "mps_conv",
-        "slow_conv",
-        "thnn_conv",
-        "_conv",
-        "_slow_conv",
-        "_fft",
-    ),
-    *(
-        "mm",
-        "bmm",
-        "addmm",
-        "baddbmm",
-        "addbmm",
-        "addmv",
-        "mv",
-        "dot",
-        "vdot",
-        "matmul",
-        "linear",
-        "bilinear",
-    ),
-    *(
-        "_scaled_mm",
-        "_int_mm",
-        "_grouped_mm",
-        "_addmm",
-        "_weight_int",
-        "_scaled_dot",
-        "einsum",
-        "chain_matmul",
-    ),
+    *("conv", "_conv", "slow_conv", "_slow_conv", "thnn_conv", "mps_conv", "cudnn", "miopen", "mkldnn"),
+    *("_fft", "einsum", "matmul", "linear", "bilinear", "mm", "bmm", "addmm", "baddbmm", "addbmm"),
+    *("chain_matmul", "addmv", "mv", "dot", "vdot", "_addmm", "_scaled_mm", "_int_mm", "_grouped_mm"),
+    *("_weight_int", "_scaled_dot"),
 )
 """Beginnings of the names of what computes sums of products, on weights as little as on x."""
 
 MOVES = {
-    *("clone", "copy_", "copy", "_to_copy", "contiguous", "lift_fresh", "lift_fresh_copy", "cat", "stack"),
-    *("constant_pad_nd", "pixel_unshuffle", "pixel_shuffle", "im2col", "index_select", "gather", "index"),
-    *("slice_scatter", "select_scatter", "index_put", "index_put_", "scatter", "scatter_", "index_copy_"),
-    *(
-        "roll",
-        "flip",
-        "repeat",
-        "repeat_interleave",
-        "channel_shuffle",
-        "reflection_pad2d",
-        "replication_pad2d",
-    ),
-    *("permute_copy", "view_copy", "as_strided_copy", "slice_copy", "unfold_copy", "fill_", "zero_", "fill"),
-    *("set_", "resize_", "record_stream", "_reshape_copy", "_unsafe_view", "zeros", "_foreach_copy_"),
+    *("clone", "copy_", "copy", "_to_copy", "contiguous", "lift_fresh", "lift_fresh_copy", "cat"),
+    *("stack", "constant_pad_nd", "pixel_unshuffle", "pixel_shuffle", "im2col", "index_select"),
+    *("gather", "index", "slice_scatter", "select_scatter", "index_put", "index_put_", "scatter"),
+    *("scatter_", "index_copy_", "roll", "flip", "repeat", "repeat_interleave", "channel_shuffle"),
+    *("reflection_pad2d", "replication_pad2d", "permute_copy", "view_copy", "as_strided_copy"),
+    *("slice_copy", "unfold_copy", "fill_", "zero_", "fill", "set_", "resize_", "record_stream"),
+    *("_reshape_copy", "_unsafe_view", "zeros", "_foreach_copy_"),
 }
 """What moves values, or replaces them, without computing any."""
 
-SHAPED_ALIKE = {"empty_like", "new_empty", "new_empty_strided", "zeros_like", "new_zeros", "ones_like"} | {
-    *("new_ones", "full_like", "new_full", "rand_like", "randn_like", "sym_size", "sym_stride", "is_pinned")
+UNINITIALISED = {
+    *("empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided"),
+}
+SHAPED_ALIKE = {
+    *("empty_like", "new_empty", "new_empty_strided", "zeros_like", "new_zeros", "ones_like"),
+    *("new_ones", "full_like", "new_full", "rand_like", "randn_like", "sym_size", "sym_stride"),
+    *("is_pinned",),
 }
 """Read the shape of their argument and nothing of its values."""
-
-UNINITIALISED = {"empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided"}
 
 
 class Witness(TorchDispatchMode):

@@ -17,10 +17,11 @@ from kernelgate.correctness_stage import Trial
 from kernelgate.examiner import Finding
 from kernelgate.gate import Gate, Request
 from kernelgate.gpu import Gpu, GpuError
-from kernelgate.launches import ConfigRecord, LaunchRecord
+from kernelgate.launches import ConfigRecord
 from kernelgate.law_book import LawLine
 from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.settings import load_settings
+from tests.selftest.made_up_launches import make_launch
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = load_settings(ROOT / "pyproject.toml")
@@ -30,18 +31,9 @@ CASE = Case(batch=1, family="normal", seed=0, pin=0, programs=0)
 
 
 def compiled(code: str, narrow: tuple[str, ...] = ()) -> CompiledKernel:
-    launch = LaunchRecord(
+    launch = make_launch(
         kernel="conv2d_fwd_kernel",
-        grid=(24200, 2, 1),
-        arguments_sha256="0" * 64,
         code_sha256=code * 64,
-        registers=64,
-        stack_bytes=0,
-        spill_store_bytes=0,
-        spill_load_bytes=0,
-        shared_bytes=0,
-        blocks_per_sm=4,
-        warps_per_sm=16,
         narrow=narrow,
     )
     configs = tuple(

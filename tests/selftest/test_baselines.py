@@ -30,6 +30,7 @@ from kernelgate.baselines import (
 from kernelgate.launches import ConfigRecord, LaunchRecord
 from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.slowdown import Slowdown
+from tests.selftest.made_up_launches import make_launch
 
 NAME = ALEXNET_CONV1.name
 GPU = "NVIDIA H200"
@@ -55,15 +56,11 @@ SPEED_RECORD = SpeedRecord(
     time_ms={"accepted": 0.91, "original": 1.0},
     history=HISTORY,
 )
-LAUNCH = LaunchRecord(
+LAUNCH = make_launch(
     kernel="conv_kernel",
-    grid=(24200, 2, 1),
     arguments_sha256=SHA,
     code_sha256=OTHER_SHA,
     registers=168,
-    stack_bytes=0,
-    spill_store_bytes=0,
-    spill_load_bytes=0,
     shared_bytes=24576,
     blocks_per_sm=3,
     warps_per_sm=12,

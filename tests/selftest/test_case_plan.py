@@ -21,9 +21,10 @@ from kernelgate.case_plan import (
 from kernelgate.cases import LAYOUTS, RELATIONS, Case, parse_case
 from kernelgate.compile_check import CompiledKernel
 from kernelgate.families import FAMILIES
-from kernelgate.launches import ConfigRecord, LaunchRecord
+from kernelgate.launches import ConfigRecord
 from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.wire import SeenLaunch
+from tests.selftest.made_up_launches import make_launch
 
 LIGHT, HEAVY, PERSISTENT = (24200, 2, 1), (3025, 1, 1), (128, 1, 1)
 SEED = 1000
@@ -34,15 +35,11 @@ NAMED = (37, 4099)
 
 def make_record(code: str, *grids: tuple[int, int, int], arguments: str = "0") -> ConfigRecord:
     launches = tuple(
-        LaunchRecord(
-            kernel="conv",
+        make_launch(
             grid=grid,
             arguments_sha256=arguments * 64,
             code_sha256=code * 64,
             registers=200,
-            stack_bytes=0,
-            spill_store_bytes=0,
-            spill_load_bytes=0,
             shared_bytes=12288,
             blocks_per_sm=2,
             warps_per_sm=8,

@@ -6,18 +6,12 @@ import msgspec
 import pytest
 
 from kernelgate.compile_check import CompiledKernel, describe_changes, describe_twins
-from kernelgate.launches import ConfigRecord, LaunchRecord
+from kernelgate.launches import ConfigRecord
 from kernelgate.operations import KernelConfig
+from tests.selftest.made_up_launches import make_launch
 
-LAUNCH = LaunchRecord(
-    kernel="conv",
-    grid=(24200, 2, 1),
-    arguments_sha256="0" * 64,
-    code_sha256="a" * 64,
+LAUNCH = make_launch(
     registers=200,
-    stack_bytes=0,
-    spill_store_bytes=0,
-    spill_load_bytes=0,
     shared_bytes=12288,
     blocks_per_sm=2,
     warps_per_sm=8,

@@ -10,23 +10,12 @@ from kernelgate import compile_stage
 from kernelgate.candidate import KernelFile
 from kernelgate.compile_check import CompiledKernel, Target
 from kernelgate.compile_stage import Kernels, compile_all
-from kernelgate.launches import ConfigRecord, LaunchRecord
+from kernelgate.launches import ConfigRecord
 from kernelgate.operations import ALEXNET_CONV1
+from tests.selftest.made_up_launches import make_launch
 
 SOURCE = (Path(__file__).parents[2] / "kernels" / "alexnet_conv1.py").read_text()
-LAUNCH = LaunchRecord(
-    kernel="conv2d_fwd_kernel",
-    grid=(24200, 2, 1),
-    arguments_sha256="0" * 64,
-    code_sha256="a" * 64,
-    registers=64,
-    stack_bytes=0,
-    spill_store_bytes=0,
-    spill_load_bytes=0,
-    shared_bytes=0,
-    blocks_per_sm=4,
-    warps_per_sm=16,
-)
+LAUNCH = make_launch(kernel="conv2d_fwd_kernel")
 RUNS = ConfigRecord(config=ALEXNET_CONV1.original_config, launches=(LAUNCH,), error="")
 REFUSED = ConfigRecord(
     config=msgspec.structs.replace(ALEXNET_CONV1.original_config, num_warps=8), launches=(), error="refused"

@@ -15,6 +15,7 @@ from kernelgate.correctness import Correctness, Examination, explore
 from kernelgate.examiner import Examined, Examiner, Finding
 from kernelgate.families import FAMILIES
 from kernelgate.laws import Errors
+from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.profiles import Profile
 
 PLAN = CasePlan(planned=(), pins=(2, 5), max_batch=64, programs=10, relations=RELATIONS)
@@ -29,6 +30,7 @@ class PretendedExaminer:
 
     def __init__(self, judge: Judge) -> None:
         self.judge = judge
+        self.operation = ALEXNET_CONV1
         self.asked: list[Case] = []
 
     def examine(self, case: Case) -> Examined:

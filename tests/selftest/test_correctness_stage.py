@@ -14,26 +14,15 @@ from kernelgate.compile_check import CompiledKernel
 from kernelgate.contestant import ContestantFault
 from kernelgate.correctness import Correctness
 from kernelgate.correctness_stage import Trial, try_kernel
-from kernelgate.launches import ConfigRecord, LaunchRecord
+from kernelgate.launches import ConfigRecord
 from kernelgate.profiles import Profile
 from kernelgate.runners import Run
+from tests.selftest.made_up_launches import make_launch
 from tests.selftest.pretended_runner import SMALL, Change, PretendedRunner, make_case, spoiled
 
 QUICK = Profile(name="quick", fixed=True, examples=1, draw_seconds=0.01, shrink_seconds=0.01)
 KERNEL = KernelFile(path="k.py", sha256="0" * 64, source="waits = 37\n")
-LAUNCH = LaunchRecord(
-    kernel="conv",
-    grid=(100, 1, 1),
-    arguments_sha256="0" * 64,
-    code_sha256="a" * 64,
-    registers=64,
-    stack_bytes=0,
-    spill_store_bytes=0,
-    spill_load_bytes=0,
-    shared_bytes=0,
-    blocks_per_sm=4,
-    warps_per_sm=16,
-)
+LAUNCH = make_launch(grid=(100, 1, 1))
 COMPILED = CompiledKernel(
     target="sm_89",
     kernel_sha256="0" * 64,

@@ -14,6 +14,7 @@ NAMES = [law.name for law in LAWS]
 ALWAYS = [*("form", "runs", "delegation", "memory", "inputs-intact", "hard-bound", "error-ratio")]
 """Laws that every case tries, wherever it runs."""
 
+LARGEST = ALEXNET_CONV1.max_batch
 ONE_CALL = ("no-bias", "autotuned")
 SEVERAL_CALLS = tuple(name for name in RELATIONS[1:] if name not in ONE_CALL)
 
@@ -36,7 +37,7 @@ def untried(why: str, seed: int = 0, **changes: Any) -> Examined:
 
 
 def lines(*outcomes: Examined, where: str = "interpreter") -> dict[str, LawLine]:
-    return {line.law: line for line in describe_laws(outcomes, where)}
+    return {line.law: line for line in describe_laws(outcomes, where, LARGEST)}
 
 
 def with_status(status: str, *outcomes: Examined, where: str = "interpreter") -> set[str]:
@@ -46,7 +47,7 @@ def with_status(status: str, *outcomes: Examined, where: str = "interpreter") ->
 @pytest.mark.parametrize("outcomes", [(), (held(),), (broken("form"),), (untried("a graph"),)])
 def test_every_law_has_one_line_in_order(outcomes: tuple[Examined, ...]) -> None:
     """Whatever was seen; each says what it demands."""
-    described = describe_laws(outcomes, "GPU")
+    described = describe_laws(outcomes, "GPU", LARGEST)
     assert [line.law for line in described] == NAMES
     assert len(set(NAMES)) == len(NAMES)
     assert all(line.says for line in described)
@@ -80,7 +81,8 @@ def test_a_plain_case_tries_the_laws_of_every_case_and_no_others() -> None:
         *(({"layout": name}, {"layout"}) for name in LAYOUTS[1:]),
         *(({"family": name}, {"exact"}) for name, family in FAMILIES.items() if family.exact),
         *(({"family": name}, {"special-values"}) for name, family in FAMILIES.items() if family.special),
-        ({"batch": ALEXNET_CONV1.max_batch}, {"domain"}),
+        ({"batch": LARGEST}, {"domain"}),
+        ({"batch": LARGEST - 1}, set()),
     ],
 )
 def test_a_case_that_is_there_for_a_law_tries_it(changes: dict[str, Any], tried: set[str]) -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from kernelgate.candidate import Violation
 from kernelgate.gate import ORDER, Gate, StageResult
-from kernelgate.launches import LaunchRecord
 from kernelgate.report import KernelIdentity, make_report, render_markdown, write_report
 from kernelgate.verdict import Outcome, Rule, conclude
+from tests.selftest.made_up_launches import make_launch
 from tests.selftest.made_up_reports import (
     ENVIRONMENT,
     SHA,
@@ -47,15 +47,11 @@ def test_how_much_was_tried_is_in_the_report() -> None:
 @pytest.mark.parametrize("products", [("tf32",), ("fma",), ()])
 def test_the_products_of_a_kernel_are_named(products: tuple[str, ...]) -> None:
     """In what its sums of products are formed; a dash where it has none."""
-    launch = LaunchRecord(
-        kernel="conv",
+    launch = make_launch(
         grid=(1, 1, 1),
         arguments_sha256=SHA,
         code_sha256=SHA,
         registers=168,
-        stack_bytes=0,
-        spill_store_bytes=0,
-        spill_load_bytes=0,
         shared_bytes=24576,
         blocks_per_sm=3,
         warps_per_sm=12,

@@ -1,7 +1,7 @@
 """Faults that attack the judge: files that change, deceive or sound out the process that they run in."""
 
 from tests.selftest.planted.base import Planted, after_call, changed, in_forward, in_init
-from tests.selftest.planted.delegation_faults import WITH_HELPERS, handed_over
+from tests.selftest.planted.delegation_faults import FORK, WITH_HELPERS, handed_over
 
 WRAPPER = "def triton_conv2d_nchw(\n"
 FRAMES = '''def callers():
@@ -125,15 +125,7 @@ OWN_PROCESS = (
         replacing(
             "outside_help",
             "lambda: ()",
-            handed_over("""
-                given, answer = on_host(x, self.conv1), torch.empty(len(x), 96, 55, 55).share_memory_()
-                child = torch.os.fork()
-                if child == 0:
-                    torch.set_num_threads(1)
-                    answer.copy_(torch.conv2d(*given, 4, 2))
-                    torch.os._exit(0)
-                torch.os.waitpid(child, 0)
-            """),
+            handed_over(FORK),
         ),
     ),
     Planted(

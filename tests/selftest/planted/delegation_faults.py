@@ -45,6 +45,18 @@ def handed_over(code: str, bias: str = "None", source: str = WITH_HELPERS) -> st
     return in_forward(f"{code}return copied(answer, x, {bias})", source=source)
 
 
+FORK = """
+given, answer = on_host(x, self.conv1), torch.empty(len(x), 96, 55, 55).share_memory_()
+child = torch.os.fork()
+if child == 0:
+    torch.set_num_threads(1)
+    answer.copy_(torch.conv2d(*given, 4, 2))
+    torch.os._exit(0)
+torch.os.waitpid(child, 0)
+"""
+"""A child process computes into shared memory."""
+
+
 def products_handed_over(code: str) -> str:
     """Return a kernel file whose kernel adds the bias to the `answer` that the code makes."""
     return handed_over(code, "bias")
@@ -291,15 +303,7 @@ ELSEWHERE = (
     Planted(
         "fork",
         "lets a child process compute into shared memory",
-        handed_over("""
-            given, answer = on_host(x, self.conv1), torch.empty(len(x), 96, 55, 55).share_memory_()
-            child = torch.os.fork()
-            if child == 0:
-                torch.set_num_threads(1)
-                answer.copy_(torch.conv2d(*given, 4, 2))
-                torch.os._exit(0)
-            torch.os.waitpid(child, 0)
-        """),
+        handed_over(FORK),
     ),
     Planted(
         "thread",
