@@ -68,11 +68,9 @@ class CasePlan(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def probe_case(compiled: CompiledKernel, seed: int) -> Case:
-    """Return the first case of all: one image, every program, of the configuration that has the fewest."""
-    pins = _running_pins(compiled)
-    quickest = min(pins, key=lambda pin: _programs(compiled.configs[pin]))
-    return Case(batch=1, family=PROBE_FAMILY, seed=seed, pin=quickest)
+def probe_cases(compiled: CompiledKernel, seed: int) -> tuple[Case, ...]:
+    """Return the interpreter's first cases: one image, every program, the quickest configuration first."""
+    return tuple(_pinned(1, PROBE_FAMILY, _quickest_first(compiled), 0, itertools.count(seed)))
 
 
 def samplable(launches: Sequence[wire.SeenLaunch]) -> tuple[str, ...]:
@@ -111,23 +109,20 @@ def plan_for_interpreter(
     programs: int,
     seed: int,
 ) -> CasePlan:
-    """Return a plan that costs seconds: large batches by sampled programs of the `sampled` kernels.
+    """Return what follows the probes: large batches by some programs of the `sampled` kernels, in seconds.
 
     Where a sample would say nothing, since a launch reads what another wrote, small batches are run whole.
     """
-    pins = tuple(sorted(_running_pins(compiled), key=lambda pin: _programs(compiled.configs[pin])))
+    pins = _quickest_first(compiled)
     seeds = itertools.count(seed + 1)
     relations = tuple(relation for relation in RELATIONS if relation not in WITHOUT_SAMPLES)
     if not sampled:
-        planned = [*_pinned(1, "normal", pins, 0, seeds), *_everything_whole(pins, relations[1:], seeds)]
-        return CasePlan(
-            planned=tuple(planned), pins=pins, max_batch=1, programs=0, relations=relations, sampled=()
-        )
+        whole = (*_pinned(1, "normal", pins, 0, seeds), *_everything_whole(pins, relations[1:], seeds))
+        return CasePlan(planned=whole, pins=pins, max_batch=1, programs=0, relations=relations)
     largest = min(_largest_sampled(operation, compiled.configs[pin]) for pin in pins)
     planned = [
         # The longest first, so that the others run beside it.
         *_pinned(min(largest, WHOLE_BATCH), "normal", pins[:1], 0, seeds),
-        *_pinned(1, PROBE_FAMILY, pins[1:], 0, seeds),
         *_pinned(min(largest, operation.measured_batch), "normal", pins, programs, seeds),
         *_everything(operation, pins, programs, relations[1:], named, seeds, largest),
     ]
@@ -199,6 +194,10 @@ def _running_pins(compiled: CompiledKernel) -> tuple[int, ...]:
         if record.launches:
             first.setdefault(launched(record), pin)
     return tuple(first.values())
+
+
+def _quickest_first(compiled: CompiledKernel) -> tuple[int, ...]:
+    return tuple(sorted(_running_pins(compiled), key=lambda pin: _programs(compiled.configs[pin])))
 
 
 def _programs(record: ConfigRecord) -> int:

@@ -4,11 +4,8 @@ import os
 import select
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -16,14 +13,20 @@ from typing import Self, TypeVar
 import msgspec
 
 from kernelgate import wire
-from kernelgate.process_tree import adopt_orphans, descendants, end_orphans, is_alive, kill, resident_bytes
+from kernelgate.process_tree import (
+    Child,
+    adopt_orphans,
+    descendants,
+    end_orphans,
+    is_alive,
+    kill,
+    resident_bytes,
+)
 from kernelgate.settings import Limits
+from kernelgate.starter import passed_on, start_copy
 
-PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_HOME", "PYTHONPATH")
-"""Only these variables of the judge reach a kernel file: tokens and secrets of a runner do not."""
-
-PACKAGE_PARENT = Path(__file__).resolve().parents[1]
 WATCH_SECONDS = 0.1
+END_SECONDS = 2.0
 SHOWN_OUTPUT_BYTES = 2000
 
 
@@ -56,23 +59,19 @@ class Contestant:
         adopt_orphans()
         child_requests, self._requests = os.pipe()
         self._responses, child_responses = os.pipe()
-        descriptors = (child_requests, child_responses)
-        with _CHILDREN:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "kernelgate.child", mode, *map(str, descriptors)],
-                cwd=folder,
-                env=_environment(mode, folder, cache, gpu),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=descriptors,
-                start_new_session=True,
-            )
-            _LIVE.add(self._process.pid)
-        for descriptor in descriptors:
-            os.close(descriptor)
+        printed, child_output = os.pipe()
+        descriptors = (child_requests, child_responses, child_output)
+        environment = _environment(mode, folder, cache, gpu)
+        start = wire.Start(folder=str(folder), environment=environment)
+        try:
+            with _CHILDREN:
+                self._process = Child(start_copy(mode, start, descriptors))
+                _LIVE.add(self._process.pid)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
         self._pending = bytearray()
-        self._printed = _PrintedOutput(self._process)
+        self._printed = _PrintedOutput(printed)
 
     @property
     def pid(self) -> int:
@@ -123,10 +122,10 @@ class Contestant:
         """End the contestant and everything it started, wherever that has gone."""
         if self._process.poll() is None:
             # Stopped first, so that it cannot fork while its descendants are counted.
-            self._process.send_signal(signal.SIGSTOP)
+            self._process.send(signal.SIGSTOP)
             for descendant in descendants(self._process.pid):
                 kill(descendant)
-            self._process.kill()
+            self._process.send(signal.SIGKILL)
         self._process.wait()
         _LIVE.discard(self._process.pid)
         with _CHILDREN:
@@ -181,7 +180,7 @@ class Contestant:
         return ContestantFault(kind, detail + printed, self.name)
 
     def _ended(self) -> ContestantFault:
-        status = self._wait_for_end()
+        status = self._process.wait(END_SECONDS)  # None if it closed the pipe and lives on; close() ends it
         self._check_printed()
         if status is not None and status < 0:
             return self._fault("crashes", f"ended by {_signal_name(-status)}")
@@ -189,21 +188,14 @@ class Contestant:
             return self._fault("exits", "closed the pipe that answers go to")
         return self._fault("exits", f"left the process with status {status}")
 
-    def _wait_for_end(self) -> int | None:
-        try:
-            return self._process.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            return None  # it closed the pipe and lives on; close() ends it
-
 
 class _PrintedOutput:
     """Drains what a contestant prints: the count is kept, and the end of the text."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, descriptor: int) -> None:
         self.count = 0
         self._tail = b""
-        assert process.stdout is not None
-        self._stream = process.stdout
+        self._descriptor = descriptor
         self._thread = threading.Thread(target=self._drain, daemon=True)
         self._thread.start()
 
@@ -216,10 +208,10 @@ class _PrintedOutput:
         self._thread.join(timeout=2)
 
     def _drain(self) -> None:
-        with self._stream:
-            while chunk := os.read(self._stream.fileno(), 65536):
-                self.count += len(chunk)
-                self._tail = (self._tail + chunk)[-SHOWN_OUTPUT_BYTES:]
+        while chunk := os.read(self._descriptor, 65536):
+            self.count += len(chunk)
+            self._tail = (self._tail + chunk)[-SHOWN_OUTPUT_BYTES:]
+        os.close(self._descriptor)
 
 
 def _shown(text: str) -> str:
@@ -240,22 +232,14 @@ def live_pids() -> set[int]:
     return set(_LIVE)
 
 
-def _environment(mode: wire.Mode, folder: Path, cache: Path, gpu: str) -> Mapping[str, str]:
-    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    paths = [str(PACKAGE_PARENT), *filter(None, [environment.get("PYTHONPATH")])]
+def _environment(mode: wire.Mode, folder: Path, cache: Path, gpu: str) -> dict[str, str]:
+    environment = passed_on(mode)
     environment |= {
         "HOME": str(folder),
         "TMPDIR": str(folder),
-        "PYTHONPATH": os.pathsep.join(paths),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONNOUSERSITE": "1",
         # A cache that contestants shared could be poisoned by one of them.
         "TRITON_CACHE_DIR": str(cache),
-        # Triton 3.9 warns that the default will change; the gate always says which it uses.
-        "TRITON_DEFAULT_FP_FUSION": "1",
     }
-    if mode == "interpret":
-        environment["TRITON_INTERPRET"] = "1"
     if mode != "gpu" or gpu:
         environment["CUDA_VISIBLE_DEVICES"] = gpu if mode == "gpu" else ""
     return environment

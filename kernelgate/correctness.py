@@ -49,10 +49,7 @@ def describe_correctness(result: Correctness) -> str:
 
 
 class Examination:
-    """All cases of one kernel: each is tried once, whoever asks for it, and its outcome is remembered.
-
-    A contestant ends with the thread that started it (prctl(2), PR_SET_PDEATHSIG): `pool` outlives them all.
-    """
+    """All cases of one kernel: each is tried once, whoever asks for it, and its outcome is remembered."""
 
     def __init__(
         self, examiners: Sequence[Examiner], pool: ThreadPoolExecutor, tick: Callable[[], None]

@@ -10,7 +10,7 @@ import msgspec
 
 from kernelgate import wire
 from kernelgate.candidate import KernelFile
-from kernelgate.case_plan import CasePlan, plan_for_gpu, plan_for_interpreter, probe_case, samplable
+from kernelgate.case_plan import CasePlan, plan_for_gpu, plan_for_interpreter, probe_cases, samplable
 from kernelgate.cases import Case
 from kernelgate.compile_check import CompiledKernel
 from kernelgate.correctness import Correctness, Examination, explore
@@ -67,7 +67,7 @@ def _watch_memory(
         return None
     runner = Runner(workplace, kernel, "interpret")
     try:
-        watched = Examiner(runner).examine(probe_case(compiled, trial.entropy))
+        watched = Examiner(runner).examine(probe_cases(compiled, trial.entropy)[0])
     finally:
         runner.close()
     if watched.finding is None:
@@ -79,19 +79,28 @@ def _watch_memory(
 def _plan(
     examination: Examination, kernel: KernelFile, compiled: CompiledKernel, trial: Trial
 ) -> CasePlan | None:
-    """Return the plan, None if the very first case fails."""
+    """Return the plan, None if a probe fails."""
     operation = examination.examiners[0].operation
     named = named_batches(kernel, operation.max_batch)
     if trial.gpus:
         return _or_replay(plan_for_gpu(operation, compiled, named, trial.entropy), trial.replay)
-    probe = probe_case(compiled, trial.entropy)
-    # For a replay it tells what can be sampled; how it ends is no part of the answer.
-    probed = examination.examiners[0].examine(probe) if trial.replay else examination.judge(probe)
-    if probed.first_run is None and trial.replay is None:
+    probed = _probe(examination, compiled, trial)
+    runs = [each.first_run for each in probed if each.first_run is not None]
+    if len(runs) < len(probed) and trial.replay is None:
         return None
-    sampled = samplable(probed.first_run.ran.launches) if probed.first_run else ()
+    sampled = samplable([launch for run in runs for launch in run.ran.launches])
     plan = plan_for_interpreter(operation, compiled, named, sampled, trial.programs, trial.entropy)
     return _or_replay(plan, trial.replay)
+
+
+def _probe(examination: Examination, compiled: CompiledKernel, trial: Trial) -> list[Examined]:
+    """Return what the first cases showed, as far as they were tried: one that fails ends them."""
+    probes = probe_cases(compiled, trial.entropy)
+    if trial.replay is not None:
+        # For a replay one tells what can be sampled; how it ends is no part of the answer.
+        return [examination.examiners[0].examine(probes[0])]
+    examination.judge_all(probes)
+    return list(examination.outcomes.values())
 
 
 def _or_replay(plan: CasePlan, replay: Case | None) -> CasePlan:

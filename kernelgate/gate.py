@@ -37,6 +37,7 @@ from kernelgate.performance_stage import (
 from kernelgate.profiles import current_profile
 from kernelgate.settings import Settings
 from kernelgate.stage_rules import check_stage
+from kernelgate.starter import prepare
 from kernelgate.timing import CANDIDATE
 from kernelgate.verdict import Outcome, Rule, Verdict, conclude
 from kernelgate.workplace import Workplace
@@ -136,6 +137,8 @@ class Gate:
     def _compile(self) -> tuple[str, Result]:
         candidate, target = self._judged(), f"sm_{ADA}"
         gpu = self.request.gpu
+        if gpu:
+            prepare("gpu", "interpret")  # a GPU has cores beside it to import on while this compiles
         path = record_path(self.request.root, self.operation.name, target)
         try:
             record = load_compile_record(path, self.operation.name)

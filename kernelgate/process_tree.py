@@ -1,13 +1,42 @@
-"""The processes that a contestant starts: who they are, what they hold, and their end."""
+"""Contestants and the processes that they start: who they are, what they hold, and their end."""
 
 import contextlib
 import ctypes
 import os
+import select
 from collections.abc import Set
 
 import psutil
 
 PR_SET_CHILD_SUBREAPER = 36
+
+
+class Child:
+    """A child of the judge that another process started: what `subprocess.Popen` offers of its own."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._status: int | None = None
+
+    def poll(self) -> int | None:
+        """Return the exit status, the negative number of the signal that ended it, or None while it runs."""
+        if self._status is None:
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            self._status = os.waitstatus_to_exitcode(status) if ended else None
+        return self._status
+
+    def wait(self, timeout_s: float | None = None) -> int | None:
+        """Return how it ended, None if it has not after that time."""
+        if self.poll() is None:
+            descriptor = os.pidfd_open(self.pid)
+            select.select([descriptor], [], [], timeout_s)
+            os.close(descriptor)
+        return self.poll()
+
+    def send(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
 
 
 def adopt_orphans() -> None:

@@ -21,6 +21,13 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     pass
 
 
+class Start(_Message, frozen=True):
+    """Become a contestant: the folder that it lives in, and all of its environment."""
+
+    folder: str
+    environment: dict[str, str]
+
+
 class Load(_Message, frozen=True):
     """Import a kernel file and make its model; no file means the vendor implementation."""
 

@@ -1,7 +1,7 @@
-"""Starts a contestant: `python -m kernelgate.child MODE REQUEST_FD RESPONSE_FD`."""
+"""Starts contestants of one mode: `python -m kernelgate.child MODE SOCKET_FD`."""
 
 import sys
 
-from kernelgate.child.program import serve
+from kernelgate.child.copies import make_copies
 
-serve(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+make_copies(sys.argv[1], int(sys.argv[2]))

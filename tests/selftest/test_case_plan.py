@@ -15,10 +15,10 @@ from kernelgate.case_plan import (
     CasePlan,
     plan_for_gpu,
     plan_for_interpreter,
-    probe_case,
+    probe_cases,
     samplable,
 )
-from kernelgate.cases import LAYOUTS, RELATIONS, Case, parse_case
+from kernelgate.cases import LAYOUTS, RELATIONS, parse_case
 from kernelgate.compile_check import CompiledKernel
 from kernelgate.families import FAMILIES
 from kernelgate.launches import ConfigRecord
@@ -79,11 +79,14 @@ TWO_AND_A_TWIN = (
 EVERYWHERE = pytest.mark.parametrize("plan", [interpret, whole, on_gpu])
 
 
-def test_the_probe_is_one_image_of_the_fewest_programs() -> None:
-    """The quickest whole answer comes before everything, and rounds nowhere; what cannot run is not asked."""
-    probe = probe_case(make_kernel(*TWO_AND_A_TWIN), SEED)
-    assert probe == Case(batch=1, family=probe.family, seed=SEED, pin=3)
-    assert FAMILIES[probe.family].exact
+def test_each_configuration_is_probed_by_one_image_of_all_its_programs() -> None:
+    """The quickest first, and exactly; a twin, and what cannot run, are not asked."""
+    probes = probe_cases(make_kernel(*TWO_AND_A_TWIN), SEED)
+    assert [(case.batch, case.programs, case.pin, case.seed) for case in probes] == [
+        (1, 0, 3, SEED),
+        (1, 0, 0, SEED + 1),
+    ]
+    assert all(FAMILIES[case.family].exact for case in probes)
 
 
 def test_a_file_is_sampled_if_every_one_of_its_launches_makes_the_answer() -> None:
@@ -153,13 +156,11 @@ def test_the_end_of_the_domain_and_the_batches_that_the_source_names_are_tried(p
     assert {LAST, *NAMED, 1, 2, 3} <= batches
 
 
-def test_every_configuration_is_interpreted_whole_once() -> None:
-    """Three images of the quickest begin, so that others run beside them; one exact image of each other."""
+def test_images_at_a_tiles_border_are_interpreted_whole_once() -> None:
+    """Three of the quickest configuration begin, so that others run beside them."""
     first, *others = interpret(*TWO_AND_A_TWIN).planned
     assert (first.batch, first.pin, first.programs) == (3, 3, 0)
-    whole_too = [case for case in others if not case.programs]
-    assert [(case.batch, case.pin) for case in whole_too] == [(1, 0)]
-    assert FAMILIES[whole_too[0].family].exact
+    assert all(case.programs for case in others)
 
 
 def test_twenty_calls_are_sampled_thinly() -> None:

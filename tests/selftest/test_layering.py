@@ -30,6 +30,7 @@ ORDER = [
     "environment",
     "accepted",
     "process_tree",
+    "starter",
     "contestant",
     "workplace",
     "gpu",
