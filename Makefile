@@ -16,7 +16,7 @@ gate: $(READY)
 	$(RUN) pytest tests/gate $(MEASURE) $(OPTIONS)
 
 test: $(READY)
-	$(RUN) pytest tests/selftest -n auto --corpus-share 10 -k "not test_an_honest"
+	$(RUN) pytest tests/selftest -n auto --honest-share 8
 	$(RUN) pytest tests/gate
 
 corpus: $(READY)
