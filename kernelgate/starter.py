@@ -5,6 +5,7 @@ any other: its CUDA context, its memory and whatever it does to its modules are 
 of the judge, since the process between them ends at once and the judge adopts orphans.
 """
 
+import atexit
 import os
 import socket
 import subprocess
@@ -87,6 +88,7 @@ def prepare(*modes: wire.Mode) -> None:
             _starter(mode)
 
 
+@atexit.register
 def end_starters() -> None:
     """End all starters: the next contestant waits for the imports again."""
     with _STARTING:
