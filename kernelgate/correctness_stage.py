@@ -5,8 +5,10 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 import msgspec
+import torch
 
 from kernelgate import wire
 from kernelgate.candidate import KernelFile
@@ -15,6 +17,7 @@ from kernelgate.cases import Case
 from kernelgate.compile_check import CompiledKernel
 from kernelgate.correctness import Correctness, Examination, explore
 from kernelgate.examiner import Examined, Examiner
+from kernelgate.gpu import GpuError
 from kernelgate.literals import named_batches
 from kernelgate.profiles import Profile
 from kernelgate.runners import Runner
@@ -41,22 +44,38 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 def try_kernel(
     workplace: Workplace, kernel: KernelFile, compiled: CompiledKernel, trial: Trial, tick: Callable[[], None]
 ) -> Correctness:
-    """Return the result of the stage for a kernel that was compiled before."""
+    """Return the result of the stage for a kernel that was compiled before.
+
+    Raises ContestantFault, kind `crowded`, if the GPU has not the memory that a contestant is promised, and
+    GpuError if it has not what the judge needs beside that.
+    """
     started = time.monotonic()
     with _examiners(workplace, kernel, trial) as (examiners, pool):
         examination = Examination(examiners, pool, tick)
-        beside = pool.submit(_watch_memory, workplace, kernel, compiled, trial)
         plan = _plan(examination, kernel, compiled, trial)
         if plan is not None:
             for examiner in examiners:
                 examiner.sampled = plan.sampled
-            examination.judge_all(plan.planned)
-            if plan.draws:
-                explore(examination, plan, trial.profile, trial.entropy)
-        if (watched := beside.result()) is not None:
-            examination.outcomes[watched.case] = watched
+            watch = partial(_watch_memory, workplace, kernel, compiled, trial)
+            _judge(examination, plan, trial, watch)
         where = "GPU" if trial.gpus else "interpreter"
         return examination.conclude(where, trial.profile, trial.entropy, time.monotonic() - started)
+
+
+def _judge(
+    examination: Examination, plan: CasePlan, trial: Trial, watch: Callable[[], Examined | None]
+) -> None:
+    """Judge all that is planned and drawn, and watch beside a GPU unless the first cases there fail."""
+    try:
+        examination.judge_all(plan.planned[: len(trial.gpus)])
+        beside = None if examination.finding else examination.pool.submit(watch)
+        examination.judge_all(plan.planned)
+        if plan.draws:
+            explore(examination, plan, trial.profile, trial.entropy)
+        if beside is not None and (watched := beside.result()) is not None:
+            examination.outcomes[watched.case] = watched
+    except torch.OutOfMemoryError as error:
+        raise GpuError(f"too little memory is left on the GPU to judge an answer: {error}") from error
 
 
 def _watch_memory(

@@ -107,6 +107,8 @@ class Examiner:
         return Examined(case=case, finding=finding)
 
     def _faulted(self, case: Case, fault: ContestantFault) -> Examined:
+        if fault.kind == "crowded":
+            raise fault
         if fault.kind == "untried":
             return Examined(case=case, untried=fault.detail)
         if fault.kind == "memory" and self.runner.mode == "interpret" and case.batch > MAX_WHOLE_BATCH:

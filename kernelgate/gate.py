@@ -195,6 +195,8 @@ class Gate:
                 )
         except GpuError as error:
             raise Stopped(conclude(Outcome.INVALID, "gpu-not-to-be-had", str(error))) from error
+        except ContestantFault as fault:
+            raise Stopped(self._blame(fault, is_candidate=True)) from fault
         if result.finding is not None:
             finding = result.finding
             outcome = Outcome.FORBIDDEN if finding.forbidden else Outcome.WRONG
@@ -240,9 +242,9 @@ class Gate:
         return result.verdict.detail, result
 
     def _blame(self, fault: ContestantFault, *, is_candidate: bool) -> Verdict:
-        """Return the verdict on a fault: only its own makes a candidate wrong, and a timer never does."""
-        if fault.kind == "timer":
-            return conclude(Outcome.INVALID, "timer", f"{fault.contestant} {fault.detail}")
+        """Return the verdict on a fault: only its own makes a candidate wrong, no timer and no full GPU."""
+        if fault.kind in ("timer", "crowded"):
+            return conclude(Outcome.INVALID, fault.kind, f"{fault.contestant[:16]} {fault.detail}".strip())
         if not is_candidate:
             detail = f"not the candidate but {fault.contestant[:16]} failed: {fault.detail}"
             return conclude(Outcome.INVALID, f"arm-{fault.kind}", detail)

@@ -220,10 +220,11 @@ class Timed(_Message, frozen=True):
 class Failed(_Message, frozen=True):
     """The kernel file failed, at `line` of its own, 0 if unknown.
 
-    `untried` says that this mode cannot do what was asked of this file, which is no fault of the file.
+    `untried` says that this mode cannot do what was asked of this file, `crowded` that others hold memory of
+    the GPU that it was promised: neither is a fault of the file.
     """
 
-    kind: Literal["raises", "exits", "memory", "untried"]
+    kind: Literal["raises", "exits", "memory", "untried", "crowded"]
     detail: str
     line: int
 

@@ -37,6 +37,10 @@ class CompileMode:
         pretend_cuda(ADA)
         remember_back_half()
 
+    def is_crowded(self) -> bool:
+        """Return False: no GPU's memory is used here."""
+        return False
+
     def answer(self, request: wire.Request) -> wire.Response:
         """Return what was loaded or compiled."""
         if isinstance(request, wire.Load) and request.file is not None:

@@ -67,6 +67,13 @@ class GpuMode:
             raise ValueError(f"mode gpu does not answer {type(request).__name__}")
         return does[type(request)](request)
 
+    def is_crowded(self) -> bool:
+        """Return whether the GPU has not as much left as this contestant may take."""
+        if not self.on_gpu:
+            return False
+        free, _ = torch.cuda.mem_get_info()
+        return free + torch.cuda.memory_reserved() < self.gpu_memory_bytes
+
     def _load(self, request: wire.Load) -> wire.Loaded:
         # The GPU is not touched yet: another replicate may be on it, being timed.
         self.operation = find_operation(request.operation)

@@ -22,6 +22,10 @@ class InterpretMode:
         activate(StubDriver(89, lambda *_: None))
         compute_as_gpu()
 
+    def is_crowded(self) -> bool:
+        """Return False: no GPU's memory is used here."""
+        return False
+
     def answer(self, request: wire.Request) -> wire.Response:
         """Return what was loaded, run or sent."""
         if isinstance(request, wire.Load) and request.file is not None:

@@ -28,6 +28,9 @@ class ModeProgram(Protocol):
     def answer(self, request: wire.Request) -> wire.Response:
         """Return the answer; whatever the kernel file raises passes through."""
 
+    def is_crowded(self) -> bool:
+        """Return whether others hold memory that this contestant was promised."""
+
 
 def serve(mode: str, request_fd: int, response_fd: int) -> None:
     """Answer requests until the pipe closes. The kernel file's own failures are answers, not crashes."""
@@ -43,7 +46,7 @@ def serve(mode: str, request_fd: int, response_fd: int) -> None:
                 timing = isinstance(request, wire.MoveCode | wire.TimeLaunches)
                 answer = wire.encode(program.answer(request))
             except BaseException as error:  # noqa: BLE001 - SystemExit of a kernel file is a finding too
-                answer = wire.encode(_failure(error, program.kernel_file))
+                answer = wire.encode(_failure(error, program))
             if not timing:
                 gc.collect()  # before the answer, not while the judge's clock runs for the next request
             responses.write(answer + b"\n")
@@ -81,15 +84,18 @@ def _start_mode(mode: str) -> ModeProgram:
     return GpuMode()
 
 
-def _failure(error: BaseException, kernel_file: str) -> wire.Failed:
+def _failure(error: BaseException, program: ModeProgram) -> wire.Failed:
     frames = traceback.extract_tb(error.__traceback__)
-    line = next((frame.lineno or 0 for frame in reversed(frames) if frame.filename == kernel_file), 0)
+    own = (frame.lineno or 0 for frame in reversed(frames) if frame.filename == program.kernel_file)
+    line = next(own, 0)
     if isinstance(error, SystemExit):
         return wire.Failed(kind="exits", detail=f"left with status {_text(error, _status)}", line=line)
     detail = f"{type(error).__name__}: {_text(error)}"
     if isinstance(error, TooLargeError):
         return wire.Failed(kind="untried", detail=detail, line=line)
     exhausted = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate" in _text(error)
+    if exhausted and program.is_crowded():
+        return wire.Failed(kind="crowded", detail=f"others hold the GPU's memory: {detail}", line=line)
     return wire.Failed(kind="memory" if exhausted else "raises", detail=detail, line=line)
 
 

@@ -1,14 +1,15 @@
 """Who computed the answer: every PyTorch operation and every launch of a call is seen, and its data followed.
 
 PyTorch may move data and prepare weights; what x holds, and what was made of it, only launches may compute
-with. Memory is followed by its storage. Storages of a call are kept alive until its end, so that none is
-mistaken for another that was freed before it.
+with. Memory is followed by its storage as long as that lives: what was freed is not mistaken for what comes
+to lie in its place, and a file that works in parts has its memory back after each.
 """
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -53,28 +54,28 @@ class Witness(TorchDispatchMode):
         self.found: list[str] = []
         self._from_x: set[int] = set()
         self._made: set[int] = set()
-        self._alive: list[torch.Tensor] = []
+        self._living: dict[int, StorageWeakRef] = {}
 
     def follow_x(self, x: torch.Tensor) -> None:
         """Take this tensor for the input whose values are followed."""
-        self._from_x.add(_storage(x))
-        self._alive.append(x)
+        self._from_x.add(self._place(x))
 
     def note_launch(self, arguments: Iterable[torch.Tensor], read: set[int], written: set[int]) -> None:
         """Take note of a launch: the storages that it read, as far as is known, and those that it wrote."""
-        self._alive += arguments
+        for tensor in arguments:
+            self._place(tensor)
         if read & self._from_x:
             self._from_x |= written
             self._made |= written
 
     def note_host_read(self, tensor: torch.Tensor) -> None:
         """Take note that the host was given the values of a tensor."""
-        if _storage(tensor) in self._from_x:
+        if self._place(tensor) in self._from_x:
             self.find("values of x were copied to the host")
 
     def check_answer(self, answer: torch.Tensor) -> None:
         """Find fault with an answer that no launch of this call computed from x."""
-        if _storage(answer) not in self._made:
+        if self._place(answer) not in self._made:
             self.find("the answer lies in memory that no launch of this call wrote, reading x")
 
     def find(self, what: str) -> None:
@@ -94,7 +95,8 @@ class Witness(TorchDispatchMode):
                 self.before_read(tensor)
         result = func(*args, **kwargs)
         outputs = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
-        self._alive += outputs
+        for tensor in (*inputs, *outputs):
+            self._place(tensor)
         if name in UNINITIALISED:
             for tensor in outputs:
                 self.fill_empty(tensor)
@@ -105,8 +107,8 @@ class Witness(TorchDispatchMode):
     def _follow(
         self, func: Any, name: str, inputs: list[Any], outputs: list[Any], args: Any, kwargs: Any
     ) -> None:
-        changed = [_storage(tensor) for tensor in _changed(func, args, kwargs)]
-        sources = {_storage(tensor) for tensor in inputs} - set(changed)
+        changed = [self._place(tensor) for tensor in _changed(func, args, kwargs)]
+        sources = {self._place(tensor) for tensor in inputs} - set(changed)
         tainted = (sources | set(changed)) & self._from_x
         if name.startswith(CONTRACTIONS):
             self.find(f"PyTorch computed aten.{name}")
@@ -114,13 +116,25 @@ class Witness(TorchDispatchMode):
             self.find(f"PyTorch computed aten.{name} on values of x")
         if any(source in self._from_x for source in sources) and _leaves_gpu(inputs, outputs):
             self.find("values of x were copied to the host")
-        targets = {*changed, *map(_storage, outputs)}
+        targets = {*changed, *map(self._place, outputs)}
         if sources & self._from_x:
             self._from_x |= targets
         if changed and not _is_view(func) and not sources & self._made:
             self._made -= set(changed)
         if sources & self._made:
             self._made |= targets
+
+    def _place(self, tensor: torch.Tensor) -> int:
+        """Return where the tensor's storage lies; of one that was freed there nothing is remembered."""
+        storage = tensor.untyped_storage()
+        place = storage.data_ptr()
+        known = self._living.get(place)
+        if known is None or known.expired():
+            if known is not None:
+                self._from_x.discard(place)
+                self._made.discard(place)
+            self._living[place] = StorageWeakRef(storage)
+        return place
 
 
 def _only_shapes(func: Any, name: str) -> bool:
@@ -160,7 +174,3 @@ def _is_on(tensor: torch.Tensor, kind: str) -> bool:
     """Whether the tensor lies there in truth, whatever a tensor that looks like CUDA's says."""
     device: torch.device = torch._C.TensorBase.device.__get__(tensor)
     return device.type == kind
-
-
-def _storage(tensor: torch.Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()

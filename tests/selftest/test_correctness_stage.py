@@ -14,6 +14,7 @@ from kernelgate.compile_check import CompiledKernel
 from kernelgate.contestant import ContestantFault
 from kernelgate.correctness import Correctness
 from kernelgate.correctness_stage import Trial, try_kernel
+from kernelgate.gpu import GpuError
 from kernelgate.launches import ConfigRecord
 from kernelgate.profiles import Profile
 from kernelgate.runners import Run
@@ -141,6 +142,18 @@ def test_memory_is_watched_in_the_interpreter_beside_a_gpu(stage: Stage) -> None
     assert result.finding is not None
     assert result.finding.law == "memory"
     assert result.finding.detail.startswith("in the interpreter")
+
+
+def test_a_gpu_without_room_for_the_judge_says_nothing_of_the_kernel(stage: Stage) -> None:
+    """It is the GPU that cannot be had."""
+
+    def exhaust(_run: Run, _place: int) -> Run:
+        raise torch.OutOfMemoryError("tried to allocate 8 GiB")
+
+    stage.changes["gpu"] = exhaust
+    with pytest.raises(GpuError, match="left on the GPU to judge"):
+        stage.try_it(gpus=("0",))
+    assert all(runner.closed for _, _, runner in stage.runners)
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -215,6 +215,12 @@ def test_memory_that_a_gpu_would_have_is_not_missed_on_the_host(mode: Any, batch
         assert seen.finding.law == "out-of-memory"
 
 
+def test_a_gpu_that_others_fill_is_no_finding() -> None:
+    """Nothing can be said of the kernel then, in this case or another."""
+    with pytest.raises(ContestantFault, match="crowded"):
+        examine(failing("crowded"))
+
+
 def test_only_faults_that_cost_their_whole_limit_are_hopeless() -> None:
     """Looking for a smaller example of an access out of bounds takes a moment, of a hang minutes."""
     slow = {finding_of(failing(kind)).law for kind in ("hangs", "memory", "prints")}

@@ -136,6 +136,7 @@ def test_delegated_work_is_forbidden(bench: Bench) -> None:
         (ContestantFault("crashes", "SIGSEGV", "candidate"), Outcome.WRONG, "crashes"),
         (ContestantFault("crashes", "SIGSEGV", "accepted"), Outcome.INVALID, "arm-crashes"),
         (ContestantFault("timer", "sent nonsense", "candidate"), Outcome.INVALID, "timer"),
+        (ContestantFault("crowded", "no room", "candidate"), Outcome.INVALID, "crowded"),
         (GpuError("another judge has it"), Outcome.INVALID, "gpu-not-to-be-had"),
     ],
 )

@@ -13,6 +13,7 @@ from kernelgate import timing_inputs, wire
 from kernelgate.child import gpu_mode
 from kernelgate.child.gpu_mode import GpuMode
 from kernelgate.child.lookalike import PretendedGpu
+from kernelgate.child.program import _failure
 from kernelgate.inputs import Recipe
 from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.reference import truth_everywhere
@@ -118,3 +119,18 @@ def test_a_request_of_another_mode_is_refused(mode: GpuMode) -> None:
     """Compiling is not this mode's work."""
     with pytest.raises(ValueError, match="does not answer CompileOne"):
         mode.answer(wire.CompileOne(batch=1, pin=0, capability=89))
+
+
+@pytest.mark.parametrize(("others", "crowded"), [(0, False), (2**30 - 2**20, False), (2**30 - 2**19, True)])
+def test_memory_that_was_promised_and_others_hold_is_missed(
+    mode: GpuMode, monkeypatch: pytest.MonkeyPatch, others: int, crowded: bool
+) -> None:
+    """What the contestant itself has taken is not others'; before it reaches the GPU it misses nothing."""
+    taken = 2**18
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (2**30 - others - taken, 2**30))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: taken)
+    assert not mode.is_crowded()
+    mode.answer(wire.ReleaseTensors())
+    assert mode.is_crowded() is crowded
+    failed = _failure(torch.OutOfMemoryError("tried to allocate 8 GiB"), mode)
+    assert failed.kind == ("crowded" if crowded else "memory")

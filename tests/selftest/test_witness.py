@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn import functional
 
 from tests.selftest.witnessed import Bench
@@ -206,8 +207,25 @@ def test_what_an_operation_reads_is_told_before(bench: Bench) -> None:
         assert [t.data_ptr() for t in bench.read] == [bench.x.data_ptr()]
 
 
-def test_memory_of_a_call_is_not_given_out_twice(bench: Bench) -> None:
-    """Or a storage would pass for one that was freed before it."""
+def test_memory_is_given_back_during_a_call(bench: Bench) -> None:
+    """A file that works in parts needs no more of it for being watched."""
     with bench.witness:
-        addresses = {torch.zeros(1000).data_ptr() for _ in range(20)}
-    assert len(addresses) == 20
+        parts = [StorageWeakRef(torch.zeros(1000).untyped_storage()) for _ in range(20)]
+        assert all(part.expired() for part in parts)
+
+
+def test_what_was_freed_lends_nothing_to_what_comes_to_lie_there(bench: Bench) -> None:
+    """Neither that a launch wrote it, nor that it held values of x."""
+
+    def in_its_place(call: Bench) -> torch.Tensor:
+        place = call.launched().data_ptr()
+        call.filled.clear()
+        taken = []
+        while not taken or taken[-1].data_ptr() != place:
+            assert len(taken) < 1000
+            taken.append(torch.zeros(2, 6, 8, 8))
+        return taken[-1].add_(1)
+
+    assert bench.judge(in_its_place) == [
+        "the answer lies in memory that no launch of this call wrote, reading x"
+    ]
