@@ -36,7 +36,7 @@ from kernelgate.performance_stage import (
 )
 from kernelgate.profiles import current_profile
 from kernelgate.settings import Settings
-from kernelgate.stage_rules import check_stage
+from kernelgate.stage_rules import check_runs, check_stage
 from kernelgate.starter import prepare
 from kernelgate.timing import CANDIDATE
 from kernelgate.verdict import Outcome, Rule, Verdict, conclude
@@ -164,6 +164,9 @@ class Gate:
 
     def _stage_rules(self) -> tuple[str, Result]:
         assert self._compiled is not None
+        # Also the accepted kernel, on a GPU that it was not made for.
+        if idle := check_runs(self._compiled.at_hand):
+            raise Stopped(_forbid(self.request.stage, self._judged().path, idle), idle)
         if self._is_same_code() or self._judged().sha256 == self.accepted.sha256:
             return "the accepted kernel's own programs: nothing was changed", None
         broken = check_stage(

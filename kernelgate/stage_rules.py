@@ -14,24 +14,28 @@ ALLOWED_WARPS = (2, 4, 8, 16)
 ALLOWED_STAGES = (2, 3, 4)
 
 
+def check_runs(compiled: CompiledKernel) -> tuple[Violation, ...]:
+    """Return the violation of a file of which no configuration launches anything on a target."""
+    if any(record.launches for record in compiled.configs):
+        return ()
+    errors = "; ".join(sorted({record.error for record in compiled.configs}))
+    message = f"no configuration can run on {compiled.target}: {errors}"
+    return (Violation(rule="nothing-runs", line=0, message=message),)
+
+
 def check_stage(
     stage: str, candidate: CompiledKernel, accepted: CompiledKernel, operation: Convolution
 ) -> tuple[Violation, ...]:
     """Return every rule of the stage that the candidate breaks; stage `open` asks only that it can run."""
     if stage not in STAGES:
         raise ValueError(f"unknown stage {stage!r}; known: {', '.join(STAGES)}")
-    broken = list(_check_runs(candidate))
+    broken: list[tuple[str, str]] = []
     if stage == "final-micro-tuning":
         broken += _check_list(candidate, operation)
         for record in candidate.configs:
             broken += _check_config(record, accepted, operation)
-    return tuple(Violation(rule=rule, line=0, message=message) for rule, message in broken)
-
-
-def _check_runs(candidate: CompiledKernel) -> Iterator[tuple[str, str]]:
-    if not any(record.launches for record in candidate.configs):
-        errors = "; ".join(sorted({record.error for record in candidate.configs}))
-        yield "nothing-runs", f"no configuration can run on {candidate.target}: {errors}"
+    named = (Violation(rule=rule, line=0, message=message) for rule, message in broken)
+    return (*check_runs(candidate), *named)
 
 
 def _check_list(candidate: CompiledKernel, operation: Convolution) -> Iterator[tuple[str, str]]:

@@ -46,6 +46,19 @@ def test_less_than_the_declared_math_is_wrong_before_it_runs(bench: Bench, where
     assert bench.trials == []
 
 
+@pytest.mark.parametrize("same", [False, True])
+def test_a_file_that_launches_nothing_on_the_gpu_at_hand_is_not_tried(bench: Bench, same: bool) -> None:
+    """It answered from a store, or no configuration fits that GPU; it may be the accepted kernel."""
+    idle = msgspec.structs.replace(compiled("b"), target="sm_90", configs=())
+    bench.compile = msgspec.structs.replace(compile_result(same=same), at_hand=idle)
+    gate = bench.gate(gpu=GPU)
+    assert gate.stage("correctness").status == "not-run"
+    assert gate.verdict().outcome is Outcome.FORBIDDEN
+    assert gate.verdict().reason == f"{gate.request.stage}-nothing-runs"
+    assert "sm_90" in gate.verdict().detail
+    assert bench.trials == []
+
+
 def test_what_the_accepted_kernel_computes_in_is_not_the_candidates_fault(bench: Bench) -> None:
     """Only the file that is judged is held to what the operation declares."""
     bench.compile = msgspec.structs.replace(

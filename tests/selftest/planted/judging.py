@@ -1,7 +1,7 @@
 """Judges a kernel file of the corpus by what it does, on several seeds, with a GPU where there is one."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,6 +16,7 @@ from kernelgate.names import check_names
 from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.profiles import Profile
 from kernelgate.settings import Settings
+from kernelgate.stage_rules import check_runs
 from kernelgate.workplace import Workplace
 
 FEW_SECONDS = Profile(
@@ -53,9 +54,8 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
     gpu: Gpu | None
     gpus: tuple[str, ...]
-    seeds: tuple[int, ...]
 
-    def judge(self, file: Path) -> Iterator[tuple[int, str, str, float]]:
+    def judge(self, file: Path, seeds: Sequence[int]) -> Iterator[tuple[int, str, str, float]]:
         """Yield seed, broken law, detail and seconds for each seed."""
         kernel = read_kernel(file, self.settings.limits.kernel_file_bytes)
         workplace = Workplace(ALEXNET_CONV1, self.settings.limits)
@@ -63,7 +63,7 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True):
             started = time.monotonic()
             compiled, law, detail = self._compile(workplace, kernel)
             compile_seconds = time.monotonic() - started
-            for seed in self.seeds:
+            for seed in seeds:
                 started = time.monotonic()
                 if compiled is not None:
                     law, detail = self._try(workplace, kernel, compiled, seed)
@@ -88,8 +88,8 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True):
         records = [record for each in compiled for record in each.configs]
         if narrow := {name for record in records for launch in record.launches for name in launch.narrow}:
             return None, "declared-math", ", ".join(sorted(narrow))
-        if not any(record.launches for record in records):
-            return None, "nothing-runs", records[0].error
+        if idle := [violation for each in compiled for violation in check_runs(each)]:
+            return None, idle[0].rule, idle[0].message
         return compiled[-1], "", ""
 
     def _try(

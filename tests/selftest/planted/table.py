@@ -36,11 +36,13 @@ def _section(title: str, judged: Sequence[Judged]) -> list[str]:
     counts = [f"{len(names)} files."]
     for on_gpu, where in ((False, "Without a GPU"), (True, "On a GPU")):
         of_place = [each for each in judged if each.on_gpu is on_gpu]
-        found = sum(bool(each.law) for each in of_place)
+        laws = sum(bool(each.law) for each in of_place)
+        texts = sum(each.is_found and not each.law for each in of_place)
         seeds = len({each.seed for each in of_place})
         files = len({(each.group, each.name) for each in of_place})
         runs = f"{where}: {files} files on {seeds} seeds, {len(of_place)} judgements"
-        counts.append(f"{runs}, {found} of them found by a law.")
+        found = f"{laws} found by a law, {texts} by their text alone"
+        counts.append(f"{runs}: {found}, {len(of_place) - laws - texts} not found.")
     rows = [_row([each for each in judged if (each.group, each.name) == name]) for name in names]
     header = ["| file | what it does | text refused | without a GPU | on a GPU |", "|---|---|---|---|---|"]
     return [f"### {title}", " ".join(counts), "\n".join([*header, *rows])]
