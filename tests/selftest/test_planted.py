@@ -43,7 +43,7 @@ def judge(pytestconfig: pytest.Config, tmp_path: Path) -> JudgeEntry:
         file = tmp_path / "candidate.py"
         file.write_text(entry.source, encoding="utf-8")
         names = corpus.names(file)
-        # As in the gate, what its text refuses is not run; a record tells what the laws see of it, on one seed.
+        # As in the gate, what its text refuses is not run; a record tells what the laws see of it, once.
         tried = seeds[:1] if names else seeds
         run = corpus.judge(file, tried) if record or not names else ((seed, "", "", 0.0) for seed in tried)
         judged = [
