@@ -39,6 +39,7 @@ def mode(monkeypatch: pytest.MonkeyPatch) -> Iterator[GpuMode]:
     """Return mode `gpu` with the vendor arm loaded, on the CPU."""
     generator = torch.Generator
     monkeypatch.setattr(gpu_mode, "_event", PretendedEvent)
+    monkeypatch.setattr(gpu_mode, "_hold_gpu", lambda _cycles: None)
     monkeypatch.setattr(timing_inputs.torch, "Generator", lambda *_: generator())
     properties = SimpleNamespace(total_memory=2**30)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda *_: properties)
@@ -63,6 +64,18 @@ def test_a_replicate_of_requests_is_answered_in_order(mode: GpuMode) -> None:
     assert isinstance(mode.answer(wire.MoveCode()), wire.Done)
     timed = mode.answer(wire.TimeLaunches(content=0, launches=3))
     assert timed == wire.Timed(times_ms=(1.0, 1.0, 1.0))
+
+
+def test_the_gpu_is_held_until_every_call_of_a_sample_is_queued(
+    mode: GpuMode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the first would be timed with the host's delay in launching it."""
+    held_at: list[float] = []
+    monkeypatch.setattr(gpu_mode, "_hold_gpu", lambda _cycles: held_at.append(PretendedEvent.now))
+    place(mode, seed=1)
+    before = PretendedEvent.now
+    mode.answer(wire.TimeLaunches(content=0, launches=3))
+    assert held_at == [before]
 
 
 @pytest.mark.parametrize(("content", "launches", "last"), [(0, 6, 1), (1, 6, 0), (1, 1, 1), (0, 3, 0)])
