@@ -2,12 +2,14 @@
 
 import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import msgspec
 
 from kernelgate.baselines import Drift, Provenance, SpeedRecord, environment_drift
 from kernelgate.gpu import Gpu, physical_floor_ms
+from kernelgate.looks import confidence_at
 from kernelgate.operations import Convolution
 from kernelgate.settings import PerformanceSettings
 from kernelgate.slowdown import Slowdown, measure_slowdown
@@ -51,10 +53,7 @@ class Performance(msgspec.Struct, frozen=True, kw_only=True):
 def conclude_performance(conditions: Conditions, measured: Sequence[Measured], seconds: float) -> Performance:
     """Return the stage's result; without a record it is NO_BASELINE, unless something worse holds."""
     operation, gpu = conditions.operation, conditions.gpu
-    replicates = [one.replicate() for one in measured]
-
-    def contrast(arm: str, against: str) -> Slowdown:
-        return measure_slowdown(replicates, arm, against)
+    contrast = _contrasts(conditions.settings, measured)
 
     accepted_to_original = contrast(ACCEPTED, ORIGINAL)
     return Performance(
@@ -73,32 +72,36 @@ def conclude_performance(conditions: Conditions, measured: Sequence[Measured], s
         sm_clock_mhz=_clock_range(measured),
         seconds=seconds,
         remarks=tuple(_remark(measured, conditions, accepted_to_original)),
-        verdict=_judge(
-            conditions,
-            measured,
-            contrast(CANDIDATE, ACCEPTED),
-            contrast(CONTROL, ACCEPTED),
-            accepted_to_original,
-        ),
+        verdict=_judge(conditions, measured, accepted_to_original),
     )
 
 
-def _judge(
-    conditions: Conditions,
-    measured: Sequence[Measured],
-    candidate: Slowdown,
-    control: Slowdown,
-    accepted_to_original: Slowdown,
-) -> Verdict:
-    """Return the verdict: what cannot be trusted first, then what is wrong, then the rule table."""
+def decide_look(conditions: Conditions, measured: Sequence[Measured]) -> Verdict:
+    """Return what the replicates so far come to: what cannot be trusted first, then the rule table.
+
+    UNSTABLE before the last look means that more replicates may decide.
+    """
+    contrast = _contrasts(conditions.settings, measured)
+    return find_invalid(conditions.operation, measured, conditions.gpu) or decide(
+        conditions.rule, contrast(CANDIDATE, ACCEPTED), conditions.settings, contrast(CONTROL, ACCEPTED)
+    )
+
+
+def _contrasts(settings: PerformanceSettings, measured: Sequence[Measured]) -> Callable[[str, str], Slowdown]:
+    """Return what gives the log-ratio of two arms, with the interval of the last look reached."""
+    confidence = confidence_at(settings.looks, len(measured))
+    return partial(measure_slowdown, [one.replicate() for one in measured], confidence=confidence)
+
+
+def _judge(conditions: Conditions, measured: Sequence[Measured], accepted_to_original: Slowdown) -> Verdict:
+    """Return the verdict: what cannot be trusted, what is wrong, the rule table, the record."""
     operation, gpu = conditions.operation, conditions.gpu
-    fault = find_invalid(operation, measured, gpu) or judge_answers(
-        operation, [one.answer for one in measured]
-    )
-    if fault is not None:
-        return fault
-    verdict = decide(conditions.rule, candidate, conditions.settings, control)
-    if verdict.outcome in (Outcome.UNSTABLE, Outcome.INVALID):
+    verdict = decide_look(conditions, measured)
+    if verdict.outcome is Outcome.INVALID:
+        return verdict
+    if wrong := judge_answers(operation, [one.answer for one in measured]):
+        return wrong
+    if verdict.outcome is Outcome.UNSTABLE:
         return verdict
     if conditions.record is None:
         detail = f"{gpu.name} has no record; measured here: {verdict.outcome}, {verdict.detail}"

@@ -11,7 +11,13 @@ from kernelgate.baselines import BaselineError, SpeedRecord, gpu_slug, load_spee
 from kernelgate.compile_stage import Kernels
 from kernelgate.gpu import Gpu, GpuError, locked
 from kernelgate.operations import Convolution
-from kernelgate.performance import Conditions, Performance, conclude_performance, propose_record
+from kernelgate.performance import (
+    Conditions,
+    Performance,
+    conclude_performance,
+    decide_look,
+    propose_record,
+)
 from kernelgate.timing import ACCEPTED, CANDIDATE, CONTROL, ORIGINAL, VENDOR, Sample, measure_replicates
 from kernelgate.verdict import Outcome
 from kernelgate.workplace import Workplace
@@ -45,7 +51,14 @@ def measure_performance(
     }
     torch.cuda.empty_cache()  # what the judge's own reference held: five arms must fit beside it
     with locked(conditions.gpu):
-        measured = measure_replicates(workplace, arms, conditions.gpu, conditions.settings, tick)
+        measured = measure_replicates(
+            workplace,
+            arms,
+            conditions.gpu,
+            conditions.settings,
+            lambda so_far: decide_look(conditions, so_far).outcome is not Outcome.UNSTABLE,
+            tick,
+        )
         try:
             performance = conclude_performance(conditions, measured, time.monotonic() - started)
         except torch.OutOfMemoryError as error:

@@ -1,5 +1,6 @@
 """The one table of configuration, `[tool.kernelgate]` of a `pyproject.toml`, as a frozen record."""
 
+import itertools
 import tomllib
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +8,7 @@ from typing import Annotated
 import msgspec
 
 A_DAY = 86_400
+FEWEST, MOST = 4, 64
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=A_DAY)]
 Fraction = Annotated[float, msgspec.Meta(gt=0, lt=1)]
@@ -50,10 +52,12 @@ class CorrectnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
 
 
 class PerformanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How much is timed, and where the lines of the 1-2 % rule lie (fractions, 0.01 is 1 %)."""
+    """How much is timed, and where the lines of the 1-2 % rule lie (fractions, 0.01 is 1 %).
 
-    replicates: Annotated[int, msgspec.Meta(ge=4)]
-    max_replicates: Annotated[int, msgspec.Meta(le=64)]
+    `looks` are the numbers of replicates after which a verdict may be given.
+    """
+
+    looks: tuple[int, ...]
     blocks: Annotated[int, msgspec.Meta(ge=2, multiple_of=2)]
     launches: Annotated[int, msgspec.Meta(ge=2)]
     noise_gain: Fraction
@@ -63,9 +67,18 @@ class PerformanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     max_replicate_spread: Fraction
     max_environment_drift: Fraction
 
+    @property
+    def lines(self) -> tuple[float, ...]:
+        """All fractions that a log-ratio is held against."""
+        return (
+            *(self.noise_gain, self.proven_gain, self.max_half_width, self.max_control_offset),
+            *(self.max_replicate_spread, self.max_environment_drift),
+        )
+
     def __post_init__(self) -> None:
-        if self.max_replicates < self.replicates:
-            raise ValueError(f"max_replicates {self.max_replicates} must not be below {self.replicates}")
+        ascending = all(before < after for before, after in itertools.pairwise(self.looks))
+        if not self.looks or not ascending or not FEWEST <= self.looks[0] <= self.looks[-1] <= MOST:
+            raise ValueError(f"looks {list(self.looks)} must ascend from {FEWEST} or more to {MOST} or fewer")
         if self.noise_gain >= self.proven_gain:
             raise ValueError(f"noise_gain {self.noise_gain} must lie below proven_gain {self.proven_gain}")
 

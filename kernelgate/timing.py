@@ -26,7 +26,7 @@ from kernelgate.contestant import Contestant, ContestantFault, live_pids
 from kernelgate.gpu import Gpu, Health, read_health
 from kernelgate.runners import read_words
 from kernelgate.settings import PerformanceSettings
-from kernelgate.slowdown import Replicate, measure_slowdown
+from kernelgate.slowdown import Replicate
 from kernelgate.timing_inputs import CONTENTS
 from kernelgate.workplace import Workplace
 
@@ -92,9 +92,10 @@ def measure_replicates(
     arms: Mapping[str, KernelFile | None],
     gpu: Gpu,
     settings: PerformanceSettings,
+    is_decided: Callable[[Sequence[Measured]], bool],
     tick: Callable[[], None],
 ) -> list[Measured]:
-    """Return replicates until the candidate's interval is narrow enough; None is the vendor implementation.
+    """Return the replicates up to the look at which they decide, or to the last; None is the vendor's arm.
 
     Raises ContestantFault with the arm's name in it.
 
@@ -104,28 +105,18 @@ def measure_replicates(
     chance = random.Random()  # noqa: S311 - the order of arms, not a secret
     replicates: list[Measured] = []
     with ExitStack() as stack:
-        following = None
-        while not is_enough(replicates, settings):
-            crew = following or _start_crew(workplace, arms, stack)
-            index = len(replicates)
-            following = _start_crew(workplace, arms, stack) if index + 1 < settings.replicates else None
+        following = _start_crew(workplace, arms, stack)
+        for index in range(settings.looks[-1]):
+            crew = following
+            if index + 1 < settings.looks[-1]:
+                following = _start_crew(workplace, arms, stack)
             replicates.append(_measure_replicate(index, workplace, crew, gpu, settings, chance))
             for contestant in crew.values():
                 contestant.close()
             tick()
+            if len(replicates) in settings.looks and is_decided(replicates):
+                break
     return replicates
-
-
-def is_enough(replicates: Sequence[Measured], settings: PerformanceSettings) -> bool:
-    """Return whether the candidate's interval is narrow enough, or no more replicates are allowed.
-
-    Only its width is looked at, never where it lies, so the interval keeps its confidence: Chow & Robbins,
-    "On the Asymptotic Theory of Fixed-Width Sequential Confidence Intervals for the Mean", 1965.
-    """
-    if not settings.replicates <= len(replicates) < settings.max_replicates:
-        return len(replicates) >= settings.max_replicates
-    slowdown = measure_slowdown([one.replicate() for one in replicates], CANDIDATE, ACCEPTED)
-    return slowdown.half_width <= settings.max_half_width
 
 
 def draw_orders(arms: tuple[str, ...], blocks: int, chance: random.Random) -> list[tuple[str, ...]]:

@@ -99,7 +99,7 @@ def _find_fault(
     if control is None:
         detail = f"{_describe(slowdown)}; the accepted kernel was not timed against itself"
         return conclude(Outcome.INVALID, "no-control", detail)
-    numbers = [*_numbers(slowdown), *_numbers(control), *msgspec.structs.astuple(settings)]
+    numbers = [*_numbers(slowdown), *_numbers(control), *settings.lines]
     if not all(math.isfinite(number) for number in numbers):
         detail = f"{_describe(slowdown)}, control {_describe(control)}: not every number is finite"
         return conclude(Outcome.INVALID, "not-a-number", detail)
@@ -110,11 +110,12 @@ def _find_noise(
     slowdown: Slowdown, settings: PerformanceSettings, control: Slowdown | None
 ) -> Verdict | None:
     offset = abs(control.estimate) if control is not None else math.inf
-    checks = (
+    checks = [
         ("control-offset", "accepted kernel against itself", offset, settings.max_control_offset),
         ("replicates-apart", "replicates apart by", slowdown.spread, settings.max_replicate_spread),
-        ("interval-too-wide", "half-width", slowdown.half_width, settings.max_half_width),
-    )
+    ]
+    if len(slowdown.replicates) >= settings.looks[-1]:  # before the last look more replicates narrow it
+        checks.append(("interval-too-wide", "half-width", slowdown.half_width, settings.max_half_width))
     for reason, name, got, allowed in checks:
         if got > allowed:
             detail = f"{name} {100 * got:.2f} %, allowed {_percent(allowed)}; {_describe(slowdown)}"

@@ -24,6 +24,7 @@ ORDER = [
     "machine_code",
     "occupancy",
     "declared_math",
+    "looks",
     "slowdown",
     "verdict",
     "baselines",

@@ -36,8 +36,7 @@ HEALTH = Health(sm_clock_mhz=1980, temperature_c=50, throttled=(), foreign_proce
 TYPICAL_MS = {CANDIDATE: 1.80, ACCEPTED: 1.80, CONTROL: 1.80, ORIGINAL: 2.25, VENDOR: 2.00}
 CHOSEN = dict.fromkeys(ARMS, ("conv: 32/64/32, 4 warps, 2 stages",))
 SETTINGS = PerformanceSettings(
-    replicates=4,
-    max_replicates=8,
+    looks=(4, 6, 8),
     blocks=4,
     launches=3,
     noise_gain=0.01,
@@ -290,7 +289,7 @@ def test_a_record_is_proposed_of_what_would_be_accepted_next(
     else:
         assert path is not None
         loaded = load_speed(path, operation="alexnet_conv1", gpu=GPU.name, kernel_sha256=proposed * 64)
-        assert loaded.replicates == SETTINGS.replicates
+        assert loaded.replicates == SETTINGS.looks[0]
 
 
 def test_a_run_that_is_too_noisy_to_judge_makes_no_record() -> None:

@@ -34,8 +34,7 @@ default = { examples = 12, draw_seconds = 13.0, fixed = false }
 nightly = { examples = 14, draw_seconds = 15.0, fixed = false }
 
 [tool.kernelgate.performance]
-replicates = 4
-max_replicates = 8
+looks = [4, 6, 8, 10]
 blocks = 24
 launches = 7
 noise_gain = 0.01
@@ -110,8 +109,10 @@ def test_every_value_arrives_where_it_belongs(tmp_path: Path) -> None:
         ("load_timeout_s = 5", "load_timeout_s = inf", "load_timeout_s"),
         ("draw_seconds = 9.0", "draw_seconds = nan", "draw_seconds"),
         ("fixed = true", "fixed = 1", "fixed"),
-        ("\nreplicates = 4", "\nreplicates = 3", "replicates"),
-        ("max_replicates = 8", "max_replicates = 3", "must not be below"),
+        ("looks = [4, 6, 8, 10]", "looks = [3, 6]", "must ascend from 4"),
+        ("looks = [4, 6, 8, 10]", "looks = [4, 65]", "64 or fewer"),
+        ("looks = [4, 6, 8, 10]", "looks = [4, 4]", "must ascend"),
+        ("looks = [4, 6, 8, 10]", "looks = []", "must ascend"),
         ("blocks = 24", "blocks = 23", "blocks"),
         ("blocks = 24", "blocks = 0", "blocks"),
         ("launches = 7", "launches = 1", "launches"),

@@ -1,9 +1,11 @@
 """The judge's side of timing, with contestants that only pretend to compute."""
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from kernelgate import timing, wire
 from kernelgate.contestant import ContestantFault
 from kernelgate.gpu import Gpu, Health
 from kernelgate.operations import ALEXNET_CONV1
-from kernelgate.settings import load_settings
+from kernelgate.settings import PerformanceSettings, load_settings
 
 SETTINGS = load_settings(Path(__file__).parents[2] / "pyproject.toml")
 PERFORMANCE = SETTINGS.performance
@@ -83,8 +85,12 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PretendedWorkp
     return PretendedWorkplace(tmp_path, time_ms=1e-4)
 
 
-def measure(workplace: PretendedWorkplace) -> list[timing.Measured]:
-    return timing.measure_replicates(workplace, ARMS, GPU, PERFORMANCE, lambda: None)  # type: ignore[arg-type]
+def measure(
+    workplace: Any,
+    settings: PerformanceSettings = PERFORMANCE,
+    is_decided: Callable[[Sequence[timing.Measured]], bool] = lambda _: True,
+) -> list[timing.Measured]:
+    return timing.measure_replicates(workplace, ARMS, GPU, settings, is_decided, lambda: None)
 
 
 def test_every_arm_is_sampled_twice_in_every_block_of_every_replicate(workplace: PretendedWorkplace) -> None:
@@ -99,9 +105,10 @@ def test_every_arm_is_sampled_twice_in_every_block_of_every_replicate(workplace:
 
 
 def test_each_replicate_has_fresh_processes_and_none_is_left(workplace: PretendedWorkplace) -> None:
-    """A process serves one replicate, and is closed after it."""
+    """A process serves one replicate and is closed after it, as is a crew that was not needed."""
     replicates = measure(workplace)
-    assert len(workplace.started) == len(timing.ARMS) * len(replicates)
+    timed = {contestant for contestant, request in workplace.log if isinstance(request, wire.TimeLaunches)}
+    assert len(timed) == len(timing.ARMS) * len(replicates)
     assert all(contestant.closed for contestant in workplace.started)
 
 
@@ -122,7 +129,7 @@ def test_tensors_are_released_by_all_arms_before_any_takes_its_own_anew(
     kinds = [type(request) for _, request in workplace.log]
     places = [index for index, kind in enumerate(kinds) if kind is wire.PlaceTensors]
     arms, rounds = len(timing.ARMS), PERFORMANCE.blocks // timing.BLOCKS_A_PLACE
-    assert len(places) == arms * rounds * PERFORMANCE.replicates
+    assert len(places) == arms * rounds * PERFORMANCE.looks[0]
     for first in places[::arms]:
         assert kinds[first - arms : first] == [wire.ReleaseTensors] * arms
 
@@ -136,7 +143,7 @@ def test_one_timed_answer_of_the_candidate_is_fetched_in_each_replicate(
     asked = [
         index for index, (_, request) in enumerate(workplace.log) if isinstance(request, wire.SendAnswer)
     ]
-    assert len(asked) == PERFORMANCE.replicates
+    assert len(asked) == PERFORMANCE.looks[0]
     for index in asked:
         contestant = workplace.log[index][0]
         assert contestant.name == timing.CANDIDATE
@@ -181,43 +188,17 @@ def test_code_is_moved_right_before_every_sample(workplace: PretendedWorkplace) 
         assert log[index - 1][0] is log[index][0]
 
 
-def replicate_of(slowdown: float) -> timing.Measured:
-    """Return a replicate in which the candidate is slower than the accepted kernel by that log-ratio."""
-    samples = tuple(
-        timing.Sample(
-            replicate=0,
-            block=block,
-            slot=0,
-            arm=arm,
-            content=0,
-            times_ms=(float(np.exp(slowdown)) if arm == timing.CANDIDATE else 1.0,),
-            wall_ms=1.0,
-        )
-        for block in range(2)
-        for arm in timing.ARMS
-    )
-    answer = timing.TimedAnswer(seed=0, content=0, bits=None)
-    return timing.Measured(samples=samples, chosen={}, health=(), answer=answer)
+def test_replicates_are_added_until_a_look_decides(workplace: PretendedWorkplace) -> None:
+    """The question is asked at the looks alone; after the last there are no more."""
+    settings = msgspec.structs.replace(PERFORMANCE, looks=(4, 6, 7))
+    for decides_at, asked_at in ((4, [4]), (6, [4, 6]), (None, [4, 6, 7])):
+        asked: list[int] = []
 
+        def is_decided(so_far: Sequence[timing.Measured], at: int | None = decides_at) -> bool:
+            asked.append(len(so_far))  # noqa: B023 - called before the next turn
+            return len(so_far) == at
 
-def test_replicates_are_added_until_the_interval_is_narrow() -> None:
-    """Four that agree are enough wherever they lie; four that do not are not; eight are all there will be."""
-    for level in (-0.1, 0.0, 0.02):
-        agreeing = [replicate_of(level + error) for error in (0, 1e-4, -1e-4, 0, 1e-4)]
-        assert [timing.is_enough(agreeing[:count], PERFORMANCE) for count in range(6)] == [False] * 4 + [
-            True
-        ] * 2
-    apart = [replicate_of(error) for error in (-0.01, 0.01) * 4]
-    assert [timing.is_enough(apart[:count], PERFORMANCE) for count in range(9)] == [False] * 8 + [True]
-
-
-def test_adding_replicates_by_width_keeps_the_confidence() -> None:
-    """Of made-up runs whose replicates vary by 0.3 %, 95 in 100 intervals still hold the truth."""
-    chance, held, runs = np.random.default_rng(0), 0, 400
-    for _ in range(runs):
-        drawn = [replicate_of(float(error)) for error in chance.normal(0, 0.003, PERFORMANCE.max_replicates)]
-        count = next(n for n in range(len(drawn) + 1) if timing.is_enough(drawn[:n], PERFORMANCE))
-        replicates = [one.replicate() for one in drawn[:count]]
-        slowdown = timing.measure_slowdown(replicates, timing.CANDIDATE, timing.ACCEPTED)
-        held += slowdown.low <= 0 <= slowdown.high
-    assert 0.92 <= held / runs <= 0.98
+        measured = measure(workplace, settings, is_decided)
+        assert asked == asked_at
+        assert len(measured) == asked_at[-1]
+        assert all(contestant.closed for contestant in workplace.started)

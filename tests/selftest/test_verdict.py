@@ -16,12 +16,11 @@ BESIDE = 1e-9
 PASSING = {Outcome.KEEP, Outcome.SAME_CODE, Outcome.NO_REGRESSION, Outcome.NOT_MEASURED}
 
 
-def make_settings(**changes: float) -> PerformanceSettings:
+def make_settings(looks: tuple[int, ...] = (4,), **changes: float) -> PerformanceSettings:
     """Return the project's lines, with flags too wide to be raised unless a test narrows them."""
     values = {"max_half_width": 0.5, "max_control_offset": 0.5, "max_replicate_spread": 0.5, **changes}
     return PerformanceSettings(
-        replicates=4,
-        max_replicates=8,
+        looks=looks,
         blocks=24,
         launches=7,
         noise_gain=values.get("noise_gain", 0.01),
@@ -119,6 +118,15 @@ def test_the_lines_come_from_the_settings() -> None:
     verdict = decide(Rule.TUNE, make_slowdown(-0.031, -0.030), settings, QUIET)
     assert verdict.outcome is Outcome.REVERT
     assert "keep needs 5 %" in verdict.detail
+
+
+@pytest.mark.parametrize(("centre", "outcome"), [(-0.1, Outcome.KEEP), (0.1, Outcome.REGRESSED)])
+def test_a_wide_interval_may_decide_before_the_last_look(centre: float, outcome: Outcome) -> None:
+    """Far from the lines; more replicates would narrow it, and change nothing."""
+    slowdown = make_slowdown(centre - 0.01, centre + 0.01)
+    assert decide(Rule.TUNE, slowdown, make_settings((4, 6), max_half_width=0.005), QUIET).outcome is outcome
+    verdict = decide(Rule.TUNE, slowdown, make_settings((4,), max_half_width=0.005), QUIET)
+    assert (verdict.outcome, verdict.reason) == (Outcome.UNSTABLE, "interval-too-wide")
 
 
 @pytest.mark.parametrize("rule", list(Rule))
