@@ -1,4 +1,4 @@
-"""The command line for what is not a test: `python -m kernelgate accept PROPOSAL --reason TEXT`."""
+"""The command line for what is not a test: `accept` proposed records, `replay` recorded samples."""
 
 import argparse
 import sys
@@ -8,6 +8,8 @@ from kernelgate.accepted import AcceptedError, kernel_path
 from kernelgate.baselines import BaselineError, accept, read_proposal
 from kernelgate.candidate import UnreadableKernel, read_kernel
 from kernelgate.operations import find_operation
+from kernelgate.performance_stage import replay
+from kernelgate.samples import SamplesError
 from kernelgate.settings import SettingsError, load_settings
 
 
@@ -29,10 +31,18 @@ def main(arguments: list[str] | None = None) -> int:
         "--root", type=Path, default=Path.cwd(), help="project's folder; default: this one"
     )
     accepting.set_defaults(run=_accept)
+    replaying = commands.add_parser(
+        "replay",
+        help="compute a verdict again from its raw samples",
+        description="Compute again what the samples of a timing come to, by the settings that stand in their "
+        "file. The answers and the stored record are not asked again.",
+    )
+    replaying.add_argument("samples", type=Path, metavar="FILE", help="samples.jsonl of a report directory")
+    replaying.set_defaults(run=_replay)
     options = parser.parse_args(arguments)
     try:
         options.run(options)
-    except (AcceptedError, BaselineError, SettingsError, UnreadableKernel, OSError) as error:
+    except (AcceptedError, BaselineError, SamplesError, SettingsError, UnreadableKernel, OSError) as error:
         print(f"kernelgate: {error}", file=sys.stderr)
         return 1
     return 0
@@ -45,6 +55,14 @@ def _accept(options: argparse.Namespace) -> None:
         kernel = read_kernel(kernel_path(options.root, operation), max_bytes)
         path = accept(proposal, options.root, options.reason, kernel.sha256)
         print(f"{path}: accepted from {proposal}")
+
+
+def _replay(options: argparse.Namespace) -> None:
+    verdict, (candidate, control) = replay(options.samples)
+    print(f"{verdict.outcome}  ({verdict.reason})\n  {verdict.detail}")
+    for name, slowdown in (("candidate to accepted", candidate), ("accepted to itself", control)):
+        ends = f"[{100 * slowdown.gain_low:z.2f}, {100 * slowdown.gain_high:z.2f}]"
+        print(f"  {name}: gain {100 * slowdown.gain:z.2f} % {ends}, {len(slowdown.replicates)} replicates")
 
 
 if __name__ == "__main__":

@@ -25,20 +25,15 @@ from kernelgate.correctness_stage import Trial, try_kernel
 from kernelgate.environment import describe_environment
 from kernelgate.gpu import GpuError, shared
 from kernelgate.judgement import ORDER, Request, Result, StageName, StageResult, Stopped
+from kernelgate.measured import CANDIDATE
 from kernelgate.names import check_names
 from kernelgate.operations import find_operation
 from kernelgate.performance import Conditions
-from kernelgate.performance_stage import (
-    load_record,
-    measure_performance,
-    propose_speed,
-    write_samples,
-)
+from kernelgate.performance_stage import keep_samples, load_record, measure_performance, propose_speed
 from kernelgate.profiles import current_profile
 from kernelgate.settings import Settings
 from kernelgate.stage_rules import check_runs, check_stage
 from kernelgate.starter import prepare
-from kernelgate.timing import CANDIDATE
 from kernelgate.verdict import Outcome, Rule, Verdict, conclude
 from kernelgate.workplace import Workplace
 
@@ -228,7 +223,7 @@ class Gate:
                 record=load_record(self.request.root, self.operation, gpu, self.accepted.sha256),
                 environment=self.environment,
             )
-            result, samples = measure_performance(
+            result, attempts = measure_performance(
                 self.workplace, self._kernels(), conditions, lambda: self.progress("performance")
             )
         except BaselineError as error:
@@ -237,7 +232,7 @@ class Gate:
             raise Stopped(self._blame(fault, is_candidate=fault.contestant == CANDIDATE)) from fault
         except GpuError as error:
             raise Stopped(conclude(Outcome.INVALID, "gpu-not-to-be-had", str(error))) from error
-        write_samples(samples, self.request.report_dir)
+        keep_samples(conditions, attempts, self.request.report_dir)
         propose_speed(result, self._kernels(), conditions, self.request.report_dir)
         self._verdict = result.verdict
         if not result.verdict.outcome.passes:

@@ -8,12 +8,13 @@ from functools import partial
 import msgspec
 
 from kernelgate.baselines import Drift, Provenance, SpeedRecord, environment_drift
+from kernelgate.flags import find_flag
 from kernelgate.gpu import Gpu, physical_floor_ms
 from kernelgate.looks import confidence_at
+from kernelgate.measured import ACCEPTED, ARMS, CANDIDATE, CONTROL, ORIGINAL, VENDOR, Measured
 from kernelgate.operations import Convolution
 from kernelgate.settings import PerformanceSettings
 from kernelgate.slowdown import Slowdown, measure_slowdown
-from kernelgate.timing import ACCEPTED, ARMS, CANDIDATE, CONTROL, ORIGINAL, VENDOR, Measured
 from kernelgate.trust import find_invalid, judge_answers
 from kernelgate.verdict import Outcome, Rule, Verdict, conclude, decide
 
@@ -53,7 +54,7 @@ class Performance(msgspec.Struct, frozen=True, kw_only=True):
 def conclude_performance(conditions: Conditions, measured: Sequence[Measured], seconds: float) -> Performance:
     """Return the stage's result; without a record it is NO_BASELINE, unless something worse holds."""
     operation, gpu = conditions.operation, conditions.gpu
-    contrast = _contrasts(conditions.settings, measured)
+    contrast = contrasts(conditions.settings, measured)
 
     accepted_to_original = contrast(ACCEPTED, ORIGINAL)
     return Performance(
@@ -81,13 +82,16 @@ def decide_look(conditions: Conditions, measured: Sequence[Measured]) -> Verdict
 
     UNSTABLE before the last look means that more replicates may decide.
     """
-    contrast = _contrasts(conditions.settings, measured)
-    return find_invalid(conditions.operation, measured, conditions.gpu) or decide(
-        conditions.rule, contrast(CANDIDATE, ACCEPTED), conditions.settings, contrast(CONTROL, ACCEPTED)
+    contrast = contrasts(conditions.settings, measured)
+    candidate, control = contrast(CANDIDATE, ACCEPTED), contrast(CONTROL, ACCEPTED)
+    return (
+        find_invalid(conditions.operation, measured, conditions.gpu)
+        or find_flag(measured, candidate)
+        or decide(conditions.rule, candidate, conditions.settings, control)
     )
 
 
-def _contrasts(settings: PerformanceSettings, measured: Sequence[Measured]) -> Callable[[str, str], Slowdown]:
+def contrasts(settings: PerformanceSettings, measured: Sequence[Measured]) -> Callable[[str, str], Slowdown]:
     """Return what gives the log-ratio of two arms, with the interval of the last look reached."""
     confidence = confidence_at(settings.looks, len(measured))
     return partial(measure_slowdown, [one.replicate() for one in measured], confidence=confidence)
@@ -157,7 +161,7 @@ def _remark(
         choices = {one.chosen[arm] for one in measured}
         if len(choices) > 1:
             yield f"the autotuner of {arm} chose {len(choices)} ways in {len(measured)} processes"
-    if all(health.foreign_processes is None for one in measured for health in one.health):
+    if all(reading.health.foreign_processes is None for one in measured for reading in one.readings):
         yield "NVML does not list the processes on this GPU: whether it was shared is unknown"
 
 
@@ -166,5 +170,6 @@ def _typical_ms(measured: Sequence[Measured], arm: str) -> float:
 
 
 def _clock_range(measured: Sequence[Measured]) -> tuple[int, int] | None:
-    clocks = [h.sm_clock_mhz for one in measured for h in one.health if h.sm_clock_mhz is not None]
+    healths = (reading.health for one in measured for reading in one.readings)
+    clocks = [health.sm_clock_mhz for health in healths if health.sm_clock_mhz is not None]
     return (min(clocks), max(clocks)) if clocks else None

@@ -10,17 +10,24 @@ import torch
 from kernelgate.baselines import BaselineError, SpeedRecord, gpu_slug, load_speed, propose, record_path
 from kernelgate.compile_stage import Kernels
 from kernelgate.gpu import Gpu, GpuError, locked
-from kernelgate.operations import Convolution
+from kernelgate.measured import ACCEPTED, CANDIDATE, CONTROL, ORIGINAL, VENDOR, Measured
+from kernelgate.operations import Convolution, find_operation
 from kernelgate.performance import (
     Conditions,
     Performance,
     conclude_performance,
+    contrasts,
     decide_look,
     propose_record,
 )
-from kernelgate.timing import ACCEPTED, CANDIDATE, CONTROL, ORIGINAL, VENDOR, Sample, measure_replicates
-from kernelgate.verdict import Outcome
+from kernelgate.samples import SamplesError, Timing, read_samples, write_samples
+from kernelgate.slowdown import Slowdown
+from kernelgate.timing import measure_replicates
+from kernelgate.verdict import Outcome, Verdict
 from kernelgate.workplace import Workplace
+
+MAX_ATTEMPTS = 2
+SAMPLES_NAME = "samples.jsonl"
 
 
 def load_record(root: Path, operation: Convolution, gpu: Gpu, accepted_sha256: str) -> SpeedRecord | None:
@@ -36,12 +43,29 @@ def load_record(root: Path, operation: Convolution, gpu: Gpu, accepted_sha256: s
 
 def measure_performance(
     workplace: Workplace, kernels: Kernels, conditions: Conditions, tick: Callable[[], None]
-) -> tuple[Performance, list[Sample]]:
+) -> tuple[Performance, list[list[Measured]]]:
     """Return what candidate against accepted comes to, the original as control, and all that was timed.
 
-    Raises ContestantFault with the failing arm's name, GpuError if another judge keeps the GPU.
+    What is UNSTABLE is tried once more, and then stands as it is; nothing else is. Raises ContestantFault
+    with the failing arm's name, GpuError if another judge keeps the GPU.
     """
-    started = time.monotonic()
+    attempts: list[list[Measured]] = []
+    remarks: tuple[str, ...] = ()
+    torch.cuda.empty_cache()  # what the judge's own reference held: five arms must fit beside it
+    with locked(conditions.gpu):
+        while True:
+            started = time.monotonic()
+            attempts.append(_measure(workplace, kernels, conditions, tick, len(attempts) + 1))
+            performance = _conclude(conditions, attempts[-1], time.monotonic() - started)
+            if performance.verdict.outcome is not Outcome.UNSTABLE or len(attempts) == MAX_ATTEMPTS:
+                break
+            remarks = (f"tried again after {performance.verdict.reason}: {performance.verdict.detail}",)
+    return msgspec.structs.replace(performance, remarks=(*remarks, *performance.remarks)), attempts
+
+
+def _measure(
+    workplace: Workplace, kernels: Kernels, conditions: Conditions, tick: Callable[[], None], attempt: int
+) -> list[Measured]:
     arms = {
         VENDOR: None,  # the first on the GPU: where it fails, the GPU is at fault
         CANDIDATE: kernels.candidate,
@@ -49,21 +73,18 @@ def measure_performance(
         CONTROL: kernels.accepted,
         ORIGINAL: kernels.original,
     }
-    torch.cuda.empty_cache()  # what the judge's own reference held: five arms must fit beside it
-    with locked(conditions.gpu):
-        measured = measure_replicates(
-            workplace,
-            arms,
-            conditions.gpu,
-            conditions.settings,
-            lambda so_far: decide_look(conditions, so_far).outcome is not Outcome.UNSTABLE,
-            tick,
-        )
-        try:
-            performance = conclude_performance(conditions, measured, time.monotonic() - started)
-        except torch.OutOfMemoryError as error:
-            raise GpuError(f"no GPU memory left to judge the timed answers: {error}") from error
-    return performance, [sample for one in measured for sample in one.samples]
+
+    def is_decided(so_far: Sequence[Measured]) -> bool:
+        return decide_look(conditions, so_far).outcome is not Outcome.UNSTABLE
+
+    return measure_replicates(workplace, arms, conditions.gpu, conditions.settings, is_decided, tick, attempt)
+
+
+def _conclude(conditions: Conditions, measured: Sequence[Measured], seconds: float) -> Performance:
+    try:
+        return conclude_performance(conditions, measured, seconds)
+    except torch.OutOfMemoryError as error:
+        raise GpuError(f"no GPU memory left to judge the timed answers: {error}") from error
 
 
 def propose_speed(
@@ -81,7 +102,37 @@ def propose_speed(
     return propose(record, directory)
 
 
-def write_samples(samples: Sequence[Sample], directory: Path) -> None:
-    """Write samples.jsonl, one sample a line in the order they were taken."""
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / "samples.jsonl").write_bytes(msgspec.json.Encoder().encode_lines(samples))
+def keep_samples(conditions: Conditions, attempts: Sequence[Sequence[Measured]], directory: Path) -> Path:
+    """Return samples.jsonl of the report directory, written with all that was timed."""
+    timing = Timing(
+        operation=conditions.operation.name,
+        gpu=conditions.gpu,
+        rule=conditions.rule,
+        settings=conditions.settings,
+        environment=conditions.environment,
+    )
+    return write_samples(timing, attempts, directory / SAMPLES_NAME)
+
+
+def replay(file: Path) -> tuple[Verdict, list[Slowdown]]:
+    """Return what the samples of a file come to, and the contrasts that say so; raises SamplesError.
+
+    The last attempt decides, as it did. Neither the answers nor the stored record are asked again.
+    """
+    timing, attempts = read_samples(file)
+    try:
+        conditions = Conditions(
+            operation=find_operation(timing.operation),
+            gpu=timing.gpu,
+            rule=timing.rule,
+            settings=timing.settings,
+            record=None,
+            environment=timing.environment,
+        )
+        contrast = contrasts(timing.settings, attempts[-1])
+        return decide_look(conditions, attempts[-1]), [
+            contrast(CANDIDATE, ACCEPTED),
+            contrast(CONTROL, ACCEPTED),
+        ]
+    except (ValueError, KeyError) as error:
+        raise SamplesError(f"{file}: {error.args[0]}") from error

@@ -12,9 +12,9 @@ from kernelgate.correctness import Correctness
 from kernelgate.gate import Gate
 from kernelgate.judgement import ORDER, StageName, StageResult
 from kernelgate.launches import ConfigRecord
+from kernelgate.measured import ARMS
 from kernelgate.performance import Performance
 from kernelgate.slowdown import Slowdown
-from kernelgate.timing import ARMS
 from kernelgate.verdict import Outcome
 
 _ENTITIES = str.maketrans({char: f"&#{ord(char)};" for char in "\\`*[<|#&"} | {"@": "&#64;&#8203;"})

@@ -11,80 +11,26 @@ tensors every other block.
 import math
 import os
 import random
-import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-
-import msgspec
-import numpy as np
-from numpy.typing import NDArray
+from functools import partial
 
 from kernelgate import wire
 from kernelgate.candidate import KernelFile
 from kernelgate.contestant import Contestant, ContestantFault, live_pids
-from kernelgate.gpu import Gpu, Health, read_health
+from kernelgate.gpu import Gpu, read_health
+from kernelgate.measured import ACCEPTED, CANDIDATE, Measured, Reading, Sample, TimedAnswer
 from kernelgate.runners import read_words
 from kernelgate.settings import PerformanceSettings
-from kernelgate.slowdown import Replicate
 from kernelgate.timing_inputs import CONTENTS
 from kernelgate.workplace import Workplace
 
-CANDIDATE, ACCEPTED, CONTROL, ORIGINAL, VENDOR = "candidate", "accepted", "control", "original", "vendor"
 BLOCKS_A_PLACE = 2
 MIN_TIME_MS = 1e-5
 """Ten nanoseconds, which no launch undercuts: less is a fault of the timer."""
 
 MAX_PAD_BYTES = 64 * 2**20
-ARMS = (CANDIDATE, ACCEPTED, CONTROL, ORIGINAL, VENDOR)
-
-
-class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """One request for timed calls, as asked and as answered."""
-
-    replicate: int
-    block: int
-    slot: int
-    arm: str
-    content: int
-    times_ms: tuple[float, ...]
-    wall_ms: float
-
-    @property
-    def ln_time(self) -> float:
-        """Mean ln of the call times."""
-        return statistics.fmean(math.log(time_ms) for time_ms in self.times_ms)
-
-    @property
-    def overhead_ms(self) -> float:
-        """Wall-clock time of the request that the events do not explain: flushes, refills, the pipe."""
-        return self.wall_ms - sum(self.times_ms)
-
-
-class TimedAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The output of one timed call of the candidate, to be judged as any other."""
-
-    seed: int
-    content: int
-    bits: NDArray[np.uint32] | None
-
-
-class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """One replicate: a fresh set of processes."""
-
-    samples: tuple[Sample, ...]
-    chosen: dict[str, tuple[str, ...]]
-    health: tuple[Health, ...]
-    answer: TimedAnswer
-
-    def replicate(self) -> Replicate:
-        """Return the mean ln time of each arm in each block."""
-        blocks: dict[int, dict[str, list[float]]] = {}
-        for sample in self.samples:
-            blocks.setdefault(sample.block, {}).setdefault(sample.arm, []).append(sample.ln_time)
-        return Replicate(
-            blocks=tuple({arm: statistics.fmean(v) for arm, v in block.items()} for block in blocks.values())
-        )
 
 
 def measure_replicates(
@@ -94,6 +40,7 @@ def measure_replicates(
     settings: PerformanceSettings,
     is_decided: Callable[[Sequence[Measured]], bool],
     tick: Callable[[], None],
+    attempt: int = 1,
 ) -> list[Measured]:
     """Return the replicates up to the look at which they decide, or to the last; None is the vendor's arm.
 
@@ -110,7 +57,8 @@ def measure_replicates(
             crew = following
             if index + 1 < settings.looks[-1]:
                 following = _start_crew(workplace, arms, stack)
-            replicates.append(_measure_replicate(index, workplace, crew, gpu, settings, chance))
+            place = attempt, index
+            replicates.append(_measure_replicate(place, workplace, crew, gpu, settings, chance))
             for contestant in crew.values():
                 contestant.close()
             tick()
@@ -157,7 +105,7 @@ def _start_crew(
 
 
 def _measure_replicate(
-    index: int,
+    place: tuple[int, int],
     workplace: Workplace,
     crew: Mapping[str, Contestant],
     gpu: Gpu,
@@ -167,7 +115,7 @@ def _measure_replicate(
     chosen, seed = _warm_up(workplace, crew), 0
     judged_block = chance.randrange(settings.blocks)
     samples: list[Sample] = []
-    health: list[Health] = []
+    readings: list[Reading] = []
     answer = TimedAnswer(seed=0, content=0, bits=None)
     orders = draw_orders(tuple(crew), settings.blocks, chance)
     places = iter(draw_places(tuple(crew), settings.blocks // BLOCKS_A_PLACE, chance))
@@ -175,15 +123,16 @@ def _measure_replicate(
         if block % BLOCKS_A_PLACE == 0:
             seed = chance.getrandbits(31)
             _place_tensors(workplace, [crew[arm] for arm in next(places)], gpu, seed, chance)
+        read_at = chance.randrange(len(order))
         for slot, arm in enumerate(order):
-            content = chance.randrange(CONTENTS)
-            samples.append(_sample(crew[arm], settings, (index, block, slot, arm, content)))
-        health.append(read_health(gpu, {os.getpid(), *live_pids()}))
+            request = wire.TimeLaunches(content=chance.randrange(CONTENTS), launches=settings.launches)
+            reading = partial(_read, readings, gpu, block, arm) if slot == read_at else None
+            samples.append(_sample(crew[arm], request, (*place, block, slot, arm), reading))
         if block == judged_block:
             last = next(sample for sample in reversed(samples) if sample.arm == CANDIDATE)
             content = (last.content + settings.launches - 1) % CONTENTS
             answer = _fetch_answer(workplace, crew[CANDIDATE], seed, content)
-    return Measured(samples=tuple(samples), chosen=chosen, health=tuple(health), answer=answer)
+    return Measured(samples=tuple(samples), chosen=chosen, readings=tuple(readings), answer=answer)
 
 
 def _warm_up(workplace: Workplace, crew: Mapping[str, Contestant]) -> dict[str, tuple[str, ...]]:
@@ -222,25 +171,37 @@ def _place_tensors(
         contestant.ask(request, wire.Done, workplace.limits.run_timeout_s)
 
 
+def _read(readings: list[Reading], gpu: Gpu, block: int, arm: str) -> None:
+    health = read_health(gpu, {os.getpid(), *live_pids()})
+    readings.append(Reading(block=block, arm=arm, health=health))
+
+
 def _sample(
-    contestant: Contestant, settings: PerformanceSettings, place: tuple[int, int, int, str, int]
+    contestant: Contestant,
+    request: wire.TimeLaunches,
+    place: tuple[int, int, int, int, str],
+    meanwhile: Callable[[], None] | None,
 ) -> Sample:
-    replicate, block, slot, arm, content = place
+    """Return what the request came to; `meanwhile` is done while the kernels run."""
+    attempt, replicate, block, slot, arm = place
     contestant.ask(wire.MoveCode(), wire.Done, contestant.limits.run_timeout_s)
-    request = wire.TimeLaunches(content=content, launches=settings.launches)
     started = time.perf_counter()
-    timed = contestant.ask(request, wire.Timed, contestant.limits.run_timeout_s)
+    contestant.send(request)
+    if meanwhile is not None:
+        meanwhile()
+    timed = contestant.receive(wire.Timed, contestant.limits.run_timeout_s)
     wall_ms = 1000 * (time.perf_counter() - started)
-    if len(timed.times_ms) != settings.launches or not all(
+    if len(timed.times_ms) != request.launches or not all(
         MIN_TIME_MS < time_ms < wall_ms for time_ms in timed.times_ms
     ):
         raise ContestantFault("timer", f"sent the times {timed.times_ms} within {wall_ms:.3f} ms", arm)
     return Sample(
+        attempt=attempt,
         replicate=replicate,
         block=block,
         slot=slot,
         arm=arm,
-        content=content,
+        content=request.content,
         times_ms=timed.times_ms,
         wall_ms=wall_ms,
     )

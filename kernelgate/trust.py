@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from kernelgate import laws
-from kernelgate.gpu import Gpu, physical_floor_ms
+from kernelgate.gpu import Gpu, Health, physical_floor_ms
 from kernelgate.inputs import Inputs
+from kernelgate.measured import ACCEPTED, CANDIDATE, Measured, Sample, TimedAnswer
 from kernelgate.operations import Convolution
 from kernelgate.reference import truth_everywhere
-from kernelgate.timing import ACCEPTED, CANDIDATE, Measured, Sample, TimedAnswer
 from kernelgate.timing_inputs import make_timing_contents, make_timing_parameters
 from kernelgate.verdict import Outcome, Verdict, conclude
 
@@ -58,15 +58,19 @@ def judge_answers(operation: Convolution, answers: Sequence[TimedAnswer]) -> Ver
     return None
 
 
+def _healths(measured: Sequence[Measured]) -> list[Health]:
+    return [reading.health for one in measured for reading in one.readings]
+
+
 def _find_shared(measured: Sequence[Measured]) -> Verdict | None:
-    strangers = max((h.foreign_processes or 0 for one in measured for h in one.health), default=0)
+    strangers = max((health.foreign_processes or 0 for health in _healths(measured)), default=0)
     if strangers:
         return conclude(Outcome.INVALID, "gpu-shared", f"{strangers} other processes were on the GPU")
     return None
 
 
 def _find_throttled(measured: Sequence[Measured]) -> Verdict | None:
-    readings = [health for one in measured for health in one.health]
+    readings = _healths(measured)
     slowed = [health for health in readings if health.throttled]
     if len(slowed) > MAX_THROTTLED_SHARE * len(readings):
         reasons = ", ".join(sorted({reason for health in slowed for reason in health.throttled or ()}))

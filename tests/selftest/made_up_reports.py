@@ -14,11 +14,11 @@ from kernelgate.gate import ORDER, StageResult
 from kernelgate.gpu import Gpu
 from kernelgate.launches import ConfigRecord
 from kernelgate.law_book import LawLine
+from kernelgate.measured import ARMS
 from kernelgate.operations import KernelConfig
 from kernelgate.performance import Performance
 from kernelgate.report import KernelIdentity, Report
 from kernelgate.slowdown import Slowdown
-from kernelgate.timing import ARMS
 from kernelgate.verdict import NEXT_STEPS, Outcome, conclude
 
 SHA = "a" * 64

@@ -13,11 +13,7 @@ from kernelgate.baselines import Provenance, SpeedRecord, load_speed
 from kernelgate.candidate import KernelFile
 from kernelgate.compile_stage import Kernels
 from kernelgate.gpu import Gpu, Health
-from kernelgate.operations import ALEXNET_CONV1
-from kernelgate.performance import Conditions, Performance, conclude_performance, propose_record
-from kernelgate.performance_stage import propose_speed
-from kernelgate.settings import PerformanceSettings
-from kernelgate.timing import (
+from kernelgate.measured import (
     ACCEPTED,
     ARMS,
     CANDIDATE,
@@ -25,9 +21,14 @@ from kernelgate.timing import (
     ORIGINAL,
     VENDOR,
     Measured,
+    Reading,
     Sample,
     TimedAnswer,
 )
+from kernelgate.operations import ALEXNET_CONV1
+from kernelgate.performance import Conditions, Performance, conclude_performance, propose_record
+from kernelgate.performance_stage import propose_speed
+from kernelgate.settings import PerformanceSettings
 from kernelgate.verdict import Outcome, Rule, conclude
 
 SHA = "a" * 64
@@ -69,6 +70,7 @@ def make_measured(
             times = (time_ms,) * SETTINGS.launches
             samples.append(
                 Sample(
+                    attempt=1,
                     replicate=index,
                     block=block,
                     slot=slot,
@@ -81,7 +83,7 @@ def make_measured(
     return Measured(
         samples=tuple(samples),
         chosen=dict(chosen),
-        health=(health,) * SETTINGS.blocks,
+        readings=tuple(Reading(block=b, arm=CANDIDATE, health=health) for b in range(SETTINGS.blocks)),
         answer=TimedAnswer(seed=0, content=0, bits=None),
     )
 

@@ -12,13 +12,14 @@ import pytest
 from kernelgate import timing, wire
 from kernelgate.contestant import ContestantFault
 from kernelgate.gpu import Gpu, Health
+from kernelgate.measured import ARMS, CANDIDATE, Measured
 from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.settings import PerformanceSettings, load_settings
 
 SETTINGS = load_settings(Path(__file__).parents[2] / "pyproject.toml")
 PERFORMANCE = SETTINGS.performance
 GPU = Gpu(name="NVIDIA Test", uuid="GPU-0", capability=89, driver="1", l2_bytes=1024)
-ARMS = dict.fromkeys(timing.ARMS)
+KERNELS = dict.fromkeys(ARMS)
 
 
 class PretendedContestant:
@@ -40,19 +41,20 @@ class PretendedContestant:
     def send(self, request: wire.Request) -> None:
         assert not self.closed
         self.log.append((self, request))
+        self.asked = request
 
     def receive(self, answer: type, _timeout_s: float) -> Any:
         assert not self.closed
+        if isinstance(self.asked, wire.WarmUp):
+            return wire.Warm(chosen=(f"config of {self.name}",))
+        if isinstance(self.asked, wire.TimeLaunches):
+            return wire.Timed(times_ms=(self.time_ms,) * self.asked.launches)
+        if isinstance(self.asked, wire.SendAnswer):
+            np.zeros(1, dtype=np.uint32).tofile(self.asked.out)
         return answer()
 
     def ask(self, request: wire.Request, answer: type, timeout_s: float) -> Any:
         self.send(request)
-        if isinstance(request, wire.WarmUp):
-            return wire.Warm(chosen=(f"config of {self.name}",))
-        if isinstance(request, wire.TimeLaunches):
-            return wire.Timed(times_ms=(self.time_ms,) * request.launches)
-        if isinstance(request, wire.SendAnswer):
-            np.zeros(1, dtype=np.uint32).tofile(request.out)
         return self.receive(answer, timeout_s)
 
     def close(self) -> None:
@@ -88,9 +90,9 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PretendedWorkp
 def measure(
     workplace: Any,
     settings: PerformanceSettings = PERFORMANCE,
-    is_decided: Callable[[Sequence[timing.Measured]], bool] = lambda _: True,
-) -> list[timing.Measured]:
-    return timing.measure_replicates(workplace, ARMS, GPU, settings, is_decided, lambda: None)
+    is_decided: Callable[[Sequence[Measured]], bool] = lambda _: True,
+) -> list[Measured]:
+    return timing.measure_replicates(workplace, KERNELS, GPU, settings, is_decided, lambda: None)
 
 
 def test_every_arm_is_sampled_twice_in_every_block_of_every_replicate(workplace: PretendedWorkplace) -> None:
@@ -98,26 +100,26 @@ def test_every_arm_is_sampled_twice_in_every_block_of_every_replicate(workplace:
     for index, measured in enumerate(measure(workplace)):
         places = [(sample.block, sample.arm) for sample in measured.samples]
         assert sorted(places) == sorted(
-            (block, arm) for block in range(PERFORMANCE.blocks) for arm in timing.ARMS for _ in range(2)
+            (block, arm) for block in range(PERFORMANCE.blocks) for arm in ARMS for _ in range(2)
         )
         assert {sample.replicate for sample in measured.samples} == {index}
-        assert len(measured.health) == PERFORMANCE.blocks
+        assert [reading.block for reading in measured.readings] == list(range(PERFORMANCE.blocks))
 
 
 def test_each_replicate_has_fresh_processes_and_none_is_left(workplace: PretendedWorkplace) -> None:
     """A process serves one replicate and is closed after it, as is a crew that was not needed."""
     replicates = measure(workplace)
     timed = {contestant for contestant, request in workplace.log if isinstance(request, wire.TimeLaunches)}
-    assert len(timed) == len(timing.ARMS) * len(replicates)
+    assert len(timed) == len(ARMS) * len(replicates)
     assert all(contestant.closed for contestant in workplace.started)
 
 
 def test_arms_are_warmed_one_after_the_other_before_any_is_timed(workplace: PretendedWorkplace) -> None:
     """An autotuner has the GPU to itself."""
     measure(workplace)
-    first_crew = workplace.started[: len(timing.ARMS)]
+    first_crew = workplace.started[: len(ARMS)]
     kinds = [type(request) for contestant, request in workplace.log if contestant in first_crew]
-    assert kinds.count(wire.WarmUp) == len(timing.ARMS)
+    assert kinds.count(wire.WarmUp) == len(ARMS)
     assert wire.TimeLaunches not in kinds[: len(kinds) - kinds[::-1].index(wire.WarmUp)]
 
 
@@ -128,7 +130,7 @@ def test_tensors_are_released_by_all_arms_before_any_takes_its_own_anew(
     measure(workplace)
     kinds = [type(request) for _, request in workplace.log]
     places = [index for index, kind in enumerate(kinds) if kind is wire.PlaceTensors]
-    arms, rounds = len(timing.ARMS), PERFORMANCE.blocks // timing.BLOCKS_A_PLACE
+    arms, rounds = len(ARMS), PERFORMANCE.blocks // timing.BLOCKS_A_PLACE
     assert len(places) == arms * rounds * PERFORMANCE.looks[0]
     for first in places[::arms]:
         assert kinds[first - arms : first] == [wire.ReleaseTensors] * arms
@@ -146,7 +148,7 @@ def test_one_timed_answer_of_the_candidate_is_fetched_in_each_replicate(
     assert len(asked) == PERFORMANCE.looks[0]
     for index in asked:
         contestant = workplace.log[index][0]
-        assert contestant.name == timing.CANDIDATE
+        assert contestant.name == CANDIDATE
 
 
 @pytest.mark.parametrize("time_ms", [0.0, -1.0, float("nan"), float("inf"), 1e9])
@@ -158,7 +160,7 @@ def test_times_that_cannot_be_are_a_fault_of_the_arm_that_sent_them(
     with pytest.raises(ContestantFault) as caught:
         measure(workplace)
     assert caught.value.kind == "timer"
-    assert caught.value.contestant in timing.ARMS
+    assert caught.value.contestant in ARMS
     assert all(contestant.closed for contestant in workplace.started)
 
 
@@ -175,6 +177,25 @@ def test_the_judge_itself_is_not_counted_as_a_stranger_on_the_gpu(
     monkeypatch.setattr(timing, "read_health", note)
     measure(workplace)
     assert all(os.getpid() in own_pids for own_pids in seen)
+
+
+def test_the_gpu_is_read_while_the_kernels_of_an_arm_run(
+    workplace: PretendedWorkplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a block, between a request and its answer, and under every arm."""
+    idle = Health(sm_clock_mhz=1, temperature_c=1, throttled=(), foreign_processes=0)
+    under: list[str] = []
+
+    def note(_gpu: Gpu, _own: set[int]) -> Health:
+        contestant, request = workplace.log[-1]
+        assert isinstance(request, wire.TimeLaunches)
+        under.append(contestant.name)
+        return idle
+
+    monkeypatch.setattr(timing, "read_health", note)
+    read = [reading.arm for measured in measure(workplace) for reading in measured.readings]
+    assert read == under
+    assert set(read) == set(ARMS)
 
 
 def test_code_is_moved_right_before_every_sample(workplace: PretendedWorkplace) -> None:
@@ -194,7 +215,7 @@ def test_replicates_are_added_until_a_look_decides(workplace: PretendedWorkplace
     for decides_at, asked_at in ((4, [4]), (6, [4, 6]), (None, [4, 6, 7])):
         asked: list[int] = []
 
-        def is_decided(so_far: Sequence[timing.Measured], at: int | None = decides_at) -> bool:
+        def is_decided(so_far: Sequence[Measured], at: int | None = decides_at) -> bool:
             asked.append(len(so_far))  # noqa: B023 - called before the next turn
             return len(so_far) == at
 

@@ -6,7 +6,8 @@ from collections import Counter
 
 import pytest
 
-from kernelgate.timing import ACCEPTED, ARMS, CANDIDATE, Sample, draw_orders, draw_places
+from kernelgate.measured import ACCEPTED, ARMS, CANDIDATE, Sample
+from kernelgate.timing import draw_orders, draw_places
 
 
 def draw_from(seed: int) -> random.Random:
@@ -61,7 +62,9 @@ def test_as_many_places_are_drawn_as_blocks(blocks: int) -> None:
 
 
 def make_sample(*times_ms: float) -> Sample:
-    return Sample(replicate=0, block=0, slot=0, arm=CANDIDATE, content=0, times_ms=times_ms, wall_ms=100.0)
+    return Sample(
+        attempt=1, replicate=0, block=0, slot=0, arm=CANDIDATE, content=0, times_ms=times_ms, wall_ms=100.0
+    )
 
 
 def test_every_call_that_the_clock_covers_counts() -> None:

@@ -10,9 +10,9 @@ import torch
 from kernelgate import trust
 from kernelgate.gpu import Gpu, Health, physical_floor_ms
 from kernelgate.inputs import Inputs
+from kernelgate.measured import ACCEPTED, ARMS, CANDIDATE, Measured, Reading, Sample, TimedAnswer
 from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.reference import truth_everywhere
-from kernelgate.timing import ACCEPTED, ARMS, CANDIDATE, Measured, Sample, TimedAnswer
 from kernelgate.trust import find_invalid, judge_answers
 from kernelgate.verdict import Outcome
 
@@ -26,12 +26,18 @@ LAUNCHES = 7
 def make_sample(arm: str, time_ms: float = 2.0, overhead_ms: float = 1.0) -> Sample:
     times = (time_ms,) * LAUNCHES
     wall_ms = sum(times) + overhead_ms
-    return Sample(replicate=0, block=0, slot=0, arm=arm, content=0, times_ms=times, wall_ms=wall_ms)
+    return Sample(
+        attempt=1, replicate=0, block=0, slot=0, arm=arm, content=0, times_ms=times, wall_ms=wall_ms
+    )
 
 
 def make_measured(*samples: Sample, health: tuple[Health, ...] = (QUIET,) * 24) -> Measured:
     answer = TimedAnswer(seed=0, content=0, bits=None)
-    return Measured(samples=samples, chosen={}, health=health, answer=answer)
+    return Measured(samples=samples, chosen={}, readings=readings_of(health), answer=answer)
+
+
+def readings_of(health: tuple[Health, ...]) -> tuple[Reading, ...]:
+    return tuple(Reading(block=block, arm=CANDIDATE, health=each) for block, each in enumerate(health))
 
 
 HONEST = make_measured(*map(make_sample, ARMS))
@@ -44,7 +50,7 @@ def find(*measured: Measured, gpu: Gpu = RTX_4090) -> str | None:
 
 
 def with_health(*odd: Health, of: int = 24) -> Measured:
-    return msgspec.structs.replace(HONEST, health=(*odd, *[QUIET] * (of - len(odd))))
+    return msgspec.structs.replace(HONEST, readings=readings_of((*odd, *[QUIET] * (of - len(odd)))))
 
 
 def with_arm(arm: str, **changes: Any) -> Measured:
@@ -124,7 +130,7 @@ def test_a_time_that_is_no_number_is_no_agreement() -> None:
 def test_what_cannot_be_trusted_first_is_told_first() -> None:
     """On a shared GPU nothing else is worth saying."""
     stranger = msgspec.structs.replace(QUIET, foreign_processes=2, throttled=("hardware slowdown",))
-    broken = msgspec.structs.replace(with_arm(CANDIDATE, time_ms=0.1), health=(stranger,))
+    broken = msgspec.structs.replace(with_arm(CANDIDATE, time_ms=0.1), readings=readings_of((stranger,)))
     assert find(broken) == "gpu-shared"
 
 

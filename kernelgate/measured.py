@@ -1,0 +1,73 @@
+"""What a timing leaves: samples, readings of the GPU beside them, and one answer to judge, by replicate."""
+
+import math
+import statistics
+from typing import Annotated
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelgate.gpu import Health
+from kernelgate.slowdown import Replicate
+
+CANDIDATE, ACCEPTED, CONTROL, ORIGINAL, VENDOR = "candidate", "accepted", "control", "original", "vendor"
+Milliseconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
+ARMS = (CANDIDATE, ACCEPTED, CONTROL, ORIGINAL, VENDOR)
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True, tag="sample", forbid_unknown_fields=True):
+    """One request for timed calls, as asked and as answered."""
+
+    attempt: int
+    replicate: int
+    block: int
+    slot: int
+    arm: str
+    content: int
+    times_ms: Annotated[tuple[Milliseconds, ...], msgspec.Meta(min_length=1)]
+    wall_ms: Milliseconds
+
+    @property
+    def ln_time(self) -> float:
+        """Mean ln of the call times."""
+        return statistics.fmean(math.log(time_ms) for time_ms in self.times_ms)
+
+    @property
+    def overhead_ms(self) -> float:
+        """Wall-clock time of the request that the events do not explain: flushes, refills, the pipe."""
+        return self.wall_ms - sum(self.times_ms)
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the GPU was while the kernels of an arm ran, once a block."""
+
+    block: int
+    arm: str
+    health: Health
+
+
+class TimedAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The output of one timed call of the candidate, to be judged as any other."""
+
+    seed: int
+    content: int
+    bits: NDArray[np.uint32] | None
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """One replicate: a fresh set of processes. `chosen` is what the autotuner of each arm chose."""
+
+    samples: tuple[Sample, ...]
+    chosen: dict[str, tuple[str, ...]]
+    readings: tuple[Reading, ...]
+    answer: TimedAnswer
+
+    def replicate(self) -> Replicate:
+        """Return the mean ln time of each arm in each block."""
+        blocks: dict[int, dict[str, list[float]]] = {}
+        for sample in self.samples:
+            blocks.setdefault(sample.block, {}).setdefault(sample.arm, []).append(sample.ln_time)
+        return Replicate(
+            blocks=tuple({arm: statistics.fmean(v) for arm, v in block.items()} for block in blocks.values())
+        )

@@ -1,0 +1,52 @@
+"""Replicates of a timing that never took place, by what each arm took in each of them."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from kernelgate.gpu import Health
+from kernelgate.measured import ARMS, CANDIDATE, Measured, Reading, Sample, TimedAnswer
+
+BLOCKS = 4
+
+
+def make_replicate(
+    index: int,
+    slowdown: float = 0.0,
+    attempt: int = 1,
+    chosen: Mapping[str, str] | None = None,
+    clocks_mhz: Mapping[str, int] | None = None,
+) -> Measured:
+    """Return a replicate in which the candidate is slower than every other arm by that log-ratio."""
+    samples = [
+        Sample(
+            attempt=attempt,
+            replicate=index,
+            block=block,
+            slot=slot,
+            arm=arm,
+            content=0,
+            times_ms=(time_ms := 2.0 * math.exp(slowdown * (arm == CANDIDATE)),) * 3,
+            wall_ms=3 * time_ms + 1.0,
+        )
+        for block in range(BLOCKS)
+        for slot, arm in enumerate((*ARMS, *reversed(ARMS)))
+    ]
+    readings = [
+        Reading(block=block, arm=arm, health=_health((clocks_mhz or {}).get(arm, 1980)))
+        for block, arm in enumerate(ARMS)
+    ]
+    return Measured(
+        samples=tuple(samples),
+        chosen={arm: ((chosen or {}).get(arm, "one"),) for arm in ARMS},
+        readings=tuple(readings),
+        answer=TimedAnswer(seed=0, content=0, bits=None),
+    )
+
+
+def make_replicates(slowdowns: Sequence[float], attempt: int = 1) -> list[Measured]:
+    """Return one replicate for each log-ratio."""
+    return [make_replicate(index, each, attempt) for index, each in enumerate(slowdowns)]
+
+
+def _health(clock_mhz: int) -> Health:
+    return Health(sm_clock_mhz=clock_mhz, temperature_c=50, throttled=(), foreign_processes=0)
