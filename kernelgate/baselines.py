@@ -1,25 +1,22 @@
 """Stored records of accepted kernels: load, compare, propose, accept."""
 
+import fcntl
 import json
-import math
 import os
-import re
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import msgspec
 
-from kernelgate.launches import ConfigRecord, require_field, require_sha256
 from kernelgate.operations import OPERATIONS
-from kernelgate.slowdown import MIN_REPLICATES, Slowdown
+from kernelgate.records import Accepted, CompileRecord, Record, SpeedRecord, gpu_slug
 
 MAX_RECORD_BYTES = 1_048_576
-DRIFT_ERRORS = 3.0
-"""Errors that the accepted kernel may lie off its record: by chance alone 1 run in 370 does (normal)."""
-
 _RESTORE = "Restore the file from git, or delete it and accept a new proposal"
 NEXT_STEPS = {
     "missing": "Time the accepted kernel on this GPU, then `python -m kernelgate accept` the proposal",
@@ -43,114 +40,10 @@ class BaselineError(ValueError):
         self.reason = reason
 
 
-class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Versions of what a time depends on; what could not be read is "unknown"."""
-
-    python: str
-    torch: str
-    triton: str
-    cuda: str
-    cudnn: str
-    driver: str
-
-
-class Accepted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One line of a record's history: when which kernel was accepted, and why."""
-
-    date: str
-    reason: str
-    kernel_sha256: str
-
-    def __post_init__(self) -> None:
-        # fromisoformat also reads weeks, times, and dates without dashes.
-        day = datetime.fromisoformat(self.date).date()
-        require_field(day.isoformat() == self.date, "date", self.date, "YYYY-MM-DD")
-        one_line = bool(self.reason.strip()) and self.reason.isprintable()
-        require_field(one_line, "reason", self.reason, "one line that is not empty")
-        require_sha256("kernel_sha256", self.kernel_sha256)
-
-
-class SpeedRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How fast the accepted kernel is on one GPU.
-
-    Ratios are ln(t_accepted / t_arm), errors their standard errors; absolute times inform, decide nothing.
-    """
-
-    schema: Literal["kernelgate.speed/1"] = "kernelgate.speed/1"
-    operation: str
-    gpu: str
-    kernel_sha256: str
-    batch: int
-    environment: Provenance
-    log_ratio_original: float
-    log_ratio_vendor: float
-    error_original: float
-    error_vendor: float
-    process_sd: float
-    replicates: int
-    time_ms: dict[str, float]
-    history: tuple[Accepted, ...]
-
-    def __post_init__(self) -> None:
-        gpu_slug(self.gpu)
-        require_sha256("kernel_sha256", self.kernel_sha256)
-        require_field(self.batch >= 1, "batch", self.batch, "1 or more")
-        require_field(
-            self.replicates >= MIN_REPLICATES, "replicates", self.replicates, f"from {MIN_REPLICATES}"
-        )
-        for field in ("log_ratio_original", "log_ratio_vendor"):
-            ratio = getattr(self, field)
-            require_field(math.isfinite(ratio), field, ratio, "a finite number")
-        sizes = {field: getattr(self, field) for field in ("error_original", "error_vendor", "process_sd")}
-        for field, size in {**sizes, **{f"time_ms[{arm!r}]": ms for arm, ms in self.time_ms.items()}}.items():
-            require_field(math.isfinite(size) and size > 0, field, size, "a finite number over 0")
-
-
-class CompileRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the accepted kernel compiles to for one architecture, config by config."""
-
-    schema: Literal["kernelgate.compile/1"] = "kernelgate.compile/1"
-    operation: str
-    target: str
-    kernel_sha256: str
-    triton: str
-    ptxas: str
-    configs: tuple[ConfigRecord, ...]
-    history: tuple[Accepted, ...]
-
-    def __post_init__(self) -> None:
-        # The target names a file: nothing that could leave its folder.
-        known = bool(re.fullmatch(r"sm_[0-9]{2,3}[a-z]?", self.target))
-        require_field(known, "target", self.target, "an architecture such as sm_89")
-        require_sha256("kernel_sha256", self.kernel_sha256)
-        require_field(bool(self.configs), "configs", self.configs, "one config or more")
-
-
-Record = SpeedRecord | CompileRecord
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 SPEED: dict[str, type[SpeedRecord]] = {"kernelgate.speed/1": SpeedRecord}
 COMPILE: dict[str, type[CompileRecord]] = {"kernelgate.compile/1": CompileRecord}
 SCHEMAS: dict[str, type[Record]] = {**SPEED, **COMPILE}
-
-
-class Drift(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How far the accepted kernel lies off its record (a log-ratio, positive is slower), and what changed."""
-
-    offset: float
-    error: float
-    changed_keys: tuple[str, ...]
-
-    def changed(self, max_drift: float) -> bool:
-        """Whether the environment changed: off by more than three errors, or by more than `max_drift`."""
-        # Written so that a NaN counts as changed.
-        return not (abs(self.offset) <= DRIFT_ERRORS * self.error and abs(self.offset) <= max_drift)
-
-
-def gpu_slug(name: str) -> str:
-    """Return the GPU's name as a file name, "NVIDIA H200" -> "nvidia-h200"; raises ValueError if empty."""
-    slug = "-".join(re.findall(r"[a-z0-9]+", name.lower()))
-    require_field(bool(slug), "gpu", name, "a name with a letter or a digit")
-    return slug
 
 
 def record_path(root: Path, operation: str, slug: str) -> Path:
@@ -173,17 +66,6 @@ def load_compile(path: Path, *, operation: str, target: str) -> CompileRecord:
     _require_same(path, "other-operation", record.operation, operation)
     _require_same(path, "other-gpu", record.target, target)
     return record
-
-
-def environment_drift(record: SpeedRecord, now: Slowdown, environment: Provenance) -> Drift:
-    """Return how far `now`, the accepted kernel against the original, lies off its record."""
-    then = record.environment
-    changed = (key for key in then.__struct_fields__ if getattr(then, key) != getattr(environment, key))
-    return Drift(
-        offset=now.estimate - record.log_ratio_original,
-        error=math.hypot(now.standard_error, record.error_original),
-        changed_keys=tuple(changed),
-    )
 
 
 def propose(record: Record, directory: Path) -> Path:
@@ -211,11 +93,35 @@ def accept(proposal: Path, root: Path, reason: str, kernel_sha256: str) -> Path:
     record = read_proposal(proposal)
     _require_same(proposal, "stale", record.kernel_sha256, kernel_sha256)
     try:
-        line = Accepted(date=datetime.now(UTC).date().isoformat(), reason=reason, kernel_sha256=kernel_sha256)
+        line = _line(record, reason)
     except ValueError as error:
         raise BaselineError("no-reason", proposal, str(error)) from error
     path = record_path(root, record.operation, _slug(record))
-    return _write(path, msgspec.structs.replace(record, history=(*_history(path, record), line)))
+    with _alone_in(path.parent):  # two at once must both stand in the history
+        return _write(path, msgspec.structs.replace(record, history=(*_history(path, record), line)))
+
+
+def _line(record: Record, reason: str) -> Accepted:
+    speed = record if isinstance(record, SpeedRecord) else None
+    return Accepted(
+        date=datetime.now(UTC).date().isoformat(),
+        reason=reason,
+        kernel_sha256=record.kernel_sha256,
+        log_ratio_original=speed.log_ratio_original if speed else None,
+        error_original=speed.error_original if speed else None,
+    )
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other process changes records of this folder; the lock ends with the process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _history(path: Path, record: Record) -> tuple[Accepted, ...]:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import msgspec
 
-from kernelgate.baselines import BaselineError, CompileRecord, load_compile
+from kernelgate.baselines import BaselineError, load_compile
 from kernelgate.candidate import KernelFile
 from kernelgate.compile_check import CompiledKernel, Target, compile_kernels, describe_changes, describe_twins
 from kernelgate.environment import assembler_version, triton_version
+from kernelgate.records import CompileRecord
 from kernelgate.renaming import same_source
 from kernelgate.workplace import Workplace
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from kernelgate.baselines import Provenance
+from kernelgate.records import Provenance
 
 UNKNOWN = "unknown"
 

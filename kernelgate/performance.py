@@ -7,12 +7,13 @@ from functools import partial
 
 import msgspec
 
-from kernelgate.baselines import Drift, Provenance, SpeedRecord, environment_drift
+from kernelgate.drift import Drift, environment_drift, find_creep
 from kernelgate.flags import find_flag
 from kernelgate.gpu import Gpu, physical_floor_ms
 from kernelgate.looks import confidence_at
 from kernelgate.measured import ACCEPTED, ARMS, CANDIDATE, CONTROL, ORIGINAL, VENDOR, Measured
 from kernelgate.operations import Convolution
+from kernelgate.records import Provenance, SpeedRecord
 from kernelgate.settings import PerformanceSettings
 from kernelgate.slowdown import Slowdown, measure_slowdown
 from kernelgate.trust import find_invalid, judge_answers
@@ -111,7 +112,11 @@ def _judge(conditions: Conditions, measured: Sequence[Measured], accepted_to_ori
         detail = f"{gpu.name} has no record; measured here: {verdict.outcome}, {verdict.detail}"
         return conclude(Outcome.NO_BASELINE, "no-record", detail)
     drift = environment_drift(conditions.record, accepted_to_original, conditions.environment)
-    return _find_drift(drift, conditions.settings) or verdict
+    if changed := _find_drift(drift, conditions.settings):
+        return changed
+    candidate_to_original = contrasts(conditions.settings, measured)(CANDIDATE, ORIGINAL)
+    creep = find_creep(conditions.record, candidate_to_original)
+    return conclude(Outcome.REGRESSED, "creep", creep) if creep and verdict.outcome.passes else verdict
 
 
 def propose_record(
@@ -155,6 +160,9 @@ def _remark(
 ) -> Iterator[str]:
     if conditions.record is not None:
         drift = environment_drift(conditions.record, accepted_to_original, conditions.environment)
+        if drift.is_beyond_chance:
+            errors = f"{abs(drift.offset) / drift.error:.1f} errors"
+            yield f"the accepted kernel is {100 * drift.offset:+.2f} %, {errors}, off its record"
         if drift.changed_keys:
             yield f"versions differ from the record's: {', '.join(drift.changed_keys)}"
     for arm in (CANDIDATE, ACCEPTED):

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import torch
 
-from kernelgate.baselines import BaselineError, SpeedRecord, gpu_slug, load_speed, propose, record_path
+from kernelgate.baselines import BaselineError, load_speed, propose, record_path
 from kernelgate.compile_stage import Kernels
 from kernelgate.gpu import Gpu, GpuError, locked
 from kernelgate.measured import ACCEPTED, CANDIDATE, CONTROL, ORIGINAL, VENDOR, Measured
@@ -20,6 +20,7 @@ from kernelgate.performance import (
     decide_look,
     propose_record,
 )
+from kernelgate.records import SpeedRecord, gpu_slug
 from kernelgate.samples import SamplesError, Timing, read_samples, write_samples
 from kernelgate.slowdown import Slowdown
 from kernelgate.timing import measure_replicates

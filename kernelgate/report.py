@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from kernelgate.baselines import Provenance
 from kernelgate.compile_stage import CompileResult
 from kernelgate.correctness import Correctness
 from kernelgate.gate import Gate
@@ -14,6 +13,7 @@ from kernelgate.judgement import ORDER, StageName, StageResult
 from kernelgate.launches import ConfigRecord
 from kernelgate.measured import ARMS
 from kernelgate.performance import Performance
+from kernelgate.records import Provenance
 from kernelgate.slowdown import Slowdown
 from kernelgate.verdict import Outcome
 

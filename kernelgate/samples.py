@@ -12,9 +12,9 @@ from typing import Literal
 
 import msgspec
 
-from kernelgate.baselines import Provenance
 from kernelgate.gpu import Gpu
 from kernelgate.measured import Measured, Reading, Sample, TimedAnswer
+from kernelgate.records import Provenance
 from kernelgate.settings import PerformanceSettings
 from kernelgate.verdict import Rule
 

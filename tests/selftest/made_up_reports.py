@@ -4,7 +4,6 @@ from typing import Any, cast
 
 import msgspec
 
-from kernelgate.baselines import Provenance
 from kernelgate.cases import Case
 from kernelgate.compile_check import CompiledKernel
 from kernelgate.compile_stage import CompileResult
@@ -17,6 +16,7 @@ from kernelgate.law_book import LawLine
 from kernelgate.measured import ARMS
 from kernelgate.operations import KernelConfig
 from kernelgate.performance import Performance
+from kernelgate.records import Provenance
 from kernelgate.report import KernelIdentity, Report
 from kernelgate.slowdown import Slowdown
 from kernelgate.verdict import NEXT_STEPS, Outcome, conclude

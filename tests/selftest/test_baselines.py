@@ -3,6 +3,10 @@
 import json
 import math
 import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -13,15 +17,8 @@ from hypothesis import strategies as st
 from kernelgate.baselines import (
     MAX_RECORD_BYTES,
     NEXT_STEPS,
-    Accepted,
     BaselineError,
-    CompileRecord,
-    Drift,
-    Provenance,
-    SpeedRecord,
     accept,
-    environment_drift,
-    gpu_slug,
     load_compile,
     load_speed,
     propose,
@@ -29,7 +26,7 @@ from kernelgate.baselines import (
 )
 from kernelgate.launches import ConfigRecord, LaunchRecord
 from kernelgate.operations import ALEXNET_CONV1
-from kernelgate.slowdown import Slowdown
+from kernelgate.records import Accepted, CompileRecord, Provenance, SpeedRecord, gpu_slug
 from tests.selftest.made_up_launches import make_launch
 
 NAME = ALEXNET_CONV1.name
@@ -377,49 +374,6 @@ def test_any_bytes_are_a_baseline_error(tmp_path: Path, data: bytes) -> None:
     assert refuse(tmp_path / "record.json", data).reason in NEXT_STEPS
 
 
-def make_now(estimate: float, half_spread: float = 0.0) -> Slowdown:
-    replicates = (estimate - half_spread, estimate + half_spread) * 2
-    return Slowdown(estimate=estimate, low=-1.0, high=1.0, replicates=replicates, confidence=0.95)
-
-
-def test_drift_is_todays_ratio_less_the_records_with_errors_in_quadrature() -> None:
-    """The offset is positive when the accepted kernel is slower than its record."""
-    now = make_now(SPEED_RECORD.log_ratio_original + 0.01, half_spread=0.0006)
-    drift = environment_drift(SPEED_RECORD, now, ENVIRONMENT)
-    assert drift.offset == pytest.approx(0.01)
-    assert drift.error == pytest.approx(math.hypot(0.0004, 0.0006 / math.sqrt(3)))
-    assert drift.changed_keys == ()
-
-
-def test_drift_names_the_keys_that_differ() -> None:
-    """A person sees which part of the machine to look at."""
-    other = msgspec.structs.replace(ENVIRONMENT, driver="580.65", triton="3.7.0")
-    drift = environment_drift(SPEED_RECORD, make_now(0.0), other)
-    assert drift.changed_keys == ("triton", "driver")
-
-
-@pytest.mark.parametrize(
-    ("offset", "error", "changed"),
-    [
-        (0.0, 0.001, False),
-        (0.00299, 0.001, False),
-        (0.00301, 0.001, True),
-        (-0.00301, 0.001, True),
-        (0.0199, 0.01, False),
-        (0.0201, 0.01, True),
-        (-0.0201, 0.01, True),
-        (math.nan, 0.01, True),
-        (0.0, math.nan, True),
-    ],
-)
-def test_the_environment_changed_past_three_errors_or_two_percent(
-    offset: float, error: float, changed: bool
-) -> None:
-    """Either line is enough, in either direction, and a NaN is never "unchanged"."""
-    drift = Drift(offset=offset, error=error, changed_keys=())
-    assert drift.changed(0.02) is changed
-
-
 def test_accept_puts_the_proposal_in_place_with_its_reason(tmp_path: Path) -> None:
     """The first record of a GPU starts its history; a history in the proposal is not believed."""
     proposal = propose(SPEED_RECORD, tmp_path / "report")
@@ -521,3 +475,48 @@ def test_accept_leaves_the_record_alone_in_its_folder(tmp_path: Path) -> None:
     path = accept(propose(SPEED_RECORD, tmp_path / "report"), tmp_path, "why", SHA)
     assert list(path.parent.iterdir()) == [path]
     assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_two_accepts_at_once_both_stand_in_the_history(tmp_path: Path) -> None:
+    """Whoever comes second carries on what the first has written."""
+    proposal = propose(SPEED_RECORD, tmp_path / "report")
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(accept, proposal, tmp_path, f"number {n}", SHA) for n in range(8)]:
+            done.result()
+    record = load(record_path(tmp_path, NAME, "nvidia-h200"))
+    assert sorted(line.reason for line in record.history) == [f"number {n}" for n in range(8)]
+
+
+def test_an_accept_that_is_killed_leaves_the_old_record_or_the_new_one(tmp_path: Path) -> None:
+    """At whatever moment; and whoever comes next is not kept waiting."""
+    path, proposal = put_in_place(tmp_path), propose(SPEED_RECORD, tmp_path / "report")
+    script = f"""
+from pathlib import Path
+from kernelgate.baselines import accept
+print(flush=True)
+while True:
+    accept(Path({str(proposal)!r}), Path({str(tmp_path)!r}), "again", {SHA!r})
+"""
+    for delay_ms in range(5, 50, 5):
+        with subprocess.Popen(
+            [sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(delay_ms / 1000)
+            process.kill()
+        history = load(path).history
+        assert {line.reason for line in history[1:]} <= {"again"}
+        path = put_in_place(tmp_path)
+
+
+def test_the_history_keeps_how_fast_each_kernel_was(tmp_path: Path) -> None:
+    """Against the original, which stays the same; what a kernel compiles to has no speed."""
+    path = accept(propose(SPEED_RECORD, tmp_path / "report"), tmp_path, "first", SHA)
+    (line,) = load(path).history
+    assert line.log_ratio_original == SPEED_RECORD.log_ratio_original
+    assert line.error_original == SPEED_RECORD.error_original
+    accept(propose(COMPILE_RECORD, tmp_path / "report"), tmp_path, "first", SHA)
+    compiled = load_compile(record_path(tmp_path, NAME, "sm_89"), operation=NAME, target="sm_89")
+    assert compiled.history[0].log_ratio_original is None
+    assert b"log_ratio_original" not in record_path(tmp_path, NAME, "sm_89").read_bytes()

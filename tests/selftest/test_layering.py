@@ -27,6 +27,8 @@ ORDER = [
     "looks",
     "slowdown",
     "verdict",
+    "records",
+    "drift",
     "baselines",
     "environment",
     "accepted",

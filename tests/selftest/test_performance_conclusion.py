@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from kernelgate import performance
-from kernelgate.baselines import Provenance, SpeedRecord, load_speed
+from kernelgate.baselines import load_speed
 from kernelgate.candidate import KernelFile
 from kernelgate.compile_stage import Kernels
 from kernelgate.gpu import Gpu, Health
@@ -28,6 +28,7 @@ from kernelgate.measured import (
 from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.performance import Conditions, Performance, conclude_performance, propose_record
 from kernelgate.performance_stage import propose_speed
+from kernelgate.records import Accepted, Provenance, SpeedRecord
 from kernelgate.settings import PerformanceSettings
 from kernelgate.verdict import Outcome, Rule, conclude
 
@@ -173,6 +174,29 @@ def test_an_accepted_kernel_off_its_record_makes_the_run_invalid(drift: float, f
         assert (verdict.outcome, verdict.reason) == (Outcome.INVALID, "environment-changed")
         assert f"{100 * drift:+.2f} % off its record" in verdict.detail
         assert "no version differs" in verdict.detail
+
+
+def test_many_small_losses_are_a_regression() -> None:
+    """Slower by 2.5 % than the best kernel ever accepted, though not slower than the last one."""
+    best = Accepted(
+        date="2026-01-31",
+        reason="the best",
+        kernel_sha256=SHA,
+        log_ratio_original=make_record().log_ratio_original - 0.025,
+        error_original=0.0004,
+    )
+    verdict = finish(measure(), make_record(history=(best,)), Rule.GUARD).verdict
+    assert (verdict.outcome, verdict.reason) == (Outcome.REGRESSED, "creep")
+    wins = finish(measure({CANDIDATE: 1.7}), make_record(history=(best,))).verdict
+    assert wins.outcome is Outcome.KEEP
+
+
+def test_a_record_that_is_off_beyond_chance_is_remarked() -> None:
+    """Under 2 % it is no other machine, but worth a look."""
+    stored = make_record(log_ratio_original=make_record().log_ratio_original - 0.01)
+    (remark,) = finish(measure({CANDIDATE: 1.7}), stored).remarks
+    assert "+1.00 %" in remark
+    assert "off its record" in remark
 
 
 def test_versions_that_changed_are_named_where_the_environment_did() -> None:

@@ -8,12 +8,12 @@ import pytest
 
 from kernelgate import performance_stage
 from kernelgate.__main__ import main
-from kernelgate.baselines import Provenance
 from kernelgate.gpu import Gpu
 from kernelgate.measured import CANDIDATE
 from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.performance import Conditions, decide_look
 from kernelgate.performance_stage import keep_samples, measure_performance, replay
+from kernelgate.records import Provenance
 from kernelgate.samples import SamplesError, read_samples
 from kernelgate.settings import load_settings
 from kernelgate.verdict import Outcome, Rule
