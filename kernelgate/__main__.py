@@ -1,4 +1,4 @@
-"""The command line for what is not a test: `accept` proposed records, `replay` recorded samples."""
+"""The command line for what is not a test: a doctor for the machine, records and raw samples."""
 
 import argparse
 import sys
@@ -7,6 +7,7 @@ from pathlib import Path
 from kernelgate.accepted import AcceptedError, kernel_path
 from kernelgate.baselines import BaselineError, accept, read_proposal
 from kernelgate.candidate import UnreadableKernel, read_kernel
+from kernelgate.doctor import answer, examine, render
 from kernelgate.operations import find_operation
 from kernelgate.performance_stage import replay
 from kernelgate.samples import SamplesError
@@ -39,13 +40,30 @@ def main(arguments: list[str] | None = None) -> int:
     )
     replaying.add_argument("samples", type=Path, metavar="FILE", help="samples.jsonl of a report directory")
     replaying.set_defaults(run=_replay)
+    looking = commands.add_parser(
+        "doctor",
+        help="say whether this machine is fit to judge 1 %%",
+        description="Look at the GPU, its driver, clocks and neighbours, and time the accepted kernel "
+        "against itself for a minute. Nothing is changed. Exit code 0: fit; 1: not fit, with what to do.",
+    )
+    looking.add_argument("--root", type=Path, default=Path.cwd(), help="project's folder; default: this one")
+    looking.set_defaults(run=_look)
     options = parser.parse_args(arguments)
     try:
-        options.run(options)
+        return int(options.run(options) or 0)
     except (AcceptedError, BaselineError, SamplesError, SettingsError, UnreadableKernel, OSError) as error:
         print(f"kernelgate: {error}", file=sys.stderr)
         return 1
-    return 0
+
+
+def _look(options: argparse.Namespace) -> int:
+    settings = load_settings(options.root / "pyproject.toml")
+    checks = []
+    for check in examine(options.root, settings):
+        print(render(check), flush=True)
+        checks.append(check)
+    print(answer(checks))
+    return int(any(check.status == "unfit" for check in checks))
 
 
 def _accept(options: argparse.Namespace) -> None:

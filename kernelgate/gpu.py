@@ -165,6 +165,11 @@ def physical_floor_ms(operation: Convolution, batch: int, gpu_name: str) -> floa
     return None
 
 
+def ask_nvml(gpu: Gpu, question: Callable[[object], Reading]) -> Reading | None:
+    """Return NVML's answer for the GPU's handle, None where it has none."""
+    return _ask(lambda _: question(_handle(gpu.uuid)), None)
+
+
 def _handle(uuid: str) -> object:
     return pynvml.nvmlDeviceGetHandleByUUID(uuid)
 
