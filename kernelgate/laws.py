@@ -136,11 +136,10 @@ def check_enough_programs(operation: Convolution, run: Run) -> Iterator[Broken]:
     """Yield if all programs cannot write the whole output, each writing as much as the busiest seen."""
     total = int(np.prod(operation.output_shape(run.call.recipe.batch)))
     made = [launch for launch in run.ran.launches if launch.kernel in run.call.sampled]
-    at_most = sum(launch.programs_total * launch.most_written for launch in made)
+    busy = [launch.programs_total - launch.programs_idle for launch in made]
+    at_most = sum(count * launch.most_written for count, launch in zip(busy, made, strict=True))
     if made and at_most * MARGIN < total:
-        detail = (
-            f"{sum(launch.programs_total for launch in made)} programs write {at_most} of {total} elements"
-        )
+        detail = f"{sum(busy)} programs write {at_most} of {total} elements"
         yield Broken(
             law="all-written", detail=f"{detail} at most, if none writes more than the busiest that ran"
         )

@@ -162,6 +162,7 @@ class Compiled(_Message, frozen=True):
 class SeenLaunch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One launch of a call: the programs of its grid, how many of them ran, and what the busiest wrote.
 
+    `programs_idle` are those at the end of the grid that write nothing, where programs are sampled.
     `most_written` counts its elements, averaged over the rows of the grid where each has a busiest one.
     Mode `gpu` counts none of these.
     `makes_answer` if it wrote into the memory of the answer alone, and no later launch read what it wrote:
@@ -173,6 +174,7 @@ class SeenLaunch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     programs_total: int
     makes_answer: bool
     most_written: int = 0
+    programs_idle: int = 0
 
 
 class Ran(_Message, frozen=True):

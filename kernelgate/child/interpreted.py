@@ -21,7 +21,14 @@ from kernelgate.child.lookalike import CudaLookalike, PretendedGpu, dress_model,
 from kernelgate.child.memory import Memory, Region
 from kernelgate.child.poison import poison_word
 from kernelgate.child.pretended_cuda import PretendedGraph
-from kernelgate.child.sampling import Program, busiest_written, choose_programs, find_owners
+from kernelgate.child.sampling import (
+    Program,
+    busiest_written,
+    choose_programs,
+    count_idle,
+    find_owners,
+    two_of_each_row,
+)
 from kernelgate.child.stub_driver import check_grid
 from kernelgate.child.trials import same_bits
 from kernelgate.child.witness import Witness
@@ -41,6 +48,7 @@ class InterpretedSite:
         self.memory = Memory(interpreter._interpreter)
         interpreter._interpreter = self.memory
         self.launched: list[_Launched] = []
+        self.idle: dict[tuple[str, Program], tuple[int, int]] = {}
         site = self
 
         def run_chosen_programs(executor: Any, *args: Any, **kwargs: Any) -> None:
@@ -71,7 +79,7 @@ class InterpretedSite:
     @contextmanager
     def watching(self, request: wire.RunOne, x: torch.Tensor) -> Iterator[Witness]:
         """Give the context in which the model is called on x."""
-        self.request, self.launched = request, []
+        self.request, self.launched, self.idle = request, [], {}
         self.memory.begin_call()
         self._add_x(request, plain(x))
         pretence = PretendedGpu()
@@ -113,6 +121,7 @@ class InterpretedSite:
                 kernel=launched.kernel,
                 programs_run=launched.programs_run,
                 programs_total=launched.programs_total,
+                programs_idle=launched.programs_idle,
                 most_written=launched.most_written,
                 makes_answer=alone and launched.wrote == {id(target)},
             )
@@ -182,10 +191,13 @@ class InterpretedSite:
             owners = self._find_owners((x, y, z))
             self._run_programs(executor, bound, (x, y, z), owners)
             chosen += owners
+        idle = self._count_idle(executor, kernel, bound, (x, y, z), chosen) if count else 0
         wrote, read = self.memory.end_launch()
         most = sum(busiest_written((x, y, z), self.memory.writes(region)) for region in wrote)
+        if idle:
+            idle, most = self.idle.setdefault((kernel, (x, y, z)), (idle, most))
         self.launched.append(
-            _Launched(kernel, len(chosen), x * y * z, most, {id(region) for region in wrote})
+            _Launched(kernel, len(chosen), x * y * z, idle, most, {id(region) for region in wrote})
         )
         self.witness.note_launch(tensors, {r.start for r in read}, {r.start for r in wrote})
 
@@ -203,6 +215,25 @@ class InterpretedSite:
                 in_all = self.request.recipe.batch * pixels
                 owners += find_owners(grid, self.memory.writes(region), in_all, pixel_of)
         return owners
+
+    def _count_idle(
+        self, executor: Any, kernel: str, bound: dict[str, Any], grid: Program, chosen: Sequence[Program]
+    ) -> int:
+        """Return how many programs at the end of the grid write nothing."""
+        ran = set(chosen)
+
+        def writes(program: Program) -> bool:
+            if program not in ran:
+                ran.add(program)
+                self._run_programs(executor, bound, grid, [program])
+            return any(program in self.memory.writes(region) for region in self.memory.written_by_launch())
+
+        known, _ = self.idle.get((kernel, grid), (None, 0))
+        idle = count_idle(grid, writes, self.request.recipe.seed, known)
+        if idle and known is None:
+            for program in two_of_each_row(grid, idle):
+                writes(program)
+        return idle
 
     def _run_programs(
         self, executor: Any, bound: dict[str, Any], grid: Program, chosen: Sequence[Program]
@@ -222,6 +253,7 @@ class _Launched(NamedTuple):
     kernel: str
     programs_run: int
     programs_total: int
+    programs_idle: int
     most_written: int
     wrote: set[int]
 

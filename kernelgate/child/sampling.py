@@ -1,5 +1,6 @@
 """Which programs of a grid are run where running all would take hours."""
 
+import itertools
 import math
 import random
 from collections.abc import Callable, Mapping
@@ -59,6 +60,44 @@ def find_owners(
                 near = range(max(0, place - 1), min(grid[axis], place + 2))
                 owners |= dict.fromkeys(_at(program, axis, each) for each in near)
     return [owner for owner in owners if owner not in wrote][:MAX_OWNERS]
+
+
+IDLE_PROBES = 6
+MAX_ROWS = 8
+
+
+def count_idle(grid: Program, writes: Callable[[Program], bool], seed: int, known: int | None = None) -> int:
+    """Return how many programs write nothing, as far as they are the last ones along the longest axis.
+
+    A grid may well be too long; but what its idle programs do not write, others must. Where a program beyond
+    the first idle one writes after all, tiles come in another order, and none is called idle. `known` is the
+    count of a launch like it: it stands if here too the first program writes and the last does not.
+    """
+    axis = max(range(3), key=lambda a: grid[a])
+    corner = (grid[0] - 1, grid[1] - 1, grid[2] - 1)
+    busy, idle = 0, grid[axis] - 1
+    if writes(corner) or not writes(_at(corner, axis, busy)):
+        return 0
+    if known is not None:
+        return known
+    while idle - busy > 1:
+        middle = (busy + idle) // 2
+        busy, idle = (middle, idle) if writes(_at(corner, axis, middle)) else (busy, middle)
+    chance = random.Random(seed)  # noqa: S311 - a replayable sample, not a secret
+    for _ in range(IDLE_PROBES):
+        somewhere = chance.randrange(grid[0]), chance.randrange(grid[1]), chance.randrange(grid[2])
+        if writes(_at(somewhere, axis, chance.randrange(idle, grid[axis]))):
+            return 0
+    return (grid[axis] - idle) * math.prod(grid) // grid[axis]
+
+
+def two_of_each_row(grid: Program, idle: int) -> list[Program]:
+    """Return two programs in each row along the longest axis that are none of the idle ones at its end."""
+    axis = max(range(3), key=lambda a: grid[a])
+    x, y, z = (range(extent) if a != axis else range(1) for a, extent in enumerate(grid))
+    busy = grid[axis] - idle * grid[axis] // math.prod(grid)
+    starts = itertools.islice(itertools.product(x, y, z), MAX_ROWS)
+    return [_at(start, axis, busy * third // 3) for start in starts for third in (1, 2)]
 
 
 def busiest_written(grid: Program, wrote: Mapping[Program, NDArray[np.int64]]) -> int:

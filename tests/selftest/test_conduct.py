@@ -162,6 +162,14 @@ def test_too_few_programs_cannot_have_written_everything(programs: int, enough: 
     assert enough or "8 programs write 96 of 108 elements" in broken[0].detail
 
 
+def test_idle_programs_at_the_end_of_a_grid_write_nothing() -> None:
+    """Of twelve that are launched, three idle ones leave just enough, four too few."""
+    for idle, enough in ((3, True), (4, False)):
+        made = launch(programs_run=2, programs_total=12, programs_idle=idle)
+        run = make_run(np.arange(12), ("conv",), launches=(made,))
+        assert bool(list(laws.check_enough_programs(SMALL, run))) is not enough
+
+
 def test_launches_share_the_output_between_them() -> None:
     """Two kernels of half of it each are enough together, and one of them is not."""
     halves = (launch(programs_total=5), launch(kernel="rest", programs_total=4))

@@ -15,7 +15,9 @@ from kernelgate.child.sampling import (
     Program,
     are_far_apart,
     choose_programs,
+    count_idle,
     find_owners,
+    two_of_each_row,
 )
 
 GRID, CORNERS = (1000, 3, 2), 8
@@ -116,3 +118,48 @@ def test_only_neighbours_on_every_axis_are_not_far_apart() -> None:
     assert not are_far_apart((0, 0, 0), (NEIGHBOURS, NEIGHBOURS, NEIGHBOURS))
     assert are_far_apart((0, 0, 0), (NEIGHBOURS + 1, 0, 0))
     assert are_far_apart((0, NEIGHBOURS + 1, 3), (0, 0, 3))
+
+
+@given(st.integers(2, 5000), st.integers(1, 3), st.data())
+@settings(deadline=None)
+def test_programs_that_write_nothing_at_the_end_of_a_grid_are_counted(
+    extent: int, rows: int, data: st.DataObject
+) -> None:
+    """Along the longest axis, in all its rows, by asking a few of them."""
+    if extent < rows:
+        return
+    busy = data.draw(st.integers(1, extent))
+    asked: list[Program] = []
+
+    def writes(program: Program) -> bool:
+        asked.append(program)
+        return program[0] < busy
+
+    assert count_idle((extent, rows, 1), writes, seed=1) == (extent - busy) * rows
+    assert len(asked) <= 2 + math.ceil(math.log2(extent)) + 6
+
+
+def test_idle_programs_among_busy_ones_are_not_counted() -> None:
+    """Tiles come in another order: what lies beyond the first idle program says nothing."""
+    assert count_idle((1000, 1, 1), lambda program: program[0] % 3 == 0, seed=1) == 0
+    assert count_idle((1000, 1, 1), lambda program: program[0] >= 500, seed=1) == 0
+    assert count_idle((1000, 1, 1), lambda _: False, seed=1) == 0
+
+
+def test_what_is_known_of_a_launch_like_it_saves_the_search() -> None:
+    """But not where the last program writes, or the first does not."""
+    asked: list[Program] = []
+
+    def writes(program: Program) -> bool:
+        asked.append(program)
+        return program[0] < 500
+
+    assert count_idle((1000, 1, 1), writes, seed=1, known=7) == 7
+    assert asked == [(999, 0, 0), (0, 0, 0)]
+    assert count_idle((1000, 1, 1), lambda _: True, seed=1, known=7) == 0
+
+
+def test_each_row_is_seen_twice_where_it_is_busy() -> None:
+    """Two programs of a row tell its whole tile from its last."""
+    assert two_of_each_row((900, 2, 1), 600) == [(200, 0, 0), (400, 0, 0), (200, 1, 0), (400, 1, 0)]
+    assert all(program[0] < 1000 for program in two_of_each_row((2000, 3, 5), 15_000))
