@@ -187,11 +187,12 @@ class InterpretedSite:
             return  # Triton launches nothing for an empty grid
         self.memory.begin_launch(kernel, map(plain, tensors))
         self._run_programs(executor, bound, (x, y, z), chosen)
+        idle = 0
         if count and self.request.recipe.batch >= MIN_FOLLOWED_BATCH:
             owners = self._find_owners((x, y, z))
             self._run_programs(executor, bound, (x, y, z), owners)
             chosen += owners
-        idle = self._count_idle(executor, kernel, bound, (x, y, z), chosen) if count else 0
+            idle = self._count_idle(executor, kernel, bound, (x, y, z), chosen)
         wrote, read = self.memory.end_launch()
         most = sum(busiest_written((x, y, z), self.memory.writes(region)) for region in wrote)
         if idle:
