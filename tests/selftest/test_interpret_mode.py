@@ -94,6 +94,20 @@ def test_sampled_programs_write_their_tiles_and_nothing_else(runner_of: MakeRunn
     assert Examiner(runner, NAMES).examine(case_of(256, programs=6)).finding is None
 
 
+def test_a_grid_may_be_too_long_if_the_rest_writes_everything(runner_of: MakeRunner) -> None:
+    """Its idle programs are no writers: launching more of them does not make up for a tile left out."""
+    tiles = 'triton.cdiv(N * OH * OW, meta["BLOCK_M"])'
+    longer = Examiner(runner_of(KERNEL.replace(tiles, f"{tiles} * 3 // 2")), NAMES).examine(case_of(300, 6))
+    assert longer.finding is None
+    assert longer.first_run is not None
+    whole = -(-300 * PIXELS // BLOCK_M)
+    assert longer.first_run.ran.launches[0].programs_idle == (whole * 3 // 2 - whole) * 96 // BLOCK_N
+    left_out = KERNEL.replace("m < N * pixels", "m < (N - 3) * pixels").replace(tiles, f"{tiles} * 3 // 2")
+    finding = Examiner(runner_of(left_out), NAMES).examine(case_of(300, programs=6)).finding
+    assert finding is not None
+    assert finding.law == "all-written"
+
+
 def peak_bytes() -> int:
     """Return the most that the one contestant of this test has held."""
     (contestant,) = (child for child in psutil.Process().children() if child.pid not in starter_pids())
