@@ -19,7 +19,7 @@ GAP_TO_SPREAD = 3.0
 def find_flag(measured: Sequence[Measured], candidate: Slowdown) -> Verdict | None:
     """Return UNSTABLE and why, None if nothing speaks against the figures."""
     for reason, detail in (
-        *_find_clusters(candidate.replicates),
+        *find_clusters(candidate.replicates),
         *_find_choices(measured, candidate.replicates),
         *_find_clocks(measured),
     ):
@@ -27,7 +27,8 @@ def find_flag(measured: Sequence[Measured], candidate: Slowdown) -> Verdict | No
     return None
 
 
-def _find_clusters(replicates: Sequence[float]) -> Iterator[tuple[str, str]]:
+def find_clusters(replicates: Sequence[float]) -> Iterator[tuple[str, str]]:
+    """Yield a reason and its detail if processes are of two kinds."""
     ordered = np.sort(replicates)
     for cut in range(2, len(ordered) - 1):
         low, high = ordered[:cut], ordered[cut:]

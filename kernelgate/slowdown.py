@@ -51,6 +51,10 @@ class Replicate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
                 raise ValueError(f"arm {name!r} was not measured; measured: {sorted(self.blocks[0])}")
         return [block[arm] - block[against] for block in self.blocks]
 
+    def contrast(self, arm: str, against: str) -> float:
+        """Return the trimmed mean of the block contrasts, which is what this replicate counts for."""
+        return float(stats.trim_mean(self.contrasts(arm, against), TRIMMED_SHARE))
+
 
 class Slowdown(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """ln(t_arm / t_against) with its interval: negative is faster.
@@ -111,8 +115,12 @@ def measure_slowdown(
     one degree of freedom less than there are replicates. Raises ValueError for too few replicates, an arm
     that was not measured, or a confidence outside (0, 1).
     """
-    _require_replicates(len(replicates))
-    means = [float(stats.trim_mean(each.contrasts(arm, against), TRIMMED_SHARE)) for each in replicates]
+    return summarise([each.contrast(arm, against) for each in replicates], confidence)
+
+
+def summarise(means: Sequence[float], confidence: float = 0.95) -> Slowdown:
+    """Return the log-ratio that the contrasts of replicates come to; raises ValueError as above."""
+    _require_replicates(len(means))
     estimate = float(np.mean(means))
     error = float(np.std(means, ddof=1)) / math.sqrt(len(means))
     half_width = float(stats.t.ppf((1 + confidence) / 2, len(means) - 1)) * error

@@ -1,0 +1,132 @@
+"""How often each rule is right, from recorded replicates: `python -m benchmarks.rates FILE...`.
+
+First from replicates used once each, in the order they were recorded; then from decisions redrawn from the
+pool, each of which draws its replicates without repeating one. Intervals are Clopper and Pearson's, 95 %.
+"""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+from benchmarks.pool import Pool, load
+from benchmarks.rules import PEERS, Call, call_in_looks
+from kernelgate.measured import ACCEPTED, CONTROL
+from kernelgate.samples import SamplesError
+from kernelgate.verdict import Rule
+
+REDRAWN = 2000
+PEER_REDRAWN = 200
+
+
+def once_each(pool: Pool, arm: str, rule: Rule) -> Counter[Call]:
+    """Return the calls of decisions that share no replicate."""
+    calls: Counter[Call] = Counter()
+    first = 0
+    while first + pool.settings.looks[0] <= pool.replicates:
+        order = np.arange(first, min(first + pool.settings.looks[-1], pool.replicates))
+        if len(order) < pool.settings.looks[-1] and len(order) not in pool.settings.looks:
+            break
+        call, used = _decide(pool, arm, order, rule)
+        calls[call] += 1
+        first += used
+    return calls
+
+
+def redrawn(pool: Pool, arm: str, rule: Rule, times: int, seed: int = 0) -> tuple[Counter[Call], float]:
+    """Return the calls of decisions on replicates drawn anew, and the replicates used by half of them."""
+    chance = np.random.default_rng(seed)
+    calls: Counter[Call] = Counter()
+    used = []
+    for _ in range(times):
+        order = chance.permutation(pool.replicates)[: pool.settings.looks[-1]]
+        call, replicates = _decide(pool, arm, order, rule)
+        calls[call] += 1
+        used.append(replicates)
+    return calls, float(np.median(used))
+
+
+def peers(pool: Pool, arm: str, times: int, seed: int = 0) -> dict[str, Counter[Call]]:
+    """Return each peer's calls on the calls of as many processes as the gate's first look has."""
+    chance = np.random.default_rng(seed)
+    found: dict[str, Counter[Call]] = {name: Counter() for name in PEERS}
+    for _ in range(times):
+        order = chance.permutation(pool.replicates)[: pool.settings.looks[0]]
+        candidate, accepted = (np.concatenate(pool.calls[name][order]) for name in (arm, ACCEPTED))
+        for name, rule in PEERS.items():
+            found[name][rule(candidate, accepted)] += 1
+    return found
+
+
+def _decide(pool: Pool, arm: str, order: np.ndarray, rule: Rule) -> tuple[Call, int]:
+    candidate, control = (pool.contrasts[name][order].tolist() for name in (arm, CONTROL))
+    return call_in_looks(candidate, control, pool.settings, rule)
+
+
+def exact_interval(count: int, total: int) -> tuple[float, float]:
+    """Return Clopper and Pearson's 95 % interval of a share."""
+    interval = stats.binomtest(count, total).proportion_ci(0.95, method="exact")
+    return float(interval.low), float(interval.high)
+
+
+def render(pool: Pool) -> Iterator[str]:
+    """Yield the lines of a report in Markdown."""
+    yield f"{pool.replicates} replicates, {pool.settings.blocks} blocks each."
+    yield ""
+    yield "| arm | ln ratio x 100 | sd of a replicate |"
+    yield "|---|---|---|"
+    for arm in pool.arms:
+        values = 100 * pool.contrasts[arm]
+        yield f"| {arm} | {values.mean():+.2f} +- {stats.sem(values):.2f} | {values.std(ddof=1):.2f} |"
+    for rule in Rule:
+        yield ""
+        yield f"Rule `{rule}`, replicates used once each; and redrawn {REDRAWN} times from the pool:"
+        yield ""
+        yield "| arm | faster | slower | same | unstable | redrawn: faster | slower | unstable | replicates |"
+        yield "|---|---|---|---|---|---|---|---|---|"
+        for arm in pool.arms:
+            calls = once_each(pool, arm, rule)
+            again, used = redrawn(pool, arm, rule, REDRAWN)
+            counts = " | ".join(str(calls[call]) for call in ("faster", "slower", "same", "unstable"))
+            shares = " | ".join(_share(again[call], REDRAWN) for call in ("faster", "slower", "unstable"))
+            yield f"| {arm} | {counts} | {shares} | {used:.0f} |"
+    yield ""
+    processes = f"{pool.settings.looks[0]} processes an arm"
+    yield f"Peers, redrawn {PEER_REDRAWN} times, on {processes}: faster / slower."
+    yield ""
+    yield "| arm | " + " | ".join(PEERS) + " |"
+    yield "|---|" + "---|" * len(PEERS)
+    for arm in pool.arms:
+        found = peers(pool, arm, PEER_REDRAWN)
+        cells = (f"{_percent(c['faster'])} / {_percent(c['slower'])}" for c in found.values())
+        yield f"| {arm} | " + " | ".join(cells) + " |"
+
+
+def _percent(count: int) -> str:
+    return f"{100 * count / PEER_REDRAWN:.0f} %"
+
+
+def _share(count: int, total: int) -> str:
+    low, high = exact_interval(count, total)
+    return f"{100 * count / total:.1f} % [{100 * low:.2f}, {100 * high:.2f}]"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the report; returns 0, or 1 with the cause on standard error."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.rates", description=__doc__)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="what benchmarks.record wrote")
+    try:
+        for line in render(load(parser.parse_args(arguments).files)):
+            print(line)
+    except SamplesError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""The rules that are compared see what is plain, and the pool's arithmetic is right."""
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from benchmarks import rates, record
+from benchmarks.pool import Pool, load
+from benchmarks.rules import PEERS, call_in_looks
+from benchmarks.variants import BASE, EXTRA, TILES, make_variant
+from kernelgate.candidate import check_format
+from kernelgate.gpu import GpuError
+from kernelgate.measured import ACCEPTED, CANDIDATE, CONTROL
+from kernelgate.names import check_names
+from kernelgate.samples import SamplesError, Timing
+from kernelgate.settings import load_settings
+from kernelgate.verdict import Rule
+from tests.selftest.made_up_samples import make_replicates
+from tests.selftest.test_samples import CONDITIONS
+
+SETTINGS = load_settings(Path(__file__).parents[2] / "pyproject.toml").performance
+TIMING = Timing(
+    operation=CONDITIONS.operation.name,
+    gpu=CONDITIONS.gpu,
+    rule=Rule.TUNE,
+    settings=SETTINGS,
+    environment=CONDITIONS.environment,
+)
+
+
+def make_pool(shifts: dict[str, float], sd: float = 0.001, replicates: int = 40) -> Pool:
+    """Return a pool in which each arm is off the accepted kernel by a log-ratio."""
+    chance = np.random.default_rng(3)
+    contrasts = {arm: chance.normal(shift, sd, replicates) for arm, shift in shifts.items()}
+    calls = {
+        arm: 2.0 * np.exp(shift + chance.normal(0, 0.005, (replicates, 8, 6)))
+        for arm, shift in {**shifts, ACCEPTED: 0.0}.items()
+    }
+    return Pool(settings=SETTINGS, contrasts=contrasts, calls=calls, seconds=np.ones(replicates))
+
+
+@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize(("shift", "call"), [(0.1, "slower"), (-0.1, "faster")])
+def test_every_peer_finds_ten_percent(peer: str, shift: float, call: str) -> None:
+    """In either direction, and calls a kernel the same as itself where its rule has a line."""
+    pool = make_pool({CONTROL: 0.0, CANDIDATE: shift})
+    candidate, accepted, control = (
+        np.concatenate(pool.calls[arm][:4]) for arm in (CANDIDATE, ACCEPTED, CONTROL)
+    )
+    assert PEERS[peer](candidate, accepted) == call
+    if peer.removeprefix("benchstat, ") != "alpha 0.05":
+        assert PEERS[peer](control, accepted) == "same"
+
+
+@pytest.mark.parametrize(
+    ("rule", "shift", "call"),
+    [
+        (Rule.TUNE, 0.0, "same"),
+        (Rule.GUARD, 0.0, "same"),
+        (Rule.TUNE, -0.03, "faster"),
+        (Rule.TUNE, -0.02, "faster"),
+        (Rule.TUNE, 0.02, "slower"),
+        (Rule.GUARD, 0.02, "slower"),
+        (Rule.GUARD, -0.03, "same"),
+    ],
+)
+def test_the_gate_calls_what_its_table_says(rule: Rule, shift: float, call: str) -> None:
+    """At the first look, where replicates vary by a tenth of a percent."""
+    pool = make_pool({CONTROL: 0.0, CANDIDATE: shift})
+    values = [pool.contrasts[arm].tolist() for arm in (CANDIDATE, CONTROL)]
+    assert call_in_looks(values[0], values[1], SETTINGS, rule) == (call, 4)
+
+
+def test_noise_is_unstable_after_the_last_look() -> None:
+    """Nothing is called that the table does not call."""
+    pool = make_pool({CONTROL: 0.0, CANDIDATE: 0.005}, sd=0.02)
+    values = [pool.contrasts[arm].tolist() for arm in (CANDIDATE, CONTROL)]
+    assert call_in_looks(values[0], values[1], SETTINGS, Rule.GUARD) == ("unstable", SETTINGS.looks[-1])
+
+
+def test_decisions_share_no_replicate() -> None:
+    """Forty replicates are ten decisions of four."""
+    pool = make_pool({CONTROL: 0.0, CANDIDATE: 0.02})
+    assert rates.once_each(pool, CANDIDATE, Rule.TUNE) == {"slower": 10}
+    again, used = rates.redrawn(pool, CANDIDATE, Rule.TUNE, 50)
+    assert (again, used) == ({"slower": 50}, 4.0)
+
+
+@pytest.mark.parametrize(("count", "total", "high"), [(0, 100, 0.0362), (0, 3000, 0.00123)])
+def test_shares_have_exact_intervals(count: int, total: int, high: float) -> None:
+    """None of a hundred still allows 3.6 %."""
+    assert rates.exact_interval(count, total) == (0.0, pytest.approx(high, abs=1e-4))
+
+
+@pytest.mark.parametrize("name", ["samples.jsonl", "samples.jsonl.xz"])
+def test_a_pool_is_what_was_recorded(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Replicate by replicate, over several files; and the report of it can be printed."""
+    files = [tmp_path / f"{sitting}-{name}" for sitting in (1, 2)]
+    for file in files:
+        replicates = make_replicates((0.02, 0.021, 0.019, 0.02, 0.02))
+        record.append(TIMING, replicates[:4], file)
+        record.append(TIMING, replicates[4:], file)
+    pool = load(files)
+    assert pool.replicates == 10
+    assert pool.contrasts[CANDIDATE] == pytest.approx([0.02, 0.021, 0.019, 0.02, 0.02] * 2, abs=1e-5)
+    assert pool.calls[ACCEPTED].shape == (10, 8, 3)
+    assert pool.seconds[0] == pytest.approx(3 * 8 * 3 * 0.002, rel=0.01)
+    assert rates.main([str(file) for file in files]) == 0
+    assert "| candidate | +2.00" in capsys.readouterr().out
+
+
+def test_files_of_other_settings_make_no_pool(tmp_path: Path) -> None:
+    """Nor do files that hold no samples."""
+    record.append(TIMING, make_replicates((0.0,) * 4), tmp_path / "one.jsonl")
+    other = msgspec.structs.replace(TIMING, settings=msgspec.structs.replace(SETTINGS, blocks=12))
+    record.append(other, make_replicates((0.0,) * 4), tmp_path / "other.jsonl")
+    with pytest.raises(SamplesError, match="other settings"):
+        load([tmp_path / "one.jsonl", tmp_path / "other.jsonl"])
+    (tmp_path / "broken.xz").write_bytes(b"no archive")
+    assert rates.main([str(tmp_path / "broken.xz")]) == 1
+
+
+@pytest.mark.parametrize("arm", EXTRA)
+def test_variants_are_kernel_files_that_launch_more_or_fewer_programs(tmp_path: Path, arm: str) -> None:
+    """None fewer than there are tiles, and nothing else differs."""
+    kernel = make_variant(arm, tmp_path)
+    assert check_format(kernel) == check_names(kernel) == ()
+    assert f"{TILES} * {10_000 + EXTRA[arm]} // 10_000" in kernel.source
+    assert kernel.source.count("triton.Config(") == 1
+    assert EXTRA[arm] >= 0
+    assert (EXTRA[arm] > BASE) == arm.startswith("slower")
+
+
+def test_recording_needs_a_gpu_and_a_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was recorded is never written over."""
+
+    def find_none() -> None:
+        raise GpuError("no NVIDIA GPU")
+
+    monkeypatch.setattr(record, "find_gpu", find_none)
+    assert record.main([str(tmp_path / "new.jsonl")]) == 1
+    (tmp_path / "old.jsonl").write_text("kept", encoding="utf-8")
+    assert record.main([str(tmp_path / "old.jsonl")]) == 1
+    assert (tmp_path / "old.jsonl").read_text(encoding="utf-8") == "kept"
