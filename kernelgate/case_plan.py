@@ -65,7 +65,7 @@ class CasePlan(msgspec.Struct, frozen=True, kw_only=True):
             programs=strategies.just(self.programs),
             layout=strategies.sampled_from(LAYOUTS),
             relation=strategies.sampled_from(self.relations),
-        )
+        ).map(_thinned)
 
 
 def probe_cases(compiled: CompiledKernel, seed: int) -> tuple[Case, ...]:
@@ -150,15 +150,16 @@ def _everything(
     most = largest or operation.max_batch
 
     def case(batch: int, family: str, layout: str = LAYOUTS[0], relation: str = RELATIONS[0]) -> Case:
-        return Case(
+        wanted = Case(
             batch=min(batch, most),
             family=family,
             seed=next(seeds),
             pin=next(turn),
-            programs=min(programs, FEW_PROGRAMS) if relation in MANY_CALLS else programs,
+            programs=programs,
             layout=layout,
             relation=relation,
         )
+        return _thinned(wanted)
 
     yield from (case(next(batches), family) for family in FAMILIES)
     yield from (case(3, "normal", relation=relation) for relation in relations)
@@ -166,6 +167,13 @@ def _everything(
     yield case(2, "normal", LAYOUTS[-1], "new-contents")
     yield from (case(batch, "normal") for batch in named)
     yield case(operation.max_batch, "normal")
+
+
+def _thinned(case: Case) -> Case:
+    """Return the case with fewer programs if it makes many calls."""
+    if case.relation not in MANY_CALLS:
+        return case
+    return msgspec.structs.replace(case, programs=min(case.programs, FEW_PROGRAMS))
 
 
 def _everything_whole(pins: Sequence[int], relations: Sequence[str], seeds: Iterator[int]) -> Iterator[Case]:
