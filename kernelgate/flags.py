@@ -18,13 +18,12 @@ GAP_TO_SPREAD = 3.0
 
 def find_flag(measured: Sequence[Measured], candidate: Slowdown) -> Verdict | None:
     """Return UNSTABLE and why, None if nothing speaks against the figures."""
-    for reason, detail in (
+    found = [
         *find_clusters(candidate.replicates),
         *_find_choices(measured, candidate.replicates),
         *_find_clocks(measured),
-    ):
-        return conclude(Outcome.UNSTABLE, reason, detail)
-    return None
+    ]
+    return conclude(Outcome.UNSTABLE, *found[0]) if found else None
 
 
 def find_clusters(replicates: Sequence[float]) -> Iterator[tuple[str, str]]:
