@@ -39,6 +39,10 @@ LAZY_LAYOUT = "contiguous"
 MIN_FOLLOWED_BATCH = 256
 """From here on numbers of images, tiles and elements outgrow the types that hold them."""
 
+MANY_LAUNCHES = 8
+FEW_PROGRAMS = 3
+"""A file that works in parts launches a hundred times: after some alike a few programs of each are enough."""
+
 
 class InterpretedSite:
     """Host memory that looks like a GPU's, and the interpreter in the place of launches."""
@@ -102,7 +106,7 @@ class InterpretedSite:
         numbers = image_numbers(recipe)
 
         def fill(region: Region, words: NDArray[np.int64]) -> None:
-            for place in np.unique(words // words_an_image):
+            for place in np.flatnonzero(np.bincount(words // words_an_image)):
                 image = make_image(self.operation, recipe, int(numbers[place]))
                 span = np.arange(place * words_an_image, (place + 1) * words_an_image)
                 _set(region, span, image.numpy().view(np.uint32).ravel())
@@ -182,16 +186,20 @@ class InterpretedSite:
         x, y, z = check_grid((*grid, 1, 1)[:3])
         kernel = executor.fn.__name__
         count = self.request.programs if kernel in self.request.sampled else 0
+        alike = sum((each.kernel, each.programs_total) == (kernel, x * y * z) for each in self.launched)
+        if alike >= MANY_LAUNCHES:
+            count = min(count, FEW_PROGRAMS)
         chosen = choose_programs((x, y, z), count, self.request.recipe.batch, self.request.recipe.seed)
         if not chosen:
             return  # Triton launches nothing for an empty grid
         self.memory.begin_launch(kernel, map(plain, tensors))
         self._run_programs(executor, bound, (x, y, z), chosen)
         idle = 0
-        if count and self.request.recipe.batch >= MIN_FOLLOWED_BATCH:
+        if count and self.request.recipe.batch >= MIN_FOLLOWED_BATCH and alike < MANY_LAUNCHES:
             owners = self._find_owners((x, y, z))
             self._run_programs(executor, bound, (x, y, z), owners)
             chosen += owners
+        if count and self.request.recipe.batch >= MIN_FOLLOWED_BATCH:
             idle = self._count_idle(executor, kernel, bound, (x, y, z), chosen)
         wrote, read = self.memory.end_launch()
         most = sum(busiest_written((x, y, z), self.memory.writes(region)) for region in wrote)

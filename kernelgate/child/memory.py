@@ -20,7 +20,7 @@ Flags = NDArray[np.bool_]
 
 WORD_BYTES = 4
 MAX_FOUND = 8
-MAX_FILLED_BYTES = 2**30
+MAX_FILLED_BYTES = 2**29
 """What is lazy and larger than this is not filled for an operation that would read all of it."""
 
 
@@ -66,7 +66,9 @@ class Region:
             return
         if self.size > MAX_FILLED_BYTES:
             raise TooLargeError(f"an operation of PyTorch reads all {self.size / 2**30:.1f} GiB of a tensor")
-        self.settle(np.flatnonzero(~self.settled[: len(self.words)]))
+        missing = np.flatnonzero(~self.settled[: len(self.words)])
+        if missing.size and self.fill is not None:
+            self.fill(self, missing)  # in order and each once already: sorting millions of them takes seconds
         self.settled = None
 
     def written(self) -> NDArray[np.int64]:
