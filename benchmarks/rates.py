@@ -29,9 +29,9 @@ def once_each(pool: Pool, arm: str, rule: Rule) -> Counter[Call]:
     first = 0
     while first + pool.settings.looks[0] <= pool.replicates:
         order = np.arange(first, min(first + pool.settings.looks[-1], pool.replicates))
-        if len(order) < pool.settings.looks[-1] and len(order) not in pool.settings.looks:
-            break
         call, used = _decide(pool, arm, order, rule)
+        if call == "unstable" and used < pool.settings.looks[-1]:
+            break  # the pool ended before the last look
         calls[call] += 1
         first += used
     return calls
@@ -75,7 +75,8 @@ def exact_interval(count: int, total: int) -> tuple[float, float]:
 
 def render(pool: Pool) -> Iterator[str]:
     """Yield the lines of a report in Markdown."""
-    yield f"{pool.replicates} replicates, {pool.settings.blocks} blocks each."
+    cost = f"{pool.seconds.mean():.1f} s of GPU time for candidate, accepted kernel and control"
+    yield f"{pool.replicates} replicates, {pool.settings.blocks} blocks and {cost} each."
     yield ""
     yield "| arm | ln ratio x 100 | sd of a replicate |"
     yield "|---|---|---|"

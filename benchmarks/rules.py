@@ -32,8 +32,13 @@ RESAMPLES = 2000
 def call_in_looks(
     candidate: Sequence[float], control: Sequence[float], settings: PerformanceSettings, rule: Rule
 ) -> tuple[Call, int]:
-    """Return what the gate says of contrasts in this order, and after how many replicates."""
+    """Return what the gate says of contrasts in this order, and after how many replicates.
+
+    What is undecided where the contrasts end is unstable, after as many as there are.
+    """
     for look in settings.looks:
+        if look > len(candidate):
+            return "unstable", len(candidate)
         level = confidence_at(settings.looks, look)
         slowdown, against_itself = (summarise(each[:look], level) for each in (candidate, control))
         if not any(find_clusters(slowdown.replicates)):

@@ -28,9 +28,6 @@ def main(arguments: list[str] | None = None) -> int:
         "proposals", nargs="+", type=Path, metavar="PROPOSAL", help="file of a report directory"
     )
     accepting.add_argument("--reason", required=True, help="one line for the record's history")
-    accepting.add_argument(
-        "--root", type=Path, default=Path.cwd(), help="project's folder; default: this one"
-    )
     accepting.set_defaults(run=_accept)
     replaying = commands.add_parser(
         "replay",
@@ -46,8 +43,11 @@ def main(arguments: list[str] | None = None) -> int:
         description="Look at the GPU, its driver, clocks and neighbours, and time the accepted kernel "
         "against itself for a minute. Nothing is changed. Exit code 0: fit; 1: not fit, with what to do.",
     )
-    looking.add_argument("--root", type=Path, default=Path.cwd(), help="project's folder; default: this one")
     looking.set_defaults(run=_look)
+    for command in (accepting, looking):
+        command.add_argument(
+            "--root", type=Path, default=Path.cwd(), help="project's folder; default: this one"
+        )
     options = parser.parse_args(arguments)
     try:
         return int(options.run(options) or 0)

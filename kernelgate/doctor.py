@@ -68,7 +68,8 @@ def _check_noise(gpu: Gpu, accepted: KernelFile, settings: Settings) -> Iterator
     if invalid := find_invalid(workplace.operation, measured, gpu):
         seen = f"{invalid.reason}: {invalid.detail}"
         yield Check(name="A/A run", status="unfit", seen=seen, advice=invalid.next_step)
-    yield _judge_noise(measured, short)
+    else:
+        yield _judge_noise(measured, short)
     yield _judge_clocks(measured)
 
 

@@ -19,6 +19,15 @@ COOL_BELOW_LIMIT_C = 10
 """So far under its own limit a GPU does not slow itself down yet."""
 
 
+WHOLE_GPU = "judge on a whole GPU: a slice shares clocks and memory with the others"
+DEFAULT_MODE = "nvidia-smi -c DEFAULT: the arms are processes of their own"
+OTHERS = "end the other programs, or judge on another GPU"
+NO_DISPLAY = "stop the desktop (systemctl isolate multi-user.target), or attach the screen elsewhere"
+PERSIST = "nvidia-smi -pm 1: without it the driver sleeps between the processes"
+POWER = "nvidia-smi -pl, with the default limit"
+COOLING = "let it cool, clean it, or raise the fans' speed; lock a clock that it can hold (nvidia-smi -lgc)"
+
+
 class Check(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that was looked at. `look` may cost precision, `unfit` makes every verdict worthless."""
 
@@ -62,15 +71,6 @@ def check_record(record: SpeedRecord | None, environment: Provenance) -> Check:
         return Check(name="baseline", status="ok", seen="made with today's versions")
     advice = "judge the accepted kernel; if it is off its record, accept a new one in a change of its own"
     return Check(name="baseline", status="look", seen="; ".join(changed), advice=advice)
-
-
-WHOLE_GPU = "judge on a whole GPU: a slice shares clocks and memory with the others"
-DEFAULT_MODE = "nvidia-smi -c DEFAULT: the arms are processes of their own"
-OTHERS = "end the other programs, or judge on another GPU"
-NO_DISPLAY = "stop the desktop (systemctl isolate multi-user.target), or attach the screen elsewhere"
-PERSIST = "nvidia-smi -pm 1: without it the driver sleeps between the processes"
-POWER = "nvidia-smi -pl, with the default limit"
-COOLING = "let it cool, clean it, or raise the fans' speed; lock a clock that it can hold (nvidia-smi -lgc)"
 
 
 def _check(

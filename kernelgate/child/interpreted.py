@@ -124,7 +124,7 @@ class InterpretedSite:
             wire.SeenLaunch(
                 kernel=launched.kernel,
                 programs_run=launched.programs_run,
-                programs_total=launched.programs_total,
+                programs_total=math.prod(launched.grid),
                 programs_idle=launched.programs_idle,
                 most_written=launched.most_written,
                 makes_answer=alone and launched.wrote == {id(target)},
@@ -183,32 +183,40 @@ class InterpretedSite:
         constants = executor.constexprs
         bound = {n: v if n in constants else interpreter._implicit_cvt(v) for n, v in bound.items()}
         grid = executor.grid(bound) if callable(executor.grid) else executor.grid
-        x, y, z = check_grid((*grid, 1, 1)[:3])
-        kernel = executor.fn.__name__
-        count = self.request.programs if kernel in self.request.sampled else 0
-        alike = sum((each.kernel, each.programs_total) == (kernel, x * y * z) for each in self.launched)
-        if alike >= MANY_LAUNCHES:
-            count = min(count, FEW_PROGRAMS)
-        chosen = choose_programs((x, y, z), count, self.request.recipe.batch, self.request.recipe.seed)
+        launch = _Launch(executor, bound, check_grid((*grid, 1, 1)[:3]))
+        count = self._sample_size(launch)
+        chosen = choose_programs(launch.grid, count, self.request.recipe.batch, self.request.recipe.seed)
         if not chosen:
             return  # Triton launches nothing for an empty grid
-        self.memory.begin_launch(kernel, map(plain, tensors))
-        self._run_programs(executor, bound, (x, y, z), chosen)
+        self.memory.begin_launch(launch.kernel, map(plain, tensors))
+        self._run_programs(launch, chosen)
         idle = 0
-        if count and self.request.recipe.batch >= MIN_FOLLOWED_BATCH and alike < MANY_LAUNCHES:
-            owners = self._find_owners((x, y, z))
-            self._run_programs(executor, bound, (x, y, z), owners)
-            chosen += owners
         if count and self.request.recipe.batch >= MIN_FOLLOWED_BATCH:
-            idle = self._count_idle(executor, kernel, bound, (x, y, z), chosen)
+            if self._count_alike(launch) < MANY_LAUNCHES:
+                owners = self._find_owners(launch.grid)
+                self._run_programs(launch, owners)
+                chosen += owners
+            idle = self._count_idle(launch, chosen)
         wrote, read = self.memory.end_launch()
-        most = sum(busiest_written((x, y, z), self.memory.writes(region)) for region in wrote)
+        most = sum(busiest_written(launch.grid, self.memory.writes(region)) for region in wrote)
         if idle:
-            idle, most = self.idle.setdefault((kernel, (x, y, z)), (idle, most))
+            idle, most = self.idle.setdefault((launch.kernel, launch.grid), (idle, most))
         self.launched.append(
-            _Launched(kernel, len(chosen), x * y * z, idle, most, {id(region) for region in wrote})
+            _Launched(launch.kernel, launch.grid, len(chosen), idle, most, {id(region) for region in wrote})
         )
         self.witness.note_launch(tensors, {r.start for r in read}, {r.start for r in wrote})
+
+    def _sample_size(self, launch: "_Launch") -> int:
+        """Return how many programs to choose, 0 for all of them."""
+        if launch.kernel not in self.request.sampled:
+            return 0
+        if self._count_alike(launch) < MANY_LAUNCHES:
+            return self.request.programs
+        return min(self.request.programs, FEW_PROGRAMS)
+
+    def _count_alike(self, launch: "_Launch") -> int:
+        """Return how often the call has launched this kernel on this grid before."""
+        return sum((each.kernel, each.grid) == (launch.kernel, launch.grid) for each in self.launched)
 
     def _find_owners(self, grid: Program) -> list[Program]:
         """Return the programs in whose place those of the last launch seem to have written."""
@@ -225,43 +233,49 @@ class InterpretedSite:
                 owners += find_owners(grid, self.memory.writes(region), in_all, pixel_of)
         return owners
 
-    def _count_idle(
-        self, executor: Any, kernel: str, bound: dict[str, Any], grid: Program, chosen: Sequence[Program]
-    ) -> int:
+    def _count_idle(self, launch: "_Launch", chosen: Sequence[Program]) -> int:
         """Return how many programs at the end of the grid write nothing."""
         ran = set(chosen)
 
         def writes(program: Program) -> bool:
             if program not in ran:
                 ran.add(program)
-                self._run_programs(executor, bound, grid, [program])
+                self._run_programs(launch, [program])
             return any(program in self.memory.writes(region) for region in self.memory.written_by_launch())
 
-        known, _ = self.idle.get((kernel, grid), (None, 0))
-        idle = count_idle(grid, writes, self.request.recipe.seed, known)
+        known, _ = self.idle.get((launch.kernel, launch.grid), (None, 0))
+        idle = count_idle(launch.grid, writes, self.request.recipe.seed, known)
         if idle and known is None:
-            for program in two_of_each_row(grid, idle):
+            for program in two_of_each_row(launch.grid, idle):
                 writes(program)
         return idle
 
-    def _run_programs(
-        self, executor: Any, bound: dict[str, Any], grid: Program, chosen: Sequence[Program]
-    ) -> None:
-        scope = interpreter._patch_lang(executor.fn)
+    def _run_programs(self, launch: "_Launch", chosen: Sequence[Program]) -> None:
+        scope = interpreter._patch_lang(launch.executor.fn)
         try:
-            interpreter.interpreter_builder.set_grid_dim(*grid)
+            interpreter.interpreter_builder.set_grid_dim(*launch.grid)
             for program in chosen:
                 interpreter.interpreter_builder.set_grid_idx(*program)
                 self.memory.begin_program(program)
-                executor.fn(**bound)
+                launch.executor.fn(**launch.bound)
         finally:
             scope.restore()
 
 
+class _Launch(NamedTuple):
+    executor: Any
+    bound: dict[str, Any]
+    grid: Program
+
+    @property
+    def kernel(self) -> str:
+        return str(self.executor.fn.__name__)
+
+
 class _Launched(NamedTuple):
     kernel: str
+    grid: Program
     programs_run: int
-    programs_total: int
     programs_idle: int
     most_written: int
     wrote: set[int]

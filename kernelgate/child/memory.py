@@ -20,7 +20,7 @@ Flags = NDArray[np.bool_]
 
 WORD_BYTES = 4
 MAX_FOUND = 8
-MAX_FILLED_BYTES = 2**29
+MAX_FILLED_BYTES = 2**30
 """What is lazy and larger than this is not filled for an operation that would read all of it."""
 
 

@@ -2,11 +2,26 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from kernelgate.gpu import Health
+from kernelgate.gpu import Gpu, Health
 from kernelgate.measured import ARMS, CANDIDATE, Measured, Reading, Sample, TimedAnswer
+from kernelgate.operations import ALEXNET_CONV1
+from kernelgate.performance import Conditions
+from kernelgate.settings import load_settings
+from kernelgate.verdict import Rule
+from tests.selftest.made_up_records import ENVIRONMENT
 
 BLOCKS = 4
+SETTINGS = load_settings(Path(__file__).parents[2] / "pyproject.toml").performance
+CONDITIONS = Conditions(
+    operation=ALEXNET_CONV1,
+    gpu=Gpu(name="NVIDIA H200", uuid="GPU-0", capability=90, driver="580", l2_bytes=50 * 2**20),
+    rule=Rule.TUNE,
+    settings=SETTINGS,
+    record=None,
+    environment=ENVIRONMENT,
+)
 
 
 def make_replicate(

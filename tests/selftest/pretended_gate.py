@@ -90,6 +90,8 @@ class Bench:
         self.compile: Any = compile_result(same=False)
         self.correctness: Any = correctness()
         self.performance: Any = GpuError("not in this test")
+        self.prepared: list[tuple[str, ...]] = []
+        monkeypatch.setattr(gate_module, "prepare", lambda *modes: self.prepared.append(modes))
         monkeypatch.setattr(gate_module, "compile_all", lambda *_: self._give(self.compile))
         monkeypatch.setattr(gate_module, "try_kernel", self._try)
         monkeypatch.setattr(gate_module, "shared", self._hold)

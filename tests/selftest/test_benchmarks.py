@@ -15,12 +15,9 @@ from kernelgate.gpu import GpuError
 from kernelgate.measured import ACCEPTED, CANDIDATE, CONTROL
 from kernelgate.names import check_names
 from kernelgate.samples import SamplesError, Timing
-from kernelgate.settings import load_settings
 from kernelgate.verdict import Rule
-from tests.selftest.made_up_samples import make_replicates
-from tests.selftest.test_samples import CONDITIONS
+from tests.selftest.made_up_samples import CONDITIONS, SETTINGS, make_replicates
 
-SETTINGS = load_settings(Path(__file__).parents[2] / "pyproject.toml").performance
 TIMING = Timing(
     operation=CONDITIONS.operation.name,
     gpu=CONDITIONS.gpu,
@@ -84,6 +81,8 @@ def test_decisions_share_no_replicate() -> None:
     """Forty replicates are ten decisions of four."""
     pool = make_pool({CONTROL: 0.0, CANDIDATE: 0.02})
     assert rates.once_each(pool, CANDIDATE, Rule.TUNE) == {"slower": 10}
+    noisy = make_pool({CONTROL: 0.0, CANDIDATE: 0.005}, sd=0.02, replicates=25)
+    assert rates.once_each(noisy, CANDIDATE, Rule.GUARD) == {"unstable": 2}
     again, used = rates.redrawn(pool, CANDIDATE, Rule.TUNE, 50)
     assert (again, used) == ({"slower": 50}, 4.0)
 

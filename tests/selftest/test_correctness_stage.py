@@ -21,7 +21,7 @@ from kernelgate.runners import Run
 from tests.selftest.made_up_launches import make_launch
 from tests.selftest.pretended_runner import SMALL, Change, PretendedRunner, make_case, spoiled
 
-QUICK = Profile(name="quick", fixed=True, examples=1, draw_seconds=0.01, shrink_seconds=0.01)
+QUICK = Profile(name="quick", fixed=True, examples=1, draw_seconds=60.0, shrink_seconds=0.01)
 KERNEL = KernelFile(path="k.py", sha256="0" * 64, source="waits = 37\n")
 LAUNCH = make_launch(grid=(100, 1, 1))
 COMPILED = CompiledKernel(

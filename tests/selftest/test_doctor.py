@@ -12,6 +12,7 @@ from kernelgate.fitness import Check
 from kernelgate.gpu import Gpu, GpuError
 from kernelgate.measured import Measured
 from kernelgate.settings import load_settings
+from kernelgate.verdict import Outcome, conclude
 from tests.selftest.made_up_samples import make_replicate, make_replicates
 
 ROOT = Path(__file__).parents[2]
@@ -78,6 +79,16 @@ def test_an_unfit_gpu_is_not_timed(examine: Examine) -> None:
     checks = examine(AssertionError("must not be timed"), [OK, unfit])
     assert checks["A/A run"].seen == "not tried"
     assert doctor.answer(list(checks.values())) == "This machine is not fit to judge 1 %: MIG, A/A run."
+
+
+def test_a_run_that_cannot_be_trusted_is_not_judged(
+    examine: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said once, with its reason."""
+    shared = conclude(Outcome.INVALID, "gpu-shared", "1 other processes were on the GPU")
+    monkeypatch.setattr(doctor, "find_invalid", lambda *_: shared)
+    checks = examine(make_replicates((0.0,) * 4))
+    assert (checks["A/A run"].status, checks["A/A run"].seen.split(":")[0]) == ("unfit", "gpu-shared")
 
 
 def test_another_judge_on_the_gpu_is_told(examine: Examine) -> None:

@@ -11,7 +11,7 @@ from kernelgate import gpu as gpu_module
 from kernelgate.fitness import Check, check_gpu, check_record
 from kernelgate.gpu import Gpu
 from kernelgate.records import Provenance
-from tests.selftest.test_drift import ENVIRONMENT, make_record
+from tests.selftest.made_up_records import ENVIRONMENT, make_record
 
 GPU = Gpu(name="NVIDIA GeForce RTX 4090", uuid="GPU-0", capability=89, driver="580", l2_bytes=2**26)
 GIB = 2**30

@@ -122,6 +122,15 @@ def test_a_gpu_that_is_not_to_be_had_makes_no_kernel_wrong(
     assert bench.trials == []
 
 
+@pytest.mark.parametrize(("gpu", "prepared"), [(GPU, [("gpu", "interpret")]), (None, [])])
+def test_imports_for_the_answers_begin_while_a_machine_with_a_gpu_compiles(
+    bench: Bench, gpu: Gpu | None, prepared: list[tuple[str, ...]]
+) -> None:
+    """Two cores without one have nothing to spare for them."""
+    bench.gate(gpu=gpu).stage("compile")
+    assert bench.prepared == prepared
+
+
 def test_a_draw_that_is_asked_for_is_the_one_that_is_made(bench: Bench) -> None:
     """The same seed, case and number of interpreters, as the request has them."""
     gate = bench.gate(entropy=77, replay=CASE, workers=1)

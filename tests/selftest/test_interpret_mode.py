@@ -5,20 +5,18 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import psutil
 import pytest
 import torch
 
 from kernelgate.candidate import read_kernel
 from kernelgate.cases import Case
-from kernelgate.contestant import ContestantFault
+from kernelgate.contestant import ContestantFault, live_pids
 from kernelgate.examiner import Examiner
 from kernelgate.inputs import Recipe, make_inputs
 from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.reference import unravel
 from kernelgate.runners import Call, Run, Runner
 from kernelgate.settings import load_settings
-from kernelgate.starter import starter_pids
 from kernelgate.workplace import Workplace
 from tests.selftest.bad_kernels import CONFIG, with_configs
 from tests.selftest.small_kernels import TWO_LAUNCHES
@@ -110,8 +108,8 @@ def test_a_grid_may_be_too_long_if_the_rest_writes_everything(runner_of: MakeRun
 
 def peak_bytes() -> int:
     """Return the most that the one contestant of this test has held."""
-    (contestant,) = (child for child in psutil.Process().children() if child.pid not in starter_pids())
-    status = Path(f"/proc/{contestant.pid}/status").read_text(encoding="ascii")
+    (pid,) = live_pids()
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
 
 

@@ -8,26 +8,13 @@ import pytest
 
 from kernelgate import performance_stage
 from kernelgate.__main__ import main
-from kernelgate.gpu import Gpu
 from kernelgate.measured import CANDIDATE
-from kernelgate.operations import ALEXNET_CONV1
-from kernelgate.performance import Conditions, decide_look
+from kernelgate.performance import decide_look
 from kernelgate.performance_stage import keep_samples, measure_performance, replay
-from kernelgate.records import Provenance
 from kernelgate.samples import SamplesError, read_samples
-from kernelgate.settings import load_settings
 from kernelgate.verdict import Outcome, Rule
-from tests.selftest.made_up_samples import make_replicates
+from tests.selftest.made_up_samples import CONDITIONS, SETTINGS, make_replicates
 
-SETTINGS = load_settings(Path(__file__).parents[2] / "pyproject.toml").performance
-CONDITIONS = Conditions(
-    operation=ALEXNET_CONV1,
-    gpu=Gpu(name="NVIDIA H200", uuid="GPU-0", capability=90, driver="580", l2_bytes=50 * 2**20),
-    rule=Rule.TUNE,
-    settings=SETTINGS,
-    record=None,
-    environment=Provenance(python="3", torch="2", triton="3", cuda="13", cudnn="9", driver="580"),
-)
 GAIN = (-0.03, -0.031, -0.029, -0.03)
 UNDECIDED = (-0.026, -0.012) * 5
 
