@@ -40,13 +40,17 @@ def _section(title: str, judged: Sequence[Judged]) -> list[str]:
         texts = sum(each.is_found and not each.law for each in of_place)
         seeds = len({each.seed for each in of_place})
         files = len({(each.group, each.name) for each in of_place})
-        runs = f"{where}: {files} files on {seeds} seeds, {len(of_place)} judgements"
+        runs = f"{where}: {files} files on {_count(seeds, 'seed')}, {len(of_place)} judgements"
         found = f"{laws} found by a law, {texts} by their text alone"
         missed = f"{found}, {len(of_place) - laws - texts} not found"
         counts.append(f"{runs}: {f'{laws + texts} refused' if judged[0].honest else missed}.")
     rows = [_row([each for each in judged if (each.group, each.name) == name]) for name in names]
     header = ["| file | what it does | text refused | without a GPU | on a GPU |", "|---|---|---|---|---|"]
     return [f"### {title}", " ".join(counts), "\n".join([*header, *rows])]
+
+
+def _count(number: int, of: str) -> str:
+    return f"{number} {of}" if number == 1 else f"{number} {of}s"
 
 
 def _row(judged: Sequence[Judged]) -> str:

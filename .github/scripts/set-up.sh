@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Gives the checkout $1 its .venv: a ready one of KERNELGATE_ENVS with the very same requirements, or a new one.
+# Checkouts with the same requirements share it. PYTHON picks the interpreter.
+set -euo pipefail
+
+cd "$1"
+python=${PYTHON:-python3}
+key=$({ "$python" --version; cat pyproject.toml constraints.txt; } | sha256sum | cut -c 1-16)
+for environment in "${KERNELGATE_ENVS:-/opt/kernelgate/envs}/$key" "$RUNNER_TEMP/envs/$key"; do
+  if [[ -e $environment/.ready ]]; then
+    break
+  fi
+done
+if [[ ! -e $environment/.ready ]]; then
+  echo "installing the environment $key"
+  make --silent setup VENV="$environment" PYTHON="$python"
+fi
+ln -sfn "$environment" .venv
+# For make: it was installed from these files as they are.
+touch --date=2000-01-01 pyproject.toml constraints.txt
+echo "environment $key: $environment"
