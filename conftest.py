@@ -52,6 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--report-dir", metavar="DIR", default="gate-report", help="where reports go; default: %(default)s"
     )
     group.addoption("--corpus-seeds", type=int, default=1, help="seeds for each file of the planted corpus")
+    group.addoption("--fault-share", type=int, default=1, help="judge one fault of it in so many")
     group.addoption("--honest-share", type=int, default=1, help="judge one honest file of it in so many")
     group.addoption("--corpus-record", metavar="FILE", help="append what each file of the corpus showed")
     group.addoption("--replay", metavar="CASE", help="judge this one correctness case, as a report names it")

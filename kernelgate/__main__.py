@@ -1,17 +1,33 @@
-"""The command line for what is not a test: a doctor for the machine, records and raw samples."""
+"""The command line for what is not a test: changes, records, raw samples, and a doctor for the machine."""
 
 import argparse
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from kernelgate.accepted import AcceptedError, kernel_path
 from kernelgate.baselines import BaselineError, accept, read_proposal
 from kernelgate.candidate import UnreadableKernel, read_kernel
+from kernelgate.change import Change, ChangeError, head_of, read_change
+from kernelgate.change_answer import failures_of, outputs_of, passes, render_page, summarise, tell_workflow
+from kernelgate.change_judge import Bench, Judged, RoomError, judge_accepted, judge_change
 from kernelgate.doctor import answer, examine, render
 from kernelgate.operations import find_operation
 from kernelgate.performance_stage import replay
 from kernelgate.samples import SamplesError
 from kernelgate.settings import SettingsError, load_settings
+
+EXPECTED = (
+    AcceptedError,
+    BaselineError,
+    ChangeError,
+    RoomError,
+    SamplesError,
+    SettingsError,
+    UnreadableKernel,
+    OSError,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,14 +60,37 @@ def main(arguments: list[str] | None = None) -> int:
         "against itself for a minute. Nothing is changed. Exit code 0: fit; 1: not fit, with what to do.",
     )
     looking.set_defaults(run=_look)
-    for command in (accepting, looking):
+    judging = commands.add_parser(
+        "judge",
+        help="judge the kernels that a change proposes",
+        description="Judge each kernel that the head of another checkout proposes. Gate, records, settings "
+        "and accepted kernels are those of this checkout's HEAD; of the other one only the proposed kernels "
+        "are read. On a runner of GitHub its summary, outputs and error marks are written too.",
+    )
+    judging.add_argument(
+        "--repository", type=Path, required=True, metavar="DIR", help="checkout of the change"
+    )
+    judging.set_defaults(run=_judge)
+    guarding = commands.add_parser(
+        "guard",
+        help="judge every accepted kernel anew, under rule guard",
+        description="Judge every accepted kernel of this checkout under rule guard, as a change of PyTorch, "
+        "Triton, the settings, the records or the gate itself asks for.",
+    )
+    guarding.set_defaults(run=_guard)
+    for command in (judging, guarding):
+        command.add_argument(
+            "--reports", type=Path, required=True, metavar="DIR", help="new folder for reports"
+        )
+        command.add_argument("--measure", action="store_true", help="time them too, on an NVIDIA GPU")
+    for command in (accepting, looking, judging, guarding):
         command.add_argument(
             "--root", type=Path, default=Path.cwd(), help="project's folder; default: this one"
         )
     options = parser.parse_args(arguments)
     try:
         return int(options.run(options) or 0)
-    except (AcceptedError, BaselineError, SamplesError, SettingsError, UnreadableKernel, OSError) as error:
+    except EXPECTED as error:
         print(f"kernelgate: {error}", file=sys.stderr)
         return 1
 
@@ -81,6 +120,30 @@ def _replay(options: argparse.Namespace) -> None:
     for name, slowdown in (("candidate to accepted", candidate), ("accepted to itself", control)):
         ends = f"[{100 * slowdown.gain_low:z.2f}, {100 * slowdown.gain_high:z.2f}]"
         print(f"  {name}: gain {100 * slowdown.gain:z.2f} % {ends}, {len(slowdown.replicates)} replicates")
+
+
+def _judge(options: argparse.Namespace) -> int:
+    change = read_change(options.repository, head_of(options.root), head_of(options.repository))
+    judged = judge_change(_bench(options), options.repository.resolve(), change)
+    return _answer(options.reports, change, judged)
+
+
+def _guard(options: argparse.Namespace) -> int:
+    return _answer(options.reports, None, judge_accepted(_bench(options)))
+
+
+def _answer(reports: Path, change: Change | None, judged: Sequence[Judged]) -> int:
+    """Say it on a page, to the workflow, and on the terminal; returns the exit code."""
+    page = render_page(change, judged, reports)
+    (reports / "summary.md").write_text(page, encoding="utf-8")
+    for line in tell_workflow(os.environ, page, outputs_of(change, judged), failures_of(change, judged)):
+        print(line)
+    print(f"kernelgate: {summarise(change, judged)}\n  summary: {reports / 'summary.md'}")
+    return int(not passes(change, judged))
+
+
+def _bench(options: argparse.Namespace) -> Bench:
+    return Bench(root=options.root.resolve(), reports=options.reports.resolve(), measure=options.measure)
 
 
 if __name__ == "__main__":

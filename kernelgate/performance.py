@@ -32,11 +32,15 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Performance(msgspec.Struct, frozen=True, kw_only=True):
-    """The stage's result: log-ratios with intervals, typical times for orientation, and the verdict."""
+    """The stage's result: log-ratios with intervals, typical times for orientation, and the verdict.
+
+    `band` are the gains between which the 1-2 % rule asks for more.
+    """
 
     gpu: Gpu
     batch: int
     rule: str
+    band: tuple[float, float]
     candidate: Slowdown
     control: Slowdown
     candidate_to_original: Slowdown
@@ -62,6 +66,7 @@ def conclude_performance(conditions: Conditions, measured: Sequence[Measured], s
         gpu=gpu,
         batch=operation.measured_batch,
         rule=conditions.rule.value,
+        band=(conditions.settings.noise_gain, conditions.settings.proven_gain),
         candidate=contrast(CANDIDATE, ACCEPTED),
         control=contrast(CONTROL, ACCEPTED),
         candidate_to_original=contrast(CANDIDATE, ORIGINAL),

@@ -1,6 +1,5 @@
 """The gate's answer as people and programs read it: report.json, report.md and the terminal's summary."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,16 +8,15 @@ import msgspec
 from kernelgate.compile_stage import CompileResult
 from kernelgate.correctness import Correctness
 from kernelgate.gate import Gate
+from kernelgate.interval_chart import draw_gain
 from kernelgate.judgement import ORDER, StageName, StageResult
 from kernelgate.launches import ConfigRecord
+from kernelgate.markdown import cell, code, inert, table
 from kernelgate.measured import ARMS
 from kernelgate.performance import Performance
 from kernelgate.records import Provenance
 from kernelgate.slowdown import Slowdown
 from kernelgate.verdict import Outcome
-
-_ENTITIES = str.maketrans({char: f"&#{ord(char)};" for char in "\\`*[<|#&"} | {"@": "&#64;&#8203;"})
-"""Characters that Markdown or GitHub would act on; a space without width keeps @name from being a mention."""
 
 
 class KernelIdentity(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,9 +90,9 @@ def render_summary(report: Report) -> str:
 def render_markdown(report: Report) -> str:
     """Return the report as GitHub's step summary shows it."""
     parts = [
-        f"# {report.verdict}: {_code(report.candidate.path)}",
-        f"**Why:** {_inert(report.detail)}",
-        f"**Next:** {_inert(report.next_step)}",
+        f"# {report.verdict}: {code(report.candidate.path)}",
+        f"**Why:** {inert(report.detail)}",
+        f"**Next:** {inert(report.next_step)}",
         _render_stages(report),
     ]
     for result in report.stages.values():
@@ -110,7 +108,7 @@ def render_markdown(report: Report) -> str:
 
 def _render_stages(report: Report) -> str:
     rows = [(name, r.status, f"{r.seconds:.1f} s", r.detail) for name, r in report.stages.items()]
-    return _table(("stage", "result", "time", "what was seen"), rows)
+    return table(("stage", "result", "time", "what was seen"), rows)
 
 
 def _render_compile(result: CompileResult) -> str:
@@ -126,10 +124,11 @@ def _render_compile(result: CompileResult) -> str:
         "warps an SM",
         "products in",
     )
-    table = _table(header, [(kernel, *_compile_row(record)) for kernel, record in records])
+    rows = [(kernel, *_compile_row(record)) for kernel, record in records]
     notes = [*result.changes, *result.twins]
-    listed = "\n".join(f"- {_cell(note)}" for note in notes)
-    return f"## Compiled for {result.candidate.target}\n\n{table}" + (f"\n\n{listed}" if notes else "")
+    listed = "\n".join(f"- {cell(note)}" for note in notes)
+    shown = f"## Compiled for {result.candidate.target}\n\n{table(header, rows)}"
+    return shown + (f"\n\n{listed}" if notes else "")
 
 
 def _compile_row(record: ConfigRecord) -> tuple[str, ...]:
@@ -162,8 +161,8 @@ def _render_correctness(result: Correctness) -> str:
             ("replay", f"--replay {result.finding.case.replay}"),
         ]
     lines = [(line.law, line.status, str(line.cases), line.note or line.says) for line in result.laws]
-    laws = _table(("law", "result", "cases", "what it says, or why not"), lines)
-    return "## Correctness\n\n" + _table(("what", "found"), rows) + "\n\n" + laws
+    laws = table(("law", "result", "cases", "what it says, or why not"), lines)
+    return "## Correctness\n\n" + table(("what", "found"), rows) + "\n\n" + laws
 
 
 def _render_performance(result: Performance) -> str:
@@ -173,10 +172,11 @@ def _render_performance(result: Performance) -> str:
         ("candidate to original", result.candidate_to_original),
         ("candidate to cuDNN", result.candidate_to_vendor),
     )
-    gains = _table(
-        ("contrast", "gain", "95 % interval", "replicates"), [_gain_row(*each) for each in contrasts]
+    gains = table(
+        ("contrast", "gain", f"interval at {100 * result.candidate.confidence:.2f} %", "replicates"),
+        [_gain_row(*each) for each in contrasts],
     )
-    arms = _table(
+    arms = table(
         ("arm", "time", "chosen"),
         [(arm, f"{result.time_ms[arm]:.4f} ms", "; ".join(result.chosen[arm])) for arm in ARMS],
     )
@@ -184,10 +184,11 @@ def _render_performance(result: Performance) -> str:
         f", SM clock {result.sm_clock_mhz[0]} to {result.sm_clock_mhz[1]} MHz" if result.sm_clock_mhz else ""
     )
     floor = f", physical floor {result.floor_ms:.3f} ms" if result.floor_ms else ""
-    head = f"## Performance on {_cell(result.gpu.name)}, N = {result.batch}, rule `{result.rule}`"
-    remarks = "".join(f"\n- {_cell(remark)}" for remark in result.remarks)
+    head = f"## Performance on {cell(result.gpu.name)}, N = {result.batch}, rule `{result.rule}`"
+    remarks = "".join(f"\n- {cell(remark)}" for remark in result.remarks)
     note = f"Times are of this machine today{clocks}{floor}; only the contrasts decide."
-    return f"{head}\n\n{gains}\n\n{arms}\n\n{note}{remarks}"
+    chart = draw_gain(result.candidate, result.band)
+    return f"{head}\n\n{chart}\n\n{gains}\n\n{arms}\n\n{note}{remarks}"
 
 
 def _gain_row(name: str, slowdown: Slowdown) -> tuple[str, ...]:
@@ -203,26 +204,7 @@ def _render_environment(report: Report) -> str:
         ("accepted kernel", f"{report.accepted.path} ({(report.accepted.sha256 or '')[:12]})"),
         ("candidate", f"{report.candidate.path} ({(report.candidate.sha256 or 'unread')[:12]})"),
     ]
-    return "## Environment\n\n" + _table(("what", "value"), rows)
-
-
-def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    lines = [header, tuple("---" for _ in header), *rows]
-    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    """Return text that cannot leave its cell: it may hold what a candidate printed or is called."""
-    return _inert(" ".join(text.split())[:600])
-
-
-def _inert(text: str) -> str:
-    """Return text on one line that is no Markdown, no HTML and mentions nobody."""
-    return " ".join(text.split()).translate(_ENTITIES)
-
-
-def _code(text: str) -> str:
-    return "`" + " ".join(text.split()).replace("`", "'") + "`"
+    return "## Environment\n\n" + table(("what", "value"), rows)
 
 
 def _first_line(text: str) -> str:

@@ -3,9 +3,8 @@
 # Checkouts with the same requirements share it. PYTHON picks the interpreter.
 set -euo pipefail
 
+key=$("$(dirname "$0")/environment-key.sh" "$1")
 cd "$1"
-python=${PYTHON:-python3}
-key=$({ "$python" --version; cat pyproject.toml constraints.txt; } | sha256sum | cut -c 1-16)
 for environment in "${KERNELGATE_ENVS:-/opt/kernelgate/envs}/$key" "$RUNNER_TEMP/envs/$key"; do
   if [[ -e $environment/.ready ]]; then
     break
@@ -13,7 +12,7 @@ for environment in "${KERNELGATE_ENVS:-/opt/kernelgate/envs}/$key" "$RUNNER_TEMP
 done
 if [[ ! -e $environment/.ready ]]; then
   echo "installing the environment $key"
-  make --silent setup VENV="$environment" PYTHON="$python"
+  make --silent setup VENV="$environment" PYTHON="${PYTHON:-python3}"
 fi
 ln -sfn "$environment" .venv
 # For make: it was installed from these files as they are.

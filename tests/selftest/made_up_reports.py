@@ -110,6 +110,7 @@ def make_performance(text: str) -> Performance:
         gpu=Gpu(name="NVIDIA H200", uuid="GPU-0", capability=90, driver="580", l2_bytes=1),
         batch=256,
         rule="tune",
+        band=(0.01, 0.02),
         candidate=slowdown,
         control=slowdown,
         candidate_to_original=slowdown,

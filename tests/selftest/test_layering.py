@@ -63,7 +63,12 @@ ORDER = [
     "judgement",
     "gate",
     "doctor",
+    "markdown",
+    "interval_chart",
     "report",
+    "change",
+    "change_judge",
+    "change_answer",
     "progress",
     "__main__",
 ]

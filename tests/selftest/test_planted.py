@@ -70,11 +70,11 @@ def judge(pytestconfig: pytest.Config, tmp_path: Path) -> JudgeEntry:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Take the entries that this machine can judge: every fault, and honest files or a share of them."""
-    honest_share = metafunc.config.getoption("--honest-share")
-    for argument, entries, share_of in (("fault", faults(), 1), ("honest", look_alikes(), honest_share)):
+    """Take the entries that this machine can judge, or a share of them."""
+    for argument, entries in (("fault", faults()), ("honest", look_alikes())):
         if argument in metafunc.fixturenames:
-            share = [(group, entry) for group, entry in entries if judgeable(entry)][::share_of]
+            one_in = metafunc.config.getoption(f"--{argument}-share")
+            share = [(group, entry) for group, entry in entries if judgeable(entry)][::one_in]
             metafunc.parametrize(("group", argument), share, ids=[entry.name for _, entry in share])
 
 

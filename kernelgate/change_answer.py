@@ -1,0 +1,90 @@
+"""What a change comes to: one word, one page, and what a workflow on GitHub is told of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from kernelgate.change import Change
+from kernelgate.change_judge import Judged
+from kernelgate.markdown import code, inert, table
+
+NOTHING = "NOTHING_TO_JUDGE"
+REFUSED = "REFUSED"
+
+
+def summarise(change: Change | None, judged: Sequence[Judged]) -> str:
+    """Return the verdicts in a word each, those that fail first."""
+    words = [each.verdict for each in sorted(judged, key=lambda each: each.passes)]
+    refused = [REFUSED] if change and change.refused else []
+    return ", ".join(dict.fromkeys([*refused, *words])) or NOTHING
+
+
+def passes(change: Change | None, judged: Sequence[Judged]) -> bool:
+    """Return whether nothing was refused and every judgement passes."""
+    return not (change and change.refused) and all(each.passes for each in judged)
+
+
+def render_page(change: Change | None, judged: Sequence[Judged], reports: Path) -> str:
+    """Return the page for people: first what of the judge was edited, then a report for each kernel."""
+    parts = [f"# kernelgate: {summarise(change, judged)}", *(_render_change(change) if change else ())]
+    rows = [(each.kernel, each.rule, each.verdict, each.detail, each.next_step) for each in judged]
+    if rows:
+        parts.append(table(("kernel", "rule", "verdict", "why", "what to do"), rows))
+    pages = [reports / each.folder / "report.md" for each in judged if each.folder]
+    parts += [page.read_text(encoding="utf-8").strip() for page in pages]
+    return "\n\n".join(parts) + "\n"
+
+
+def _render_change(change: Change) -> Iterator[str]:
+    if change.edited:
+        yield "**This change also edits what judges.** The base commit's files judged the kernels, not these:"
+        yield "\n".join(f"- {kind}: {_list(paths)}" for kind, paths in change.edited.items())
+    if change.refused:
+        yield "**Refused without a trial:**\n\n" + "\n".join(f"- {inert(why)}" for why in change.refused)
+    if change.from_nothing:
+        yield "There is no earlier commit to compare with: every accepted kernel is judged by rule `guard`."
+    elif change.guards_all:
+        yield "Every accepted kernel is judged anew by the edited files under rule `guard`."
+    if not change.kernels and not change.guards_all and not change.refused:
+        yield "No kernel was changed, nor anything that judges one: there is nothing to judge."
+
+
+def _list(paths: Sequence[str], most: int = 8) -> str:
+    shown = ", ".join(code(ascii(path)[1:-1]) for path in paths[:most])
+    return shown + (f" and {len(paths) - most} more" if len(paths) > most else "")
+
+
+def outputs_of(change: Change | None, judged: Sequence[Judged]) -> dict[str, str]:
+    """Return what later steps and jobs ask for."""
+    return {
+        "verdict": summarise(change, judged),
+        "guard": "true" if change and change.guards_all else "false",
+    }
+
+
+def failures_of(change: Change | None, judged: Sequence[Judged]) -> list[str]:
+    """Return a line for each thing that fails the change."""
+    refused = list(change.refused) if change else []
+    return refused + [f"{each.kernel}: {each.verdict}: {each.detail}" for each in judged if not each.passes]
+
+
+def tell_workflow(
+    environment: Mapping[str, str], page: str, outputs: Mapping[str, str], failures: Sequence[str]
+) -> Iterator[str]:
+    """Append page and outputs to the files that a runner names, and yield its error commands to be printed.
+
+    https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+    """
+    for name, text in (
+        ("GITHUB_STEP_SUMMARY", page),
+        ("GITHUB_OUTPUT", "".join(f"{key}={value}\n" for key, value in outputs.items())),
+    ):
+        if file := environment.get(name):
+            with Path(file).open("a", encoding="utf-8") as stream:
+                stream.write(text)
+    if environment.get("GITHUB_ACTIONS"):
+        yield from (f"::error title=kernelgate::{_escape(failure)}" for failure in failures)
+
+
+def _escape(text: str) -> str:
+    """Return text that stays within its command: the runner reads a line, and %XX in it."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

@@ -1,0 +1,139 @@
+"""A change is judged: each kernel that it proposes, or all accepted ones, and one answer for all of them."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kernelgate.accepted import kernel_path
+from kernelgate.change import Change, show_blob
+from kernelgate.operations import OPERATIONS
+from kernelgate.verdict import Outcome, Rule
+
+MIN_FREE_BYTES = 2**30
+"""Compile caches, answers and samples of one judgement fit into it."""
+
+MAX_REPORT_BYTES = 32 * 2**20
+
+
+class RoomError(Exception):
+    """There is no room to judge in, with the place and what to do."""
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """How the judgement of one kernel ended; its report lies in `folder`, empty if there is none."""
+
+    kernel: str
+    rule: str
+    verdict: str
+    passes: bool
+    detail: str
+    next_step: str
+    folder: str
+
+
+class Bench(msgspec.Struct, frozen=True, kw_only=True):
+    """Where kernels are judged: by the gate under `root`, into a new folder `reports`; timed if `measure`."""
+
+    root: Path
+    reports: Path
+    measure: bool
+
+
+def judge_change(bench: Bench, repository: Path, change: Change) -> list[Judged]:
+    """Return how each proposed kernel fares before the gate, the records and the kernels of the bench.
+
+    Raises RoomError.
+    """
+    _make_room(bench.reports)
+    return [
+        _judge(bench, kernel.path, show_blob(repository, kernel.blob), kernel.operation, None)
+        for kernel in change.kernels
+    ]
+
+
+def judge_accepted(bench: Bench) -> list[Judged]:
+    """Return how each accepted kernel of the bench fares under rule guard. Raises RoomError."""
+    _make_room(bench.reports)
+    files = {name: kernel_path(bench.root, operation) for name, operation in sorted(OPERATIONS.items())}
+    return [
+        _judge(bench, str(file.relative_to(bench.root)), file.read_bytes(), name, Rule.GUARD)
+        for name, file in files.items()
+    ]
+
+
+def _judge(bench: Bench, path: str, content: bytes, operation: str, rule: Rule | None) -> Judged:
+    """Return what a run of the gate says of these bytes, which are laid beside its report."""
+    file = bench.reports / path
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(content)
+    folder = Path(path).stem
+    command = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", str(bench.root / "tests/gate")]
+    # Or pytest takes its settings from wherever the paths of the other options meet.
+    command += ["--rootdir", str(bench.root), "-c", str(bench.root / "pyproject.toml")]
+    command += ["--candidate", path, "--operation", operation, "--report-dir", folder]
+    command += [*(["--rule", rule] if rule else []), *(["-m", "perf or not perf"] if bench.measure else [])]
+    # What was said so far must stand before what the gate says.
+    sys.stdout.flush()
+    # Named from here, so that no report holds the machine's paths; the package is that of the bench.
+    environment = os.environ | {"PYTHONPATH": str(bench.root)}
+    status = subprocess.run(command, cwd=bench.reports, env=environment, check=False).returncode
+    judged = _read_report(bench.reports / folder, path, hashlib.sha256(content).hexdigest())
+    if status == 0 or not judged.passes:
+        return judged
+    detail = f"the gate ended with status {status}, its report says {judged.verdict}"
+    return msgspec.structs.replace(judged, verdict=Outcome.INVALID.value, passes=False, detail=detail)
+
+
+def _read_report(folder: Path, path: str, sha256: str) -> Judged:
+    """Return what the report says; none, or one of other bytes, never passes."""
+    try:
+        with (folder / "report.json").open("rb") as stream:
+            said: dict[str, Any] = json.loads(stream.read(MAX_REPORT_BYTES))
+        if said["candidate"]["sha256"] not in (sha256, None):
+            return _without_report(path, f"the report is of other bytes: {said['candidate']['sha256']}")
+        return Judged(
+            kernel=path,
+            rule=said["rule"],
+            verdict=Outcome(said["verdict"]).value,
+            passes=said["passes"] is True and Outcome(said["verdict"]).passes,
+            detail=said["detail"],
+            next_step=said["next_step"],
+            folder=folder.name,
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return _without_report(path, f"the gate left no report that can be read ({error!r})")
+
+
+def _without_report(path: str, detail: str) -> Judged:
+    return Judged(
+        kernel=path,
+        rule="",
+        verdict=Outcome.INVALID.value,
+        passes=False,
+        detail=detail,
+        next_step="Read the log of this step: the gate says there why it ended.",
+        folder="",
+    )
+
+
+def _make_room(reports: Path) -> None:
+    """Make the folder, which must be new: a report that lies there already is of another change."""
+    try:
+        reports.mkdir(parents=True)
+    except FileExistsError:
+        raise RoomError(f"{reports}: exists already; name a new folder for the reports") from None
+    for place in (reports, Path(tempfile.gettempdir())):
+        free = shutil.disk_usage(place).free
+        if free < MIN_FREE_BYTES:
+            need = f"{MIN_FREE_BYTES / 2**20:.0f} MiB are needed"
+            raise RoomError(
+                f"disk full: {free / 2**20:.0f} MiB free under {place}, {need}. Make room, and run again."
+            )
