@@ -3,25 +3,31 @@
 import argparse
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from kernelgate.accepted import AcceptedError, kernel_path
+from kernelgate.artifact import ArtifactError, unpack_proposals
 from kernelgate.baselines import BaselineError, accept, read_proposal
 from kernelgate.candidate import UnreadableKernel, read_kernel
 from kernelgate.change import Change, ChangeError, head_of, read_change
 from kernelgate.change_answer import failures_of, outputs_of, passes, render_page, summarise, tell_workflow
 from kernelgate.change_judge import Bench, Judged, RoomError, judge_accepted, judge_change
 from kernelgate.doctor import answer, examine, render
-from kernelgate.operations import find_operation
+from kernelgate.history import HistoryError, render_history
+from kernelgate.operations import OPERATIONS, find_operation
 from kernelgate.performance_stage import replay
 from kernelgate.samples import SamplesError
 from kernelgate.settings import SettingsError, load_settings
 
 EXPECTED = (
     AcceptedError,
+    ArtifactError,
     BaselineError,
     ChangeError,
+    HistoryError,
     RoomError,
     SamplesError,
     SettingsError,
@@ -33,66 +39,126 @@ EXPECTED = (
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns 0, or 1 with the cause on standard error."""
     parser = argparse.ArgumentParser(prog="python -m kernelgate", description=__doc__)
-    commands = parser.add_subparsers(required=True)
-    accepting = commands.add_parser(
-        "accept",
-        help="put proposed records in place as baselines of the accepted kernel",
-        description="Put proposed records (baseline.proposed.json, compile.proposed.json) under baselines/. "
-        "Each must be of the kernel file in kernels/ as it is now; if not, the old record stays.",
-    )
-    accepting.add_argument(
-        "proposals", nargs="+", type=Path, metavar="PROPOSAL", help="file of a report directory"
-    )
-    accepting.add_argument("--reason", required=True, help="one line for the record's history")
-    accepting.set_defaults(run=_accept)
-    replaying = commands.add_parser(
-        "replay",
-        help="compute a verdict again from its raw samples",
-        description="Compute again what the samples of a timing come to, by the settings that stand in their "
-        "file. The answers and the stored record are not asked again.",
-    )
-    replaying.add_argument("samples", type=Path, metavar="FILE", help="samples.jsonl of a report directory")
-    replaying.set_defaults(run=_replay)
-    looking = commands.add_parser(
-        "doctor",
-        help="say whether this machine is fit to judge 1 %%",
-        description="Look at the GPU, its driver, clocks and neighbours, and time the accepted kernel "
-        "against itself for a minute. Nothing is changed. Exit code 0: fit; 1: not fit, with what to do.",
-    )
-    looking.set_defaults(run=_look)
-    judging = commands.add_parser(
-        "judge",
-        help="judge the kernels that a change proposes",
-        description="Judge each kernel that the head of another checkout proposes. Gate, records, settings "
-        "and accepted kernels are those of this checkout's HEAD; of the other one only the proposed kernels "
-        "are read. On a runner of GitHub its summary, outputs and error marks are written too.",
-    )
-    judging.add_argument(
-        "--repository", type=Path, required=True, metavar="DIR", help="checkout of the change"
-    )
-    judging.set_defaults(run=_judge)
-    guarding = commands.add_parser(
-        "guard",
-        help="judge every accepted kernel anew, under rule guard",
-        description="Judge every accepted kernel of this checkout under rule guard, as a change of PyTorch, "
-        "Triton, the settings, the records or the gate itself asks for.",
-    )
-    guarding.set_defaults(run=_guard)
-    for command in (judging, guarding):
-        command.add_argument(
-            "--reports", type=Path, required=True, metavar="DIR", help="new folder for reports"
-        )
-        command.add_argument("--measure", action="store_true", help="time them too, on an NVIDIA GPU")
-    for command in (accepting, looking, judging, guarding):
-        command.add_argument(
-            "--root", type=Path, default=Path.cwd(), help="project's folder; default: this one"
-        )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (_add_accept, _add_replay, _add_doctor, _add_history, _add_judge, _add_guard):
+        add(commands)
     options = parser.parse_args(arguments)
     try:
         return int(options.run(options) or 0)
     except EXPECTED as error:
         print(f"kernelgate: {error}", file=sys.stderr)
         return 1
+
+
+def _add_accept(commands: Any) -> None:
+    command = commands.add_parser(
+        "accept",
+        help="put proposed records in place as baselines of the accepted kernel",
+        description="Put proposed records (baseline.proposed.json, compile.proposed.json) under baselines/. "
+        "Each must be of the kernel file in kernels/ as it is now; if not, the old record stays.",
+    )
+    command.add_argument(
+        "proposals",
+        nargs="+",
+        type=Path,
+        metavar="PROPOSAL",
+        help="file of a report directory, or a zip of a workflow's artifact",
+    )
+    command.add_argument("--reason", required=True, help="one line for the record's history")
+    _add_root(command)
+    command.set_defaults(run=_accept)
+
+
+def _add_replay(commands: Any) -> None:
+    command = commands.add_parser(
+        "replay",
+        help="compute a verdict again from its raw samples",
+        description="Compute again what the samples of a timing come to, by the settings that stand in their "
+        "file. The answers and the stored record are not asked again.",
+    )
+    command.add_argument("samples", type=Path, metavar="FILE", help="samples.jsonl of a report directory")
+    command.set_defaults(run=_replay)
+
+
+def _add_doctor(commands: Any) -> None:
+    command = commands.add_parser(
+        "doctor",
+        help="say whether this machine is fit to judge 1 %%",
+        description="Look at the GPU, its driver, clocks and neighbours, and time the accepted kernel "
+        "against itself for a minute. Nothing is changed. Exit code 0: fit; 1: not fit, with what to do.",
+    )
+    _add_root(command)
+    command.set_defaults(run=_look)
+
+
+def _add_history(commands: Any) -> None:
+    command = commands.add_parser(
+        "history",
+        help="show how the accepted kernel's speed has moved",
+        description="Show, as Markdown, what was accepted on each GPU, and where the run of a report stands.",
+    )
+    command.add_argument("--operation", choices=sorted(OPERATIONS), help="default: that of the settings")
+    command.add_argument("--report", type=Path, metavar="FILE", help="report.json of a timing")
+    _add_root(command)
+    command.set_defaults(run=_show_history)
+
+
+def _add_judge(commands: Any) -> None:
+    command = commands.add_parser(
+        "judge",
+        help="judge the kernels that a change proposes",
+        description="Judge each kernel that a commit proposes. Gate, records, settings and accepted kernels "
+        "are those of this checkout's HEAD; of the other commit only the proposed kernels are read. On a "
+        "runner of GitHub its summary, outputs and error marks are written too.",
+    )
+    command.add_argument(
+        "--repository", type=Path, required=True, metavar="DIR", help="repository that holds the commit"
+    )
+    command.add_argument("--head", default="HEAD", metavar="REV", help="the commit; default: %(default)s")
+    _add_bench(command)
+    command.set_defaults(run=_judge)
+
+
+def _add_guard(commands: Any) -> None:
+    command = commands.add_parser(
+        "guard",
+        help="judge every accepted kernel anew, under rule guard",
+        description="Judge every accepted kernel of this checkout under rule guard, as a change of PyTorch, "
+        "Triton, the settings, the records or the gate itself asks for.",
+    )
+    _add_bench(command)
+    command.set_defaults(run=_guard)
+
+
+def _add_bench(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--reports", type=Path, required=True, metavar="DIR", help="new folder for reports")
+    command.add_argument("--measure", action="store_true", help="time them too, on an NVIDIA GPU")
+    command.add_argument("--profile", metavar="NAME", help="how much is drawn: ci, default or nightly")
+    _add_root(command)
+
+
+def _add_root(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--root", type=Path, default=Path.cwd(), help="project's folder; default: this one")
+
+
+def _accept(options: argparse.Namespace) -> None:
+    max_bytes = load_settings(options.root / "pyproject.toml").limits.kernel_file_bytes
+    for given in options.proposals:
+        with tempfile.TemporaryDirectory() as folder:
+            is_archive = given.suffix == ".zip"
+            for proposal in unpack_proposals(given, Path(folder)) if is_archive else (given,):
+                operation = find_operation(read_proposal(proposal).operation)
+                kernel = read_kernel(kernel_path(options.root, operation), max_bytes)
+                path = accept(proposal, options.root, options.reason, kernel.sha256)
+                print(f"{path}: accepted from {given}")
+
+
+def _replay(options: argparse.Namespace) -> None:
+    verdict, (candidate, control) = replay(options.samples)
+    print(f"{verdict.outcome}  ({verdict.reason})\n  {verdict.detail}")
+    for name, slowdown in (("candidate to accepted", candidate), ("accepted to itself", control)):
+        ends = f"[{100 * slowdown.gain_low:z.2f}, {100 * slowdown.gain_high:z.2f}]"
+        print(f"  {name}: gain {100 * slowdown.gain:z.2f} % {ends}, {len(slowdown.replicates)} replicates")
 
 
 def _look(options: argparse.Namespace) -> int:
@@ -105,25 +171,15 @@ def _look(options: argparse.Namespace) -> int:
     return int(any(check.status == "unfit" for check in checks))
 
 
-def _accept(options: argparse.Namespace) -> None:
-    max_bytes = load_settings(options.root / "pyproject.toml").limits.kernel_file_bytes
-    for proposal in options.proposals:
-        operation = find_operation(read_proposal(proposal).operation)
-        kernel = read_kernel(kernel_path(options.root, operation), max_bytes)
-        path = accept(proposal, options.root, options.reason, kernel.sha256)
-        print(f"{path}: accepted from {proposal}")
-
-
-def _replay(options: argparse.Namespace) -> None:
-    verdict, (candidate, control) = replay(options.samples)
-    print(f"{verdict.outcome}  ({verdict.reason})\n  {verdict.detail}")
-    for name, slowdown in (("candidate to accepted", candidate), ("accepted to itself", control)):
-        ends = f"[{100 * slowdown.gain_low:z.2f}, {100 * slowdown.gain_high:z.2f}]"
-        print(f"  {name}: gain {100 * slowdown.gain:z.2f} % {ends}, {len(slowdown.replicates)} replicates")
+def _show_history(options: argparse.Namespace) -> None:
+    name = options.operation or load_settings(options.root / "pyproject.toml").operation
+    for part in render_history(options.root, find_operation(name), options.report):
+        print(f"{part}\n")
 
 
 def _judge(options: argparse.Namespace) -> int:
-    change = read_change(options.repository, head_of(options.root), head_of(options.repository))
+    head = head_of(options.repository, options.head)
+    change = read_change(options.repository, head_of(options.root), head)
     judged = judge_change(_bench(options), options.repository.resolve(), change)
     return _answer(options.reports, change, judged)
 
@@ -143,7 +199,12 @@ def _answer(reports: Path, change: Change | None, judged: Sequence[Judged]) -> i
 
 
 def _bench(options: argparse.Namespace) -> Bench:
-    return Bench(root=options.root.resolve(), reports=options.reports.resolve(), measure=options.measure)
+    return Bench(
+        root=options.root.resolve(),
+        reports=options.reports.resolve(),
+        measure=options.measure,
+        profile=options.profile,
+    )
 
 
 if __name__ == "__main__":

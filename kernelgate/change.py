@@ -10,13 +10,16 @@ import msgspec
 from kernelgate.operations import OPERATIONS, Convolution
 
 GIT_TIMEOUT_S = 60
+DIFF = ("--raw", "-z", "--no-renames", "--no-abbrev", "--no-relative", "--ignore-submodules=none")
+"""Said outright, since a user's configuration, or a .gitmodules of the change, may say otherwise."""
+
 REGULAR = ("100644", "100755")
 ABSENT = "000000"
 ORIGINAL = "_original.py"
 
 OWN = {
     "settings and dependencies": ("pyproject.toml", "constraints.txt"),
-    "gate": ("kernelgate/", "tests/gate/", "tests/__init__.py", "conftest.py"),
+    "gate": ("kernelgate/", "tests/gate/", "tests/__init__.py", "tests/conftest.py", "conftest.py"),
     "records": ("baselines/",),
     "workflow": (".github/", ".actrc", "Makefile"),
 }
@@ -63,9 +66,9 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         return self.from_nothing or any(kind in self.edited for kind in GUARDED)
 
 
-def head_of(checkout: Path) -> str:
-    """Return the full hash of the commit that is checked out; raises ChangeError if there is none."""
-    return _git(checkout, "rev-parse", "--verify", "HEAD^{commit}")
+def head_of(checkout: Path, revision: str = "HEAD") -> str:
+    """Return the full hash of a commit, of what is checked out by default; raises ChangeError."""
+    return _git(checkout, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
 
 
 def read_change(repository: Path, base: str, head: str) -> Change:
@@ -76,7 +79,7 @@ def read_change(repository: Path, base: str, head: str) -> Change:
     if base == head:
         return Change(kernels=(), refused=(), edited={}, from_nothing=True)
     fork_point = _git(repository, "merge-base", base, head)
-    listed = _git(repository, "diff", "--raw", "-z", "--no-renames", "--no-abbrev", fork_point, head)
+    listed = _git(repository, "diff", *DIFF, fork_point, head, "--")
     return classify(list(_entries(listed)))
 
 

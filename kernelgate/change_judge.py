@@ -1,14 +1,13 @@
 """A change is judged: each kernel that it proposes, or all accepted ones, and one answer for all of them."""
 
 import hashlib
-import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -40,11 +39,32 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bench(msgspec.Struct, frozen=True, kw_only=True):
-    """Where kernels are judged: by the gate under `root`, into a new folder `reports`; timed if `measure`."""
+    """Where kernels are judged: by the gate under `root`, into a new folder `reports`; timed if `measure`.
+
+    `profile` says how much is drawn, by the name of a Hypothesis profile.
+    """
 
     root: Path
     reports: Path
     measure: bool
+    profile: str | None = None
+
+
+class SaidOf(msgspec.Struct, frozen=True, kw_only=True):
+    """Which bytes a report is of."""
+
+    sha256: str | None
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What a report is asked for; the rest of it is for people."""
+
+    candidate: SaidOf
+    rule: Rule
+    verdict: Outcome
+    passes: bool
+    detail: str
+    next_step: str
 
 
 def judge_change(bench: Bench, repository: Path, change: Change) -> list[Judged]:
@@ -78,8 +98,11 @@ def _judge(bench: Bench, path: str, content: bytes, operation: str, rule: Rule |
     command = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", str(bench.root / "tests/gate")]
     # Or pytest takes its settings from wherever the paths of the other options meet.
     command += ["--rootdir", str(bench.root), "-c", str(bench.root / "pyproject.toml")]
-    command += ["--candidate", path, "--operation", operation, "--report-dir", folder]
-    command += [*(["--rule", rule] if rule else []), *(["-m", "perf or not perf"] if bench.measure else [])]
+    # In one word with its option: a value that is also a path would have the conftest.py beside it loaded.
+    command += [f"--candidate={path}", f"--operation={operation}", f"--report-dir={folder}"]
+    command += [f"--rule={rule}"] if rule else []
+    command += ["-m", "perf or not perf"] if bench.measure else []
+    command += [f"--hypothesis-profile={bench.profile}"] if bench.profile else []
     # What was said so far must stand before what the gate says.
     sys.stdout.flush()
     # Named from here, so that no report holds the machine's paths; the package is that of the bench.
@@ -92,24 +115,37 @@ def _judge(bench: Bench, path: str, content: bytes, operation: str, rule: Rule |
     return msgspec.structs.replace(judged, verdict=Outcome.INVALID.value, passes=False, detail=detail)
 
 
+def read_left(file: Path) -> bytes:
+    """Return what a judgement left in a file; raises OSError unless that is a regular one of sane size."""
+    # Neither a link that leads elsewhere nor a pipe that would hang the judge.
+    guards = os.O_NOFOLLOW | os.O_NONBLOCK
+    with open(file, "rb", opener=lambda name, flags: os.open(name, flags | guards)) as stream:
+        regular = stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+        data = stream.read(MAX_REPORT_BYTES + 1) if regular else b""
+    if not regular or len(data) > MAX_REPORT_BYTES:
+        raise OSError(f"no regular file of at most {MAX_REPORT_BYTES} bytes")
+    return data
+
+
 def _read_report(folder: Path, path: str, sha256: str) -> Judged:
     """Return what the report says; none, or one of other bytes, never passes."""
     try:
-        with (folder / "report.json").open("rb") as stream:
-            said: dict[str, Any] = json.loads(stream.read(MAX_REPORT_BYTES))
-        if said["candidate"]["sha256"] not in (sha256, None):
-            return _without_report(path, f"the report is of other bytes: {said['candidate']['sha256']}")
-        return Judged(
-            kernel=path,
-            rule=said["rule"],
-            verdict=Outcome(said["verdict"]).value,
-            passes=said["passes"] is True and Outcome(said["verdict"]).passes,
-            detail=said["detail"],
-            next_step=said["next_step"],
-            folder=folder.name,
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return _without_report(path, f"the gate left no report that can be read ({error!r})")
+        said = msgspec.json.decode(read_left(folder / "report.json"), type=Said)
+    except (OSError, ValueError, RecursionError) as error:
+        return _without_report(path, f"the gate left no report that can be read ({error!r:.200})")
+    digest = said.candidate.sha256
+    # What cannot be read has no digest, and is a reason to fail only.
+    if digest != sha256 and (digest is not None or said.passes):
+        return _without_report(path, f"the report is of other bytes: {digest!s:.64}")
+    return Judged(
+        kernel=path,
+        rule=said.rule.value,
+        verdict=said.verdict.value,
+        passes=said.passes and said.verdict.passes,
+        detail=said.detail,
+        next_step=said.next_step,
+        folder=folder.name,
+    )
 
 
 def _without_report(path: str, detail: str) -> Judged:
@@ -133,6 +169,7 @@ def _make_room(reports: Path) -> None:
     for place in (reports, Path(tempfile.gettempdir())):
         free = shutil.disk_usage(place).free
         if free < MIN_FREE_BYTES:
+            reports.rmdir()  # so that it is new again
             need = f"{MIN_FREE_BYTES / 2**20:.0f} MiB are needed"
             raise RoomError(
                 f"disk full: {free / 2**20:.0f} MiB free under {place}, {need}. Make room, and run again."

@@ -3,19 +3,19 @@
 # BASE is what the event calls the base, PROPOSED the commit that a pull request proposes, empty for a push.
 set -euo pipefail
 
-base=$BASE
+commit=$BASE
 # GitHub merges a pull request into its base before the run: what it was merged into is the base of today.
 merged=$(git rev-parse --verify --quiet 'HEAD^2' || true)
 if [[ -n $merged && $merged == "$PROPOSED" ]]; then
-  base=$(git rev-parse 'HEAD^1')
+  commit=$(git rev-parse 'HEAD^1')
 fi
 # A branch's first push has nothing before it. Then the commit judges itself, and all of it anew.
-if [[ -z $PROPOSED && $base =~ ^0*$ ]]; then
-  base=HEAD
+if [[ -z $PROPOSED && $commit =~ ^0*$ ]]; then
+  commit=HEAD
 fi
-if ! git cat-file -e "$base^{commit}"; then
-  echo "::error title=kernelgate::the base commit '$base' is not in this checkout: fetch the whole history"
+if ! git cat-file -e "$commit^{commit}"; then
+  echo "::error title=kernelgate::the base commit '$commit' is not in this checkout: fetch the whole history"
   exit 1
 fi
-git worktree add --quiet --detach "$RUNNER_TEMP/base" "$base"
+git worktree add --quiet --detach "$RUNNER_TEMP/base" "$commit"
 echo "base: $(git -C "$RUNNER_TEMP/base" log -1 --format='%H %cs')"

@@ -4,10 +4,12 @@ Needs nothing but Python. Empty, skipped and cancelled are failures; so is a for
 status that gpu-fork.yml gives to the very commit says that a maintainer had it judged.
 """
 
+import http.client
 import json
 import os
+import re
 import sys
-import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +22,7 @@ TIMEOUT_S = 30
 def judge(environment: Mapping[str, str]) -> tuple[list[tuple[str, str, str]], list[str]]:
     """Return a row for each job (name, result, verdict), and what is to be done where they do not pass."""
     rows = [
-        (job, environment.get(f"{job}_RESULT".upper(), ""), environment.get(f"{job}_VERDICT".upper(), ""))
+        (job, plain(environment.get(f"{job}_RESULT".upper())), plain(environment.get(f"{job}_VERDICT".upper())))
         for job in ("hosted", "gpu")
     ]
     if rows[1][1] == "skipped" and is_fork(environment):
@@ -35,11 +37,16 @@ def is_fork(environment: Mapping[str, str]) -> bool:
     return bool(environment.get("NUMBER")) and proposed_by != environment.get("GITHUB_REPOSITORY")
 
 
+def plain(text: str | None) -> str:
+    """Return text that is no Markdown and no command, on a line that it cannot leave."""
+    return re.sub(r"[^A-Za-z0-9_ .,:/()-]", "?", text or "")
+
+
 def judged_for_fork(environment: Mapping[str, str]) -> tuple[str, str]:
     """Return result and verdict of the commit's newest status by gpu-fork.yml; `skipped` if there is none."""
     url = (
         f"{environment.get('GITHUB_API_URL', '')}/repos/{environment.get('GITHUB_REPOSITORY', '')}"
-        f"/commits/{environment.get('PROPOSED', '')}/statuses?per_page=100"
+        f"/commits/{urllib.parse.quote(environment.get('PROPOSED', ''), safe='')}/statuses?per_page=100"
     )
     headers = {
         "Accept": "application/vnd.github+json",
@@ -50,20 +57,20 @@ def judged_for_fork(environment: Mapping[str, str]) -> tuple[str, str]:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
             statuses = json.load(answer)
         ours = [s for s in statuses if s["context"] == STATUS and s["creator"]["login"] == STATUS_BY]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        print(f"the statuses of the commit cannot be read: {error}")
+        # GitHub lists the newest first.
+        return (plain(ours[0]["state"]), plain(ours[0]["description"])) if ours else ("skipped", "")
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+        print(f"the statuses of the commit cannot be read: {plain(repr(error))}")
         return "skipped", ""
-    # GitHub lists the newest first.
-    return (ours[0]["state"], ours[0]["description"] or "") if ours else ("skipped", "")
 
 
 def advise(environment: Mapping[str, str], job: str, result: str, verdict: str) -> str:
     """Return one line on what to do about a job that did not pass."""
-    commit = environment.get("PROPOSED", "")
+    number, commit = plain(environment.get("NUMBER")), plain(environment.get("PROPOSED"))
     if job == "gpu" and is_fork(environment) and result == "skipped":
         return (
             "gpu: a fork's code runs on the GPU machine only on a maintainer's word. Read the change, start "
-            f"gpu-fork with number {environment.get('NUMBER')} and commit {commit}, then run this job again."
+            f"gpu-fork with number {number} and commit {commit}, then run this job again."
         )
     if result == "skipped":
         return f"{job}: was skipped. No runner took it, or its condition is not met; run it."

@@ -69,6 +69,8 @@ ORDER = [
     "change",
     "change_judge",
     "change_answer",
+    "artifact",
+    "history",
     "progress",
     "__main__",
 ]

@@ -1,0 +1,64 @@
+"""How the accepted kernel's speed has moved: what was accepted on each GPU, and where a run stands."""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kernelgate.baselines import read_proposal
+from kernelgate.markdown import table
+from kernelgate.operations import Convolution
+from kernelgate.records import SpeedRecord
+
+
+class HistoryError(ValueError):
+    """A report that does not say how fast the accepted kernel was."""
+
+
+def render_history(root: Path, operation: Convolution, report: Path | None) -> Iterator[str]:
+    """Yield a Markdown table for each GPU that has a record: gains over the original, oldest first.
+
+    The last row is the report's own measurement of the accepted kernel. Raises BaselineError, HistoryError.
+    """
+    today = _read_today(report) if report else None
+    for path in sorted((root / "baselines" / operation.name).glob("*.json")):
+        record = read_proposal(path)
+        if isinstance(record, SpeedRecord):
+            yield f"**{record.gpu}**: {operation.name}, gain of the accepted kernel over the original"
+            yield table(("date", "gain", "error", "kernel", "reason"), list(_rows(record, today)))
+
+
+def _rows(record: SpeedRecord, today: tuple[str, float, float, str] | None) -> Iterator[tuple[str, ...]]:
+    for accepted in record.history:
+        yield (
+            accepted.date,
+            _percent_gain(accepted.log_ratio_original),
+            _percent(accepted.error_original),
+            accepted.kernel_sha256[:12],
+            accepted.reason,
+        )
+    if today and today[0] == record.gpu:
+        _, log_ratio, half_width, kernel = today
+        offset = log_ratio - record.log_ratio_original
+        off = f"{100 * offset:+.2f} % off the record; the interval is +-{100 * half_width:.2f} %"
+        yield "this run", _percent_gain(log_ratio), "", kernel[:12], off
+
+
+def _read_today(report: Path) -> tuple[str, float, float, str]:
+    """Return GPU, ln(t_accepted / t_original), half of its interval's width, and the kernel's sha256."""
+    try:
+        said: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+        contrast = said["stages"]["performance"]["result"]["accepted_to_original"]
+        half_width = (float(contrast["high"]) - float(contrast["low"])) / 2
+        return said["gpu"], float(contrast["estimate"]), half_width, str(said["accepted"]["sha256"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise HistoryError(f"{report}: does not say how fast the accepted kernel was: {error!r}") from error
+
+
+def _percent_gain(log_ratio: float | None) -> str:
+    return "" if log_ratio is None else f"{100 * (1 - math.exp(log_ratio)):+.2f} %"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.2f} %"
