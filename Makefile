@@ -30,7 +30,7 @@ quick-test: $(READY) $(ACTIONLINT)
 	$(RUN) pytest tests/selftest -n auto -m "not perf and not act" --fault-share 16 --honest-share 28
 
 # The workflow itself, on this machine; ARGS go to .github/act/run.py, whose --help names them.
-act: $(READY) $(ACT)
+act: $(READY) $(ACT) $(ACTIONLINT)
 	$(VENV)/bin/python .github/act/run.py $(if $(CANDIDATE),--candidate $(CANDIDATE)) $(ARGS)
 
 corpus: $(READY)

@@ -69,27 +69,33 @@ def read_options() -> argparse.Namespace:
         help="where reports and the log go; default: %(default)s",
     )
     parser.add_argument(
-        "--act", default=str(ROOT / ".tools/bin/act"), metavar="FILE", help="default: %(default)s"
+        "--tools",
+        type=Path,
+        default=ROOT / ".tools",
+        metavar="DIR",
+        help="where `make` puts act and actionlint; default: %(default)s",
     )
     return parser.parse_args()
 
 
 def run(options: argparse.Namespace, place: Path) -> int:
     """Return the exit code, after the workflow has run in a clone in the new folder `place`."""
-    if not shutil.which(options.act):
-        raise RunError(f"{options.act} is missing: `make act` installs it, with Go")
+    act = options.tools.resolve() / "bin" / "act"
+    if not shutil.which(act):
+        raise RunError(f"{act} is missing: `make act` installs it, with Go")
     checkout, artifacts = place / "checkout", place / "artifacts"
     base = lay_out(options, checkout)
     # A first push has nothing before it.
     name = options.event or ("pull_request" if base.strip("0") else "push")
     jobs = ["hosted", "gpu"] if options.all_jobs or has_gpu() else ["hosted"]
-    command = [options.act, name, "--eventpath", write_event(place, checkout, name, base, options.fork)]
+    command = [str(act), name, "--eventpath", write_event(place, checkout, name, base, options.fork)]
     command += [] if len(jobs) > 1 or options.fork else ["--job", "hosted"]
     command += ["--platform", f"{GPU_LABEL}=-self-hosted"] if len(jobs) > 1 else []
     environments = offer_environment(place, checkout)
     for setting in (
         f"ACT_ARTIFACTS={artifacts}",
         f"KERNELGATE_ENVS={environments}",
+        f"KERNELGATE_TOOLS={options.tools.resolve()}",
         f"PYTHON={sys.executable}",
     ):
         command += ["--env", setting]

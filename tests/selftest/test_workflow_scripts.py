@@ -168,6 +168,22 @@ def test_an_environment_is_made_once_for_the_same_requirements(
         assert len(list((tmp_path / "temp" / "envs").iterdir())) == environments
 
 
+def test_settings_are_no_requirements(start: Start, checkout: Path) -> None:
+    """What is installed depends on neither limits nor thresholds; on versions and on Python it does."""
+    keys = []
+    for settings, constraints in (("", "a==1"), ("[tool.kernelgate]\nx = 1\n", "a==1"), ("", "a==2")):
+        (checkout / "pyproject.toml").write_text(f"[project]\nname = 'k'\n{settings}", encoding="utf-8")
+        (checkout / "constraints.txt").write_text(constraints, encoding="utf-8")
+        keys.append(start("environment-key.sh", str(checkout)).stdout)
+    (checkout / "pyproject.toml").write_text(
+        "[project]\nname = 'k'\ndependencies = ['b']\n", encoding="utf-8"
+    )
+    keys.append(start("environment-key.sh", str(checkout)).stdout)
+    assert keys[0] == keys[1]
+    assert len({*keys}) == 3
+    assert all(len(key.strip()) == 16 for key in keys)
+
+
 def test_a_machines_own_environment_is_taken_if_it_is_ready(
     start: Start, checkout: Path, tmp_path: Path
 ) -> None:
