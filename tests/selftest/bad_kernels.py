@@ -4,7 +4,7 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-KERNEL = Path(__file__).resolve().parents[2] / "kernels" / "alexnet_conv1.py"
+KERNEL = Path(__file__).resolve().parents[2] / "kernels" / "alexnet_conv1_original.py"
 
 CONFIG = '        triton.Config({"BLOCK_M": 64, "BLOCK_N": 64, "BLOCK_K": 128}, num_warps=4, num_stages=1),\n'
 OUTER_AUTOTUNE = '@triton.autotune(configs=[triton.Config({})], key=["N"])\n'

@@ -25,7 +25,7 @@ from tests.selftest.made_up_launches import make_launch
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = load_settings(ROOT / "pyproject.toml")
-ACCEPTED = ROOT / "kernels" / "alexnet_conv1.py"
+ACCEPTED = ROOT / "kernels" / "alexnet_conv1_original.py"
 GPU = Gpu(name="NVIDIA Test", uuid="GPU-0", capability=90, driver="1", l2_bytes=1024)
 CASE = Case(batch=1, family="normal", seed=0, pin=0, programs=0)
 

@@ -14,7 +14,7 @@ from kernelgate.launches import ConfigRecord
 from kernelgate.operations import ALEXNET_CONV1
 from tests.selftest.made_up_launches import make_launch
 
-SOURCE = (Path(__file__).parents[2] / "kernels" / "alexnet_conv1.py").read_text()
+SOURCE = (Path(__file__).parents[2] / "kernels" / "alexnet_conv1_original.py").read_text()
 LAUNCH = make_launch(kernel="conv2d_fwd_kernel")
 RUNS = ConfigRecord(config=ALEXNET_CONV1.original_config, launches=(LAUNCH,), error="")
 REFUSED = ConfigRecord(
