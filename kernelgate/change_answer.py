@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from kernelgate.change import Change
-from kernelgate.change_judge import Judged
+from kernelgate.change_judge import Judged, read_left
 from kernelgate.markdown import code, inert, table
 
 NOTHING = "NOTHING_TO_JUDGE"
@@ -29,9 +29,15 @@ def render_page(change: Change | None, judged: Sequence[Judged], reports: Path) 
     rows = [(each.kernel, each.rule, each.verdict, each.detail, each.next_step) for each in judged]
     if rows:
         parts.append(table(("kernel", "rule", "verdict", "why", "what to do"), rows))
-    pages = [reports / each.folder / "report.md" for each in judged if each.folder]
-    parts += [page.read_text(encoding="utf-8").strip() for page in pages]
+    parts += [_read_page(reports / each.folder) for each in judged if each.folder]
     return "\n\n".join(parts) + "\n"
+
+
+def _read_page(folder: Path) -> str:
+    try:
+        return read_left(folder / "report.md").decode("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return f"{code(folder.name)}: the gate left no page that can be read."
 
 
 def _render_change(change: Change) -> Iterator[str]:

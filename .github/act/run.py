@@ -90,6 +90,7 @@ def run(options: argparse.Namespace, place: Path) -> int:
     jobs = ["hosted", "gpu"] if options.all_jobs or has_gpu() else ["hosted"]
     command = [str(act), name, "--eventpath", write_event(place, checkout, name, base, options.fork)]
     command += [] if len(jobs) > 1 or options.fork else ["--job", "hosted"]
+    command += ["--concurrent-jobs", "1"]  # what is timed has the machine to itself
     command += ["--platform", f"{GPU_LABEL}=-self-hosted"] if len(jobs) > 1 else []
     environments = offer_environment(place, checkout)
     for setting in (

@@ -17,5 +17,6 @@ if ! git cat-file -e "$commit^{commit}"; then
   echo "::error title=kernelgate::the base commit '$commit' is not in this checkout: fetch the whole history"
   exit 1
 fi
+git worktree prune # of a job before, on a machine that keeps its checkout
 git worktree add --quiet --detach "$RUNNER_TEMP/base" "$commit"
 echo "base: $(git -C "$RUNNER_TEMP/base" log -1 --format='%H %cs')"

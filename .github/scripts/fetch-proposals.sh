@@ -11,11 +11,9 @@ fail() {
 [[ $RUN =~ ^[1-9][0-9]{0,19}$ ]] || fail "run: digits only, the last part of the run's address"
 run="repos/$GITHUB_REPOSITORY/actions/runs/$RUN"
 from=$(gh api "$run" --jq '[.path, .head_repository.full_name, .status] | join(" ")') || fail "run $RUN cannot be read"
-case $from in
-  ".github/workflows/gate.yml $GITHUB_REPOSITORY completed" | \
-    ".github/workflows/nightly.yml $GITHUB_REPOSITORY completed") ;;
-  *) fail "run $RUN is no completed run of gate or nightly on a commit of this repository, but: $from" ;;
-esac
+known='^\.github/workflows/(gate|gpu-fork|nightly)\.yml '
+[[ $from =~ $known && ${from#* } == "$GITHUB_REPOSITORY completed" ]] \
+  || fail "run $RUN is no completed run of gate, gpu-fork or nightly on a commit of this repository, but: $from"
 mkdir "$1"
 gh api --paginate "$run/artifacts" \
   --jq '.artifacts[] | select(.name == "reports-gpu" or .name == "guard-gpu") | "\(.id) \(.size_in_bytes)"' |

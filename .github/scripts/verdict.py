@@ -22,7 +22,11 @@ TIMEOUT_S = 30
 def judge(environment: Mapping[str, str]) -> tuple[list[tuple[str, str, str]], list[str]]:
     """Return a row for each job (name, result, verdict), and what is to be done where they do not pass."""
     rows = [
-        (job, plain(environment.get(f"{job}_RESULT".upper())), plain(environment.get(f"{job}_VERDICT".upper())))
+        (
+            job,
+            plain(environment.get(f"{job}_RESULT".upper())),
+            plain(environment.get(f"{job}_VERDICT".upper())),
+        )
         for job in ("hosted", "gpu")
     ]
     if rows[1][1] == "skipped" and is_fork(environment):

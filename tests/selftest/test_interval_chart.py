@@ -1,5 +1,6 @@
 """The chart of a gain: what is drawn, and that all of it is in the picture."""
 
+import colorsys
 import math
 import re
 
@@ -34,6 +35,13 @@ def axis(drawn: str) -> tuple[int, int]:
     return int(ends[0]), int(ends[1])
 
 
+def name_colour(code: str) -> str:
+    """Return what a person would call a colour like #d97706."""
+    hue, _, saturation = colorsys.rgb_to_hls(*(int(code[i : i + 2], 16) / 255 for i in (1, 3, 5)))
+    near = {30: "Orange", 140: "Green", 220: "Blue"}
+    return near[min(near, key=lambda each: abs(360 * hue - each))] if saturation > 0.3 else "Grey"
+
+
 @pytest.mark.parametrize("gains", GAINS.values(), ids=list(GAINS))
 def test_each_replicate_is_drawn(gains: tuple[float, ...]) -> None:
     """In their order, in percent of gain, numbered from one."""
@@ -59,10 +67,7 @@ def test_interval_and_band_are_lines_over_all_replicates(
 def test_the_axis_holds_everything(gains: tuple[float, ...], band: tuple[float, float]) -> None:
     """Zero, replicates, ends and band, with room around them but not much more."""
     drawn = draw_gain(slowdown_of(gains), band)
-    drawn_at = [
-        0.0,
-        *(number for each in numbers(drawn, "line") for number in each),
-    ]
+    drawn_at = [0.0, *(number for each in numbers(drawn, "line") for number in each)]
     low, high = axis(drawn)
     assert low + 0.4 < min(drawn_at) < low + 2
     assert high - 2 < max(drawn_at) < high - 0.4
@@ -74,7 +79,13 @@ def test_each_thing_has_its_colour_and_the_legend_says_which() -> None:
     (palette,) = re.findall(r'"plotColorPalette": "(.*?)"', drawn)
     replicates, low, high, noise, proven = palette.split(", ")
     assert low == high
-    assert len({replicates, low, noise, proven}) == 4
+    assert [name_colour(each) for each in (replicates, low, noise, proven)] == [
+        "Grey",
+        "Blue",
+        "Orange",
+        "Green",
+    ]
+    assert re.findall(r"(\w+): ", drawn)[-4:] == ["Grey", "Blue", "Orange", "Green"]
     assert drawn.endswith("Orange: 1.5 %, below it is noise. Green: 2 %, from it on a gain is kept.")
 
 

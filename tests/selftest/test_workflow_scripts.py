@@ -254,9 +254,12 @@ def offer_run(github: GitHub, said: str, artifacts: str) -> None:
     github.answers(f"{run}/artifacts", artifacts)
 
 
-def test_the_artifacts_of_a_run_are_fetched_as_they_are(start: Start, github: GitHub, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workflow", ["gate", "gpu-fork", "nightly"])
+def test_the_artifacts_of_a_run_are_fetched_as_they_are(
+    start: Start, github: GitHub, tmp_path: Path, workflow: str
+) -> None:
     """Nothing is unpacked here."""
-    offer_run(github, f".github/workflows/gate.yml {REPOSITORY} completed", "11 2000\n12 3000\n")
+    offer_run(github, f".github/workflows/{workflow}.yml {REPOSITORY} completed", "11 2000\n12 3000\n")
     for number in (11, 12):
         github.answers(f"repos/{REPOSITORY}/actions/artifacts/{number}/zip", f"zip {number}")
     ended = start("fetch-proposals.sh", str(tmp_path / "out"), RUN=RUN)
@@ -270,6 +273,8 @@ def test_the_artifacts_of_a_run_are_fetched_as_they_are(start: Start, github: Gi
     [
         (".github/workflows/gate.yml somebody/project completed", "11 2000\n", "no completed run"),
         (".github/workflows/other.yml owner/project completed", "11 2000\n", "no completed run"),
+        ("x/.github/workflows/gate.yml owner/project completed", "11 2000\n", "no completed run"),
+        (".github/workflows/gate.yml owner/project-2 completed", "11 2000\n", "no completed run"),
         (".github/workflows/gate.yml owner/project in_progress", "11 2000\n", "no completed run"),
         (".github/workflows/gate.yml owner/project completed", "11 99999999999\n", "allowed 64 MiB"),
         (".github/workflows/gate.yml owner/project completed", "", "kept no reports of a GPU"),
