@@ -25,6 +25,8 @@ from kernelgate.starter import starter_pids
 from kernelgate.verdict import Outcome
 from tests.selftest.bad_kernels import FAULTS, HARMLESS, MISTAKES, UNJUDGED, BadKernel
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 BY_NAME = {bad.name: bad for bad in (*UNJUDGED, *FAULTS, *MISTAKES)}
 HANGS = {bad.name for bad in FAULTS if "hangs" in bad.reasons}
