@@ -98,6 +98,7 @@ def run(options: argparse.Namespace, place: Path) -> int:
         f"KERNELGATE_ENVS={environments}",
         f"KERNELGATE_TOOLS={options.tools.resolve()}",
         f"PYTHON={sys.executable}",
+        "NO_COLOR=1",
     ):
         command += ["--env", setting]
     code = follow(command, checkout, clean_environment(place), place / "act.log")

@@ -22,10 +22,10 @@ export PYTHON=${PYTHON:-/usr/bin/python3}
 main() {
   check_machine
   make_user
+  write_settings
   install_files
   install_program
   install_environment
-  write_settings
   start
 }
 
@@ -59,6 +59,24 @@ make_user() {
   install -d -m 0755 "$base" "$base/hook" "$base/envs" "$settings"
   install -d -m 0700 "$home"
   chown "$user:" "$home"
+}
+
+write_settings() {
+  if [[ -z ${REPOSITORY:-} && ! -e $settings/repository ]]; then
+    read -r -p "Repository on GitHub, as owner/name: " REPOSITORY
+  fi
+  if [[ -n ${REPOSITORY:-} ]]; then
+    [[ $REPOSITORY =~ ^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$ ]] || fail "REPOSITORY: owner/name, got '$REPOSITORY'"
+    echo "$REPOSITORY" >"$settings/repository"
+  fi
+  if [[ -z ${TOKEN_FILE:-} && ! -e $settings/token ]]; then
+    read -r -p "File that holds the fine-grained token: " TOKEN_FILE
+  fi
+  if [[ -n ${TOKEN_FILE:-} ]]; then
+    [[ $(<"$TOKEN_FILE") =~ ^github_pat_[A-Za-z0-9_]+$ ]] || fail "TOKEN_FILE: $TOKEN_FILE holds no fine-grained token"
+    install -m 0600 "$TOKEN_FILE" "$settings/token"
+    echo "install: the token is in $settings/token, for root alone; now delete $TOKEN_FILE"
+  fi
 }
 
 install_files() {
@@ -111,24 +129,6 @@ install_environment() {
     chmod -R go-w "$environment"
   fi
   echo "install: environments in $base/envs: $(ls "$base/envs"); this clone needs $key"
-}
-
-write_settings() {
-  if [[ -z ${REPOSITORY:-} && ! -e $settings/repository ]]; then
-    read -r -p "Repository on GitHub, as owner/name: " REPOSITORY
-  fi
-  if [[ -n ${REPOSITORY:-} ]]; then
-    [[ $REPOSITORY =~ ^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$ ]] || fail "REPOSITORY: owner/name, got '$REPOSITORY'"
-    echo "$REPOSITORY" >"$settings/repository"
-  fi
-  if [[ -z ${TOKEN_FILE:-} && ! -e $settings/token ]]; then
-    read -r -p "File that holds the fine-grained token: " TOKEN_FILE
-  fi
-  if [[ -n ${TOKEN_FILE:-} ]]; then
-    [[ $(<"$TOKEN_FILE") =~ ^github_pat_[A-Za-z0-9_]+$ ]] || fail "TOKEN_FILE: $TOKEN_FILE holds no fine-grained token"
-    install -m 0600 "$TOKEN_FILE" "$settings/token"
-    echo "install: the token is in $settings/token, for root alone; now delete $TOKEN_FILE"
-  fi
 }
 
 start() {

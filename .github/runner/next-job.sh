@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes ready for one job, as root, each time before the runner starts: an empty home, a fresh copy of the
 # runner's program, and a configuration from GitHub that is good for one job.
-# The token stays with root: it is on no command line and reaches no process of the runner's user.
+# The token stays with root: it is on no command line and reaches no process of the runner's user. PREFIX is
+# another root folder, for tests.
 set -euo pipefail
 umask 077
 

@@ -48,8 +48,11 @@ def test_the_gate_is_told_what_to_judge_by_names_from_the_reports_folder(tmp_pat
     assert not (tmp_path / "root" / ".pytest_cache").exists()
 
 
-def test_what_was_said_before_stands_before_what_the_gate_says(tmp_path: Path) -> None:
+def test_what_was_said_before_stands_before_what_the_gate_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In a log too, which is no terminal."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     program = "import sys, pathlib; from tests.selftest.made_up_gate import judge_one; print('before'); "
     program += "judge_one(pathlib.Path(sys.argv[1])); print('after')"
     command = [sys.executable, "-c", program, str(tmp_path)]
