@@ -17,15 +17,16 @@ REGULAR = ("100644", "100755")
 ABSENT = "000000"
 ORIGINAL = "_original.py"
 
+HARMLESS = ("kernels/", "docs/", "benchmarks/", "tests/selftest/", "README.md", "LICENSE", ".gitignore")
 OWN = {
     "settings and dependencies": ("pyproject.toml", "constraints.txt"),
-    "gate": ("kernelgate/", "tests/gate/", "tests/__init__.py", "tests/conftest.py", "conftest.py"),
     "records": ("baselines/",),
-    "workflow": (".github/", ".actrc", "Makefile"),
+    "workflow": (".github/", ".ci/", ".actrc", "Makefile"),
 }
-"""What judges: a change of it is said first, and none of it judges the kernels that come with it."""
+GATE = "gate"
+"""All the rest is the gate's: a `torch.py` beside it would be imported in the library's place."""
 
-GUARDED = ("settings and dependencies", "gate", "records")
+GUARDED = ("settings and dependencies", "records", GATE)
 """Whoever edits these must not cost an accepted kernel its place: all are judged anew, under rule guard."""
 
 
@@ -52,6 +53,7 @@ class Proposed(msgspec.Struct, frozen=True, kw_only=True):
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be judged, what is `refused` without a trial, and which files of the judge are `edited`.
 
+    None of the edited files, listed by their kind, judges the kernels that come with them.
     `from_nothing` says that there is no earlier commit to compare with: then all is judged anew.
     """
 
@@ -74,21 +76,23 @@ def head_of(checkout: Path, revision: str = "HEAD") -> str:
 def read_change(repository: Path, base: str, head: str) -> Change:
     """Return what lies between two commits, by their full hashes; raises ChangeError if git cannot tell.
 
-    A head with changes of its own is compared with where it left the base, as a pull request is.
+    A head with changes of its own is compared with where it left the base, as a pull request is; a head that
+    takes changes of the base back, with the base.
     """
     if base == head:
         return Change(kernels=(), refused=(), edited={}, from_nothing=True)
     fork_point = _git(repository, "merge-base", base, head)
-    listed = _git(repository, "diff", *DIFF, fork_point, head, "--")
+    before = base if fork_point == head else fork_point
+    listed = _git(repository, "diff", *DIFF, before, head, "--")
     return classify(list(_entries(listed)))
 
 
 def classify(entries: Sequence[Entry]) -> Change:
     """Return what the files that differ come to."""
-    edited = {
-        kind: tuple(entry.path for entry in entries if entry.path.startswith(places))
-        for kind, places in OWN.items()
-    }
+    edited: dict[str, tuple[str, ...]] = {}
+    for entry in entries:
+        if kind := _kind_of(entry.path):
+            edited[kind] = (*edited.get(kind, ()), entry.path)
     kernels, refused = [], []
     for entry in entries:
         if not re.fullmatch(r"kernels/[^/]*\.py", entry.path, re.DOTALL):
@@ -98,11 +102,7 @@ def classify(entries: Sequence[Entry]) -> Change:
             kernels.append(proposed)
         elif proposed:
             refused.append(proposed)
-    return Change(
-        kernels=tuple(kernels),
-        refused=tuple(refused),
-        edited={kind: paths for kind, paths in edited.items() if paths},
-    )
+    return Change(kernels=tuple(kernels), refused=tuple(refused), edited=edited)
 
 
 def show_blob(repository: Path, blob: str) -> bytes:
@@ -114,6 +114,13 @@ def find_by_name(name: str) -> Convolution | None:
     """Return the operation that a kernel file's name begins with: the longest, and None if there is none."""
     fitting = [each for each in OPERATIONS if name == each or name.startswith(f"{each}_")]
     return OPERATIONS[max(fitting, key=len)] if fitting else None
+
+
+def _kind_of(path: str) -> str | None:
+    """Return what of the judge a file belongs to, None if it judges nothing."""
+    if path.startswith(HARMLESS):
+        return None
+    return next((kind for kind, places in OWN.items() if path.startswith(places)), GATE)
 
 
 def _read_entry(entry: Entry) -> Proposed | str:

@@ -9,6 +9,7 @@ from kernelgate.markdown import code, inert, table
 
 NOTHING = "NOTHING_TO_JUDGE"
 REFUSED = "REFUSED"
+MAX_FAILURE_CHARACTERS = 1000
 
 
 def summarise(change: Change | None, judged: Sequence[Judged]) -> str:
@@ -70,7 +71,8 @@ def outputs_of(change: Change | None, judged: Sequence[Judged]) -> dict[str, str
 def failures_of(change: Change | None, judged: Sequence[Judged]) -> list[str]:
     """Return a line for each thing that fails the change."""
     refused = list(change.refused) if change else []
-    return refused + [f"{each.kernel}: {each.verdict}: {each.detail}" for each in judged if not each.passes]
+    failed = [f"{each.kernel}: {each.verdict}: {each.detail}" for each in judged if not each.passes]
+    return [line[:MAX_FAILURE_CHARACTERS] for line in (*refused, *failed)]
 
 
 def tell_workflow(

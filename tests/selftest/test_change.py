@@ -164,7 +164,8 @@ def test_a_change_of_the_mode_alone_is_judged(repository: Path) -> None:
 )
 def test_what_lies_elsewhere_is_no_kernel(repository: Path, name: str) -> None:
     """Kernels are the Python files directly in kernels/."""
-    assert change_by(repository, {name: b"# new\n"}) == NOTHING
+    change = change_by(repository, {name: b"# new\n"})
+    assert (change.kernels, change.refused) == ((), ())
 
 
 @pytest.mark.parametrize("part", ['"', "'", "$(touch x)", "`touch x`", "a b", "&;|", "-x", "%0A", "é", "{}"])
@@ -199,9 +200,17 @@ JUDGING = [
     ("tests/__init__.py", "gate", True),
     ("tests/conftest.py", "gate", True),
     ("conftest.py", "gate", True),
+    ("torch.py", "gate", True),
+    ("pytest/__init__.py", "gate", True),
+    ("sitecustomize.py", "gate", True),
+    ("setup.py", "gate", True),
+    ("pytest.ini", "gate", True),
+    (".gitattributes", "gate", True),
+    ("tests/other.py", "gate", True),
     ("baselines/alexnet_conv1/sm_89.json", "records", True),
     (".github/workflows/gate.yml", "workflow", False),
     (".github/scripts/verdict.py", "workflow", False),
+    (".ci/run", "workflow", False),
     (".actrc", "workflow", False),
     ("Makefile", "workflow", False),
 ]
@@ -218,7 +227,9 @@ def test_what_judges_is_listed_by_its_kind(repository: Path, name: str, kind: st
 
 def test_every_place_of_what_judges_is_tried_here() -> None:
     """Of each kind."""
-    tried = {(kind, place) for name, kind, _ in JUDGING for place in OWN[kind] if name.startswith(place)}
+    tried = {
+        (kind, place) for name, kind, _ in JUDGING for place in OWN.get(kind, ()) if name.startswith(place)
+    }
     assert tried == {(kind, place) for kind, places in OWN.items() for place in places}
 
 

@@ -295,3 +295,4 @@ def test_each_failure_is_said_and_nothing_that_passed() -> None:
         "kernels/alexnet_conv1_a.py: WRONG: error 0.031",
     ]
     assert failures_of(None, [KEEP]) == failures_of(PROPOSAL, [KEEP]) == []
+    assert [len(line) for line in failures_of(None, [made(detail="x" * 9000)])] == [1000]

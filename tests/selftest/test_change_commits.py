@@ -50,6 +50,15 @@ def test_a_merge_as_github_makes_it_is_the_change_alone(repository: Path, moved_
     assert change.edited == {}
 
 
+def test_a_push_back_to_an_older_commit_is_compared_with_what_it_takes_back(repository: Path) -> None:
+    """Nothing was added since they parted, and yet another kernel is there."""
+    older = head_of(repository)
+    newer = commit(repository, {ACCEPTED: b"# newer\n"})
+    (kernel,) = read_change(repository, newer, older).kernels
+    assert kernel.path == ACCEPTED
+    assert show_blob(repository, kernel.blob) == b"# accepted\n" * 40
+
+
 def test_all_commits_of_a_change_count_together(repository: Path) -> None:
     """What one commit does and the next undoes is nothing."""
     base = head_of(repository)
