@@ -98,6 +98,8 @@ def run(options: argparse.Namespace, place: Path) -> int:
         f"KERNELGATE_ENVS={environments}",
         f"KERNELGATE_TOOLS={options.tools.resolve()}",
         f"PYTHON={sys.executable}",
+        # act gives its jobs a terminal, and prints each movement of a progress bar as a line.
+        "TERM=dumb",
         "NO_COLOR=1",
     ):
         command += ["--env", setting]
