@@ -13,7 +13,7 @@ from kernelgate.artifact import ArtifactError, unpack_proposals
 from kernelgate.baselines import BaselineError, accept, read_proposal
 from kernelgate.candidate import UnreadableKernel, read_kernel
 from kernelgate.change import Change, ChangeError, head_of, read_change
-from kernelgate.change_answer import failures_of, outputs_of, passes, render_page, summarise, tell_workflow
+from kernelgate.change_answer import failures_of, outputs_of, passes, render_page, summarise
 from kernelgate.change_judge import Bench, Judged, RoomError, judge_accepted, judge_change
 from kernelgate.doctor import answer, examine, render
 from kernelgate.history import HistoryError, render_history
@@ -21,6 +21,7 @@ from kernelgate.operations import OPERATIONS, find_operation
 from kernelgate.performance_stage import replay
 from kernelgate.samples import SamplesError
 from kernelgate.settings import SettingsError, load_settings
+from kernelgate.workflow_commands import mark_failures, write_outputs, write_summary
 
 EXPECTED = (
     AcceptedError,
@@ -47,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
         return int(options.run(options) or 0)
     except EXPECTED as error:
         print(f"kernelgate: {error}", file=sys.stderr)
+        _mark([str(error)])
         return 1
 
 
@@ -168,7 +170,9 @@ def _look(options: argparse.Namespace) -> int:
         print(render(check), flush=True)
         checks.append(check)
     print(answer(checks))
-    return int(any(check.status == "unfit" for check in checks))
+    unfit = [check for check in checks if check.status == "unfit"]
+    _mark([f"{check.name}: {check.seen}: {check.advice}" for check in unfit])
+    return int(bool(unfit))
 
 
 def _show_history(options: argparse.Namespace) -> None:
@@ -192,10 +196,16 @@ def _answer(reports: Path, change: Change | None, judged: Sequence[Judged]) -> i
     """Say it on a page, to the workflow, and on the terminal; returns the exit code."""
     page = render_page(change, judged, reports)
     (reports / "summary.md").write_text(page, encoding="utf-8")
-    for line in tell_workflow(os.environ, page, outputs_of(change, judged), failures_of(change, judged)):
-        print(line)
+    write_summary(os.environ, page)
+    write_outputs(os.environ, outputs_of(change, judged))
+    _mark(failures_of(change, judged))
     print(f"kernelgate: {summarise(change, judged)}\n  summary: {reports / 'summary.md'}")
     return int(not passes(change, judged))
+
+
+def _mark(failures: Sequence[str]) -> None:
+    for line in mark_failures(os.environ, failures):
+        print(line)
 
 
 def _bench(options: argparse.Namespace) -> Bench:

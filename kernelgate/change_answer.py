@@ -1,6 +1,6 @@
-"""What a change comes to: one word, one page, and what a workflow on GitHub is told of it."""
+"""What a change comes to: a word for each verdict, one page, and what is said of each failure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kernelgate.change import Change
@@ -9,7 +9,6 @@ from kernelgate.markdown import code, inert, table
 
 NOTHING = "NOTHING_TO_JUDGE"
 REFUSED = "REFUSED"
-MAX_FAILURE_CHARACTERS = 1000
 
 
 def summarise(change: Change | None, judged: Sequence[Judged]) -> str:
@@ -71,28 +70,4 @@ def outputs_of(change: Change | None, judged: Sequence[Judged]) -> dict[str, str
 def failures_of(change: Change | None, judged: Sequence[Judged]) -> list[str]:
     """Return a line for each thing that fails the change."""
     refused = list(change.refused) if change else []
-    failed = [f"{each.kernel}: {each.verdict}: {each.detail}" for each in judged if not each.passes]
-    return [line[:MAX_FAILURE_CHARACTERS] for line in (*refused, *failed)]
-
-
-def tell_workflow(
-    environment: Mapping[str, str], page: str, outputs: Mapping[str, str], failures: Sequence[str]
-) -> Iterator[str]:
-    """Append page and outputs to the files that a runner names, and yield its error commands to be printed.
-
-    https://docs.github.com/actions/reference/workflow-commands-for-github-actions
-    """
-    for name, text in (
-        ("GITHUB_STEP_SUMMARY", page),
-        ("GITHUB_OUTPUT", "".join(f"{key}={value}\n" for key, value in outputs.items())),
-    ):
-        if file := environment.get(name):
-            with Path(file).open("a", encoding="utf-8") as stream:
-                stream.write(text)
-    if environment.get("GITHUB_ACTIONS"):
-        yield from (f"::error title=kernelgate::{_escape(failure)}" for failure in failures)
-
-
-def _escape(text: str) -> str:
-    """Return text that stays within its command: the runner reads a line, and %XX in it."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return refused + [f"{each.kernel}: {each.verdict}: {each.detail}" for each in judged if not each.passes]

@@ -106,6 +106,7 @@ def test_a_push_is_compared_with_what_was_there_before(repository: Path, run_wor
     assert ran.report("reports-hosted/changed")["verdict"] == "SAME_CODE"
     assert "Main Self-tests" in ran.said
     assert "This machine is not fit to judge 1 %: GPU." in ran.said
+    assert "::error title=kernelgate::GPU: " in ran.said
     assert "| hosted | success | SAME_CODE |" in ran.said
     assert "| gpu | failure | none |" in ran.said
     assert "::error title=kernelgate::gpu: no verdict." in ran.said

@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -11,8 +10,9 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from kernelgate.change import Change, Proposed
-from kernelgate.change_answer import failures_of, outputs_of, passes, render_page, summarise, tell_workflow
+from kernelgate.change_answer import failures_of, outputs_of, passes, render_page, summarise
 from kernelgate.change_judge import MAX_REPORT_BYTES, Judged
+from kernelgate.workflow_commands import write_outputs
 from tests.selftest.made_up_gate import judge_one
 from tests.selftest.made_up_reports import SMUGGLED
 
@@ -229,62 +229,8 @@ def test_an_output_is_one_line_of_known_words_whatever_a_report_said(
     """Or a kernel could set the outputs of the step that judges it."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     outputs = outputs_of(editing("conftest.py"), [judge_one(tmp_path, plant), KEEP])
-    written = tell({"GITHUB_OUTPUT": str(tmp_path / "output")}, outputs=outputs)
-    assert written == []
+    write_outputs({"GITHUB_OUTPUT": str(tmp_path / "output")}, outputs)
     assert re.fullmatch(r"verdict=[A-Z_]+(, [A-Z_]+)*\nguard=true\n", (tmp_path / "output").read_text())
-
-
-def tell(
-    environment: Mapping[str, str], outputs: Mapping[str, str] | None = None, failure: str = "x"
-) -> list[str]:
-    """Return the commands that a runner with this environment would read."""
-    return list(tell_workflow(environment, "# page\n", outputs or {"verdict": "KEEP"}, [failure, "second"]))
-
-
-def test_what_stands_in_the_runner_s_files_stays(tmp_path: Path) -> None:
-    """Earlier steps wrote there too."""
-    environment = {name: str(tmp_path / name) for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT")}
-    for file in environment.values():
-        Path(file).write_text("before=1\n")
-    tell(environment)
-    assert Path(environment["GITHUB_STEP_SUMMARY"]).read_text() == "before=1\n# page\n"
-    assert Path(environment["GITHUB_OUTPUT"]).read_text() == "before=1\nverdict=KEEP\n"
-
-
-@pytest.mark.parametrize(
-    "environment", [{}, {"GITHUB_OUTPUT": "", "GITHUB_STEP_SUMMARY": "", "GITHUB_ACTIONS": ""}]
-)
-def test_without_a_runner_nothing_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
-) -> None:
-    """On a laptop the terminal and the page say it."""
-    monkeypatch.chdir(tmp_path)
-    assert tell(environment) == []
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    "failure",
-    [
-        "plain",
-        "x\n::set-env name=A::b",
-        "x\r::add-mask::b",
-        "x\r\n::error::b",
-        "x%0A::error::b",
-        "100 %, %25, %0D%0A",
-        "::stop-commands::b",
-        "title=a,file=b::c",
-    ],
-)
-def test_a_failure_is_one_command_whatever_it_says(failure: str) -> None:
-    """A runner reads lines, and turns %0A back into one; the text comes out as it went in."""
-    printed = "\n".join(tell({"GITHUB_ACTIONS": "true"}, failure=failure))
-    first, second = re.split(r"\r\n|\r|\n", printed)
-    start = "::error title=kernelgate::"
-    assert second == f"{start}second"
-    assert first.startswith(start)
-    said = first.removeprefix(start).replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
-    assert said == failure
 
 
 def test_each_failure_is_said_and_nothing_that_passed() -> None:
@@ -295,4 +241,3 @@ def test_each_failure_is_said_and_nothing_that_passed() -> None:
         "kernels/alexnet_conv1_a.py: WRONG: error 0.031",
     ]
     assert failures_of(None, [KEEP]) == failures_of(PROPOSAL, [KEEP]) == []
-    assert [len(line) for line in failures_of(None, [made(detail="x" * 9000)])] == [1000]

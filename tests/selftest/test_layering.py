@@ -69,6 +69,7 @@ ORDER = [
     "change",
     "change_judge",
     "change_answer",
+    "workflow_commands",
     "artifact",
     "history",
     "progress",
