@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -145,14 +145,25 @@ def _add_root(command: argparse.ArgumentParser) -> None:
 
 def _accept(options: argparse.Namespace) -> None:
     max_bytes = load_settings(options.root / "pyproject.toml").limits.kernel_file_bytes
-    for given in options.proposals:
-        with tempfile.TemporaryDirectory() as folder:
-            is_archive = given.suffix == ".zip"
-            for proposal in unpack_proposals(given, Path(folder)) if is_archive else (given,):
-                operation = find_operation(read_proposal(proposal).operation)
-                kernel = read_kernel(kernel_path(options.root, operation), max_bytes)
-                path = accept(proposal, options.root, options.reason, kernel.sha256)
-                print(f"{path}: accepted from {given}")
+    with tempfile.TemporaryDirectory() as folder:
+        proposals = list(_unpack(options.proposals, Path(folder)))
+        if not proposals:
+            raise ArtifactError("the archives hold no *.proposed.json; take those of a run that wrote some")
+        for given, proposal in proposals:
+            operation = find_operation(read_proposal(proposal).operation)
+            kernel = read_kernel(kernel_path(options.root, operation), max_bytes)
+            path = accept(proposal, options.root, options.reason, kernel.sha256)
+            print(f"{path}: accepted from {given}")
+
+
+def _unpack(given: Sequence[Path], folder: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield each proposal with the file that it was given in."""
+    for number, file in enumerate(given):
+        if file.suffix == ".zip":
+            (folder / str(number)).mkdir()
+            yield from ((file, proposal) for proposal in unpack_proposals(file, folder / str(number)))
+        else:
+            yield file, file
 
 
 def _replay(options: argparse.Namespace) -> None:

@@ -14,21 +14,19 @@ PROPOSAL = re.compile(r"[a-z]+/[a-z0-9_]+/(baseline|compile)\.proposed\.json")
 
 
 class ArtifactError(ValueError):
-    """The archive holds no proposals, or something that only an attacker would put there."""
+    """The archives hold no proposal, or something that only an attacker would put there."""
 
 
 def unpack_proposals(archive: Path, folder: Path) -> tuple[Path, ...]:
     """Return the files that the proposals of an archive became, in an empty folder, under names of ours.
 
-    What they say is not looked at here. Raises ArtifactError.
+    There may be none. What they say is not looked at here. Raises ArtifactError.
     """
     try:
         with zipfile.ZipFile(archive) as packed:
             contents = list(_read_proposals(archive, packed))
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
         raise ArtifactError(f"{archive}: no archive that can be read: {error}") from error
-    if not contents:
-        raise ArtifactError(f"{archive}: holds no *.proposed.json; take an artifact of a run that wrote some")
     files = []
     for number, content in enumerate(contents):
         files.append(folder / f"{number}.proposed.json")

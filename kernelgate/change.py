@@ -19,9 +19,15 @@ ORIGINAL = "_original.py"
 
 HARMLESS = ("kernels/", "docs/", "benchmarks/", "tests/selftest/", "README.md", "LICENSE", ".gitignore")
 OWN = {
-    "settings and dependencies": ("pyproject.toml", "constraints.txt"),
+    "settings and dependencies": (
+        "pyproject.toml",
+        "constraints.txt",
+        "Makefile",
+        ".github/scripts/set-up.sh",
+        ".github/scripts/environment-key.sh",
+    ),
     "records": ("baselines/",),
-    "workflow": (".github/", ".ci/", ".actrc", "Makefile"),
+    "workflow": (".github/", ".ci/", ".actrc"),
 }
 GATE = "gate"
 """All the rest is the gate's: a `torch.py` beside it would be imported in the library's place."""

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from kernelgate.baselines import read_proposal
 from kernelgate.markdown import table
 from kernelgate.operations import Convolution
@@ -14,6 +16,15 @@ from kernelgate.records import SpeedRecord
 
 class HistoryError(ValueError):
     """A report that does not say how fast the accepted kernel was."""
+
+
+class Today(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run measured: ln(t_accepted / t_original), and half of its interval's width."""
+
+    gpu: str
+    log_ratio: float
+    half_width: float
+    kernel_sha256: str
 
 
 def render_history(root: Path, operation: Convolution, report: Path | None) -> Iterator[str]:
@@ -29,7 +40,7 @@ def render_history(root: Path, operation: Convolution, report: Path | None) -> I
             yield table(("date", "gain", "error", "kernel", "reason"), list(_rows(record, today)))
 
 
-def _rows(record: SpeedRecord, today: tuple[str, float, float, str] | None) -> Iterator[tuple[str, ...]]:
+def _rows(record: SpeedRecord, today: Today | None) -> Iterator[tuple[str, ...]]:
     for accepted in record.history:
         yield (
             accepted.date,
@@ -38,20 +49,22 @@ def _rows(record: SpeedRecord, today: tuple[str, float, float, str] | None) -> I
             accepted.kernel_sha256[:12],
             accepted.reason,
         )
-    if today and today[0] == record.gpu:
-        _, log_ratio, half_width, kernel = today
-        offset = log_ratio - record.log_ratio_original
-        off = f"{100 * offset:+.2f} % off the record; the interval is +-{100 * half_width:.2f} %"
-        yield "this run", _percent_gain(log_ratio), "", kernel[:12], off
+    if today and today.gpu == record.gpu:
+        offset = today.log_ratio - record.log_ratio_original
+        off = f"{100 * offset:+.2f} % off the record; the interval is +-{100 * today.half_width:.2f} %"
+        yield "this run", _percent_gain(today.log_ratio), "", today.kernel_sha256[:12], off
 
 
-def _read_today(report: Path) -> tuple[str, float, float, str]:
-    """Return GPU, ln(t_accepted / t_original), half of its interval's width, and the kernel's sha256."""
+def _read_today(report: Path) -> Today:
     try:
         said: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
         contrast = said["stages"]["performance"]["result"]["accepted_to_original"]
-        half_width = (float(contrast["high"]) - float(contrast["low"])) / 2
-        return said["gpu"], float(contrast["estimate"]), half_width, str(said["accepted"]["sha256"])
+        return Today(
+            gpu=said["gpu"],
+            log_ratio=float(contrast["estimate"]),
+            half_width=(float(contrast["high"]) - float(contrast["low"])) / 2,
+            kernel_sha256=str(said["accepted"]["sha256"]),
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise HistoryError(f"{report}: does not say how fast the accepted kernel was: {error!r}") from error
 

@@ -110,9 +110,10 @@ def run(options: argparse.Namespace, place: Path) -> int:
 
 def lay_out(options: argparse.Namespace, checkout: Path) -> str:
     """Clone the repository, with the candidate committed; returns the base, zeros if there is none."""
-    if changed := git(ROOT, "status", "--porcelain", "--untracked-files=no"):
+    changed = git(ROOT, "status", "--porcelain", "--untracked-files=no")
+    if changed := changed or git(ROOT, "status", "--porcelain", "--", "kernels"):
         raise RunError(f"a workflow judges commits: commit or stash these first\n{changed}")
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(checkout)], check=True)
+    git(ROOT, "clone", "--quiet", str(ROOT), str(checkout))
     # Its name is what forks are told by.
     git(checkout, "remote", "set-url", "origin", f"https://github.com/{OWNER}")
     head = git(checkout, "rev-parse", "HEAD")
@@ -227,6 +228,8 @@ def conclude(code: int, artifacts: Path, jobs: list[str], report_dir: Path) -> i
         print(f"{page.parent.relative_to(artifacts)}: {heading}")
         for report in sorted(page.parent.glob("*/report.json")):
             print(describe(report))
+    if "gpu" not in jobs:
+        print("not run: the job gpu, which times kernels")
     print(f"reports and log: {report_dir}")
     missing = [job for job in jobs if not (artifacts / f"reports-{job}/changed/summary.md").exists()]
     if missing and code == 0:

@@ -9,6 +9,7 @@ import hashlib, json, pathlib, sys, tomllib
 checkout = pathlib.Path(sys.argv[1])
 asked = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))
 parts = [sys.version_info[:3], asked.get("build-system"), asked.get("project")]
-parts.append((checkout / "constraints.txt").read_text(encoding="utf-8"))
+# The Makefile installs it.
+parts += [(checkout / name).read_text(encoding="utf-8") for name in ("constraints.txt", "Makefile")]
 print(hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16])
 PYTHON_SOURCE

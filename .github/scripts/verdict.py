@@ -11,7 +11,8 @@ import re
 import sys
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 STATUS = "kernelgate/gpu-fork"
@@ -19,20 +20,33 @@ STATUS_BY = "github-actions[bot]"
 TIMEOUT_S = 30
 
 
-def judge(environment: Mapping[str, str]) -> tuple[list[tuple[str, str, str]], list[str]]:
-    """Return a row for each job (name, result, verdict), and what is to be done where they do not pass."""
-    rows = [
-        (
-            job,
-            plain(environment.get(f"{job}_RESULT".upper())),
-            plain(environment.get(f"{job}_VERDICT".upper())),
+@dataclass(frozen=True)
+class Job:
+    """How a job ended, what it said of the changed kernels, and of those that it guarded, if any."""
+
+    name: str
+    result: str
+    verdict: str
+    guard: str = ""
+
+    @property
+    def passes(self) -> bool:
+        """Whether it succeeded, and said so."""
+        return self.result == "success" and bool(self.verdict)
+
+
+def judge(environment: Mapping[str, str]) -> list[Job]:
+    """Return how both jobs ended; a fork's commit that was judged by gpu-fork.yml counts as the second."""
+    hosted, gpu = (
+        Job(
+            name,
+            *(plain(environment.get(f"{name}_{what}".upper())) for what in ("result", "verdict", "guard")),
         )
-        for job in ("hosted", "gpu")
-    ]
-    if rows[1][1] == "skipped" and is_fork(environment):
-        rows[1] = ("gpu", *judged_for_fork(environment))
-    advice = [advise(environment, *row) for row in rows if row[1] != "success" or not row[2]]
-    return rows, advice
+        for name in ("hosted", "gpu")
+    )
+    if gpu.result == "skipped" and is_fork(environment):
+        gpu = Job("gpu", *judged_for_fork(environment))
+    return [hosted, gpu]
 
 
 def is_fork(environment: Mapping[str, str]) -> bool:
@@ -68,28 +82,32 @@ def judged_for_fork(environment: Mapping[str, str]) -> tuple[str, str]:
         return "skipped", ""
 
 
-def advise(environment: Mapping[str, str], job: str, result: str, verdict: str) -> str:
+def advise(environment: Mapping[str, str], job: Job) -> str:
     """Return one line on what to do about a job that did not pass."""
     number, commit = plain(environment.get("NUMBER")), plain(environment.get("PROPOSED"))
-    if job == "gpu" and is_fork(environment) and result == "skipped":
+    if job.name == "gpu" and is_fork(environment) and job.result == "skipped":
         return (
             "gpu: a fork's code runs on the GPU machine only on a maintainer's word. Read the change, start "
             f"gpu-fork with number {number} and commit {commit}, then run this job again."
         )
-    if result == "skipped":
-        return f"{job}: was skipped. No runner took it, or its condition is not met; run it."
-    if result == "cancelled":
-        return f"{job}: was cancelled, by hand, by a newer push or by its time limit. Run it again."
-    if result == "success":
-        return f"{job}: ended without a verdict. Read its log, and run it again."
-    return f"{job}: {verdict or 'no verdict'}. Its summary and its log name the cause and what to do."
+    if job.result == "skipped":
+        return f"{job.name}: was skipped, since its condition is not met. Read the workflow, and run it."
+    if job.result == "cancelled":
+        return f"{job.name}: was cancelled, by hand, by a newer push or by its time limit. Run it again."
+    if job.result == "success":
+        return f"{job.name}: ended without a verdict. Read its log, and run it again."
+    said = ", guard: ".join(filter(None, (job.verdict or "no verdict", job.guard)))
+    return f"{job.name}: {said}. Its summary and its log name the cause and what to do."
 
 
-def render(rows: list[tuple[str, str, str]], advice: list[str]) -> str:
+def render(jobs: Sequence[Job], advice: Sequence[str]) -> str:
     """Return the page of the step summary."""
     heading = "does not pass" if advice else "passes"
-    lines = [f"# kernelgate {heading}", "", "| job | result | verdict |", "| --- | --- | --- |"]
-    lines += [f"| {job} | {result or 'none'} | {verdict or 'none'} |" for job, result, verdict in rows]
+    lines = [f"# kernelgate {heading}", "", "| job | result | verdict | guard |", "| --- | --- | --- | --- |"]
+    lines += [
+        f"| {job.name} | {job.result or 'none'} | {job.verdict or 'none'} | {job.guard or 'not needed'} |"
+        for job in jobs
+    ]
     todo = advice or [
         "Nothing to do. After a KEEP is merged: start accept-baseline with the number of the gpu run."
     ]
@@ -98,8 +116,9 @@ def render(rows: list[tuple[str, str, str]], advice: list[str]) -> str:
 
 def main() -> int:
     """Return 0 if both jobs passed."""
-    rows, advice = judge(os.environ)
-    page = render(rows, advice)
+    jobs = judge(os.environ)
+    advice = [advise(os.environ, job) for job in jobs if not job.passes]
+    page = render(jobs, advice)
     print(page)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(summary).open("a", encoding="utf-8") as stream:

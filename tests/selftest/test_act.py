@@ -107,8 +107,8 @@ def test_a_push_is_compared_with_what_was_there_before(repository: Path, run_wor
     assert "Main Self-tests" in ran.said
     assert "This machine is not fit to judge 1 %: GPU." in ran.said
     assert "::error title=kernelgate::GPU: " in ran.said
-    assert "| hosted | success | SAME_CODE |" in ran.said
-    assert "| gpu | failure | none |" in ran.said
+    assert "| hosted | success | SAME_CODE | not needed |" in ran.said
+    assert "| gpu | failure | none | not needed |" in ran.said
     assert "::error title=kernelgate::gpu: no verdict." in ran.said
 
 
@@ -116,8 +116,8 @@ def test_a_forks_pull_request_waits_for_a_maintainer(run_workflow: Propose) -> N
     """The GPU's job is skipped, and the verdict fails with what a maintainer does about it."""
     ran = run_workflow("--fork", "--all-jobs", kernel=RENAMED)
     assert ran.code == 1
-    assert "| hosted | success | SAME_CODE |" in ran.said
-    assert "| gpu | skipped | none |" in ran.said
+    assert "| hosted | success | SAME_CODE | not needed |" in ran.said
+    assert "| gpu | skipped | none | not needed |" in ran.said
     assert "start gpu-fork with number 1 and commit" in ran.said
     assert "gate/gpu" not in ran.said
 

@@ -77,8 +77,7 @@ def test_other_paths_stay_packed(pack: Pack, tmp_path: Path, name: str) -> None:
     """Nothing is written, wherever a name leads."""
     before = set(tmp_path.rglob("*"))
     archive = pack([(name, b"{}")])
-    with pytest.raises(ArtifactError, match="holds no"):
-        unpack_proposals(archive, tmp_path)
+    assert unpack_proposals(archive, tmp_path) == ()
     assert set(tmp_path.rglob("*")) - before == {archive}
 
 
@@ -143,6 +142,19 @@ def test_a_proposal_in_an_archive_is_accepted(pack: Pack, project: Path) -> None
     path = record_path(project, "alexnet_conv1", "nvidia-h200")
     record = load_speed(path, operation="alexnet_conv1", gpu="NVIDIA H200", kernel_sha256=SHA256)
     assert [line.reason for line in record.history] == ["First"]
+
+
+def test_an_archive_without_proposals_stands_beside_another(
+    pack: Pack, project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run keeps two, and proposes in one of them; in neither, that is an error."""
+    empty = pack([("changed/summary.md", b"#")]).rename(tmp_path / "empty.zip")
+    archive = pack([(NAME, msgspec.json.encode(make_record(kernel_sha256=SHA256)))])
+    words = ["--reason", "First", "--root", str(project)]
+    assert main(["accept", str(empty), *words]) == 1
+    assert "the archives hold no *.proposed.json" in capsys.readouterr().err
+    assert main(["accept", str(empty), str(archive), *words]) == 0
+    assert record_path(project, "alexnet_conv1", "nvidia-h200").exists()
 
 
 @pytest.mark.parametrize(

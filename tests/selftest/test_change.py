@@ -212,7 +212,9 @@ JUDGING = [
     (".github/scripts/verdict.py", "workflow", False),
     (".ci/run", "workflow", False),
     (".actrc", "workflow", False),
-    ("Makefile", "workflow", False),
+    ("Makefile", "settings and dependencies", True),
+    (".github/scripts/set-up.sh", "settings and dependencies", True),
+    (".github/scripts/environment-key.sh", "settings and dependencies", True),
 ]
 
 
@@ -246,7 +248,7 @@ def test_kernels_and_what_judges_are_told_apart_in_one_change(repository: Path) 
     names = ("baselines/a.json", "baselines/b.json", "Makefile")
     change = change_by(repository, {ACCEPTED: b"# edited\n", **dict.fromkeys(names, b"new\n")})
     assert proposed(change) == [ACCEPTED]
-    assert change.edited == {"records": names[:2], "workflow": names[2:]}
+    assert change.edited == {"records": names[:2], "settings and dependencies": names[2:]}
     assert change.guards_all
 
 

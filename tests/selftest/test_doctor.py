@@ -8,6 +8,7 @@ import pytest
 
 from kernelgate import __main__ as command
 from kernelgate import doctor
+from kernelgate.baselines import BaselineError
 from kernelgate.fitness import Check
 from kernelgate.gpu import Gpu, GpuError
 from kernelgate.measured import Measured
@@ -89,6 +90,18 @@ def test_a_run_that_cannot_be_trusted_is_not_judged(
     monkeypatch.setattr(doctor, "find_invalid", lambda *_: shared)
     checks = examine(make_replicates((0.0,) * 4))
     assert (checks["A/A run"].status, checks["A/A run"].seen.split(":")[0]) == ("unfit", "gpu-shared")
+
+
+def test_a_stale_record_is_no_fault_of_the_machine(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the change that renews it could never be judged."""
+
+    def refuse(*_: object) -> None:
+        raise BaselineError("stale", Path("nvidia-h200.json"), "is of another kernel")
+
+    monkeypatch.setattr(doctor, "load_record", refuse)
+    checks = examine(make_replicates((0.0,) * 4))
+    assert (checks["baseline"].status, checks["A/A run"].status) == ("look", "ok")
+    assert "stale" in checks["baseline"].seen
 
 
 def test_another_judge_on_the_gpu_is_told(examine: Examine) -> None:

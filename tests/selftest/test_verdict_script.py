@@ -113,8 +113,8 @@ def test_only_two_successes_pass(github: GitHub, hosted: str, gpu: str) -> None:
     assert code == int(bool(failed))
     assert [line.partition(":")[0] for line in errors(lines)] == failed
     assert lines[0] == ("# kernelgate does not pass" if failed else "# kernelgate passes")
-    assert f"| hosted | {hosted or 'none'} | NOT_MEASURED |" in lines
-    assert f"| gpu | {gpu or 'none'} | KEEP |" in lines
+    assert f"| hosted | {hosted or 'none'} | NOT_MEASURED | not needed |" in lines
+    assert f"| gpu | {gpu or 'none'} | KEEP | not needed |" in lines
     assert github.asked == []
 
 
@@ -161,7 +161,7 @@ def test_a_fork_whose_commit_was_judged_passes(github: GitHub, proposed_by: str)
     github.answer(other, status(), status("failure", "REVERT"), status("pending", None))
     code, lines = run(of_fork(github, PROPOSED_BY=proposed_by))
     assert (code, errors(lines)) == (0, [])
-    assert "| gpu | success | KEEP |" in lines
+    assert "| gpu | success | KEEP | not needed |" in lines
 
 
 @pytest.mark.parametrize("hosted", RESULTS[1:])

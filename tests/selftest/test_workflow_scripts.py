@@ -251,7 +251,7 @@ def test_odd_input_is_refused_before_anything_is_asked(
 def offer_run(github: GitHub, said: str, artifacts: str) -> None:
     run = f"repos/{REPOSITORY}/actions/runs/{RUN}"
     github.answers(run, f"{said}\n")
-    github.answers(f"{run}/artifacts", artifacts)
+    github.answers(f"{run}/artifacts?per_page=100", artifacts)
 
 
 @pytest.mark.parametrize("workflow", ["gate", "gpu-fork", "nightly"])

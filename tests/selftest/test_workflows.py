@@ -1,5 +1,6 @@
 """What the workflows may do, and what act needs to run them without a network."""
 
+import fnmatch
 import itertools
 import re
 import subprocess
@@ -7,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from tests.selftest.test_change import JUDGING
 
 ROOT = Path(__file__).resolve().parents[2]
 GITHUB = ROOT / ".github"
@@ -177,11 +180,52 @@ def test_a_forks_code_cannot_reach_the_gpu_machine_by_a_pull_request() -> None:
         assert "workflow_run" not in triggers
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["/.github/", "/baselines/", "/pyproject.toml", "/constraints.txt", "/kernelgate/", "/conftest.py"],
-)
+def owner_of(path: str) -> str:
+    """Return whose review a file asks for: of the last line that fits, empty if that names nobody."""
+    owner = ""
+    for line in (GITHUB / "CODEOWNERS").read_text(encoding="utf-8").splitlines():
+        pattern, _, named = line.partition(" ")
+        fits = fnmatch.fnmatch(f"/{path}", f"{pattern}*") if pattern.startswith("/") else pattern == "*"
+        owner = named if fits else owner
+    return owner
+
+
+@pytest.mark.parametrize("path", [name for name, _, _ in JUDGING])
 def test_what_judges_has_owners(path: str) -> None:
     """Their review is what a branch rule can ask for."""
-    owned = (GITHUB / "CODEOWNERS").read_text(encoding="utf-8").splitlines()
-    assert any(line.split(" ")[0] == path for line in owned)
+    assert owner_of(path)
+
+
+def test_kernels_need_no_owner_but_the_original() -> None:
+    """The gate's verdict is their judge."""
+    assert not owner_of("kernels/alexnet_conv1.py")
+    assert owner_of("kernels/alexnet_conv1_original.py")
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=name_of)
+def test_a_step_fails_with_any_part_of_a_pipe(file: Path) -> None:
+    """GitHub's default shell takes the last part alone."""
+    assert "\ndefaults:\n  run:\n    shell: bash #" in file.read_text(encoding="utf-8")
+
+
+def test_only_pull_requests_for_main_are_judged() -> None:
+    """A verdict against another branch's gate must not stand on a commit that is then proposed to main."""
+    text = (GITHUB / "workflows/gate.yml").read_text(encoding="utf-8")
+    assert (
+        "  pull_request:\n    branches: [main]\n    types: [opened, synchronize, reopened, edited] #" in text
+    )
+
+
+def test_the_bases_own_script_sets_up_what_judges() -> None:
+    """That of the change could set up another gate."""
+    text = (GITHUB / "workflows/gate.yml").read_text(encoding="utf-8")
+    used = re.findall(r"(\S*)/scripts/set-up.sh", text)
+    assert set(used) == {"'\"$RUNNER_TEMP/base/.github"}
+
+
+def test_a_fork_that_edits_what_judges_does_not_pass() -> None:
+    """Its gate cannot be tried on the GPU machine."""
+    text = (GITHUB / "workflows/gpu-fork.yml").read_text(encoding="utf-8")
+    step = text.partition("Does it edit what judges?\n")[2].partition("      - name")[0]
+    assert "if: steps.judge.outputs.guard == 'true'" in step
+    assert "exit 1" in step
