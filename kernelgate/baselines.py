@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
+from kernelgate.foreign_file import read_foreign
 from kernelgate.operations import OPERATIONS
 from kernelgate.records import Accepted, CompileRecord, Record, SpeedRecord, gpu_slug
 
@@ -155,18 +155,11 @@ def _load(path: Path, kinds: dict[str, type[AnyRecord]]) -> AnyRecord:
 
 
 def _read(path: Path) -> bytes:
-    # Neither a link that leads elsewhere nor a pipe that would hang the judge.
-    guards = os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | guards)) as file:
-            regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-            data = file.read(MAX_RECORD_BYTES + 1) if regular else b""
+        return read_foreign(path, MAX_RECORD_BYTES)
     except OSError as error:
         missing = isinstance(error, FileNotFoundError | NotADirectoryError)
         raise BaselineError("missing" if missing else "unreadable", path, str(error.strerror)) from error
-    if not regular or len(data) > MAX_RECORD_BYTES:
-        raise BaselineError("unreadable", path, f"no regular file of at most {MAX_RECORD_BYTES} bytes")
-    return data
 
 
 def _parse(path: Path, data: bytes) -> object:

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kernelgate.change import Change
-from kernelgate.change_judge import Judged, read_left
+from kernelgate.change_judge import MAX_REPORT_BYTES, Judged
+from kernelgate.foreign_file import read_foreign
 from kernelgate.markdown import code, inert, table
 
 NOTHING = "NOTHING_TO_JUDGE"
@@ -35,7 +36,7 @@ def render_page(change: Change | None, judged: Sequence[Judged], reports: Path) 
 
 def _read_page(folder: Path) -> str:
     try:
-        return read_left(folder / "report.md").decode("utf-8").strip()
+        return read_foreign(folder / "report.md", MAX_REPORT_BYTES).decode("utf-8").strip()
     except (OSError, UnicodeDecodeError):
         return f"{code(folder.name)}: the gate left no page that can be read."
 
@@ -49,7 +50,7 @@ def _render_change(change: Change) -> Iterator[str]:
     if change.from_nothing:
         yield "There is no earlier commit to compare with: every accepted kernel is judged by rule `guard`."
     elif change.guards_all:
-        yield "Every accepted kernel is judged anew by the edited files under rule `guard`."
+        yield "Every accepted kernel must be judged anew by the edited files, under rule `guard`."
     if not change.kernels and not change.guards_all and not change.refused:
         yield "No kernel was changed, nor anything that judges one: there is nothing to judge."
 

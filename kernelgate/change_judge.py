@@ -3,7 +3,6 @@
 import hashlib
 import os
 import shutil
-import stat
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,7 @@ import msgspec
 
 from kernelgate.accepted import kernel_path
 from kernelgate.change import Change, show_blob
+from kernelgate.foreign_file import read_foreign
 from kernelgate.operations import OPERATIONS
 from kernelgate.verdict import Outcome, Rule
 
@@ -115,22 +115,10 @@ def _judge(bench: Bench, path: str, content: bytes, operation: str, rule: Rule |
     return msgspec.structs.replace(judged, verdict=Outcome.INVALID.value, passes=False, detail=detail)
 
 
-def read_left(file: Path) -> bytes:
-    """Return what a judgement left in a file; raises OSError unless that is a regular one of sane size."""
-    # Neither a link that leads elsewhere nor a pipe that would hang the judge.
-    guards = os.O_NOFOLLOW | os.O_NONBLOCK
-    with open(file, "rb", opener=lambda name, flags: os.open(name, flags | guards)) as stream:
-        regular = stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
-        data = stream.read(MAX_REPORT_BYTES + 1) if regular else b""
-    if not regular or len(data) > MAX_REPORT_BYTES:
-        raise OSError(f"no regular file of at most {MAX_REPORT_BYTES} bytes")
-    return data
-
-
 def _read_report(folder: Path, path: str, sha256: str) -> Judged:
     """Return what the report says; none, or one of other bytes, never passes."""
     try:
-        said = msgspec.json.decode(read_left(folder / "report.json"), type=Said)
+        said = msgspec.json.decode(read_foreign(folder / "report.json", MAX_REPORT_BYTES), type=Said)
     except (OSError, ValueError, RecursionError) as error:
         return _without_report(path, f"the gate left no report that can be read ({error!r:.200})")
     digest = said.candidate.sha256

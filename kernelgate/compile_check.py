@@ -3,7 +3,6 @@
 import hashlib
 import os
 import queue
-import stat
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +13,7 @@ from kernelgate import wire
 from kernelgate.candidate import KernelFile
 from kernelgate.contestant import Contestant, ContestantFault
 from kernelgate.declared_math import find_narrow, read_products
+from kernelgate.foreign_file import read_foreign
 from kernelgate.launches import ConfigRecord, LaunchRecord
 from kernelgate.machine_code import CubinError, hash_machine_code, read_assembler_log
 from kernelgate.occupancy import resident_blocks
@@ -246,14 +246,9 @@ def _measure(launch: wire.RecordedLaunch, capability: int) -> LaunchRecord:
 
 
 def _read_binary(name: str) -> bytes:
-    """Return the bytes of a file that a contestant wrote: a plain file of bounded size, or nothing."""
+    """Return the bytes of a file that a contestant wrote."""
     file = Path(name)
     try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        return read_foreign(file, MAX_CUBIN_BYTES)
     except OSError as error:
         raise CubinError(f"{file.name}: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as stream:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_CUBIN_BYTES:
-            raise CubinError(f"{file.name}: not a plain file of at most {MAX_CUBIN_BYTES} bytes")
-        return stream.read()

@@ -3,7 +3,6 @@
 import math
 import os
 import random
-import stat
 import struct
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from kernelgate import wire
 from kernelgate.candidate import KernelFile
 from kernelgate.contestant import Contestant, ContestantFault
+from kernelgate.foreign_file import ForeignFileError, open_foreign
 from kernelgate.inputs import Recipe
 from kernelgate.workplace import Workplace
 
@@ -147,12 +147,13 @@ def _read_array(file: Path, count: int, dtype: Any) -> NDArray[Any] | None:
 
     A link or a device in its place is not followed.
     """
-    descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as stream:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size != count * np.dtype(dtype).itemsize:
-            return None
-        elements = np.fromfile(stream, dtype=dtype, count=count)
+    try:
+        with open_foreign(file) as stream:
+            if os.fstat(stream.fileno()).st_size != count * np.dtype(dtype).itemsize:
+                return None
+            elements = np.fromfile(stream, dtype=dtype, count=count)
+    except ForeignFileError:
+        return None
     return elements if elements.size == count else None  # it may have been cut short since
 
 

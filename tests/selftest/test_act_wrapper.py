@@ -1,11 +1,12 @@
 """What reaches the jobs of act, and what the wrapper makes of what they leave."""
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests.selftest.script_module import load_script
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -13,12 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def wrapper() -> ModuleType:
     """Give the wrapper, which is a script and no module of a package."""
-    spec = importlib.util.spec_from_file_location("act_wrapper", ROOT / ".github/act/run.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(ROOT / ".github/act/run.py")
 
 
 @pytest.mark.parametrize("name", ["GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "SSH_AUTH_SOCK", "HOME", "CI"])

@@ -12,6 +12,7 @@ MAX_FUNCTION_LINES = 40
 
 ORDER = [
     "settings",
+    "foreign_file",
     "operations",
     "candidate",
     "names",

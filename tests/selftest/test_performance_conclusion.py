@@ -149,8 +149,9 @@ def make_conditions(
     ],
 )
 def test_the_rule_table_answers_the_planted_time(time_ms: float, rule: Rule, outcome: Outcome) -> None:
-    """With a record that agrees, only candidate against accepted decides."""
-    assert finish(measure({CANDIDATE: time_ms}), make_record(), rule).verdict.outcome is outcome
+    """With a record that agrees, only candidate against accepted decides; the band is the settings'."""
+    result = finish(measure({CANDIDATE: time_ms}), make_record(), rule)
+    assert (result.verdict.outcome, result.band) == (outcome, (0.01, 0.02))
 
 
 @pytest.mark.parametrize("factor", [0.9, 1.0, 1.1])

@@ -10,6 +10,7 @@ import pytest
 
 from kernelgate.candidate import Violation
 from kernelgate.gate import ORDER, Gate, StageResult
+from kernelgate.interval_chart import draw_gain
 from kernelgate.report import KernelIdentity, make_report, render_markdown, write_report
 from kernelgate.verdict import Outcome, Rule, conclude
 from tests.selftest.made_up_launches import make_launch
@@ -19,6 +20,7 @@ from tests.selftest.made_up_reports import (
     SMUGGLED,
     make_compile_result,
     make_correctness,
+    make_performance,
     make_report_of,
     with_result,
 )
@@ -130,3 +132,13 @@ def test_a_candidate_that_could_not_be_read_has_no_digest() -> None:
     report = make_report(make_gate(Outcome.FORBIDDEN, measure=False))
     assert report.candidate == KernelIdentity(path="k.py", sha256=None)
     assert "k.py (unread)" in render_markdown(report)
+
+
+def test_a_timing_is_drawn_with_the_confidence_of_its_interval() -> None:
+    """The chart stands before the table, whose heading says how sure the ends are."""
+    result = make_performance("chosen")
+    narrow = msgspec.structs.replace(result.candidate, confidence=0.9926)
+    report = with_result("performance", msgspec.structs.replace(result, candidate=narrow, band=(0.03, 0.04)))
+    page = render_markdown(report)
+    assert draw_gain(narrow, (0.03, 0.04)) in page
+    assert "| interval at 99.26 % |" in page

@@ -1,6 +1,5 @@
 """The runner's job-started hook: which jobs may go on, and that a refused one can start nothing any more."""
 
-import importlib.util
 import json
 import os
 import re
@@ -9,10 +8,11 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+
+from tests.selftest.script_module import load_script
 
 GITHUB = Path(__file__).resolve().parents[2] / ".github"
 RUNNER = GITHUB / "runner"
@@ -236,16 +236,6 @@ def test_a_worker_that_cannot_be_held_is_ended(machine: Machine) -> None:
     assert ended.value.returncode == -9
 
 
-def load() -> ModuleType:
-    """Return the hook's module."""
-    spec = importlib.util.spec_from_file_location("job_started", RUNNER / "job_started.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize(
     ("free_bytes", "reason"),
     [
@@ -257,7 +247,7 @@ def load() -> ModuleType:
 )
 def test_a_job_needs_eight_gibibytes(free_bytes: int | None, reason: str | None) -> None:
     """A full disk is named before it breaks a measurement."""
-    refusal: Callable[..., str | None] = load().refusal
+    refusal: Callable[..., str | None] = load_script(RUNNER / "job_started.py").refusal
     said = refusal(PUSH, {}, REPOSITORY, free_bytes)
     assert said is None if reason is None else reason in str(said)
 
@@ -270,4 +260,6 @@ def test_the_hook_knows_every_workflow_of_the_gpu_machine_and_what_starts_it() -
         if "self-hosted" in text:
             triggers = text.partition("\non:\n")[2].partition("\n\n")[0]
             found[file.name] = set(re.findall(r"^  (\w+):", triggers, re.MULTILINE))
-    assert found == {name: set(events) for name, events in load().EVENTS.items()}
+    assert found == {
+        name: set(events) for name, events in load_script(RUNNER / "job_started.py").EVENTS.items()
+    }

@@ -103,6 +103,18 @@ def errors(lines: list[str]) -> list[str]:
     return [line.removeprefix(start) for line in lines if line.startswith(start)]
 
 
+def test_what_the_guard_said_is_shown_and_blamed(github: GitHub) -> None:
+    """A job that fails by it names it."""
+    own = of_fork(github, PROPOSED_BY="owner/kernelgate")
+    said = {"GPU_RESULT": "failure", "GPU_VERDICT": "NOTHING_TO_JUDGE", "GPU_GUARD": "NO_BASELINE"}
+    code, lines = run(own | said)
+    assert code == 1
+    assert "| gpu | failure | NOTHING_TO_JUDGE | NO_BASELINE |" in lines
+    assert [line.partition(". ")[0] for line in errors(lines)] == [
+        "gpu: NOTHING_TO_JUDGE, guard: NO_BASELINE"
+    ]
+
+
 @pytest.mark.parametrize("gpu", RESULTS)
 @pytest.mark.parametrize("hosted", RESULTS)
 def test_only_two_successes_pass(github: GitHub, hosted: str, gpu: str) -> None:

@@ -169,6 +169,18 @@ def test_the_verdict_waits_for_both_jobs_whatever_they_come_to() -> None:
     assert "continue-on-error" not in (GITHUB / "workflows/gate.yml").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("job", ["hosted", "gpu"])
+@pytest.mark.parametrize("what", ["result", "verdict", "guard"])
+def test_the_verdict_is_told_all_that_a_job_came_to(job: str, what: str) -> None:
+    """Its result, and what its two steps said."""
+    jobs = jobs_of((GITHUB / "workflows/gate.yml").read_text(encoding="utf-8"))
+    said = what if what == "result" else f"outputs.{what}"
+    assert f"{job}_{what}".upper() + f": ${{{{ needs.{job}.{said} }}}}\n" in jobs["verdict"]
+    if what != "result":
+        step = {"verdict": "judge", "guard": "guard"}[what]
+        assert f"      {what}: ${{{{ steps.{step}.outputs.verdict }}}}\n" in jobs[job]
+
+
 def test_a_forks_code_cannot_reach_the_gpu_machine_by_a_pull_request() -> None:
     """The only way is gpu-fork.yml, which a maintainer starts for one commit."""
     gpu = jobs_of((GITHUB / "workflows/gate.yml").read_text(encoding="utf-8"))["gpu"]
