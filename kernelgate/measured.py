@@ -17,14 +17,14 @@ ARMS = (CANDIDATE, ACCEPTED, CONTROL, ORIGINAL, VENDOR)
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True, tag="sample", forbid_unknown_fields=True):
-    """One request for timed calls, as asked and as answered."""
+    """One request for timed calls, as asked and as answered; contents are made from `seed` and after."""
 
     attempt: int
     replicate: int
     block: int
     slot: int
     arm: str
-    content: int
+    seed: int
     times_ms: Annotated[tuple[Milliseconds, ...], msgspec.Meta(min_length=1)]
     wall_ms: Milliseconds
 
@@ -48,10 +48,14 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class TimedAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The output of one timed call of the candidate, to be judged as any other."""
+    """Elements of the output of a timed call of the candidate, to be judged as any other.
 
-    seed: int
-    content: int
+    The seeds are those of the parameters, of the call's contents and of the elements' places.
+    """
+
+    parameters: int
+    contents: int
+    places: int
     bits: NDArray[np.uint32] | None
 
 
@@ -61,7 +65,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     samples: tuple[Sample, ...]
     chosen: dict[str, tuple[str, ...]]
     readings: tuple[Reading, ...]
-    answer: TimedAnswer
+    answers: tuple[TimedAnswer, ...]
 
     def replicate(self) -> Replicate:
         """Return the mean ln time of each arm in each block."""

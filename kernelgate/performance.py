@@ -109,7 +109,7 @@ def _judge(conditions: Conditions, measured: Sequence[Measured], accepted_to_ori
     verdict = decide_look(conditions, measured)
     if verdict.outcome is Outcome.INVALID:
         return verdict
-    if wrong := judge_answers(operation, [one.answer for one in measured]):
+    if wrong := judge_answers(operation, [answer for one in measured for answer in one.answers]):
         return wrong
     if verdict.outcome is Outcome.UNSTABLE:
         return verdict

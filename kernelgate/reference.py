@@ -66,9 +66,14 @@ def truth_at(operation: Convolution, recipe: Recipe, positions: Positions) -> Tr
 
     Only the images of these positions are made: at the end of the domain the whole input takes 4.4 GB.
     """
-    image, channel, row, column = positions
-    images, image = torch.unique(image, return_inverse=True)
+    images, image = torch.unique(positions[0], return_inverse=True)
     inputs = Inputs(make_images(operation, recipe, images.tolist()), *make_parameters(operation, recipe))
+    return truth_of(operation, inputs, (image, *positions[1:]))
+
+
+def truth_of(operation: Convolution, inputs: Inputs, positions: Positions) -> Truth:
+    """Return the truth at the given output positions of these inputs, one-dimensional, on their device."""
+    image, channel, row, column = (axis.to(inputs.x.device) for axis in positions)
     place = (image * operation.out_size + row) * operation.out_size + column
     places, patch_of = torch.unique(place, return_inverse=True)
     patches = _patches(operation, inputs.x, places)
@@ -113,14 +118,14 @@ def _unfold(operation: Convolution, images: Tensor) -> Tensor:
 
 def _patches(operation: Convolution, x: Tensor, places: Tensor) -> Tensor:
     """Return the padded input patch of each output place (n, oh, ow, flattened), [P, C_in * KH * KW]."""
-    span = torch.arange(operation.kernel_size)
+    span = torch.arange(operation.kernel_size, device=x.device)
     image = places // operation.out_size**2
     rows = (places // operation.out_size % operation.out_size)[:, None] * operation.stride
     columns = (places % operation.out_size)[:, None] * operation.stride
     rows, columns = rows - operation.padding + span, columns - operation.padding + span
     inside = _inside(operation, rows)[:, None, :, None] & _inside(operation, columns)[:, None, None, :]
     edge = operation.in_size - 1
-    channels = torch.arange(operation.in_channels)
+    channels = torch.arange(operation.in_channels, device=x.device)
     values = x[
         image[:, None, None, None],
         channels[None, :, None, None],

@@ -13,13 +13,10 @@ from typing import Literal
 import msgspec
 
 from kernelgate.gpu import Gpu
-from kernelgate.measured import Measured, Reading, Sample, TimedAnswer
+from kernelgate.measured import Measured, Reading, Sample
 from kernelgate.records import Provenance
 from kernelgate.settings import PerformanceSettings
 from kernelgate.verdict import Rule
-
-NOT_KEPT = TimedAnswer(seed=0, content=0, bits=None)
-"""The timed answers are judged where they were made: they are not in the file."""
 
 
 class SamplesError(ValueError):
@@ -105,7 +102,8 @@ def _gather(file: Path, lines: Sequence[Line]) -> list[list[Measured]]:
     attempts: dict[int, list[Measured]] = {}
     for place, own in samples.items():
         head = heads[place]
-        measured = Measured(samples=tuple(own), chosen=head.chosen, readings=head.readings, answer=NOT_KEPT)
+        # The timed answers are judged where they were made: they are not in the file.
+        measured = Measured(samples=tuple(own), chosen=head.chosen, readings=head.readings, answers=())
         attempts.setdefault(head.attempt, []).append(measured)
     if not attempts:
         raise SamplesError(f"{file}: holds no sample")

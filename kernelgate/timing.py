@@ -8,13 +8,14 @@ layouts are drawn anew all the time (Curtsinger & Berger, "Stabilizer", ASPLOS 2
 tensors every other block.
 """
 
-import math
 import os
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
+
+import msgspec
 
 from kernelgate import wire
 from kernelgate.candidate import KernelFile
@@ -23,7 +24,6 @@ from kernelgate.gpu import Gpu, read_health
 from kernelgate.measured import ACCEPTED, CANDIDATE, Measured, Reading, Sample, TimedAnswer
 from kernelgate.runners import read_words
 from kernelgate.settings import PerformanceSettings
-from kernelgate.timing_inputs import CONTENTS
 from kernelgate.workplace import Workplace
 
 BLOCKS_A_PLACE = 2
@@ -31,6 +31,10 @@ MIN_TIME_MS = 1e-5
 """Ten nanoseconds, which no launch undercuts: less is a fault of the timer."""
 
 MAX_PAD_BYTES = 64 * 2**20
+SEED_BITS = 31
+ELEMENTS_JUDGED = 1024
+"""Of the answer to each timed call of the candidate. Where a hundredth of an output is not computed, all of
+them are right in 3 calls of 100,000: no call is made faster by work that is left out."""
 
 
 def measure_replicates(
@@ -112,27 +116,32 @@ def _measure_replicate(
     settings: PerformanceSettings,
     chance: random.Random,
 ) -> Measured:
-    chosen, seed = _warm_up(workplace, crew), 0
-    judged_block = chance.randrange(settings.blocks)
+    chosen, parameters = _warm_up(workplace, crew), 0
     samples: list[Sample] = []
     readings: list[Reading] = []
-    answer = TimedAnswer(seed=0, content=0, bits=None)
+    answers: list[TimedAnswer] = []
     orders = draw_orders(tuple(crew), settings.blocks, chance)
     places = iter(draw_places(tuple(crew), settings.blocks // BLOCKS_A_PLACE, chance))
     for block, order in enumerate(orders):
         if block % BLOCKS_A_PLACE == 0:
-            seed = chance.getrandbits(31)
-            _place_tensors(workplace, [crew[arm] for arm in next(places)], gpu, seed, chance)
+            parameters = chance.getrandbits(SEED_BITS)
+            placing = wire.PlaceTensors(
+                batch=workplace.operation.measured_batch,
+                seed=parameters,
+                launches=settings.launches,
+                flush_bytes=2 * gpu.l2_bytes,
+                pad_bytes=0,
+            )
+            _place_tensors(workplace, [crew[arm] for arm in next(places)], placing, chance)
         read_at = chance.randrange(len(order))
         for slot, arm in enumerate(order):
-            request = wire.TimeLaunches(content=chance.randrange(CONTENTS), launches=settings.launches)
+            request = wire.TimeLaunches(seed=chance.getrandbits(SEED_BITS), launches=settings.launches)
             reading = partial(_read, readings, gpu, block, arm) if slot == read_at else None
             samples.append(_sample(crew[arm], request, (*place, block, slot, arm), reading))
-        if block == judged_block:
-            last = next(sample for sample in reversed(samples) if sample.arm == CANDIDATE)
-            content = (last.content + settings.launches - 1) % CONTENTS
-            answer = _fetch_answer(workplace, crew[CANDIDATE], seed, content)
-    return Measured(samples=tuple(samples), chosen=chosen, readings=tuple(readings), answer=answer)
+            if arm == CANDIDATE:
+                places_seed = chance.getrandbits(SEED_BITS)
+                answers += _fetch_answers(workplace, crew[arm], parameters, request, places_seed)
+    return Measured(samples=tuple(samples), chosen=chosen, readings=tuple(readings), answers=tuple(answers))
 
 
 def _warm_up(workplace: Workplace, crew: Mapping[str, Contestant]) -> dict[str, tuple[str, ...]]:
@@ -157,17 +166,12 @@ def _release_tensors(workplace: Workplace, crew: Iterable[Contestant]) -> None:
 
 
 def _place_tensors(
-    workplace: Workplace, crew: Sequence[Contestant], gpu: Gpu, seed: int, chance: random.Random
+    workplace: Workplace, crew: Sequence[Contestant], placing: wire.PlaceTensors, chance: random.Random
 ) -> None:
     """Let every arm give its memory back, then take it anew in the order of the list."""
     _release_tensors(workplace, crew)
     for contestant in crew:
-        request = wire.PlaceTensors(
-            batch=workplace.operation.measured_batch,
-            seed=seed,
-            flush_bytes=2 * gpu.l2_bytes,
-            pad_bytes=chance.randrange(1, MAX_PAD_BYTES),
-        )
+        request = msgspec.structs.replace(placing, pad_bytes=chance.randrange(1, MAX_PAD_BYTES))
         contestant.ask(request, wire.Done, workplace.limits.run_timeout_s)
 
 
@@ -201,18 +205,23 @@ def _sample(
         block=block,
         slot=slot,
         arm=arm,
-        content=request.content,
+        seed=request.seed,
         times_ms=timed.times_ms,
         wall_ms=wall_ms,
     )
 
 
-def _fetch_answer(workplace: Workplace, contestant: Contestant, seed: int, content: int) -> TimedAnswer:
-    out = contestant.folder / "timed-answer.f32"
-    contestant.ask(wire.SendAnswer(out=str(out)), wire.Done, workplace.limits.run_timeout_s)
-    shape = workplace.operation.output_shape(workplace.operation.measured_batch)
+def _fetch_answers(
+    workplace: Workplace, contestant: Contestant, parameters: int, timed: wire.TimeLaunches, places: int
+) -> Iterator[TimedAnswer]:
+    """Yield the elements at places that were drawn after the calls, of the answer to each of them."""
+    out = contestant.folder / "timed-answers.f32"
+    request = wire.SendAnswers(seed=places, count=ELEMENTS_JUDGED, out=str(out))
+    contestant.ask(request, wire.Done, workplace.limits.run_timeout_s)
     try:
-        bits = read_words(out, math.prod(shape))
+        words = read_words(out, timed.launches * ELEMENTS_JUDGED)
     except OSError as error:
         raise ContestantFault("protocol", f"left no readable output: {error}", CANDIDATE) from error
-    return TimedAnswer(seed=seed, content=content, bits=bits)
+    for call in range(timed.launches):
+        bits = None if words is None else words[call * ELEMENTS_JUDGED : (call + 1) * ELEMENTS_JUDGED]
+        yield TimedAnswer(parameters=parameters, contents=timed.seed + call, places=places, bits=bits)

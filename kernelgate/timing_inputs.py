@@ -1,22 +1,33 @@
-"""The inputs of timed calls, made on the GPU from a seed: contestant and judge make the same bits."""
+"""The inputs of timed calls, made on the GPU from a seed: contestant and judge make the same bits.
 
+No call sees contents that a call before it has seen: an answer kept from one is wrong for the next.
+"""
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from kernelgate.operations import Convolution
 
-CONTENTS = 2
+
+def fill_timing_input(x: Tensor, seed: int) -> Tensor:
+    """Return x, filled with standard normal values, on the GPU that it lies on."""
+    return x.normal_(generator=torch.Generator("cuda").manual_seed(seed))
 
 
-def make_timing_contents(operation: Convolution, batch: int, seed: int) -> list[Tensor]:
-    """Return CONTENTS different inputs [batch, C_in, H, W], standard normal, on the current GPU."""
-    generator = torch.Generator("cuda").manual_seed(seed)
-    shape = operation.input_shape(batch)
-    return [torch.randn(shape, generator=generator, device="cuda") for _ in range(CONTENTS)]
+def make_timing_input(operation: Convolution, batch: int, seed: int) -> Tensor:
+    """Return such an input [batch, C_in, H, W] on the current GPU."""
+    return fill_timing_input(torch.empty(operation.input_shape(batch), device="cuda"), seed)
 
 
 def make_timing_parameters(operation: Convolution, seed: int) -> tuple[Tensor, Tensor]:
     """Return weight [C_out, C_in, KH, KW] and bias [C_out], standard normal, on the current GPU."""
-    generator = torch.Generator("cuda").manual_seed(seed + 1)
+    generator = torch.Generator("cuda").manual_seed(seed)
     weight = torch.randn(operation.weight_shape, generator=generator, device="cuda")
     return weight, torch.randn((operation.out_channels,), generator=generator, device="cuda")
+
+
+def draw_offsets(elements: int, count: int, seed: int) -> NDArray[np.int64]:
+    """Return where in an output of so many elements a timed answer is looked at."""
+    return np.random.default_rng(seed).integers(elements, size=count, dtype=np.int64)

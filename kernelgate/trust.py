@@ -1,9 +1,9 @@
 """What makes a measurement untrustworthy: a shared or slowed GPU, impossible times, wrong answers."""
 
+import math
 import statistics
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
 from kernelgate import laws
@@ -11,8 +11,8 @@ from kernelgate.gpu import Gpu, Health, physical_floor_ms
 from kernelgate.inputs import Inputs
 from kernelgate.measured import ACCEPTED, CANDIDATE, Measured, Sample, TimedAnswer
 from kernelgate.operations import Convolution
-from kernelgate.reference import truth_everywhere
-from kernelgate.timing_inputs import make_timing_contents, make_timing_parameters
+from kernelgate.reference import truth_of, unravel
+from kernelgate.timing_inputs import draw_offsets, make_timing_input, make_timing_parameters
 from kernelgate.verdict import Outcome, Verdict, conclude
 
 MAX_OVERHEAD_SHARE = 0.002
@@ -38,17 +38,19 @@ def find_invalid(operation: Convolution, measured: Sequence[Measured], gpu: Gpu)
 
 def judge_answers(operation: Convolution, answers: Sequence[TimedAnswer]) -> Verdict | None:
     """Return the verdict WRONG if the output of a timed call is not the right answer for its contents."""
+    batch = operation.measured_batch
+    elements = math.prod(operation.output_shape(batch))
     for answer in answers:
         if answer.bits is None:
             return conclude(Outcome.WRONG, "timed-answer", "a timed call left no output of the right size")
-        contents = make_timing_contents(operation, operation.measured_batch, answer.seed)
-        inputs = Inputs(contents[answer.content], *make_timing_parameters(operation, answer.seed))
-        truth = truth_everywhere(operation, inputs)
+        offsets = draw_offsets(elements, answer.bits.size, answer.places)
+        parameters = make_timing_parameters(operation, answer.parameters)
+        inputs = Inputs(make_timing_input(operation, batch, answer.contents), *parameters)
         got = laws.Answer(
             operation=operation,
-            values=torch.from_numpy(answer.bits.view("float32")).to(truth.exact.device),
-            truth=truth.flattened(),
-            offsets=np.arange(answer.bits.size),
+            values=torch.from_numpy(answer.bits.view("float32")).to(inputs.x.device),
+            truth=truth_of(operation, inputs, unravel(operation, offsets)),
+            offsets=offsets,
             poison_bits=-1,
         )
         errors = laws.measure_errors(got)
@@ -89,7 +91,10 @@ def _find_impossible(operation: Convolution, samples: Sequence[Sample], gpu: Gpu
 
 
 def _find_disagreeing_timer(samples: Sequence[Sample]) -> Verdict | None:
-    """Find events that do not add up with the judge's wall clock: a candidate may have tampered with them."""
+    """Find events that do not add up with the judge's wall clock: a candidate may have tampered with them.
+
+    Too little beside them is as bad as too much: the flush may have been left out.
+    """
     overheads = {
         arm: statistics.median(sample.overhead_ms for sample in samples if sample.arm == arm)
         for arm in (CANDIDATE, ACCEPTED)
@@ -97,9 +102,9 @@ def _find_disagreeing_timer(samples: Sequence[Sample]) -> Verdict | None:
     wall_ms = statistics.median(sample.wall_ms for sample in samples if sample.arm == ACCEPTED)
     excess = overheads[CANDIDATE] - overheads[ACCEPTED]
     allowed = MAX_OVERHEAD_MS + MAX_OVERHEAD_SHARE * wall_ms
-    if not excess <= allowed:
+    if not abs(excess) <= allowed:
         detail = (
-            f"wall clock less events is {excess:.3f} ms over the accepted kernel's, allowed {allowed:.3f} ms"
+            f"wall clock less events is {excess:+.3f} ms off the accepted kernel's, allowed {allowed:.3f} ms"
         )
         return conclude(Outcome.INVALID, "timer-disagrees", detail)
     return None

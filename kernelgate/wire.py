@@ -81,10 +81,14 @@ class WarmUp(_Message, frozen=True):
 
 
 class PlaceTensors(_Message, frozen=True):
-    """Allocate on the GPU, and fill from a seed, what the next timed calls read; call the model once."""
+    """Allocate on the GPU what the next timed calls need, parameters from a seed; call the model once.
+
+    `launches` is the most calls that will be timed in one request.
+    """
 
     batch: int
     seed: int
+    launches: int
     flush_bytes: int
     pad_bytes: int
 
@@ -98,15 +102,17 @@ class MoveCode(_Message, frozen=True):
 
 
 class TimeLaunches(_Message, frozen=True):
-    """Time calls, each after a flush of the L2 cache and on the next contents, from that index on."""
+    """Time calls, each after a flush of the L2 cache, on contents made from that seed and those after it."""
 
-    content: int
+    seed: int
     launches: int
 
 
-class SendAnswer(_Message, frozen=True):
-    """Write the output of the last timed call to `out`."""
+class SendAnswers(_Message, frozen=True):
+    """Write to `out`, for each call timed last, the elements of its output at places drawn from a seed."""
 
+    seed: int
+    count: int
     out: str
 
 
@@ -120,7 +126,7 @@ Request = (
     | ReleaseTensors
     | MoveCode
     | TimeLaunches
-    | SendAnswer
+    | SendAnswers
 )
 
 

@@ -1,5 +1,6 @@
 """Mode `gpu`: run the model on an NVIDIA GPU, and time calls of it."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,12 @@ from kernelgate.child.trials import Trials
 from kernelgate.inputs import Inputs
 from kernelgate.operations import Convolution, find_operation
 from kernelgate.reference import vendor_answer
-from kernelgate.timing_inputs import make_timing_contents, make_timing_parameters
+from kernelgate.timing_inputs import (
+    draw_offsets,
+    fill_timing_input,
+    make_timing_input,
+    make_timing_parameters,
+)
 
 LEAD_CYCLES = 3_000_000
 """Over a millisecond at any GPU's clock, in which the host queues all calls of a sample."""
@@ -50,6 +56,8 @@ class GpuMode:
         self.on_gpu = False
         self.kernel: KernelModel | None = None
         self.trials: Trials | None = None
+        self.outputs: list[torch.Tensor] = []
+        self.x = self.flush = _NOTHING
 
     def answer(self, request: wire.Request) -> wire.Response:
         """Return what was loaded, run, prepared, timed or written."""
@@ -64,7 +72,7 @@ class GpuMode:
             wire.ReleaseTensors: self._release,
             wire.MoveCode: self._move_code,
             wire.TimeLaunches: self._time,
-            wire.SendAnswer: self._send,
+            wire.SendAnswers: self._send,
         }
         if type(request) not in does:
             raise ValueError(f"mode gpu does not answer {type(request).__name__}")
@@ -127,8 +135,9 @@ class GpuMode:
                 for kernel in kernels.values():
                     # Unloaded, as far as Triton knows: the next launch loads the same code elsewhere.
                     kernel.module = kernel._run = None
+        self.outputs = []
         with torch.no_grad():
-            self.last = self.forward(self.x)
+            self.forward(self.x)
         torch.cuda.synchronize()
         return wire.Done()
 
@@ -149,39 +158,55 @@ class GpuMode:
     def _place(self, request: wire.PlaceTensors) -> wire.Done:
         # Held while the others are taken, so that they lie elsewhere than the last time.
         pad = torch.empty(request.pad_bytes, dtype=torch.int8, device="cuda")
-        self.contents = make_timing_contents(self.operation, request.batch, request.seed)
         self._set_parameters(*make_timing_parameters(self.operation, request.seed))
-        self.x = self.contents[0].clone()
+        self.x = make_timing_input(self.operation, request.batch, request.seed)
         self.flush = torch.empty(request.flush_bytes, dtype=torch.int8, device="cuda")
         with torch.no_grad():
-            self.last = self.forward(self.x)
+            # As many as are kept at once, so that no timed call waits for memory.
+            self.outputs = [self.forward(self.x) for _ in range(request.launches)]
         torch.cuda.synchronize()
+        self.outputs = []
         del pad
         return wire.Done()
 
     def _release(self, _request: wire.ReleaseTensors) -> wire.Done:
-        self.contents, self.x, self.flush, self.last = [], _NOTHING, _NOTHING, _NOTHING
+        self.outputs, self.x, self.flush = [], _NOTHING, _NOTHING
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
         return wire.Done()
 
-    def _send(self, request: wire.SendAnswer) -> wire.Done:
-        self.last.detach().contiguous().cpu().numpy().tofile(request.out)
+    def _send(self, request: wire.SendAnswers) -> wire.Done:
+        shape = self.operation.output_shape(self.x.shape[0])
+        places = draw_offsets(math.prod(shape), request.count, request.seed)
+        offsets = torch.from_numpy(places).to(self.x.device)
+        for output in self.outputs:
+            _check_form(output, type(self.x), shape)
+        elements = [output.flatten()[offsets] for output in self.outputs]
+        torch.stack(elements).cpu().numpy().tofile(request.out)
         return wire.Done()
 
     def _time(self, request: wire.TimeLaunches) -> wire.Timed:
         marks = [(_event(), _event()) for _ in range(request.launches)]
+        self.outputs = []
         _hold_gpu(LEAD_CYCLES)  # or the first calls are timed with the host's delay in launching them
         with torch.no_grad():
             for call, (start, end) in enumerate(marks):
-                # Other contents in the same storage: the last answer is never this one.
-                self.x.copy_(self.contents[(request.content + call) % len(self.contents)])
+                # Other contents in the same storage: no answer before is this one.
+                fill_timing_input(self.x, request.seed + call)
                 self.flush.zero_()
                 start.record()
-                self.last = self.forward(self.x)
+                self.outputs.append(self.forward(self.x))
                 end.record()
         torch.cuda.synchronize()
         return wire.Timed(times_ms=tuple(start.elapsed_time(end) for start, end in marks))
+
+
+def _check_form(output: object, tensor: type[torch.Tensor], shape: tuple[int, ...]) -> None:
+    if not isinstance(output, torch.Tensor) or type(output) is not tensor:
+        raise TypeError(f"a timed call returned a {type(output).__name__}, allowed: a Tensor")
+    if output.dtype != torch.float32 or output.shape != shape or not output.is_contiguous():
+        got = f"{output.dtype} {tuple(output.shape)} with strides {output.stride()}"
+        raise ValueError(f"a timed call returned {got}, allowed: torch.float32 {shape}, contiguous")
 
 
 def _event() -> Event:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kernelgate.gpu import Gpu, Health
-from kernelgate.measured import ARMS, CANDIDATE, Measured, Reading, Sample, TimedAnswer
+from kernelgate.measured import ARMS, CANDIDATE, Measured, Reading, Sample
 from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.performance import Conditions
 from kernelgate.settings import load_settings
@@ -39,7 +39,7 @@ def make_replicate(
             block=block,
             slot=slot,
             arm=arm,
-            content=0,
+            seed=0,
             times_ms=(time_ms := 2.0 * math.exp(slowdown * (arm == CANDIDATE)),) * 3,
             wall_ms=3 * time_ms + 1.0,
         )
@@ -54,7 +54,7 @@ def make_replicate(
         samples=tuple(samples),
         chosen={arm: ((chosen or {}).get(arm, "one"),) for arm in ARMS},
         readings=tuple(readings),
-        answer=TimedAnswer(seed=0, content=0, bits=None),
+        answers=(),
     )
 
 

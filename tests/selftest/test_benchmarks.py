@@ -113,7 +113,7 @@ def test_a_pool_is_what_was_recorded(tmp_path: Path, name: str, capsys: pytest.C
 def test_files_of_other_settings_make_no_pool(tmp_path: Path) -> None:
     """Nor do files that hold no samples."""
     record.append(TIMING, make_replicates((0.0,) * 4), tmp_path / "one.jsonl")
-    other = msgspec.structs.replace(TIMING, settings=msgspec.structs.replace(SETTINGS, blocks=12))
+    other = msgspec.structs.replace(TIMING, settings=msgspec.structs.replace(SETTINGS, blocks=14))
     record.append(other, make_replicates((0.0,) * 4), tmp_path / "other.jsonl")
     with pytest.raises(SamplesError, match="other settings"):
         load([tmp_path / "one.jsonl", tmp_path / "other.jsonl"])

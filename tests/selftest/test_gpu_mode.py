@@ -1,6 +1,6 @@
 """The contestant's side of timing, on tensors that only look like a GPU's."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from kernelgate import timing_inputs, wire
 from kernelgate.child import gpu_mode
@@ -18,7 +19,7 @@ from kernelgate.inputs import Recipe
 from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.reference import truth_everywhere
 
-BATCH = 2
+BATCH, LAUNCHES = 2, 3
 
 
 class PretendedEvent:
@@ -32,6 +33,17 @@ class PretendedEvent:
 
     def elapsed_time(self, later: "PretendedEvent") -> float:
         return later.at - self.at
+
+
+class Followed(nn.Module):
+    """A model whose output another function has the last word on."""
+
+    def __init__(self, model: nn.Module, last: Callable[[torch.Tensor], Any]) -> None:
+        super().__init__()
+        self.model, self.last = model, last
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.last(self.model(x))
 
 
 @pytest.fixture
@@ -52,7 +64,7 @@ def mode(monkeypatch: pytest.MonkeyPatch) -> Iterator[GpuMode]:
 
 
 def place(mode: GpuMode, seed: int) -> None:
-    request = wire.PlaceTensors(batch=BATCH, seed=seed, flush_bytes=64, pad_bytes=8)
+    request = wire.PlaceTensors(batch=BATCH, seed=seed, launches=LAUNCHES, flush_bytes=64, pad_bytes=8)
     assert isinstance(mode.answer(request), wire.Done)
 
 
@@ -62,7 +74,7 @@ def test_a_replicate_of_requests_is_answered_in_order(mode: GpuMode) -> None:
     assert mode.answer(wire.WarmUp(batch=BATCH)) == wire.Warm(chosen=("cuDNN, TF32 allowed",))
     place(mode, seed=1)
     assert isinstance(mode.answer(wire.MoveCode()), wire.Done)
-    timed = mode.answer(wire.TimeLaunches(content=0, launches=3))
+    timed = mode.answer(wire.TimeLaunches(seed=0, launches=LAUNCHES))
     assert timed == wire.Timed(times_ms=(1.0, 1.0, 1.0))
 
 
@@ -74,25 +86,65 @@ def test_the_gpu_is_held_until_every_call_of_a_sample_is_queued(
     monkeypatch.setattr(gpu_mode, "_hold_gpu", lambda _cycles: held_at.append(PretendedEvent.now))
     place(mode, seed=1)
     before = PretendedEvent.now
-    mode.answer(wire.TimeLaunches(content=0, launches=3))
+    mode.answer(wire.TimeLaunches(seed=0, launches=LAUNCHES))
     assert held_at == [before]
 
 
-@pytest.mark.parametrize(("content", "launches", "last"), [(0, 6, 1), (1, 6, 0), (1, 1, 1), (0, 3, 0)])
-def test_the_answer_sent_is_that_of_the_call_timed_last(
-    mode: GpuMode, tmp_path: Path, content: int, launches: int, last: int
-) -> None:
-    """On the contents that the judge works out, made from the seed that it knows."""
+def test_the_answer_to_each_call_is_sent_at_the_places_asked_for(mode: GpuMode, tmp_path: Path) -> None:
+    """On contents that no call before it had, made from the seeds that the judge knows."""
     place(mode, seed=7)
     mode.answer(wire.MoveCode())
-    mode.answer(wire.TimeLaunches(content=content, launches=launches))
-    out = tmp_path / "answer.f32"
-    mode.answer(wire.SendAnswer(out=str(out)))
-    contents = timing_inputs.make_timing_contents(ALEXNET_CONV1, BATCH, 7)
+    mode.answer(wire.TimeLaunches(seed=40, launches=LAUNCHES))
+    out = tmp_path / "answers.f32"
+    mode.answer(wire.SendAnswers(seed=5, count=16, out=str(out)))
+    sent = np.fromfile(out, dtype=np.float32).reshape(3, 16)
     weight, bias = timing_inputs.make_timing_parameters(ALEXNET_CONV1, 7)
-    inputs: Any = SimpleNamespace(x=contents[last], weight=weight, bias=bias)
-    exact = truth_everywhere(ALEXNET_CONV1, inputs).exact.cpu().numpy().astype(np.float32)
-    np.testing.assert_allclose(np.fromfile(out, dtype=np.float32).reshape(exact.shape), exact, atol=1e-3)
+    elements = int(np.prod(ALEXNET_CONV1.output_shape(BATCH)))
+    offsets = timing_inputs.draw_offsets(elements, 16, 5)
+    assert len(set(offsets.tolist())) > 1
+    for call in range(3):
+        x = timing_inputs.fill_timing_input(torch.empty(ALEXNET_CONV1.input_shape(BATCH)), 40 + call)
+        inputs: Any = SimpleNamespace(x=x, weight=weight, bias=bias)
+        exact = truth_everywhere(ALEXNET_CONV1, inputs).exact.flatten().cpu().numpy()
+        np.testing.assert_allclose(sent[call], exact[offsets], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "what"),
+    [
+        (lambda out: out.half(), "float16"),
+        (lambda out: out[:1], r"\(1, 96, 55, 55\)"),
+        (lambda out: out.contiguous(memory_format=torch.channels_last), "strides"),
+        (lambda out: [out], "a list"),
+    ],
+)
+def test_a_timed_answer_of_another_form_is_refused(
+    mode: GpuMode, tmp_path: Path, spoil: Callable[[torch.Tensor], Any], what: str
+) -> None:
+    """It may have been faster to make."""
+    mode.forward = Followed(mode.forward, spoil)
+    place(mode, seed=7)
+    mode.answer(wire.TimeLaunches(seed=0, launches=2))
+    with pytest.raises((TypeError, ValueError), match=what):
+        mode.answer(wire.SendAnswers(seed=5, count=16, out=str(tmp_path / "answers.f32")))
+
+
+def test_no_timed_call_waits_for_memory(mode: GpuMode) -> None:
+    """As many outputs are made beforehand as are kept of one request; then they are given back."""
+    kept: list[int] = []
+
+    def note(out: torch.Tensor) -> torch.Tensor:
+        kept.append(1)
+        return out
+
+    mode.forward = Followed(mode.forward, note)
+    place(mode, seed=1)
+    assert len(kept) == LAUNCHES
+    assert mode.outputs == []
+    mode.answer(wire.TimeLaunches(seed=0, launches=LAUNCHES))
+    assert len(mode.outputs) == LAUNCHES
+    mode.answer(wire.MoveCode())
+    assert mode.outputs == [], "the next request finds the same memory free"
 
 
 def test_moving_the_code_unloads_every_kernel_that_was_launched(mode: GpuMode) -> None:

@@ -76,7 +76,7 @@ def make_measured(
                     block=block,
                     slot=slot,
                     arm=arm,
-                    content=0,
+                    seed=0,
                     times_ms=times,
                     wall_ms=sum(times) + 1.0,
                 )
@@ -85,7 +85,7 @@ def make_measured(
         samples=tuple(samples),
         chosen=dict(chosen),
         readings=tuple(Reading(block=b, arm=CANDIDATE, health=health) for b in range(SETTINGS.blocks)),
-        answer=TimedAnswer(seed=0, content=0, bits=None),
+        answers=(TimedAnswer(parameters=0, contents=0, places=0, bits=None),),
     )
 
 

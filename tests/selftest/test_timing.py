@@ -1,5 +1,6 @@
 """The judge's side of timing, with contestants that only pretend to compute."""
 
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,7 +31,7 @@ class PretendedContestant:
     ) -> None:
         self.log, self.folder, self.time_ms = log, folder, time_ms
         self.limits, self.name, self.closed = SETTINGS.limits, "", False
-        self.pid = 0
+        self.pid, self.missing_words = 0, 0
 
     def __enter__(self) -> "PretendedContestant":
         return self
@@ -49,8 +50,9 @@ class PretendedContestant:
             return wire.Warm(chosen=(f"config of {self.name}",))
         if isinstance(self.asked, wire.TimeLaunches):
             return wire.Timed(times_ms=(self.time_ms,) * self.asked.launches)
-        if isinstance(self.asked, wire.SendAnswer):
-            np.zeros(1, dtype=np.uint32).tofile(self.asked.out)
+        if isinstance(self.asked, wire.SendAnswers):
+            words = self.asked.count * PERFORMANCE.launches - self.missing_words
+            np.zeros(words, dtype=np.uint32).tofile(self.asked.out)
         return answer()
 
     def ask(self, request: wire.Request, answer: type, timeout_s: float) -> Any:
@@ -65,7 +67,7 @@ class PretendedWorkplace:
     """Starts pretended contestants."""
 
     def __init__(self, folder: Path, time_ms: float) -> None:
-        self.folder, self.time_ms = folder, time_ms
+        self.folder, self.time_ms, self.missing_words = folder, time_ms, 0
         self.operation, self.limits = ALEXNET_CONV1, SETTINGS.limits
         self.log: list[tuple[PretendedContestant, wire.Request]] = []
         self.started: list[PretendedContestant] = []
@@ -73,7 +75,7 @@ class PretendedWorkplace:
     def start(self, mode: wire.Mode, _kernel: object, name: str) -> PretendedContestant:
         assert mode == "gpu"
         self.started.append(PretendedContestant(self.log, self.folder, self.time_ms))
-        self.started[-1].name = name
+        self.started[-1].name, self.started[-1].missing_words = name, self.missing_words
         return self.started[-1]
 
     def await_loaded(self, contestant: PretendedContestant) -> None:
@@ -136,19 +138,36 @@ def test_tensors_are_released_by_all_arms_before_any_takes_its_own_anew(
         assert kinds[first - arms : first] == [wire.ReleaseTensors] * arms
 
 
-def test_one_timed_answer_of_the_candidate_is_fetched_in_each_replicate(
-    workplace: PretendedWorkplace,
-) -> None:
-    """The answer asked for is that of the call timed last, on the contents it was timed on."""
+def test_every_timed_answer_of_the_candidate_is_fetched(workplace: PretendedWorkplace) -> None:
+    """Right after each of its samples, at other places each time; no other arm's is."""
     for measured in measure(workplace):
-        assert measured.answer.bits is None, "one word is not a whole output"
-    asked = [
-        index for index, (_, request) in enumerate(workplace.log) if isinstance(request, wire.SendAnswer)
-    ]
-    assert len(asked) == PERFORMANCE.looks[0]
-    for index in asked:
-        contestant = workplace.log[index][0]
-        assert contestant.name == CANDIDATE
+        samples = [sample for sample in measured.samples if sample.arm == CANDIDATE]
+        assert [answer.contents for answer in measured.answers] == [
+            sample.seed + call for sample in samples for call in range(PERFORMANCE.launches)
+        ]
+        assert all(answer.bits is not None for answer in measured.answers)
+        assert len({answer.places for answer in measured.answers}) == len(samples)
+    log = workplace.log
+    for (before, asked), (contestant, request) in itertools.pairwise(log):
+        timed = isinstance(asked, wire.TimeLaunches) and before.name == CANDIDATE
+        assert isinstance(request, wire.SendAnswers) == timed
+        assert not timed or contestant is before
+
+
+def test_the_parameters_of_an_answer_are_those_it_was_timed_with(workplace: PretendedWorkplace) -> None:
+    """They are drawn anew with each place in memory."""
+    for measured in measure(workplace):
+        by_place: dict[int, int] = {}
+        for answer in measured.answers:
+            by_place[answer.parameters] = by_place.get(answer.parameters, 0) + 1
+        assert len(by_place) == PERFORMANCE.blocks // timing.BLOCKS_A_PLACE
+        assert set(by_place.values()) == {timing.BLOCKS_A_PLACE * 2 * PERFORMANCE.launches}
+
+
+def test_answers_that_are_cut_short_are_no_answers(workplace: PretendedWorkplace) -> None:
+    """A file with a word too few is not read at all."""
+    workplace.missing_words = 1
+    assert all(answer.bits is None for measured in measure(workplace) for answer in measured.answers)
 
 
 @pytest.mark.parametrize("time_ms", [0.0, -1.0, float("nan"), float("inf"), 1e9])

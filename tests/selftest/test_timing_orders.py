@@ -63,7 +63,7 @@ def test_as_many_places_are_drawn_as_blocks(blocks: int) -> None:
 
 def make_sample(*times_ms: float) -> Sample:
     return Sample(
-        attempt=1, replicate=0, block=0, slot=0, arm=CANDIDATE, content=0, times_ms=times_ms, wall_ms=100.0
+        attempt=1, replicate=0, block=0, slot=0, arm=CANDIDATE, seed=0, times_ms=times_ms, wall_ms=100.0
     )
 
 

@@ -13,6 +13,7 @@ from kernelgate.inputs import Inputs
 from kernelgate.measured import ACCEPTED, ARMS, CANDIDATE, Measured, Reading, Sample, TimedAnswer
 from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.reference import truth_everywhere
+from kernelgate.timing_inputs import draw_offsets
 from kernelgate.trust import find_invalid, judge_answers
 from kernelgate.verdict import Outcome
 
@@ -21,19 +22,17 @@ UNHEARD_OF = msgspec.structs.replace(RTX_4090, name="NVIDIA Unheard-of")
 QUIET = Health(sm_clock_mhz=2520, temperature_c=60, throttled=(), foreign_processes=0)
 UNKNOWN = Health(sm_clock_mhz=None, temperature_c=None, throttled=(), foreign_processes=None)
 LAUNCHES = 7
+NO_ANSWER = TimedAnswer(parameters=0, contents=0, places=0, bits=None)
 
 
 def make_sample(arm: str, time_ms: float = 2.0, overhead_ms: float = 1.0) -> Sample:
     times = (time_ms,) * LAUNCHES
     wall_ms = sum(times) + overhead_ms
-    return Sample(
-        attempt=1, replicate=0, block=0, slot=0, arm=arm, content=0, times_ms=times, wall_ms=wall_ms
-    )
+    return Sample(attempt=1, replicate=0, block=0, slot=0, arm=arm, seed=0, times_ms=times, wall_ms=wall_ms)
 
 
 def make_measured(*samples: Sample, health: tuple[Health, ...] = (QUIET,) * 24) -> Measured:
-    answer = TimedAnswer(seed=0, content=0, bits=None)
-    return Measured(samples=samples, chosen={}, readings=readings_of(health), answer=answer)
+    return Measured(samples=samples, chosen={}, readings=readings_of(health), answers=())
 
 
 def readings_of(health: tuple[Health, ...]) -> tuple[Reading, ...]:
@@ -136,24 +135,28 @@ def test_what_cannot_be_trusted_first_is_told_first() -> None:
 
 def test_a_timed_call_without_an_output_is_wrong() -> None:
     """Speed without an answer is none; nothing is asked of a GPU to say so."""
-    verdict = judge_answers(ALEXNET_CONV1, [TimedAnswer(seed=0, content=0, bits=None)])
+    verdict = judge_answers(ALEXNET_CONV1, [NO_ANSWER])
     assert verdict is not None
     assert (verdict.outcome, verdict.reason) == (Outcome.WRONG, "timed-answer")
 
 
 @pytest.mark.parametrize("planted", [False, True])
 def test_a_timed_answer_is_judged_on_its_own_contents(monkeypatch: pytest.MonkeyPatch, planted: bool) -> None:
-    """The truth of the contents that were asked for passes, one element off does not."""
+    """The truth at the places that were asked for passes, one element off does not."""
     small = msgspec.structs.replace(ALEXNET_CONV1, in_size=31, out_channels=4, measured_batch=2)
 
     def draw(seed: int) -> torch.Tensor:
         return torch.randn(small.input_shape(2), generator=torch.Generator().manual_seed(seed))
 
     weight, bias = torch.randn(small.weight_shape), torch.randn(4)
-    monkeypatch.setattr(trust, "make_timing_contents", lambda _op, _batch, seed: [draw(seed), draw(seed + 1)])
+    monkeypatch.setattr(trust, "make_timing_input", lambda _op, batch, seed: draw(seed)[:batch])
     monkeypatch.setattr(trust, "make_timing_parameters", lambda _op, _seed: (weight, bias))
     right = truth_everywhere(small, Inputs(draw(6), weight, bias)).exact.float().numpy().ravel()
+    values = right[draw_offsets(right.size, 300, 9)]
     if planted:
-        right[77] += 10
-    verdict = judge_answers(small, [TimedAnswer(seed=5, content=1, bits=right.view(np.uint32))])
+        values[77] += 10
+    answer = TimedAnswer(parameters=5, contents=6, places=9, bits=values.view(np.uint32))
+    verdict = judge_answers(small, [answer])
     assert (verdict is not None and verdict.outcome is Outcome.WRONG) == planted
+    other = msgspec.structs.replace(answer, contents=7)
+    assert judge_answers(small, [other]) is not None, "the answer to another call is no answer"

@@ -1,0 +1,86 @@
+"""Makes decisions of the performance stage one after the other: `python -m benchmarks.decisions`.
+
+What they cost, and with `--bursts` what becomes of them while another process loads the GPU now and then.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.decision import Decision, decide
+from benchmarks.variants import EXTRA, make_variant
+from kernelgate.gpu import GpuError, find_gpu
+from kernelgate.measured import ACCEPTED, CANDIDATE
+from kernelgate.settings import load_settings
+
+ROOT = Path(__file__).resolve().parents[1]
+BURSTS = """
+import random, time, torch
+a = torch.randn(4096, 4096, device="cuda")
+while True:
+    end = time.monotonic() + random.uniform(0.02, 2.0)
+    while time.monotonic() < end:
+        for _ in range(4):
+            a @ a
+        torch.cuda.synchronize()
+    time.sleep(random.uniform(0.05, 4.0))
+"""
+"""A program of somebody else's: a burst of matrix products, then a pause."""
+
+
+@contextmanager
+def load_in_bursts(wanted: bool) -> Iterator[None]:
+    """Have another process load the GPU meanwhile, if that is wanted."""
+    if not wanted:
+        yield
+        return
+    loader = subprocess.Popen([sys.executable, "-c", BURSTS])
+    try:
+        yield
+    finally:
+        loader.kill()
+        loader.wait()
+
+
+def render(decisions: Sequence[Decision]) -> Iterator[str]:
+    """Yield the lines of a summary."""
+    outcomes = Counter(str(each.outcome) for each in decisions)
+    yield ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
+    wall = statistics.median(each.seconds for each in decisions)
+    gpu = statistics.median(each.gpu_seconds for each in decisions)
+    yield f"median of {len(decisions)}: {wall:.1f} s of wall time, {gpu:.1f} s of it with samples on the GPU"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print a line a decision and a summary; returns 0, or 1 with the cause on standard error."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.decisions", description=__doc__)
+    parser.add_argument("--count", type=int, default=4, help="how many; default: %(default)s")
+    parser.add_argument("--arm", choices=EXTRA, default=CANDIDATE, help="the candidate; default: an A/A one")
+    parser.add_argument("--bursts", action="store_true", help="load the GPU in bursts meanwhile")
+    options = parser.parse_args(arguments)
+    settings, decisions = load_settings(ROOT / "pyproject.toml"), []
+    with tempfile.TemporaryDirectory() as folder, load_in_bursts(options.bursts):
+        candidate, accepted = (make_variant(arm, Path(folder)) for arm in (options.arm, ACCEPTED))
+        try:
+            gpu = find_gpu()
+            for _ in range(options.count):
+                decisions.append(decide(gpu, settings, candidate, accepted))
+                each = decisions[-1]
+                told = "" if each.told_gain is None else f"{100 * each.told_gain:+.2f} %"
+                cost = f"{each.seconds:.1f} s, {each.gpu_seconds:.1f} s on the GPU, {each.attempts} attempts"
+                print(f"{each.outcome} {told} after {each.replicates}: {cost}; {each.detail}", flush=True)
+        except GpuError as error:
+            print(f"benchmarks: {error}", file=sys.stderr)
+            return 1
+    print(*render(decisions), sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
