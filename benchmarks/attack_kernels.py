@@ -14,6 +14,12 @@ MODEL = "    def forward(self, x: torch.Tensor) -> torch.Tensor:\n"
 HONEST = MODEL.replace("forward", "compute")
 INIT = "        super().__init__()\n"
 MODULES = "torch.sys.modules"
+TIMER = f"""
+worker = {MODULES}.get("kernelgate.child.gpu_mode")
+if worker is not None:
+    real = worker.Event.elapsed_time
+    worker.Event.elapsed_time = lambda start, end: {{share}} * real(start, end)
+"""
 CALLS = "self.calls = getattr(self, 'calls', 0) + 1"
 
 
@@ -45,30 +51,24 @@ ATTACKS = (
     Attack(
         name="patches-events",
         does="has CUDA events tell nine tenths of the time",
-        init="""
-        real = torch.cuda.Event.elapsed_time
-        torch.cuda.Event.elapsed_time = lambda start, end: 0.9 * real(start, end)
-        """,
+        init=TIMER.format(share=0.9),
     ),
     Attack(
         name="patches-events-a-little",
         does="has CUDA events tell 98 % of the time",
-        init="""
-        real = torch.cuda.Event.elapsed_time
-        torch.cuda.Event.elapsed_time = lambda start, end: 0.98 * real(start, end)
-        """,
+        init=TIMER.format(share=0.98),
     ),
     Attack(
         name="patches-worker",
         does="puts a timing of its own in the place of the contestant's",
         init=f"""
-        worker, wire = {MODULES}["kernelgate.child.gpu_mode"], {MODULES}["kernelgate.wire"]
-        real = worker.GpuMode._time
+        worker, wire = {MODULES}.get("kernelgate.child.gpu_mode"), {MODULES}["kernelgate.wire"]
 
-        def timed(mode, request):
+        def timed(mode, request, real=getattr(worker, "GpuMode", None) and worker.GpuMode._time):
             return wire.Timed(times_ms=tuple(0.9 * ms for ms in real(mode, request).times_ms))
 
-        worker.GpuMode._time = timed
+        if worker is not None:
+            worker.GpuMode._time = timed
         """,
     ),
     Attack(

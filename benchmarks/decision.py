@@ -15,7 +15,6 @@ from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.performance import Conditions, decide_look
 from kernelgate.performance_stage import measure_performance
 from kernelgate.settings import Settings
-from kernelgate.trust import judge_answers
 from kernelgate.verdict import Outcome, Rule, conclude
 from kernelgate.workplace import Workplace
 
@@ -57,10 +56,9 @@ def decide(gpu: Gpu, settings: Settings, candidate: KernelFile, accepted: Kernel
         return Decision(outcome=kept.outcome, detail=f"{kept.reason}: {kept.detail}")
     finally:
         workplace.close()
-    verdict = decide_look(conditions, attempts[-1])
-    if verdict.outcome is not Outcome.INVALID:
-        answers = [answer for one in attempts[-1] for answer in one.answers]
-        verdict = judge_answers(ALEXNET_CONV1, answers) or verdict
+    verdict = performance.verdict
+    if verdict.outcome is Outcome.NO_BASELINE:
+        verdict = decide_look(conditions, attempts[-1])
     return Decision(
         outcome=verdict.outcome,
         detail=f"{verdict.reason}: {verdict.detail}",

@@ -145,31 +145,30 @@ def _measure_replicate(
 
 
 def _warm_up(workplace: Workplace, crew: Mapping[str, Contestant]) -> dict[str, tuple[str, ...]]:
-    """Warm the arms one after the other: an autotuner that shares the GPU chooses badly."""
+    """Prepare arms side by side, warm them in turn: an autotuner that shares the GPU chooses badly."""
     for contestant in crew.values():
         workplace.await_loaded(contestant)
-    _release_tensors(workplace, crew.values())
-    chosen = {}
-    request = wire.WarmUp(batch=workplace.operation.measured_batch)
-    for name, contestant in crew.items():
-        chosen[name] = contestant.ask(request, wire.Warm, workplace.limits.run_timeout_s).chosen
-    return chosen
+    batch, timeout_s = workplace.operation.measured_batch, workplace.limits.run_timeout_s
+    _ask_all(crew.values(), wire.Prepare(batch=batch), timeout_s)
+    return {
+        name: contestant.ask(wire.WarmUp(batch=batch), wire.Warm, timeout_s).chosen
+        for name, contestant in crew.items()
+    }
 
 
-def _release_tensors(workplace: Workplace, crew: Iterable[Contestant]) -> None:
-    """Let the arms give their memory back, all at once; the first time, each makes its CUDA context."""
+def _ask_all(crew: Iterable[Contestant], request: wire.Request, timeout_s: float) -> None:
     crew = tuple(crew)
     for contestant in crew:
-        contestant.send(wire.ReleaseTensors())
+        contestant.send(request)
     for contestant in crew:
-        contestant.receive(wire.Done, workplace.limits.run_timeout_s)
+        contestant.receive(wire.Done, timeout_s)
 
 
 def _place_tensors(
     workplace: Workplace, crew: Sequence[Contestant], placing: wire.PlaceTensors, chance: random.Random
 ) -> None:
     """Let every arm give its memory back, then take it anew in the order of the list."""
-    _release_tensors(workplace, crew)
+    _ask_all(crew, wire.ReleaseTensors(), workplace.limits.run_timeout_s)
     for contestant in crew:
         request = msgspec.structs.replace(placing, pad_bytes=chance.randrange(1, MAX_PAD_BYTES))
         contestant.ask(request, wire.Done, workplace.limits.run_timeout_s)

@@ -74,8 +74,14 @@ class SendRun(_Message, frozen=True):
     images: tuple[int, ...] = ()
 
 
+class Prepare(_Message, frozen=True):
+    """Call the model at this batch with each configuration, so that all are compiled and loaded."""
+
+    batch: int
+
+
 class WarmUp(_Message, frozen=True):
-    """Call the model once at this batch: compile, and let the autotuner choose with the GPU to itself."""
+    """Call the model once at this batch, and let the autotuner choose with the GPU to itself."""
 
     batch: int
 
@@ -121,6 +127,7 @@ Request = (
     | CompileOne
     | RunOne
     | SendRun
+    | Prepare
     | WarmUp
     | PlaceTensors
     | ReleaseTensors

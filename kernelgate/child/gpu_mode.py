@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -67,6 +68,7 @@ class GpuMode:
             wire.Load: self._load,
             wire.RunOne: lambda run: self._trials().run(run),
             wire.SendRun: lambda send: self._trials().send(send),
+            wire.Prepare: self._prepare,
             wire.WarmUp: self._warm_up,
             wire.PlaceTensors: self._place,
             wire.ReleaseTensors: self._release,
@@ -145,6 +147,24 @@ class GpuMode:
         with torch.no_grad():
             self.conv1.get_parameter("weight").copy_(weight)
             self.conv1.get_parameter("bias").copy_(bias)
+
+    def _prepare(self, request: wire.Prepare) -> wire.Done:
+        x = torch.randn(self.operation.input_shape(request.batch), device="cuda")
+        with torch.no_grad():
+            for pin in range(self.kernel.pins if self.kernel else 1):
+                self._call_pinned(x, pin)
+        del x
+        return self._release(wire.ReleaseTensors())
+
+    def _call_pinned(self, x: torch.Tensor, pin: int) -> None:
+        if self.kernel is None:
+            self.forward(x)
+            return
+        from triton.runtime.errors import OutOfResources  # noqa: PLC0415 - the vendor arm needs no triton
+
+        # A configuration that is too large for this GPU is passed over, as the autotuner does.
+        with suppress(OutOfResources), self.kernel.pinned(pin):
+            self.forward(x)
 
     def _warm_up(self, request: wire.WarmUp) -> wire.Warm:
         # Not zeros: they draw less power and run faster, which may change what the autotuner chooses.

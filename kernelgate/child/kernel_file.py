@@ -31,6 +31,11 @@ class KernelModel:
             raise TypeError("ModelNew() holds no module named conv1")
         return model
 
+    @property
+    def pins(self) -> int:
+        """How many configurations there are to pin: those of the autotuner that has most."""
+        return max((len(tuner.configs) for tuner in self.autotuners), default=1)
+
     def describe(self) -> tuple[Autotuned, ...]:
         """Return the autotuned kernels with their configurations."""
         return tuple(

@@ -1,14 +1,16 @@
 """The contestant's side of timing, on tensors that only look like a GPU's."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from triton.runtime.errors import OutOfResources
 
 from kernelgate import timing_inputs, wire
 from kernelgate.child import gpu_mode
@@ -69,9 +71,10 @@ def place(mode: GpuMode, seed: int) -> None:
 
 
 def test_a_replicate_of_requests_is_answered_in_order(mode: GpuMode) -> None:
-    """Release, warm up, place, move the code, time: as the judge asks."""
-    assert isinstance(mode.answer(wire.ReleaseTensors()), wire.Done)
+    """Prepare, warm up, release, place, move the code, time: as the judge asks."""
+    assert isinstance(mode.answer(wire.Prepare(batch=BATCH)), wire.Done)
     assert mode.answer(wire.WarmUp(batch=BATCH)) == wire.Warm(chosen=("cuDNN, TF32 allowed",))
+    assert isinstance(mode.answer(wire.ReleaseTensors()), wire.Done)
     place(mode, seed=1)
     assert isinstance(mode.answer(wire.MoveCode()), wire.Done)
     timed = mode.answer(wire.TimeLaunches(seed=0, launches=LAUNCHES))
@@ -145,6 +148,35 @@ def test_no_timed_call_waits_for_memory(mode: GpuMode) -> None:
     assert len(mode.outputs) == LAUNCHES
     mode.answer(wire.MoveCode())
     assert mode.outputs == [], "the next request finds the same memory free"
+
+
+class PretendedKernel:
+    """A kernel file whose second of three configurations is too large for the GPU."""
+
+    def __init__(self) -> None:
+        self.pins, self.pin, self.called = 3, 0, [0, 0, 0]
+
+    @contextmanager
+    def pinned(self, pin: int) -> Iterator[None]:
+        self.pin = pin
+        yield
+
+    def call(self, out: torch.Tensor) -> torch.Tensor:
+        self.called[self.pin] += 1
+        if self.pin == 1:
+            raise OutOfResources(101_000, 99_000, "shared memory")
+        return out
+
+
+def test_every_configuration_is_loaded_before_any_is_chosen(mode: GpuMode) -> None:
+    """One that is too large for this GPU is passed over, as by the autotuner; another error is not."""
+    kernel = PretendedKernel()
+    mode.forward, mode.kernel = Followed(mode.forward, kernel.call), cast("Any", kernel)
+    mode.answer(wire.Prepare(batch=BATCH))
+    assert kernel.called == [1, 1, 1]
+    mode.forward = Followed(mode.forward, lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        mode.answer(wire.Prepare(batch=BATCH))
 
 
 def test_moving_the_code_unloads_every_kernel_that_was_launched(mode: GpuMode) -> None:

@@ -116,13 +116,13 @@ def test_each_replicate_has_fresh_processes_and_none_is_left(workplace: Pretende
     assert all(contestant.closed for contestant in workplace.started)
 
 
-def test_arms_are_warmed_one_after_the_other_before_any_is_timed(workplace: PretendedWorkplace) -> None:
-    """An autotuner has the GPU to itself."""
+def test_arms_are_prepared_side_by_side_and_warmed_one_after_the_other(workplace: PretendedWorkplace) -> None:
+    """Before any is timed: an autotuner has the GPU to itself, compiled code is loaded by all at once."""
     measure(workplace)
     first_crew = workplace.started[: len(ARMS)]
     kinds = [type(request) for contestant, request in workplace.log if contestant in first_crew]
-    assert kinds.count(wire.WarmUp) == len(ARMS)
-    assert wire.TimeLaunches not in kinds[: len(kinds) - kinds[::-1].index(wire.WarmUp)]
+    assert kinds[: 2 * len(ARMS)] == [wire.Prepare] * len(ARMS) + [wire.WarmUp] * len(ARMS)
+    assert not {wire.Prepare, wire.WarmUp} & set(kinds[2 * len(ARMS) :])
 
 
 def test_tensors_are_released_by_all_arms_before_any_takes_its_own_anew(

@@ -109,9 +109,12 @@ def test_a_gpu_whose_peaks_are_not_known_has_no_floor() -> None:
     assert find(with_arm(CANDIDATE, time_ms=0.1), gpu=UNHEARD_OF) is None
 
 
-@pytest.mark.parametrize(("overhead_ms", "reason"), [(1.10, None), (1.12, "timer-disagrees")])
+@pytest.mark.parametrize(
+    ("overhead_ms", "reason"),
+    [(1.10, None), (1.12, "timer-disagrees"), (0.90, None), (0.88, "timer-disagrees")],
+)
 def test_events_must_add_up_with_the_wall_clock(overhead_ms: float, reason: str | None) -> None:
-    """Allowed beyond the accepted kernel's 1 ms: 0.08 ms, and 0.2 % of its 15 ms of wall clock."""
+    """Allowed beside the accepted kernel's 1 ms: 0.08 ms, and 0.2 % of its 15 ms of wall clock."""
     assert find(with_arm(CANDIDATE, overhead_ms=overhead_ms)) == reason
 
 
