@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.attack_kernels import ATTACKS, Attack
-from benchmarks.decision import Decision, decide
+from benchmarks.decision import Decision, compiled, decide
 from benchmarks.variants import make_variant
 from kernelgate.candidate import KernelFile, read_kernel
 from kernelgate.gpu import GpuError, find_gpu
@@ -51,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 file = Path(folder) / f"{name}.py"
                 file.write_text(every[name].source(accepted.source), encoding="utf-8")
                 candidate = read_kernel(file, settings.limits.kernel_file_bytes)
-                decision = decide(gpu, settings, candidate, accepted)
+                with compiled(gpu, settings, candidate, accepted) as workplace:
+                    decision = decide(workplace, gpu, settings, candidate, accepted)
                 print(render(every[name], candidate, decision), flush=True)
                 kept += decision.outcome is Outcome.KEEP
         except GpuError as error:

@@ -1,6 +1,8 @@
 """One decision of the performance stage, as the gate makes it, on kernel files that need no other stage."""
 
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 
@@ -9,13 +11,13 @@ from kernelgate.compile_check import Target, compile_kernels
 from kernelgate.compile_stage import Kernels
 from kernelgate.contestant import ContestantFault
 from kernelgate.environment import describe_environment
-from kernelgate.gpu import Gpu
-from kernelgate.measured import Measured
+from kernelgate.gpu import Gpu, GpuError
+from kernelgate.measured import CANDIDATE, Measured
 from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.performance import Conditions, decide_look
 from kernelgate.performance_stage import measure_performance
 from kernelgate.settings import Settings
-from kernelgate.verdict import Outcome, Rule, conclude
+from kernelgate.verdict import Outcome, Rule
 from kernelgate.workplace import Workplace
 
 
@@ -34,10 +36,24 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     gpu_seconds: float = 0.0
 
 
-def decide(gpu: Gpu, settings: Settings, candidate: KernelFile, accepted: KernelFile) -> Decision:
-    """Return the decision; the accepted kernel stands for the original too. Raises GpuError."""
+@contextmanager
+def compiled(gpu: Gpu, settings: Settings, *kernels: KernelFile) -> Iterator[Workplace]:
+    """Give a workplace in which these kernel files are compiled for the GPU."""
+    workplace = Workplace(ALEXNET_CONV1, settings.limits)
+    try:
+        targets = [Target(capability=gpu.capability)]
+        compile_kernels(workplace, dict.fromkeys(kernels, targets))
+        yield workplace
+    finally:
+        workplace.close()
+
+
+def decide(
+    workplace: Workplace, gpu: Gpu, settings: Settings, candidate: KernelFile, accepted: KernelFile
+) -> Decision:
+    """Return the decision; the accepted kernel stands for the original too."""
     conditions = Conditions(
-        operation=ALEXNET_CONV1,
+        operation=workplace.operation,
         gpu=gpu,
         rule=Rule.TUNE,
         settings=settings.performance,
@@ -45,17 +61,21 @@ def decide(gpu: Gpu, settings: Settings, candidate: KernelFile, accepted: Kernel
         environment=describe_environment(gpu.driver),
     )
     kernels = Kernels(candidate=candidate, accepted=accepted, original=accepted)
-    workplace = Workplace(ALEXNET_CONV1, settings.limits)
+    started = time.monotonic()
     try:
-        targets = [Target(capability=gpu.capability)]
-        compile_kernels(workplace, dict.fromkeys((candidate, accepted), targets))
-        started = time.monotonic()
         performance, attempts = measure_performance(workplace, kernels, conditions, lambda: None)
     except ContestantFault as fault:
-        kept = conclude(Outcome.WRONG, fault.kind, f"{fault.contestant}: {fault.detail}")
-        return Decision(outcome=kept.outcome, detail=f"{kept.reason}: {kept.detail}")
-    finally:
-        workplace.close()
+        return Decision(
+            outcome=Outcome.WRONG if fault.contestant == CANDIDATE else Outcome.INVALID,
+            detail=f"{fault.contestant}: {fault}",
+            seconds=time.monotonic() - started,
+        )
+    except GpuError as error:
+        return Decision(
+            outcome=Outcome.INVALID,
+            detail=f"{error.reason}: {error}",
+            seconds=time.monotonic() - started,
+        )
     verdict = performance.verdict
     if verdict.outcome is Outcome.NO_BASELINE:
         verdict = decide_look(conditions, attempts[-1])
@@ -70,5 +90,5 @@ def decide(gpu: Gpu, settings: Settings, candidate: KernelFile, accepted: Kernel
     )
 
 
-def _gpu_seconds(measured: list[Measured]) -> float:
+def _gpu_seconds(measured: Sequence[Measured]) -> float:
     return sum(sample.wall_ms for one in measured for sample in one.samples) / 1000

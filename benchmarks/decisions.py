@@ -10,11 +10,13 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from unittest.mock import patch
 
-from benchmarks.decision import Decision, decide
+from benchmarks.decision import Decision, compiled, decide
 from benchmarks.variants import EXTRA, make_variant
+from kernelgate.contestant import live_pids
 from kernelgate.gpu import GpuError, find_gpu
 from kernelgate.measured import ACCEPTED, CANDIDATE
 from kernelgate.settings import load_settings
@@ -35,17 +37,22 @@ while True:
 
 
 @contextmanager
-def load_in_bursts(wanted: bool) -> Iterator[None]:
-    """Have another process load the GPU meanwhile, if that is wanted."""
-    if not wanted:
-        yield
-        return
-    loader = subprocess.Popen([sys.executable, "-c", BURSTS])
-    try:
-        yield
-    finally:
-        loader.kill()
-        loader.wait()
+def load_in_bursts(unseen: bool) -> Iterator[None]:
+    """Have another process load the GPU meanwhile; `unseen` as if NVML did not list it."""
+    with subprocess.Popen([sys.executable, "-c", BURSTS]) as loader:
+        known = {loader.pid} if unseen else set()
+        try:
+            with patch("kernelgate.timing.live_pids", lambda: live_pids() | known):
+                yield
+        finally:
+            loader.kill()
+
+
+def describe(decision: Decision) -> str:
+    """Return a decision in a line."""
+    told = "" if decision.told_gain is None else f"{100 * decision.told_gain:+.2f} %"
+    cost = f"{decision.seconds:.1f} s, {decision.gpu_seconds:.1f} s on the GPU, {decision.attempts} attempts"
+    return f"{decision.outcome} {told} after {decision.replicates}: {cost}; {decision.detail}"
 
 
 def render(decisions: Sequence[Decision]) -> Iterator[str]:
@@ -62,19 +69,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.decisions", description=__doc__)
     parser.add_argument("--count", type=int, default=4, help="how many; default: %(default)s")
     parser.add_argument("--arm", choices=EXTRA, default=CANDIDATE, help="the candidate; default: an A/A one")
-    parser.add_argument("--bursts", action="store_true", help="load the GPU in bursts meanwhile")
+    parser.add_argument(
+        "--bursts",
+        choices=("seen", "unseen"),
+        help="load the GPU meanwhile, unseen: NVML does not tell",
+    )
     options = parser.parse_args(arguments)
     settings, decisions = load_settings(ROOT / "pyproject.toml"), []
-    with tempfile.TemporaryDirectory() as folder, load_in_bursts(options.bursts):
+    bursts = load_in_bursts(options.bursts == "unseen") if options.bursts else nullcontext()
+    with tempfile.TemporaryDirectory() as folder, bursts:
         candidate, accepted = (make_variant(arm, Path(folder)) for arm in (options.arm, ACCEPTED))
         try:
             gpu = find_gpu()
-            for _ in range(options.count):
-                decisions.append(decide(gpu, settings, candidate, accepted))
-                each = decisions[-1]
-                told = "" if each.told_gain is None else f"{100 * each.told_gain:+.2f} %"
-                cost = f"{each.seconds:.1f} s, {each.gpu_seconds:.1f} s on the GPU, {each.attempts} attempts"
-                print(f"{each.outcome} {told} after {each.replicates}: {cost}; {each.detail}", flush=True)
+            with compiled(gpu, settings, candidate, accepted) as workplace:
+                for _ in range(options.count):
+                    decisions.append(decide(workplace, gpu, settings, candidate, accepted))
+                    print(describe(decisions[-1]), flush=True)
         except GpuError as error:
             print(f"benchmarks: {error}", file=sys.stderr)
             return 1

@@ -192,7 +192,7 @@ class Gate:
                     lambda: self.progress("correctness"),
                 )
         except GpuError as error:
-            raise Stopped(conclude(Outcome.INVALID, "gpu-not-to-be-had", str(error))) from error
+            raise Stopped(conclude(Outcome.INVALID, error.reason, str(error))) from error
         except ContestantFault as fault:
             raise Stopped(self._blame(fault, is_candidate=True)) from fault
         if result.finding is not None:
@@ -231,7 +231,7 @@ class Gate:
         except ContestantFault as fault:
             raise Stopped(self._blame(fault, is_candidate=fault.contestant == CANDIDATE)) from fault
         except GpuError as error:
-            raise Stopped(conclude(Outcome.INVALID, "gpu-not-to-be-had", str(error))) from error
+            raise Stopped(conclude(Outcome.INVALID, error.reason, str(error))) from error
         keep_samples(conditions, attempts, self.request.report_dir)
         propose_speed(result, self._kernels(), conditions, self.request.report_dir)
         self._verdict = result.verdict

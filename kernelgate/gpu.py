@@ -38,7 +38,11 @@ PEAKS = {
 
 
 class GpuError(RuntimeError):
-    """There is no GPU to measure on, or it cannot be had; the text says which and what to do."""
+    """There is no GPU to measure on, or it cannot be had alone; the text says which and what to do."""
+
+    def __init__(self, detail: str, reason: str = "gpu-not-to-be-had") -> None:
+        super().__init__(detail)
+        self.reason = reason
 
 
 class Gpu(msgspec.Struct, frozen=True, kw_only=True):

@@ -48,7 +48,7 @@ def measure_performance(
     """Return what candidate against accepted comes to, the original as control, and all that was timed.
 
     What is UNSTABLE is tried once more, and then stands as it is; nothing else is. Raises ContestantFault
-    with the failing arm's name, GpuError if another judge keeps the GPU.
+    with the failing arm's name, GpuError if the GPU is not to be had alone.
     """
     attempts: list[list[Measured]] = []
     remarks: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ tensors every other block.
 import os
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 
@@ -19,8 +19,8 @@ import msgspec
 
 from kernelgate import wire
 from kernelgate.candidate import KernelFile
-from kernelgate.contestant import Contestant, ContestantFault, live_pids
-from kernelgate.gpu import Gpu, read_health
+from kernelgate.contestant import Answer, Contestant, ContestantFault, live_pids
+from kernelgate.gpu import Gpu, GpuError, read_health
 from kernelgate.measured import ACCEPTED, CANDIDATE, Measured, Reading, Sample, TimedAnswer
 from kernelgate.runners import read_words
 from kernelgate.settings import PerformanceSettings
@@ -48,7 +48,7 @@ def measure_replicates(
 ) -> list[Measured]:
     """Return the replicates up to the look at which they decide, or to the last; None is the vendor's arm.
 
-    Raises ContestantFault with the arm's name in it.
+    Raises ContestantFault with the arm's name in it, GpuError as soon as another program is on the GPU.
 
     The processes of the next replicate import torch and the kernel file, on the CPU only, while this one is
     measured; they touch the GPU when their turn comes.
@@ -149,26 +149,26 @@ def _warm_up(workplace: Workplace, crew: Mapping[str, Contestant]) -> dict[str, 
     for contestant in crew.values():
         workplace.await_loaded(contestant)
     batch, timeout_s = workplace.operation.measured_batch, workplace.limits.run_timeout_s
-    _ask_all(crew.values(), wire.Prepare(batch=batch), timeout_s)
+    prepared = _ask_all(crew.values(), wire.Prepare(batch=batch), wire.Warm, timeout_s)
     return {
-        name: contestant.ask(wire.WarmUp(batch=batch), wire.Warm, timeout_s).chosen
-        for name, contestant in crew.items()
+        name: warm.chosen or contestant.ask(wire.WarmUp(batch=batch), wire.Warm, timeout_s).chosen
+        for (name, contestant), warm in zip(crew.items(), prepared, strict=True)
     }
 
 
-def _ask_all(crew: Iterable[Contestant], request: wire.Request, timeout_s: float) -> None:
-    crew = tuple(crew)
+def _ask_all(
+    crew: Collection[Contestant], request: wire.Request, answer: type[Answer], timeout_s: float
+) -> list[Answer]:
     for contestant in crew:
         contestant.send(request)
-    for contestant in crew:
-        contestant.receive(wire.Done, timeout_s)
+    return [contestant.receive(answer, timeout_s) for contestant in crew]
 
 
 def _place_tensors(
     workplace: Workplace, crew: Sequence[Contestant], placing: wire.PlaceTensors, chance: random.Random
 ) -> None:
     """Let every arm give its memory back, then take it anew in the order of the list."""
-    _ask_all(crew, wire.ReleaseTensors(), workplace.limits.run_timeout_s)
+    _ask_all(crew, wire.ReleaseTensors(), wire.Done, workplace.limits.run_timeout_s)
     for contestant in crew:
         request = msgspec.structs.replace(placing, pad_bytes=chance.randrange(1, MAX_PAD_BYTES))
         contestant.ask(request, wire.Done, workplace.limits.run_timeout_s)
@@ -176,6 +176,9 @@ def _place_tensors(
 
 def _read(readings: list[Reading], gpu: Gpu, block: int, arm: str) -> None:
     health = read_health(gpu, {os.getpid(), *live_pids()})
+    if health.foreign_processes:
+        others = f"{health.foreign_processes} other processes were on {gpu.name} while kernels were timed"
+        raise GpuError(others, "gpu-shared")
     readings.append(Reading(block=block, arm=arm, health=health))
 
 

@@ -1,4 +1,4 @@
-"""What makes a measurement untrustworthy: a shared or slowed GPU, impossible times, wrong answers."""
+"""What makes a measurement untrustworthy: a slowed GPU, impossible times, wrong answers."""
 
 import math
 import statistics
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from kernelgate import laws
-from kernelgate.gpu import Gpu, Health, physical_floor_ms
+from kernelgate.gpu import Gpu, physical_floor_ms
 from kernelgate.inputs import Inputs
 from kernelgate.measured import ACCEPTED, CANDIDATE, Measured, Sample, TimedAnswer
 from kernelgate.operations import Convolution
@@ -29,8 +29,7 @@ def find_invalid(operation: Convolution, measured: Sequence[Measured], gpu: Gpu)
     """Return why the measurement cannot be trusted, None if nothing speaks against it."""
     samples = [sample for one in measured for sample in one.samples]
     return (
-        _find_shared(measured)
-        or _find_throttled(measured)
+        _find_throttled(measured)
         or _find_impossible(operation, samples, gpu)
         or _find_disagreeing_timer(samples)
     )
@@ -60,19 +59,8 @@ def judge_answers(operation: Convolution, answers: Sequence[TimedAnswer]) -> Ver
     return None
 
 
-def _healths(measured: Sequence[Measured]) -> list[Health]:
-    return [reading.health for one in measured for reading in one.readings]
-
-
-def _find_shared(measured: Sequence[Measured]) -> Verdict | None:
-    strangers = max((health.foreign_processes or 0 for health in _healths(measured)), default=0)
-    if strangers:
-        return conclude(Outcome.INVALID, "gpu-shared", f"{strangers} other processes were on the GPU")
-    return None
-
-
 def _find_throttled(measured: Sequence[Measured]) -> Verdict | None:
-    readings = _healths(measured)
+    readings = [reading.health for one in measured for reading in one.readings]
     slowed = [health for health in readings if health.throttled]
     if len(slowed) > MAX_THROTTLED_SHARE * len(readings):
         reasons = ", ".join(sorted({reason for health in slowed for reason in health.throttled or ()}))

@@ -75,7 +75,10 @@ class SendRun(_Message, frozen=True):
 
 
 class Prepare(_Message, frozen=True):
-    """Call the model at this batch with each configuration, so that all are compiled and loaded."""
+    """Call the model at this batch with each configuration, so that all are compiled and loaded.
+
+    What is chosen is empty in the answer as long as an autotuner has a choice.
+    """
 
     batch: int
 

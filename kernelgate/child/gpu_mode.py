@@ -148,13 +148,14 @@ class GpuMode:
             self.conv1.get_parameter("weight").copy_(weight)
             self.conv1.get_parameter("bias").copy_(bias)
 
-    def _prepare(self, request: wire.Prepare) -> wire.Done:
+    def _prepare(self, request: wire.Prepare) -> wire.Warm:
         x = torch.randn(self.operation.input_shape(request.batch), device="cuda")
         with torch.no_grad():
             for pin in range(self.kernel.pins if self.kernel else 1):
                 self._call_pinned(x, pin)
         del x
-        return self._release(wire.ReleaseTensors())
+        self._release(wire.ReleaseTensors())
+        return wire.Warm(chosen=self._chosen() if self.kernel is None or self.kernel.pins == 1 else ())
 
     def _call_pinned(self, x: torch.Tensor, pin: int) -> None:
         if self.kernel is None:
@@ -173,7 +174,10 @@ class GpuMode:
             self.forward(x)
         del x
         self._release(wire.ReleaseTensors())
-        return wire.Warm(chosen=self.kernel.chosen() if self.kernel else ("cuDNN, TF32 allowed",))
+        return wire.Warm(chosen=self._chosen())
+
+    def _chosen(self) -> tuple[str, ...]:
+        return self.kernel.chosen() if self.kernel else ("cuDNN, TF32 allowed",)
 
     def _place(self, request: wire.PlaceTensors) -> wire.Done:
         # Held while the others are taken, so that they lie elsewhere than the last time.

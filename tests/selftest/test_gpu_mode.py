@@ -72,7 +72,7 @@ def place(mode: GpuMode, seed: int) -> None:
 
 def test_a_replicate_of_requests_is_answered_in_order(mode: GpuMode) -> None:
     """Prepare, warm up, release, place, move the code, time: as the judge asks."""
-    assert isinstance(mode.answer(wire.Prepare(batch=BATCH)), wire.Done)
+    assert mode.answer(wire.Prepare(batch=BATCH)) == wire.Warm(chosen=("cuDNN, TF32 allowed",))
     assert mode.answer(wire.WarmUp(batch=BATCH)) == wire.Warm(chosen=("cuDNN, TF32 allowed",))
     assert isinstance(mode.answer(wire.ReleaseTensors()), wire.Done)
     place(mode, seed=1)
@@ -172,7 +172,7 @@ def test_every_configuration_is_loaded_before_any_is_chosen(mode: GpuMode) -> No
     """One that is too large for this GPU is passed over, as by the autotuner; another error is not."""
     kernel = PretendedKernel()
     mode.forward, mode.kernel = Followed(mode.forward, kernel.call), cast("Any", kernel)
-    mode.answer(wire.Prepare(batch=BATCH))
+    assert mode.answer(wire.Prepare(batch=BATCH)) == wire.Warm(chosen=())
     assert kernel.called == [1, 1, 1]
     mode.forward = Followed(mode.forward, lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):

@@ -209,11 +209,11 @@ def test_versions_that_changed_are_named_where_the_environment_did() -> None:
 
 
 def test_what_cannot_be_trusted_comes_before_everything() -> None:
-    """A shared GPU is told even where there is no record."""
-    shared = msgspec.structs.replace(HEALTH, foreign_processes=1)
+    """A throttled GPU is told even where there is no record."""
+    slowed = msgspec.structs.replace(HEALTH, throttled=("hardware slowdown",))
     for record in (None, make_record()):
-        verdict = finish(measure({CANDIDATE: 1.5}, shared), record).verdict
-        assert (verdict.outcome, verdict.reason) == (Outcome.INVALID, "gpu-shared")
+        verdict = finish(measure({CANDIDATE: 1.5}, slowed), record).verdict
+        assert (verdict.outcome, verdict.reason) == (Outcome.INVALID, "throttled")
 
 
 def test_a_wrong_timed_answer_comes_before_the_gain(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from kernelgate import timing, wire
 from kernelgate.contestant import ContestantFault
-from kernelgate.gpu import Gpu, Health
-from kernelgate.measured import ARMS, CANDIDATE, Measured
+from kernelgate.gpu import Gpu, GpuError, Health
+from kernelgate.measured import ARMS, CANDIDATE, VENDOR, Measured
 from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.settings import PerformanceSettings, load_settings
 
@@ -46,6 +46,8 @@ class PretendedContestant:
 
     def receive(self, answer: type, _timeout_s: float) -> Any:
         assert not self.closed
+        if isinstance(self.asked, wire.Prepare):
+            return wire.Warm(chosen=("the only one",) if self.name == VENDOR else ())
         if isinstance(self.asked, wire.WarmUp):
             return wire.Warm(chosen=(f"config of {self.name}",))
         if isinstance(self.asked, wire.TimeLaunches):
@@ -121,8 +123,28 @@ def test_arms_are_prepared_side_by_side_and_warmed_one_after_the_other(workplace
     measure(workplace)
     first_crew = workplace.started[: len(ARMS)]
     kinds = [type(request) for contestant, request in workplace.log if contestant in first_crew]
-    assert kinds[: 2 * len(ARMS)] == [wire.Prepare] * len(ARMS) + [wire.WarmUp] * len(ARMS)
-    assert not {wire.Prepare, wire.WarmUp} & set(kinds[2 * len(ARMS) :])
+    assert kinds[: 2 * len(ARMS) - 1] == [wire.Prepare] * len(ARMS) + [wire.WarmUp] * (len(ARMS) - 1)
+    assert not {wire.Prepare, wire.WarmUp} & set(kinds[2 * len(ARMS) - 1 :])
+
+
+def test_an_arm_without_a_choice_is_not_warmed_again(workplace: PretendedWorkplace) -> None:
+    """Of the others it is noted what they chose."""
+    chosen = measure(workplace)[0].chosen
+    assert chosen == {arm: ("the only one",) if arm == VENDOR else (f"config of {arm}",) for arm in ARMS}
+    warmed = {contestant.name for contestant, request in workplace.log if isinstance(request, wire.WarmUp)}
+    assert warmed == set(ARMS) - {VENDOR}
+
+
+def test_a_stranger_on_the_gpu_ends_the_timing_at_once(
+    workplace: PretendedWorkplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was timed beside it says nothing; all processes are ended."""
+    crowd = Health(sm_clock_mhz=1, temperature_c=1, throttled=(), foreign_processes=2)
+    monkeypatch.setattr(timing, "read_health", lambda *_: crowd)
+    with pytest.raises(GpuError, match="2 other processes were on NVIDIA Test") as caught:
+        measure(workplace)
+    assert caught.value.reason == "gpu-shared"
+    assert all(contestant.closed for contestant in workplace.started)
 
 
 def test_tensors_are_released_by_all_arms_before_any_takes_its_own_anew(
