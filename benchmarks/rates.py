@@ -1,10 +1,12 @@
 """How often each rule is right, from recorded replicates: `python -m benchmarks.rates FILE...`.
 
 First from replicates used once each, in the order they were recorded; then from decisions redrawn from the
-pool, each of which draws its replicates without repeating one. Intervals are Clopper and Pearson's, 95 %.
+pool, each of which draws its replicates without repeating one. Intervals are Clopper and Pearson's, 95 %. Two
+arms are moved to the very lines of the rule, and say so.
 """
 
 import argparse
+import math
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,7 +21,7 @@ from kernelgate.measured import ACCEPTED, CONTROL
 from kernelgate.samples import SamplesError
 from kernelgate.verdict import Rule
 
-REDRAWN = 2000
+REDRAWN = 5000
 PEER_REDRAWN = 200
 
 
@@ -50,12 +52,12 @@ def redrawn(pool: Pool, arm: str, rule: Rule, times: int, seed: int = 0) -> tupl
     return calls, float(np.median(used))
 
 
-def peers(pool: Pool, arm: str, times: int, seed: int = 0) -> dict[str, Counter[Call]]:
-    """Return each peer's calls on the calls of as many processes as the gate's first look has."""
+def peers(pool: Pool, arm: str, processes: int, times: int, seed: int = 0) -> dict[str, Counter[Call]]:
+    """Return each peer's calls on the calls of so many processes an arm."""
     chance = np.random.default_rng(seed)
     found: dict[str, Counter[Call]] = {name: Counter() for name in PEERS}
     for _ in range(times):
-        order = chance.permutation(pool.replicates)[: pool.settings.looks[0]]
+        order = chance.permutation(pool.replicates)[:processes]
         candidate, accepted = (np.concatenate(pool.calls[name][order]) for name in (arm, ACCEPTED))
         for name, rule in PEERS.items():
             found[name][rule(candidate, accepted)] += 1
@@ -75,45 +77,55 @@ def exact_interval(count: int, total: int) -> tuple[float, float]:
 
 def render(pool: Pool) -> Iterator[str]:
     """Yield the lines of a report in Markdown."""
-    cost = f"{pool.seconds.mean():.1f} s of GPU time for candidate, accepted kernel and control"
-    yield f"{pool.replicates} replicates, {pool.settings.blocks} blocks and {cost} each."
+    blocks = f"{pool.replicates} replicates of {pool.settings.blocks} blocks"
+    yield f"{blocks}; the samples of one arm take {pool.seconds.mean():.2f} s of GPU time in each."
     yield ""
     yield "| arm | ln ratio x 100 | sd of a replicate |"
     yield "|---|---|---|"
     for arm in pool.arms:
         values = 100 * pool.contrasts[arm]
-        yield f"| {arm} | {values.mean():+.2f} +- {stats.sem(values):.2f} | {values.std(ddof=1):.2f} |"
+        yield f"| {arm} | {values.mean():+.3f} +- {stats.sem(values):.3f} | {values.std(ddof=1):.3f} |"
+    line = pool.settings.noise_gain
+    with_edges = pool.moved_to(math.log1p(-line)).moved_to(math.log1p(line))
     for rule in Rule:
-        yield ""
-        yield f"Rule `{rule}`, replicates used once each; and redrawn {REDRAWN} times from the pool:"
-        yield ""
-        yield "| arm | faster | slower | same | unstable | redrawn: faster | slower | unstable | replicates |"
-        yield "|---|---|---|---|---|---|---|---|---|"
-        for arm in pool.arms:
-            calls = once_each(pool, arm, rule)
-            again, used = redrawn(pool, arm, rule, REDRAWN)
-            counts = " | ".join(str(calls[call]) for call in ("faster", "slower", "same", "unstable"))
-            shares = " | ".join(_share(again[call], REDRAWN) for call in ("faster", "slower", "unstable"))
-            yield f"| {arm} | {counts} | {shares} | {used:.0f} |"
+        yield from _render_rule(with_edges, rule)
+    for processes in (pool.settings.looks[0], 1):
+        yield from _render_peers(with_edges, processes)
+
+
+def _render_rule(pool: Pool, rule: Rule) -> Iterator[str]:
     yield ""
-    processes = f"{pool.settings.looks[0]} processes an arm"
-    yield f"Peers, redrawn {PEER_REDRAWN} times, on {processes}: faster / slower."
+    yield f"Rule `{rule}`, replicates used once each; and redrawn {REDRAWN} times from the pool:"
+    yield ""
+    yield "| arm | faster | slower | same | unstable | redrawn: faster | slower | unstable | replicates |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for arm in pool.arms:
+        calls = once_each(pool, arm, rule)
+        again, used = redrawn(pool, arm, rule, REDRAWN)
+        counts = " | ".join(str(calls[call]) for call in ("faster", "slower", "same", "unstable"))
+        shares = " | ".join(_share(again[call], REDRAWN) for call in ("faster", "slower", "unstable"))
+        yield f"| {arm} | {counts} | {shares} | {used:.0f} |"
+
+
+def _render_peers(pool: Pool, processes: int) -> Iterator[str]:
+    yield ""
+    yield f"Peers, redrawn {PEER_REDRAWN} times, by the processes of an arm, {processes}: % faster / slower."
     yield ""
     yield "| arm | " + " | ".join(PEERS) + " |"
     yield "|---|" + "---|" * len(PEERS)
     for arm in pool.arms:
-        found = peers(pool, arm, PEER_REDRAWN)
+        found = peers(pool, arm, processes, PEER_REDRAWN)
         cells = (f"{_percent(c['faster'])} / {_percent(c['slower'])}" for c in found.values())
         yield f"| {arm} | " + " | ".join(cells) + " |"
 
 
 def _percent(count: int) -> str:
-    return f"{100 * count / PEER_REDRAWN:.0f} %"
+    return f"{100 * count / PEER_REDRAWN:.0f}"
 
 
 def _share(count: int, total: int) -> str:
     low, high = exact_interval(count, total)
-    return f"{100 * count / total:.1f} % [{100 * low:.2f}, {100 * high:.2f}]"
+    return f"{100 * count / total:.2f} % [{100 * low:.2f}, {100 * high:.2f}]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

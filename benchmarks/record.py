@@ -20,7 +20,7 @@ from kernelgate.gpu import GpuError, find_gpu, locked
 from kernelgate.measured import Measured
 from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.samples import Timing, write_samples
-from kernelgate.settings import FEWEST, load_settings
+from kernelgate.settings import FEWEST, MOST, load_settings
 from kernelgate.timing import measure_replicates
 from kernelgate.verdict import Rule
 from kernelgate.workplace import Workplace
@@ -93,6 +93,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("file", type=Path, metavar="FILE", help="where the samples go; .xz compresses them")
     parser.add_argument("--replicates", type=int, default=20, help="how many; default: %(default)s")
     options = parser.parse_args(arguments)
+    if not FEWEST <= options.replicates <= MOST:
+        parser.error(f"--replicates {options.replicates}: allowed {FEWEST} to {MOST} in one file")
     try:
         record(options.file, options.replicates)
     except (GpuError, OSError, ValueError) as error:

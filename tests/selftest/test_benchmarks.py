@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import rates, record
 from benchmarks.pool import Pool, load
-from benchmarks.rules import PEERS, call_in_looks
+from benchmarks.rules import PEERS, Call, call_in_looks
 from benchmarks.variants import BASE, EXTRA, TILES, make_variant
 from kernelgate.candidate import check_format
 from kernelgate.gpu import GpuError
@@ -94,8 +94,12 @@ def test_shares_have_exact_intervals(count: int, total: int, high: float) -> Non
 
 
 @pytest.mark.parametrize("name", ["samples.jsonl", "samples.jsonl.xz"])
-def test_a_pool_is_what_was_recorded(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pool_is_what_was_recorded(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Replicate by replicate, over several files; and the report of it can be printed."""
+    monkeypatch.setattr(rates, "REDRAWN", 50)
+    monkeypatch.setattr(rates, "PEER_REDRAWN", 5)
     files = [tmp_path / f"{sitting}-{name}" for sitting in (1, 2)]
     for file in files:
         replicates = make_replicates((0.02, 0.021, 0.019, 0.02, 0.02))
@@ -105,9 +109,38 @@ def test_a_pool_is_what_was_recorded(tmp_path: Path, name: str, capsys: pytest.C
     assert pool.replicates == 10
     assert pool.contrasts[CANDIDATE] == pytest.approx([0.02, 0.021, 0.019, 0.02, 0.02] * 2, abs=1e-5)
     assert pool.calls[ACCEPTED].shape == (10, 8, 3)
-    assert pool.seconds[0] == pytest.approx(3 * 8 * 3 * 0.002, rel=0.01)
+    assert pool.seconds[0] == pytest.approx(8 * (3 * 0.002 + 0.001), rel=0.01)
     assert rates.main([str(file) for file in files]) == 0
     assert "| candidate | +2.00" in capsys.readouterr().out
+
+
+def test_an_arm_is_moved_to_the_line_that_it_is_nearest_to() -> None:
+    """Contrasts and calls by the same; the others stay, and arms are told from fast to slow."""
+    pool = make_pool({CONTROL: 0.0, "slower-1": 0.0102, CANDIDATE: 0.001, "faster-1": -0.011})
+    assert pool.arms == ("faster-1", CANDIDATE, "slower-1")
+    moved = pool.moved_to(0.01)
+    (name,) = moved.contrasts.keys() - pool.contrasts.keys()
+    assert name.startswith("slower-1, moved by -0.0")
+    assert moved.contrasts[name].mean() == pytest.approx(0.01)
+    assert np.std(moved.contrasts[name]) == pytest.approx(np.std(pool.contrasts["slower-1"]))
+    shift = moved.contrasts[name][0] - pool.contrasts["slower-1"][0]
+    assert np.log(moved.calls[name] / pool.calls["slower-1"]) == pytest.approx(shift)
+
+
+def test_peers_see_as_many_processes_as_they_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The calls of each, one process after the other."""
+    seen: list[int] = []
+
+    def rule(candidate: np.ndarray, accepted: np.ndarray) -> Call:
+        assert len(candidate) == len(accepted)
+        seen.append(len(candidate))
+        return "same"
+
+    monkeypatch.setattr(rates, "PEERS", {"any": rule})
+    pool = make_pool({CONTROL: 0.0, CANDIDATE: 0.0})
+    for processes in (1, 4):
+        assert rates.peers(pool, CANDIDATE, processes, 2) == {"any": {"same": 2}}
+    assert seen == [8, 8, 32, 32]
 
 
 def test_files_of_other_settings_make_no_pool(tmp_path: Path) -> None:

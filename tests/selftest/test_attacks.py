@@ -1,0 +1,186 @@
+"""Attacks on the timing are kernel files that deceive, and what becomes of them is told as it was."""
+
+import ast
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from benchmarks import attacks, decision, decisions
+from benchmarks.attack_kernels import ATTACKS, Attack
+from benchmarks.decision import Decision, decide
+from benchmarks.variants import make_variant
+from kernelgate import timing
+from kernelgate.candidate import KernelFile, check_format, read_kernel
+from kernelgate.contestant import ContestantFault
+from kernelgate.gpu import GpuError
+from kernelgate.measured import ACCEPTED, CANDIDATE, Measured
+from kernelgate.names import check_names
+from kernelgate.settings import load_settings
+from kernelgate.verdict import Outcome, conclude
+from tests.selftest.made_up_samples import CONDITIONS, make_replicates
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = load_settings(ROOT / "pyproject.toml")
+GPU = CONDITIONS.gpu
+REVERT = Decision(outcome=Outcome.REVERT, detail="gain-too-small", told_gain=0.0, seconds=20, gpu_seconds=6)
+KEEP = Decision(
+    outcome=Outcome.KEEP, detail="proven-gain: a | b\nc", told_gain=0.1, seconds=30, gpu_seconds=8
+)
+
+
+@pytest.fixture
+def accepted(tmp_path: Path) -> KernelFile:
+    return make_variant(ACCEPTED, tmp_path)
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+def test_an_attack_is_the_accepted_kernel_with_one_deceit(
+    attack: Attack, accepted: KernelFile, tmp_path: Path
+) -> None:
+    """It is a kernel file by its form; what reaches into the process that times it is refused by its names."""
+    file = tmp_path / "attack.py"
+    file.write_text(attack.source(accepted.source), encoding="utf-8")
+    kernel = read_kernel(file, SETTINGS.limits.kernel_file_bytes)
+    assert check_format(kernel) == ()
+    reaches = attack.name.startswith(("patches", "global")) or "torch.sys" in kernel.source
+    assert bool(check_names(kernel)) == (reaches or "torch.calls" in kernel.source)
+    model = ast.parse(kernel.source).body[-1]
+    assert isinstance(model, ast.ClassDef)
+    assert {"__init__", "forward", "compute"} <= {getattr(node, "name", "") for node in model.body}
+
+
+def test_an_attack_that_no_longer_fits_says_so(accepted: KernelFile) -> None:
+    """Nothing is timed that does not deceive."""
+    attack = Attack(name="none", does="nothing", edit=("no such text", ""))
+    with pytest.raises(ValueError, match="change the attacks with it"):
+        attack.source(accepted.source)
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, module: Any, *found: Decision | Exception) -> list[str]:
+    """Have decisions come out like this, in this order; return the names of what they were made on."""
+    outcomes, names = iter(found), list[str]()
+
+    @contextmanager
+    def compiled(*_: object) -> Iterator[None]:
+        yield
+
+    def decide_so(
+        _workplace: object, _gpu: object, _settings: object, kernel: KernelFile, _: object
+    ) -> Decision:
+        names.append(Path(kernel.path).stem)
+        outcome = next(outcomes)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(module, "compiled", compiled)
+    monkeypatch.setattr(module, "decide", decide_so)
+    monkeypatch.setattr(module, "find_gpu", lambda: GPU)
+    return names
+
+
+def test_an_attack_that_is_kept_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A row for each that was asked for; all of them without names."""
+    pretend(monkeypatch, attacks, REVERT, KEEP)
+    assert attacks.main(["honest", "patches-events"]) == 1
+    honest, kept = capsys.readouterr().out.splitlines()[2:]
+    assert honest.endswith("twin | passes | REVERT | +0.00 % | gain-too-small |")
+    assert kept.endswith("| FORBIDDEN | KEEP | +10.00 % | proven-gain: a / b c |")
+    names = pretend(monkeypatch, attacks, *[REVERT] * len(ATTACKS))
+    assert attacks.main([]) == 0
+    assert names == [attack.name for attack in ATTACKS]
+
+
+@pytest.mark.parametrize("module", [attacks, decisions])
+def test_without_a_gpu_there_is_nothing_to_time(
+    module: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The cause is said, and an argument that is not known is refused."""
+    pretend(monkeypatch, module, GpuError("no NVIDIA GPU"))
+    assert module.main([]) == 1
+    assert "benchmarks: no NVIDIA GPU" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        module.main(["tickles"])
+
+
+def test_decisions_are_told_one_by_one_and_summed_up(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the medians of what they cost."""
+    names = pretend(monkeypatch, decisions, REVERT, KEEP, REVERT)
+    assert decisions.main(["--count", "3", "--arm", "faster-2"]) == 0
+    assert names == ["faster-2"] * 3
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == "REVERT +0.00 % after 0: 20.0 s, 6.0 s on the GPU, 0 attempts; gain-too-small"
+    assert out[-2:] == [
+        "1 KEEP, 2 REVERT",
+        "median of 3: 20.0 s of wall time, 6.0 s of it with samples on the GPU",
+    ]
+
+
+@pytest.mark.parametrize("unseen", [False, True])
+def test_the_program_that_loads_the_gpu_is_ended(monkeypatch: pytest.MonkeyPatch, unseen: bool) -> None:
+    """It is the judge's own for the health check only where it is to go unseen."""
+    monkeypatch.setattr(decisions, "BURSTS", "import time; time.sleep(60)")
+    loaders: list[Any] = []
+    start = subprocess.Popen
+
+    def note(*arguments: Any, **named: Any) -> Any:
+        loaders.append(start(*arguments, **named))
+        return loaders[-1]
+
+    monkeypatch.setattr(decisions.subprocess, "Popen", note)
+    with decisions.load_in_bursts(unseen):
+        assert loaders[0].poll() is None
+        assert (loaders[0].pid in timing.live_pids()) == unseen
+    assert loaders[0].poll() is not None
+    assert loaders[0].pid not in timing.live_pids()
+
+
+@pytest.mark.parametrize(
+    ("came", "outcome", "detail"),
+    [
+        (ContestantFault("raises", "an error", CANDIDATE), Outcome.WRONG, "candidate: raises: an error"),
+        (ContestantFault("raises", "an error", ACCEPTED), Outcome.INVALID, "accepted: raises: an error"),
+        (GpuError("2 other processes", "gpu-shared"), Outcome.INVALID, "gpu-shared: 2 other processes"),
+    ],
+)
+def test_what_ends_a_decision_early_is_its_outcome(
+    monkeypatch: pytest.MonkeyPatch, accepted: KernelFile, came: Exception, outcome: Outcome, detail: str
+) -> None:
+    """As the gate would have it."""
+
+    def fail(*_: object) -> None:
+        raise came
+
+    monkeypatch.setattr(decision, "measure_performance", fail)
+    workplace: Any = SimpleNamespace(operation=CONDITIONS.operation)
+    found = decide(workplace, GPU, SETTINGS, accepted, accepted)
+    assert (found.outcome, found.detail, found.told_gain) == (outcome, detail, None)
+
+
+@pytest.mark.parametrize(
+    ("judged", "outcome"), [(Outcome.NO_BASELINE, Outcome.KEEP), (Outcome.WRONG, Outcome.WRONG)]
+)
+def test_a_decision_is_what_the_rule_says_unless_something_worse_holds(
+    monkeypatch: pytest.MonkeyPatch, accepted: KernelFile, judged: Outcome, outcome: Outcome
+) -> None:
+    """There is no record to hold it against."""
+    measured = make_replicates((-0.05,) * 4)
+
+    def measure(*_: object) -> tuple[Any, Sequence[Sequence[Measured]]]:
+        candidate = SimpleNamespace(gain=0.05)
+        return SimpleNamespace(verdict=conclude(judged, "why", "because"), candidate=candidate), [measured]
+
+    monkeypatch.setattr(decision, "measure_performance", measure)
+    workplace: Any = SimpleNamespace(operation=CONDITIONS.operation)
+    found = decide(workplace, GPU, SETTINGS, accepted, accepted)
+    assert (found.outcome, found.attempts, found.replicates) == (outcome, 1, 4)
+    assert found.gpu_seconds == pytest.approx(sum(s.wall_ms for one in measured for s in one.samples) / 1000)
