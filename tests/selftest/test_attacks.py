@@ -42,7 +42,7 @@ def accepted(tmp_path: Path) -> KernelFile:
 def test_an_attack_is_the_accepted_kernel_with_one_deceit(
     attack: Attack, accepted: KernelFile, tmp_path: Path
 ) -> None:
-    """It is a kernel file by its form; what reaches into the process that times it is refused by its names."""
+    """It is a kernel file by its form; what reaches into the process around it is refused by its names."""
     file = tmp_path / "attack.py"
     file.write_text(attack.source(accepted.source), encoding="utf-8")
     kernel = read_kernel(file, SETTINGS.limits.kernel_file_bytes)
