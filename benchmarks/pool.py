@@ -19,13 +19,14 @@ Floats = NDArray[np.float64]
 class Pool(msgspec.Struct, frozen=True, kw_only=True):
     """`contrasts` holds ln t(arm) - ln t(accepted) of each replicate, `calls` the event times, in ms.
 
-    `seconds` is what the requests of one arm took in each.
+    `seconds` is what the requests of one arm took in each, `control_blocks` holds the A/A contrasts by block.
     """
 
     settings: PerformanceSettings
     contrasts: dict[str, Floats]
     calls: dict[str, Floats]
     seconds: Floats
+    control_blocks: Floats
 
     @property
     def replicates(self) -> int:
@@ -71,6 +72,7 @@ def load(files: Sequence[Path]) -> Pool:
         contrasts={arm: np.array([each.contrast(arm, ACCEPTED) for each in replicates]) for arm in arms},
         calls={arm: np.array([_calls(one, arm) for one in measured]) for arm in (*arms, ACCEPTED)},
         seconds=np.array([_gpu_seconds(one) for one in measured]),
+        control_blocks=np.array([each.contrasts(CONTROL, ACCEPTED) for each in replicates]),
     )
 
 

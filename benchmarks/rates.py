@@ -85,6 +85,11 @@ def render(pool: Pool) -> Iterator[str]:
     for arm in pool.arms:
         values = 100 * pool.contrasts[arm]
         yield f"| {arm} | {values.mean():+.3f} +- {stats.sem(values):.3f} | {values.std(ddof=1):.3f} |"
+    yield ""
+    yield "The A/A contrast by the place of its block, 100 x mean / sd (processes start beside the first):"
+    yield ""
+    places = zip(pool.control_blocks.mean(axis=0), pool.control_blocks.std(axis=0, ddof=1), strict=True)
+    yield ", ".join(f"{100 * mean:+.2f} / {100 * sd:.2f}" for mean, sd in places)
     line = pool.settings.noise_gain
     with_edges = pool.moved_to(math.log1p(-line)).moved_to(math.log1p(line))
     for rule in Rule:

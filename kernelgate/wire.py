@@ -90,9 +90,9 @@ class WarmUp(_Message, frozen=True):
 
 
 class PlaceTensors(_Message, frozen=True):
-    """Allocate on the GPU what the next timed calls need, parameters from a seed; call the model once.
+    """Allocate on the GPU what the next timed calls need, parameters from a seed; make them once, untimed.
 
-    `launches` is the most calls that will be timed in one request.
+    `launches` is how many calls will be timed in one request.
     """
 
     batch: int

@@ -35,7 +35,13 @@ def make_pool(shifts: dict[str, float], sd: float = 0.001, replicates: int = 40)
         arm: 2.0 * np.exp(shift + chance.normal(0, 0.005, (replicates, 8, 6)))
         for arm, shift in {**shifts, ACCEPTED: 0.0}.items()
     }
-    return Pool(settings=SETTINGS, contrasts=contrasts, calls=calls, seconds=np.ones(replicates))
+    return Pool(
+        settings=SETTINGS,
+        contrasts=contrasts,
+        calls=calls,
+        seconds=np.ones(replicates),
+        control_blocks=np.zeros((replicates, 4)),
+    )
 
 
 @pytest.mark.parametrize("peer", PEERS)
@@ -110,6 +116,7 @@ def test_a_pool_is_what_was_recorded(
     assert pool.contrasts[CANDIDATE] == pytest.approx([0.02, 0.021, 0.019, 0.02, 0.02] * 2, abs=1e-5)
     assert pool.calls[ACCEPTED].shape == (10, 8, 3)
     assert pool.seconds[0] == pytest.approx(8 * (3 * 0.002 + 0.001), rel=0.01)
+    assert pool.control_blocks == pytest.approx(np.zeros((10, 4)))
     assert rates.main([str(file) for file in files]) == 0
     assert "| candidate | +2.00" in capsys.readouterr().out
 

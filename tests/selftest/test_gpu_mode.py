@@ -88,6 +88,7 @@ def test_the_gpu_is_held_until_every_call_of_a_sample_is_queued(
     held_at: list[float] = []
     monkeypatch.setattr(gpu_mode, "_hold_gpu", lambda _cycles: held_at.append(PretendedEvent.now))
     place(mode, seed=1)
+    held_at.clear()
     before = PretendedEvent.now
     mode.answer(wire.TimeLaunches(seed=0, launches=LAUNCHES))
     assert held_at == [before]
@@ -133,7 +134,7 @@ def test_a_timed_answer_of_another_form_is_refused(
 
 
 def test_no_timed_call_waits_for_memory(mode: GpuMode) -> None:
-    """As many outputs are made beforehand as are kept of one request; then they are given back."""
+    """Nor for anything that a process does for the first time: the same calls are made beforehand."""
     kept: list[int] = []
 
     def note(out: torch.Tensor) -> torch.Tensor:
@@ -141,7 +142,9 @@ def test_no_timed_call_waits_for_memory(mode: GpuMode) -> None:
         return out
 
     mode.forward = Followed(mode.forward, note)
+    before = PretendedEvent.now
     place(mode, seed=1)
+    assert PretendedEvent.now == before + 2 * LAUNCHES, "events were recorded too"
     assert len(kept) == LAUNCHES
     assert mode.outputs == []
     mode.answer(wire.TimeLaunches(seed=0, launches=LAUNCHES))
