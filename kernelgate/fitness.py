@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 import pynvml
 
-from kernelgate.gpu import Gpu, ask_nvml, read_health
+from kernelgate.gpu import DEFAULT_MODE, WHOLE_GPU, Gpu, ask_nvml, is_sliced, read_health
 from kernelgate.records import Provenance, SpeedRecord
 
 Status = Literal["ok", "look", "unfit", "unknown"]
@@ -19,8 +19,6 @@ COOL_BELOW_LIMIT_C = 10
 """So far under its own limit a GPU does not slow itself down yet."""
 
 
-WHOLE_GPU = "judge on a whole GPU: a slice shares clocks and memory with the others"
-DEFAULT_MODE = "nvidia-smi -c DEFAULT: the arms are processes of their own"
 OTHERS = "end the other programs, or judge on another GPU"
 NO_DISPLAY = "stop the desktop (systemctl isolate multi-user.target), or attach the screen elsewhere"
 PERSIST = "nvidia-smi -pm 1: without it the driver sleeps between the processes"
@@ -40,7 +38,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 def check_gpu(gpu: Gpu, needed_bytes: int, own_pids: set[int]) -> Iterator[Check]:
     """Yield what NVML says of the GPU; `needed_bytes` is what a contestant may take of its memory."""
     yield Check(name="GPU", status="ok", seen=f"{gpu.name}, sm_{gpu.capability}, driver {gpu.driver}")
-    yield _check(gpu, "MIG", _mig_enabled, lambda on: ("unfit", "on") if on else ("ok", "off"), WHOLE_GPU)
+    yield _check(gpu, "MIG", is_sliced, lambda on: ("unfit", "on") if on else ("ok", "off"), WHOLE_GPU)
     yield _check(gpu, "compute mode", pynvml.nvmlDeviceGetComputeMode, _judge_compute_mode, DEFAULT_MODE)
     yield _check(gpu, "memory", _free_bytes, lambda free: _judge_memory(free, needed_bytes), OTHERS)
     yield _check(gpu, "other programs", lambda h: _others(h, own_pids), _judge_others, OTHERS)
@@ -85,11 +83,6 @@ def _check(
         return Check(name=name, status="unknown", seen="NVML does not say")
     status, seen = judge(answer)
     return Check(name=name, status=status, seen=seen, advice="" if status == "ok" else advice)
-
-
-def _mig_enabled(handle: Any) -> bool:
-    current, _pending = pynvml.nvmlDeviceGetMigMode(handle)
-    return bool(current)
 
 
 def _judge_compute_mode(mode: int) -> tuple[Status, str]:

@@ -19,6 +19,8 @@ from kernelgate.operations import Convolution
 Reading = TypeVar("Reading")
 
 LOCK_TIMEOUT_S = 300
+WHOLE_GPU = "judge on a whole GPU: a slice shares clocks and memory with the others"
+DEFAULT_MODE = "nvidia-smi -c DEFAULT: the arms are processes of their own"
 
 THROTTLE_REASONS = {
     0x04: "software power cap",
@@ -120,6 +122,7 @@ def shared(gpu: Gpu) -> Iterator[None]:
 
 @contextmanager
 def _hold(gpu: Gpu, kind: int) -> Iterator[None]:
+    _require_room(gpu)
     file = Path(tempfile.gettempdir()) / f"kernelgate-{gpu.uuid}.lock"
     try:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
@@ -135,6 +138,20 @@ def _hold(gpu: Gpu, kind: int) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)  # which releases it, as the end of the process would (flock(2))
+
+
+def _require_room(gpu: Gpu) -> None:
+    """Raise GpuError if contestants cannot run on the whole GPU, each in a process beside the judge's."""
+    if ask_nvml(gpu, is_sliced):
+        raise GpuError(f"{gpu.name} is cut into slices (MIG): {WHOLE_GPU}", "gpu-sliced")
+    if ask_nvml(gpu, pynvml.nvmlDeviceGetComputeMode) not in (None, pynvml.NVML_COMPUTEMODE_DEFAULT):
+        raise GpuError(f"{gpu.name} lets one process in, or none: {DEFAULT_MODE}", "gpu-exclusive")
+
+
+def is_sliced(handle: object) -> bool:
+    """Return whether the GPU of that handle of NVML's is in MIG mode."""
+    current, _pending = pynvml.nvmlDeviceGetMigMode(handle)
+    return bool(current)
 
 
 def _try_lock(descriptor: int, kind: int) -> bool:

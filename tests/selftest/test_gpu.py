@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -28,7 +29,7 @@ GPU = Gpu(name="NVIDIA Test", uuid="GPU-0", capability=89, driver="1", l2_bytes=
 class PretendedNvml:
     """Answers what the test says; what is an exception is raised."""
 
-    NVML_CLOCK_SM = NVML_TEMPERATURE_GPU = 0
+    NVML_CLOCK_SM = NVML_TEMPERATURE_GPU = NVML_COMPUTEMODE_DEFAULT = 0
 
     class NVMLError(Exception):
         """As the library's own."""
@@ -37,6 +38,8 @@ class PretendedNvml:
         self.reasons: object = 0
         self.pids: object = [1]
         self.handle: object = "handle"
+        self.sliced: object = (0, 0)
+        self.mode: object = 0
 
     @staticmethod
     def give(answer: object) -> object:
@@ -54,6 +57,12 @@ class PretendedNvml:
         pids = self.give(self.pids)
         assert isinstance(pids, list)
         return [SimpleNamespace(pid=pid) for pid in pids]
+
+    def nvmlDeviceGetMigMode(self, _handle: object) -> object:  # noqa: N802
+        return self.give(self.sliced)
+
+    def nvmlDeviceGetComputeMode(self, _handle: object) -> object:  # noqa: N802
+        return self.give(self.mode)
 
     def nvmlDeviceGetClockInfo(self, _handle: object, _kind: int) -> int:  # noqa: N802
         return 1980
@@ -108,6 +117,33 @@ def test_a_gpu_that_falls_off_is_a_clear_error(nvml: PretendedNvml) -> None:
     nvml.handle = nvml.NVMLError("GPU is lost")
     with pytest.raises(GpuError, match=r"GPU is lost.*nvidia-smi"):
         read_health(GPU, {1})
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("sliced", "mode", "reason"),
+    [
+        ((0, 0), 0, None),
+        ((0, 1), 0, None),
+        ((1, 1), 0, "gpu-sliced"),
+        ((0, 0), 1, "gpu-exclusive"),
+        ((0, 0), 2, "gpu-exclusive"),
+        ((0, 0), 3, "gpu-exclusive"),
+        (PretendedNvml.NVMLError("not supported"), PretendedNvml.NVMLError("not supported"), None),
+    ],
+)
+@pytest.mark.parametrize("hold", [locked, shared], ids=lambda way: way.__name__)
+def test_a_gpu_that_has_no_room_for_all_arms_is_refused(
+    nvml: PretendedNvml, hold: Any, sliced: object, mode: object, reason: str | None
+) -> None:
+    """Before any of them fails on it and is blamed; what NVML does not tell is no ground."""
+    nvml.sliced, nvml.mode = sliced, mode
+    if reason is None:
+        with hold(GPU):
+            return
+    with pytest.raises(GpuError, match=r"whole GPU|nvidia-smi -c DEFAULT") as caught, hold(GPU):
+        pytest.fail("was let in")
+    assert caught.value.reason == reason
 
 
 def test_no_gpu_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
