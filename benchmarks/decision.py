@@ -14,8 +14,8 @@ from kernelgate.environment import describe_environment
 from kernelgate.gpu import Gpu, GpuError
 from kernelgate.measured import CANDIDATE, Measured
 from kernelgate.operations import ALEXNET_CONV1
-from kernelgate.performance import Conditions, decide_look
-from kernelgate.performance_stage import measure_performance
+from kernelgate.performance import Conditions
+from kernelgate.performance_stage import measure_performance, verdict_by_rule
 from kernelgate.settings import Settings
 from kernelgate.verdict import Outcome, Rule
 from kernelgate.workplace import Workplace
@@ -76,9 +76,7 @@ def decide(
             detail=f"{error.reason}: {error}",
             seconds=time.monotonic() - started,
         )
-    verdict = performance.verdict
-    if verdict.outcome is Outcome.NO_BASELINE:
-        verdict = decide_look(conditions, attempts[-1])
+    verdict = verdict_by_rule(conditions, performance, attempts)
     return Decision(
         outcome=verdict.outcome,
         detail=f"{verdict.reason}: {verdict.detail}",

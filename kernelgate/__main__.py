@@ -15,12 +15,19 @@ from kernelgate.candidate import UnreadableKernel, read_kernel
 from kernelgate.change import Change, ChangeError, head_of, read_change
 from kernelgate.change_answer import failures_of, outputs_of, passes, render_page, summarise
 from kernelgate.change_judge import Bench, Judged, RoomError, judge_accepted, judge_change
+from kernelgate.config_list import ConfigListError
+from kernelgate.contestant import ContestantFault
 from kernelgate.doctor import answer, examine, render
+from kernelgate.gpu import Gpu, GpuError, find_gpu
 from kernelgate.history import HistoryError, render_history
 from kernelgate.operations import OPERATIONS, find_operation
 from kernelgate.performance_stage import replay
+from kernelgate.progress import CountedProgress
 from kernelgate.samples import SamplesError
 from kernelgate.settings import SettingsError, load_settings
+from kernelgate.tune_report import render_lines
+from kernelgate.tune_report import render_page as render_tuning
+from kernelgate.tune_stage import Job, TuneError, tune
 from kernelgate.workflow_commands import mark_failures, write_outputs, write_summary
 
 EXPECTED = (
@@ -33,6 +40,10 @@ EXPECTED = (
     SamplesError,
     SettingsError,
     UnreadableKernel,
+    TuneError,
+    ConfigListError,
+    ContestantFault,
+    GpuError,
     OSError,
 )
 
@@ -41,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns 0, or 1 with the cause on standard error."""
     parser = argparse.ArgumentParser(prog="python -m kernelgate", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_accept, _add_replay, _add_doctor, _add_history, _add_judge, _add_guard):
+    for add in (_add_tune, _add_accept, _add_replay, _add_doctor, _add_history, _add_judge, _add_guard):
         add(commands)
     options = parser.parse_args(arguments)
     try:
@@ -50,6 +61,27 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"kernelgate: {error}", file=sys.stderr)
         _mark([str(error)])
         return 1
+
+
+def _add_tune(commands: Any) -> None:
+    command = commands.add_parser(
+        "tune",
+        help="find the best configurations that final micro-tuning allows",
+        description="Compile every configuration that the stage allows near the original one, drop what "
+        "breaks its rules, spills or is the same code as another, time the rest against the accepted kernel "
+        "and the original, and apply the revert rule. What is kept is written as a kernel file of 3 to 6 "
+        "configurations. A run that is ended goes on where it was, from the report folder. Without a GPU the "
+        "compile is the end.",
+    )
+    command.add_argument("file", type=Path, metavar="FILE", help="the kernel file; it is never written to")
+    command.add_argument("--stage", choices=("final-micro-tuning",), default="final-micro-tuning")
+    command.add_argument("--accepted", metavar="FILE|REV", help="the kernel to beat; default: HEAD")
+    command.add_argument("--report-dir", type=Path, default=Path("tune-report"), metavar="DIR")
+    command.add_argument(
+        "--output", type=Path, metavar="FILE", help="default: FILE's name in the report folder"
+    )
+    _add_root(command)
+    command.set_defaults(run=_tune)
 
 
 def _add_accept(commands: Any) -> None:
@@ -141,6 +173,38 @@ def _add_bench(command: argparse.ArgumentParser) -> None:
 
 def _add_root(command: argparse.ArgumentParser) -> None:
     command.add_argument("--root", type=Path, default=Path.cwd(), help="project's folder; default: this one")
+
+
+def _tune(options: argparse.Namespace) -> int:
+    settings = load_settings(options.root / "pyproject.toml")
+    output = options.output or options.report_dir / f"{options.file.stem}.tuned.py"
+    if (options.output and output.exists()) or (output.exists() and output.samefile(options.file)):
+        raise TuneError(f"--output {output}: is there already, and nothing is written over")
+    job = Job(
+        root=options.root,
+        file=options.file,
+        accepted=options.accepted,
+        report_dir=options.report_dir,
+        gpu=_gpu_at_hand(),
+    )
+    progress = CountedProgress(sys.stderr)
+    try:
+        tuned = tune(job, settings, progress.note)
+    finally:
+        progress.stop()
+    if tuned.ended == "kept":
+        output.write_text(tuned.source, encoding="utf-8")
+    (options.report_dir / "tune.md").write_text(render_tuning(tuned, str(output)), encoding="utf-8")
+    print(*render_lines(tuned, str(output)), f"  report: {options.report_dir / 'tune.md'}", sep="\n")
+    return int(tuned.ended == "undecided")
+
+
+def _gpu_at_hand() -> Gpu | None:
+    try:
+        return find_gpu()
+    except GpuError as error:
+        print(f"kernelgate: {error}", file=sys.stderr)
+        return None
 
 
 def _accept(options: argparse.Namespace) -> None:

@@ -88,6 +88,15 @@ def _conclude(conditions: Conditions, measured: Sequence[Measured], seconds: flo
         raise GpuError(f"no GPU memory left to judge the timed answers: {error}") from error
 
 
+def verdict_by_rule(
+    conditions: Conditions, performance: Performance, attempts: Sequence[Sequence[Measured]]
+) -> Verdict:
+    """Return what was measured comes to where there is no record to hold it against."""
+    if performance.verdict.outcome is Outcome.NO_BASELINE:
+        return decide_look(conditions, attempts[-1])
+    return performance.verdict
+
+
 def propose_speed(
     performance: Performance, kernels: Kernels, conditions: Conditions, directory: Path
 ) -> Path | None:

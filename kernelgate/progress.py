@@ -8,6 +8,36 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 LONG_STAGES = ("compile", "correctness", "performance")
 
 
+class CountedProgress:
+    """Shows what is worked on and how much of it is done; silent without a terminal."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        self._console = Console(file=terminal) if terminal.isatty() else None
+
+    def note(self, what: str, done: int, total: int) -> None:
+        """Show that this is worked on, so many steps of all being done."""
+        if self._console is None:
+            return
+        if self._bar is None:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.completed}/{task.total}"),
+            )
+            self._bar = Progress(*columns, TimeElapsedColumn(), console=self._console, transient=True)
+            self._task = self._bar.add_task(what)
+            self._bar.start()
+        self._bar.update(self._task, description=what, completed=done, total=total)
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
 class StageProgress:
     """Shows the stage at work, the steps it has done and the time it takes; silent without a terminal."""
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
 from kernelgate.candidate import Violation
 from kernelgate.compile_check import CompiledKernel
 from kernelgate.launches import ConfigRecord
-from kernelgate.operations import Convolution
+from kernelgate.operations import Convolution, KernelConfig
 
 STAGES = ("final-micro-tuning", "open")
 
@@ -33,7 +35,7 @@ def check_stage(
     if stage == "final-micro-tuning":
         broken += _check_list(candidate, operation)
         for record in candidate.configs:
-            broken += _check_config(record, accepted, operation)
+            broken += check_config(record, accepted, operation)
     named = (Violation(rule=rule, line=0, message=message) for rule, message in broken)
     return (*check_runs(candidate), *named)
 
@@ -51,9 +53,28 @@ def _check_list(candidate: CompiledKernel, operation: Convolution) -> Iterator[t
         yield "original-missing", f"the original configuration ({original}) must always be among them"
 
 
-def _check_config(
+def nearby_configs(operation: Convolution, accepted: CompiledKernel) -> tuple[KernelConfig, ...]:
+    """Return every configuration that final micro-tuning may try, the original first.
+
+    Which of their warps occupancy suggests is seen once they are compiled.
+    """
+    original = operation.original_config
+    known = {
+        record.config.num_stages for record in accepted.configs if record.config.blocks == original.blocks
+    }
+    near = {stages for stages in ALLOWED_STAGES if any(abs(stages - before) <= 1 for before in known)}
+    tried = [
+        msgspec.structs.replace(original, num_warps=warps, num_stages=stages)
+        for warps in sorted({*ALLOWED_WARPS, original.num_warps})
+        for stages in sorted({*near, *operation.original_stages})
+    ]
+    return (original, *(config for config in tried if config != original))
+
+
+def check_config(
     record: ConfigRecord, accepted: CompiledKernel, operation: Convolution
 ) -> Iterator[tuple[str, str]]:
+    """Yield each rule of final micro-tuning that a compiled configuration breaks, and how."""
     config, original = record.config, operation.original_config
     if config.blocks != original.blocks:
         yield "blocks-changed", f"{config}: BLOCK sizes are {config.blocks}, allowed {original.blocks}"
@@ -73,18 +94,19 @@ def _check_config(
     grids, allowed = (_grids(record), _grids(held_against))
     if grids != allowed:
         yield "grid-changed", f"{config}: launches grids {grids}, the accepted kernel launches {allowed}"
-    yield from _check_warps(record, held_against)
+    yield from check_warps(record, held_against)
     yield from _check_stages(record, accepted, operation)
 
 
-def _check_warps(record: ConfigRecord, accepted: ConfigRecord) -> Iterator[tuple[str, str]]:
+def check_warps(record: ConfigRecord, accepted: ConfigRecord) -> Iterator[tuple[str, str]]:
+    """Yield if a configuration has other warps than the one it is held against, and gains nothing by it."""
     config = record.config
     if config.num_warps == accepted.config.num_warps:
         return
     if config.num_warps not in ALLOWED_WARPS:
         yield "warps-not-allowed", f"{config}: {config.num_warps} warps, allowed {ALLOWED_WARPS}"
     now, before = _warps(record), _warps(accepted)
-    cures_spills = _spills(accepted) > 0 and _spills(record) == 0
+    cures_spills = spilled_bytes(accepted) > 0 and spilled_bytes(record) == 0
     if now <= before and not cures_spills:
         yield (
             "warps-without-occupancy",
@@ -127,5 +149,6 @@ def _warps(record: ConfigRecord) -> int:
     return min(launch.warps_per_sm for launch in record.launches)
 
 
-def _spills(record: ConfigRecord) -> int:
+def spilled_bytes(record: ConfigRecord) -> int:
+    """Return what a thread of all launches stores and loads because registers do not suffice."""
     return sum(launch.spill_store_bytes + launch.spill_load_bytes for launch in record.launches)
