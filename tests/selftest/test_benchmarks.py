@@ -183,3 +183,32 @@ def test_recording_needs_a_gpu_and_a_new_file(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "old.jsonl").write_text("kept", encoding="utf-8")
     assert record.main([str(tmp_path / "old.jsonl")]) == 1
     assert (tmp_path / "old.jsonl").read_text(encoding="utf-8") == "kept"
+
+
+@pytest.fixture(scope="module")
+def recorded() -> Pool:
+    """Return the pool that was recorded on GPUs and is kept beside the benchmarks."""
+    return load(sorted((Path(rates.__file__).parent / "samples").glob("*.jsonl.xz")))
+
+
+def test_the_recorded_pool_is_what_the_docs_speak_of(recorded: Pool) -> None:
+    """All arms of the variants, and each within a twentieth of a percent of what its name says."""
+    assert recorded.replicates == 174
+    assert {*recorded.arms, ACCEPTED, CONTROL} == EXTRA.keys()
+    for arm in recorded.arms:
+        kind, _, percent = arm.partition("-")
+        meant = {"faster": -1, "slower": 1}.get(kind, 0) * float(percent or 0)
+        assert 100 * recorded.contrasts[arm].mean() == pytest.approx(meant, abs=0.06)
+
+
+@pytest.mark.parametrize("rule", Rule)
+def test_no_recorded_decision_is_false(recorded: Pool, rule: Rule) -> None:
+    """Replicates used once each: nothing called of the kernel itself, every loss and gain of 2 % found."""
+    for arm in recorded.arms:
+        calls = rates.once_each(recorded, arm, rule)
+        if arm in ("slower-2", "slower-3"):
+            assert calls == {"slower": 43}
+        elif arm in ("faster-2", "faster-3") and rule is Rule.TUNE:
+            assert calls == {"faster": 43}
+        elif arm not in ("slower-1", "faster-1"):
+            assert calls == {"same": 43}
