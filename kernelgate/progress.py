@@ -27,7 +27,7 @@ class CountedProgress:
                 TextColumn("{task.completed}/{task.total}"),
             )
             self._bar = Progress(*columns, TimeElapsedColumn(), console=self._console, transient=True)
-            self._task = self._bar.add_task(what)
+            self._task = self._bar.add_task(what, total=total)
             self._bar.start()
         self._bar.update(self._task, description=what, completed=done, total=total)
 

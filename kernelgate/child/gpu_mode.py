@@ -161,10 +161,12 @@ class GpuMode:
         if self.kernel is None:
             self.forward(x)
             return
-        from triton.runtime.errors import OutOfResources  # noqa: PLC0415 - the vendor arm needs no triton
+        # The vendor arm needs no triton.
+        from triton.compiler.errors import CompileTimeAssertionFailure  # noqa: PLC0415
+        from triton.runtime.errors import OutOfResources, PTXASError  # noqa: PLC0415
 
-        # A configuration that is too large for this GPU is passed over, as the autotuner does.
-        with suppress(OutOfResources), self.kernel.pinned(pin):
+        # What cannot run on this GPU is passed over, as `Autotuner._bench` does.
+        with suppress(OutOfResources, CompileTimeAssertionFailure, PTXASError), self.kernel.pinned(pin):
             self.forward(x)
 
     def _warm_up(self, request: wire.WarmUp) -> wire.Warm:
