@@ -145,6 +145,7 @@ class Memory:
 
     def load(self, pointers: Addresses, mask: Flags, other: Any, dtype: Any) -> Any:
         """Return what the programs may read; NaN bits where they may not."""
+        mask = _as_flags(mask)
         outside = self._visit(pointers, mask, np.dtype(dtype).itemsize, "read", self._prepare_read)
         if outside is None:
             return self.inner.load(pointers, mask, other, dtype)
@@ -154,6 +155,7 @@ class Memory:
 
     def store(self, pointers: Addresses, value: Any, mask: Flags) -> None:
         """Store what the programs may write."""
+        mask = _as_flags(mask)
         # Of a word that is written in part, the rest must hold what unwritten memory holds.
         prepare = Region.settle if value.itemsize < WORD_BYTES else lambda *_: None
         outside = self._visit(pointers, mask, value.itemsize, "wrote", prepare)
@@ -163,6 +165,7 @@ class Memory:
 
     def atomic_rmw(self, operation: Any, pointers: Addresses, value: Any, mask: Flags, order: Any) -> Any:
         """Do an atomic operation where the programs may write; the order of programs decides no bits here."""
+        mask = _as_flags(mask)
         outside = self._visit(pointers, mask, value.itemsize, "wrote", self._prepare_read)
         allowed = mask if outside is None else mask & ~outside
         self._note_writes(pointers, value, allowed, atomic=True)
@@ -261,3 +264,8 @@ class Memory:
     def _find(self, what: str) -> None:
         if len(self.found) < MAX_FOUND:
             self.found.append(what)
+
+
+def _as_flags(mask: NDArray[Any]) -> Flags:
+    """Return a mask as booleans: the interpreter's may hold numbers, by which NumPy would choose elements."""
+    return mask.astype(np.bool_, copy=False)

@@ -107,6 +107,22 @@ def test_what_a_mask_keeps_out_is_no_access(bench: Bench) -> None:
     assert bench.memory.found == []
 
 
+@pytest.mark.parametrize("dtype", [np.bool_, np.int8, np.int32, np.int64])
+def test_a_mask_of_numbers_is_a_mask(bench: Bench, dtype: Any) -> None:
+    """The interpreter makes one where a scalar condition and a vector of them are joined."""
+    region = bench.make_lazy()
+    bench.launch()
+    at, mask = bench.at(-1, 0, 3, 99), np.array([0, 1, 1, 0], dtype=dtype)
+    loaded = bench.memory.load(at, mask, np.zeros(4, dtype=np.float32), np.float32)
+    assert list(loaded) == [0, FILLED, FILLED, 0]
+    bench.memory.store(at, np.full(4, 5.0, dtype=np.float32), mask)
+    bench.memory.atomic_rmw("add", at, np.ones(4, dtype=np.float32), mask, "relaxed")
+    assert bench.memory.found == []
+    wrote, read = bench.memory.end_launch()
+    assert wrote == read == [region]
+    assert sorted(bench.memory.writes(region)[FIRST]) == [0, 0, 3, 3]
+
+
 def test_a_tensor_of_the_call_that_the_launch_was_not_given_is_outside(bench: Bench) -> None:
     """A kernel that finds its way there was lucky."""
     other = torch.ones(4)
