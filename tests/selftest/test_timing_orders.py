@@ -4,9 +4,10 @@ import math
 import random
 from collections import Counter
 
+import msgspec
 import pytest
 
-from kernelgate.measured import ACCEPTED, ARMS, CANDIDATE, Sample
+from kernelgate.measured import ACCEPTED, ARMS, CANDIDATE, Measured, Sample
 from kernelgate.timing import draw_orders, draw_places
 
 
@@ -76,3 +77,16 @@ def test_every_call_that_the_clock_covers_counts() -> None:
 def test_the_overhead_counts_every_call() -> None:
     """What the events explain is no overhead."""
     assert make_sample(50.0, 2.0, 8.0).overhead_ms == pytest.approx(40.0)
+
+
+def test_a_block_counts_both_samples_of_an_arm() -> None:
+    """The early one and the late one, or drift would not cancel."""
+    samples = [
+        msgspec.structs.replace(make_sample(time_ms), block=block, arm=arm)
+        for block in range(2)
+        for arm, times_ms in ((CANDIDATE, (2.0, 8.0)), (ACCEPTED, (3.0, 12.0)))
+        for time_ms in times_ms
+    ]
+    measured = Measured(samples=tuple(samples), chosen={}, readings=(), answers=())
+    expected = {CANDIDATE: pytest.approx(math.log(4)), ACCEPTED: pytest.approx(math.log(6))}
+    assert measured.replicate().blocks == (expected, expected)
