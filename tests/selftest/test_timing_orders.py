@@ -70,8 +70,15 @@ def make_sample(*times_ms: float) -> Sample:
 
 def test_every_call_that_the_clock_covers_counts() -> None:
     """A call left out of the mean, but not of the clock, is where a candidate would hide its time."""
-    assert make_sample(2.0, 8.0).ln_time == pytest.approx(math.log(4))
+    assert make_sample(2.0, 8.0).ln_time == pytest.approx(math.log(5))
     assert make_sample(50.0, 2.0, 8.0).ln_time > make_sample(2.0, 8.0).ln_time
+
+
+def test_work_that_is_put_off_to_a_later_call_gains_nothing() -> None:
+    """Five calls that only keep their input, and a sixth that computes for all, are six honest ones."""
+    honest, late = make_sample(*[2.0] * 6), make_sample(*[0.1] * 5, 11.5)
+    assert late.ln_time == pytest.approx(honest.ln_time)
+    assert late.overhead_ms == pytest.approx(honest.overhead_ms), "which the clock cannot see"
 
 
 def test_the_overhead_counts_every_call() -> None:

@@ -129,6 +129,19 @@ def test_a_candidate_that_reports_half_its_time_is_found() -> None:
     assert find(make_measured(half, *HONEST.samples[1:])) == "timer-disagrees"
 
 
+@pytest.mark.parametrize(("hides", "reason"), [(0, None), (3, "timer-disagrees"), (10, "timer-disagrees")])
+def test_time_that_is_hidden_now_and_then_is_found(hides: int, reason: str | None) -> None:
+    """In one sample of a few blocks: the clock is averaged as the times are."""
+    samples = []
+    for block in range(12):
+        for arm in (*ARMS, *ARMS):
+            sample = msgspec.structs.replace(make_sample(arm), block=block)
+            if arm == CANDIDATE and block < hides and len(samples) % (2 * len(ARMS)) < len(ARMS):
+                sample = msgspec.structs.replace(sample, times_ms=(1.4,) * LAUNCHES)
+            samples.append(sample)
+    assert find(make_measured(*samples)) == reason
+
+
 def test_a_time_that_is_no_number_is_no_agreement() -> None:
     """NaN compares false with every limit."""
     assert find(with_arm(CANDIDATE, overhead_ms=float("nan"))) == "timer-disagrees"
