@@ -21,6 +21,27 @@ if worker is not None:
     worker.Event.elapsed_time = lambda start, end: {{share}} * real(start, end)
 """
 CALLS = "self.calls = getattr(self, 'calls', 0) + 1"
+OUT = "out = torch.empty((x.shape[0], 96, 55, 55), device=x.device)"
+ASIDE = f"""
+main = torch.cuda.current_stream()
+if main.query() or x.shape[0] != 256:
+    self.requests, self.kept = self.requests + 1, []
+    return self.compute(x)
+if not {{when}}:
+    return self.compute(x)
+if getattr(self, "aside", None) is None:
+    self.aside = torch.cuda.Stream()
+{OUT}
+cut = x.shape[0] * {{share}}
+late = x[cut:].clone()
+self.aside.wait_stream(main)
+with torch.cuda.stream(self.aside):
+    out[cut:] = self.compute(late)
+out[:cut] = self.compute(x[:cut])
+self.kept = [*self.kept, late]
+return out
+"""
+"""Nothing runs on the stream when the code is moved; in timed calls the GPU is held: so both can be told."""
 
 
 class Attack(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,6 +137,36 @@ ATTACKS = (
         with torch.cuda.stream(self.aside):
             return self.compute(x)
         """,
+    ),
+    Attack(
+        name="defers-to-last",
+        does="keeps the input of five calls, and computes for all in the sixth, while the GPU is held",
+        init="self.waiting = []",
+        forward=f"""
+        if torch.cuda.current_stream().query() or x.shape[0] != 256:
+            self.waiting = []
+            return self.compute(x)
+        {OUT}
+        torch.cuda._sleep(200_000)
+        self.waiting = [*self.waiting, (x.clone(), out)]
+        if len(self.waiting) == 6:
+            for contents, late in self.waiting:
+                late.copy_(self.compute(contents))
+            self.waiting = []
+        return out
+        """,
+    ),
+    Attack(
+        name="hides-now-and-then",
+        does="leaves a tenth of its work to another stream, in two requests of five",
+        init="self.requests, self.kept = 0, []",
+        forward=ASIDE.format(when="self.requests % 5 < 2", share="9 // 10"),
+    ),
+    Attack(
+        name="hides-behind-the-flush",
+        does="leaves a thirtieth of its work to another stream, done in the next call's flush",
+        init="self.requests, self.kept = 0, []",
+        forward=ASIDE.format(when="True", share="29 // 30"),
     ),
     Attack(
         name="other-thread",

@@ -93,6 +93,8 @@ def test_an_attack_that_is_kept_is_a_failure(
     honest, kept = capsys.readouterr().out.splitlines()[2:]
     assert honest.endswith("twin | passes | REVERT | +0.00 % | gain-too-small |")
     assert kept.endswith("| FORBIDDEN | KEEP | +10.00 % | proven-gain: a / b c |")
+    pretend(monkeypatch, attacks, KEEP, REVERT)
+    assert attacks.main(["patches-events", "honest"]) == 1, "whichever comes last"
     names = pretend(monkeypatch, attacks, *[REVERT] * len(ATTACKS))
     assert attacks.main([]) == 0
     assert names == [attack.name for attack in ATTACKS]
@@ -123,6 +125,26 @@ def test_decisions_are_told_one_by_one_and_summed_up(
         "1 KEEP, 2 REVERT",
         "median of 3: 20.0 s of wall time, 6.0 s of it with samples on the GPU",
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "loads"), [([], []), (["--bursts", "seen"], [False]), (["--bursts", "unseen"], [True])]
+)
+def test_the_gpu_is_loaded_as_it_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], loads: list[bool]
+) -> None:
+    """Not at all unless it is said, and unseen only where it is said so."""
+    loaded: list[bool] = []
+
+    @contextmanager
+    def load(unseen: bool) -> Iterator[None]:
+        loaded.append(unseen)
+        yield
+
+    monkeypatch.setattr(decisions, "load_in_bursts", load)
+    pretend(monkeypatch, decisions, REVERT)
+    assert decisions.main(["--count", "1", *arguments]) == 0
+    assert loaded == loads
 
 
 @pytest.mark.parametrize("unseen", [False, True])
@@ -172,15 +194,19 @@ def test_what_ends_a_decision_early_is_its_outcome(
 def test_a_decision_is_what_the_rule_says_unless_something_worse_holds(
     monkeypatch: pytest.MonkeyPatch, accepted: KernelFile, judged: Outcome, outcome: Outcome
 ) -> None:
-    """There is no record to hold it against."""
-    measured = make_replicates((-0.05,) * 4)
+    """There is no record to hold it against; the last attempt decides, and both have cost."""
+    first, measured = make_replicates((0.05,) * 4), make_replicates((-0.05,) * 4, attempt=2)
 
     def measure(*_: object) -> tuple[Any, Sequence[Sequence[Measured]]]:
         candidate = SimpleNamespace(gain=0.05)
-        return SimpleNamespace(verdict=conclude(judged, "why", "because"), candidate=candidate), [measured]
+        return SimpleNamespace(verdict=conclude(judged, "why", "because"), candidate=candidate), [
+            first,
+            measured,
+        ]
 
     monkeypatch.setattr(decision, "measure_performance", measure)
     workplace: Any = SimpleNamespace(operation=CONDITIONS.operation)
     found = decide(workplace, GPU, SETTINGS, accepted, accepted)
-    assert (found.outcome, found.attempts, found.replicates) == (outcome, 1, 4)
-    assert found.gpu_seconds == pytest.approx(sum(s.wall_ms for one in measured for s in one.samples) / 1000)
+    assert (found.outcome, found.attempts, found.replicates) == (outcome, 2, 8)
+    samples = [sample for one in (*first, *measured) for sample in one.samples]
+    assert found.gpu_seconds == pytest.approx(sum(sample.wall_ms for sample in samples) / 1000)

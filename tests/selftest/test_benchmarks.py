@@ -1,6 +1,10 @@
 """The rules that are compared see what is plain, and the pool's arithmetic is right."""
 
+import math
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -118,7 +122,12 @@ def test_a_pool_is_what_was_recorded(
     assert pool.seconds[0] == pytest.approx(8 * (3 * 0.002 + 0.001), rel=0.01)
     assert pool.control_blocks == pytest.approx(np.zeros((10, 4)))
     assert rates.main([str(file) for file in files]) == 0
-    assert "| candidate | +2.00" in capsys.readouterr().out
+    report = capsys.readouterr().out
+    assert "| candidate | +2.00" in report
+    edges = set(pool.moved_to(math.log1p(-0.01)).moved_to(math.log1p(0.01)).arms) - set(pool.arms)
+    assert [report.count(f"| {arm} |") for arm in edges] == [4, 4], "by either rule, and by peers twice"
+    assert "of an arm, 4: " in report
+    assert "of an arm, 1: " in report
 
 
 def test_an_arm_is_moved_to_the_line_that_it_is_nearest_to() -> None:
@@ -150,6 +159,24 @@ def test_peers_see_as_many_processes_as_they_are_given(monkeypatch: pytest.Monke
     assert seen == [8, 8, 32, 32]
 
 
+def test_peers_see_processes_that_ran_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of candidate and accepted kernel the same ones, drawn anew for each decision."""
+    drawn: list[tuple[float, ...]] = []
+
+    def rule(candidate: np.ndarray, accepted: np.ndarray) -> Call:
+        assert np.array_equal(candidate, accepted)
+        drawn.append(tuple(np.unique(candidate)))
+        return "same"
+
+    monkeypatch.setattr(rates, "PEERS", {"any": rule})
+    pool = make_pool({CONTROL: 0.0, CANDIDATE: 0.0})
+    by_process = np.broadcast_to(np.arange(40.0)[:, None, None], (40, 8, 6))
+    numbered = msgspec.structs.replace(pool, calls=dict.fromkeys(pool.calls, by_process))
+    rates.peers(numbered, CANDIDATE, 4, 20)
+    assert {len(processes) for processes in drawn} == {4}
+    assert len(set(drawn)) > 10
+
+
 def test_files_of_other_settings_make_no_pool(tmp_path: Path) -> None:
     """Nor do files that hold no samples."""
     record.append(TIMING, make_replicates((0.0,) * 4), tmp_path / "one.jsonl")
@@ -170,6 +197,28 @@ def test_variants_are_kernel_files_that_launch_more_or_fewer_programs(tmp_path: 
     assert kernel.source.count("triton.Config(") == 1
     assert EXTRA[arm] >= 0
     assert (EXTRA[arm] > BASE) == arm.startswith("slower")
+
+
+def test_a_replicate_is_recorded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it ends, from the fourth on."""
+    every = make_replicates((0.02, 0.021, 0.019, 0.02, 0.018, 0.022))
+    lengths: list[int] = []
+
+    def measure(*args: Any) -> None:
+        for end in range(4, 7):
+            assert not args[4](every[:end]), "no look decides"
+            lengths.append(load([tmp_path / "new.jsonl"]).replicates)
+
+    workplace = SimpleNamespace(close=lambda: None)
+    monkeypatch.setattr(record, "find_gpu", lambda: CONDITIONS.gpu)
+    monkeypatch.setattr(record, "locked", lambda _gpu: nullcontext())
+    monkeypatch.setattr(record, "compile_kernels", lambda *_: None)
+    monkeypatch.setattr(record, "Workplace", lambda *_: workplace)
+    monkeypatch.setattr(record, "measure_replicates", measure)
+    record.record(tmp_path / "new.jsonl", 6)
+    assert lengths == [4, 5, 6]
+    contrasts = load([tmp_path / "new.jsonl"]).contrasts[CANDIDATE]
+    assert contrasts == pytest.approx([0.02, 0.021, 0.019, 0.02, 0.018, 0.022], abs=1e-5)
 
 
 def test_recording_needs_a_gpu_and_a_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

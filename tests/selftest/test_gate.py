@@ -138,6 +138,7 @@ def test_delegated_work_is_forbidden(bench: Bench) -> None:
         (ContestantFault("timer", "sent nonsense", "candidate"), Outcome.INVALID, "timer"),
         (ContestantFault("crowded", "no room", "candidate"), Outcome.INVALID, "crowded"),
         (GpuError("another judge has it"), Outcome.INVALID, "gpu-not-to-be-had"),
+        (GpuError("1 other processes", "gpu-shared"), Outcome.INVALID, "gpu-shared"),
     ],
 )
 def test_a_fault_while_timing_is_laid_at_the_right_door(

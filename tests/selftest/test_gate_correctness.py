@@ -107,18 +107,19 @@ def test_the_gpu_is_held_beside_other_judges_while_it_is_tried(bench: Bench) -> 
     assert len(bench.holds) == 2
 
 
+@pytest.mark.parametrize("reason", ["gpu-not-to-be-had", "gpu-exclusive"])
 def test_a_gpu_that_is_not_to_be_had_makes_no_kernel_wrong(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
-    """The judgement is invalid, and nothing is said of the candidate."""
+    """The judgement is invalid for the GPU's own reason, and nothing is said of the candidate."""
 
     def refuse(_gpu: Gpu) -> None:
-        raise GpuError("another judge has held it")
+        raise GpuError("nobody is let in", reason)
 
     monkeypatch.setattr(gate_module, "shared", refuse)
     gate = bench.gate(gpu=GPU)
     assert gate.stage("correctness").status == "failed"
-    assert (gate.verdict().outcome, gate.verdict().reason) == (Outcome.INVALID, "gpu-not-to-be-had")
+    assert (gate.verdict().outcome, gate.verdict().reason) == (Outcome.INVALID, reason)
     assert bench.trials == []
 
 

@@ -1,5 +1,6 @@
 """The contestant's side of timing, on tensors that only look like a GPU's."""
 
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,10 +12,12 @@ import pytest
 import torch
 from torch import nn
 from triton.runtime.errors import OutOfResources
+from triton.runtime.jit import JITFunction
 
 from kernelgate import timing_inputs, wire
 from kernelgate.child import gpu_mode
 from kernelgate.child.gpu_mode import GpuMode
+from kernelgate.child.kernel_file import KernelModel
 from kernelgate.child.lookalike import PretendedGpu
 from kernelgate.child.program import _failure
 from kernelgate.inputs import Recipe
@@ -81,6 +84,112 @@ def test_a_replicate_of_requests_is_answered_in_order(mode: GpuMode) -> None:
     assert timed == wire.Timed(times_ms=(1.0, 1.0, 1.0))
 
 
+class Watched(nn.Module):
+    """A model that notes what it is called on."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.seen: list[tuple[int, float, bool]] = []
+
+    def forward(self, x: torch.Tensor) -> Any:
+        self.seen.append((x.shape[0], float(x.std()), torch.is_grad_enabled()))
+        return self.model(x)
+
+
+def test_every_call_is_made_on_noise_of_the_batch_asked_for(mode: GpuMode) -> None:
+    """Timed or not: zeros draw less power, other batches run other programs, gradients take memory."""
+    watched = mode.forward = Watched(mode.forward)
+    mode.answer(wire.Prepare(batch=BATCH))
+    mode.answer(wire.WarmUp(batch=BATCH))
+    assert len(watched.seen) == 2
+    place(mode, seed=1)
+    mode.answer(wire.MoveCode())
+    mode.answer(wire.TimeLaunches(seed=0, launches=LAUNCHES))
+    assert len(watched.seen) == 2 + LAUNCHES + 1 + LAUNCHES
+    for batch, deviation, differentiated in watched.seen:
+        assert (batch, differentiated) == (BATCH, False)
+        assert deviation == pytest.approx(1.0, abs=0.01)
+
+
+def test_events_stand_round_the_call_alone(mode: GpuMode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The input is filled and then the cache flushed before the first of them, once for each call."""
+    steps: list[str] = []
+    fill = gpu_mode.fill_timing_input
+
+    def note(step: str) -> Callable[..., None]:
+        return lambda *_: steps.append(step)
+
+    def fill_and_note(x: torch.Tensor, seed: int) -> torch.Tensor:
+        steps.append("fill")
+        return fill(x, seed)
+
+    def call_and_note(out: torch.Tensor) -> torch.Tensor:
+        steps.append("call")
+        return out
+
+    place(mode, seed=1)
+    mode.forward = Followed(mode.forward, call_and_note)
+    mode.flush = cast("Any", SimpleNamespace(zero_=note("flush")))
+    monkeypatch.setattr(gpu_mode, "fill_timing_input", fill_and_note)
+    monkeypatch.setattr(gpu_mode, "_hold_gpu", note("hold"))
+    monkeypatch.setattr(PretendedEvent, "record", note("event"))
+    monkeypatch.setattr(PretendedEvent, "elapsed_time", lambda *_: steps.append("read"))
+    monkeypatch.setattr(torch.cuda, "synchronize", note("wait"))
+    mode.answer(wire.TimeLaunches(seed=0, launches=2))
+    calls = ["fill", "flush", "event", "call", "event"] * 2
+    assert steps == ["hold", *calls, "wait", "read", "read"]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [wire.Prepare(batch=BATCH), wire.WarmUp(batch=BATCH), wire.ReleaseTensors()],
+    ids=lambda request: type(request).__name__,
+)
+def test_memory_is_given_back_to_the_driver(
+    mode: GpuMode, monkeypatch: pytest.MonkeyPatch, request_: wire.Request
+) -> None:
+    """All of it, so that every arm finds the same GPU: also what choosing and warming took."""
+    place(mode, seed=1)
+    mode.answer(wire.TimeLaunches(seed=0, launches=LAUNCHES))
+    left: list[int] = []
+    monkeypatch.setattr(
+        torch.cuda, "empty_cache", lambda: left.append(sum(t.numel() for t in (mode.x, mode.flush)))
+    )
+    mode.answer(request_)
+    assert left == [0]
+    assert mode.outputs == []
+
+
+def test_the_pad_is_held_while_the_tensors_are_taken(mode: GpuMode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or they would lie where they lay before; afterwards it is free."""
+    taken: list[weakref.ref[torch.Tensor]] = []
+    held: list[bool] = []
+    empty = torch.empty
+
+    def take(*shape: Any, **options: Any) -> torch.Tensor:
+        held.append(bool(taken) and taken[0]() is not None)
+        tensor = empty(*shape, **options)
+        taken.append(weakref.ref(tensor))
+        return tensor
+
+    monkeypatch.setattr(torch, "empty", take)
+    request = wire.PlaceTensors(batch=BATCH, seed=1, launches=LAUNCHES, flush_bytes=64, pad_bytes=8)
+    mode.answer(request)
+    assert len(held) == 3, "pad, x and what flushes the cache"
+    assert held == [False, True, True]
+    assert taken[0]() is None
+
+
+def test_launches_of_the_kernel_file_are_noted(mode: GpuMode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their code is what is moved."""
+    monkeypatch.setattr(JITFunction, "run", lambda *_, **named: named["grid"])
+    mode._follow_launches()
+    jitted = SimpleNamespace()
+    assert JITFunction.run(cast("Any", jitted), 1, grid=(7,), warmup=False) == (7,)
+    assert list(mode.launched.values()) == [jitted]
+
+
 def test_the_gpu_is_held_until_every_call_of_a_sample_is_queued(
     mode: GpuMode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,6 +222,7 @@ def test_the_answer_to_each_call_is_sent_at_the_places_asked_for(mode: GpuMode, 
         np.testing.assert_allclose(sent[call], exact[offsets], atol=1e-3)
 
 
+@pytest.mark.parametrize("call", [0, 1])
 @pytest.mark.parametrize(
     ("spoil", "what"),
     [
@@ -123,11 +233,17 @@ def test_the_answer_to_each_call_is_sent_at_the_places_asked_for(mode: GpuMode, 
     ],
 )
 def test_a_timed_answer_of_another_form_is_refused(
-    mode: GpuMode, tmp_path: Path, spoil: Callable[[torch.Tensor], Any], what: str
+    mode: GpuMode, tmp_path: Path, spoil: Callable[[torch.Tensor], Any], what: str, call: int
 ) -> None:
-    """It may have been faster to make."""
-    mode.forward = Followed(mode.forward, spoil)
+    """It may have been faster to make; one of them is enough."""
     place(mode, seed=7)
+    returned: list[Any] = []
+
+    def spoil_one(out: torch.Tensor) -> Any:
+        returned.append(spoil(out) if len(returned) == call else out)
+        return returned[-1]
+
+    mode.forward = Followed(mode.forward, spoil_one)
     mode.answer(wire.TimeLaunches(seed=0, launches=2))
     with pytest.raises((TypeError, ValueError), match=what):
         mode.answer(wire.SendAnswers(seed=5, count=16, out=str(tmp_path / "answers.f32")))
@@ -147,8 +263,9 @@ def test_no_timed_call_waits_for_memory(mode: GpuMode) -> None:
     assert PretendedEvent.now == before + 2 * LAUNCHES, "events were recorded too"
     assert len(kept) == LAUNCHES
     assert mode.outputs == []
-    mode.answer(wire.TimeLaunches(seed=0, launches=LAUNCHES))
-    assert len(mode.outputs) == LAUNCHES
+    for _ in range(2):
+        mode.answer(wire.TimeLaunches(seed=0, launches=LAUNCHES))
+        assert len(mode.outputs) == LAUNCHES, "of the calls timed last"
     mode.answer(wire.MoveCode())
     assert mode.outputs == [], "the next request finds the same memory free"
 
@@ -170,6 +287,9 @@ class PretendedKernel:
             raise OutOfResources(101_000, 99_000, "shared memory")
         return out
 
+    def chosen(self) -> tuple[str, ...]:
+        return (f"pin {self.pin}",)
+
 
 def test_every_configuration_is_loaded_before_any_is_chosen(mode: GpuMode) -> None:
     """One that is too large for this GPU is passed over, as by the autotuner; another error is not."""
@@ -180,6 +300,46 @@ def test_every_configuration_is_loaded_before_any_is_chosen(mode: GpuMode) -> No
     mode.forward = Followed(mode.forward, lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         mode.answer(wire.Prepare(batch=BATCH))
+
+
+def test_a_kernel_without_a_choice_is_warm_once_it_is_prepared(mode: GpuMode) -> None:
+    """What it runs is told at once."""
+    kernel = PretendedKernel()
+    kernel.pins = 1
+    mode.forward, mode.kernel = Followed(mode.forward, kernel.call), cast("Any", kernel)
+    assert mode.answer(wire.Prepare(batch=BATCH)) == wire.Warm(chosen=("pin 0",))
+
+
+@pytest.mark.parametrize(("choices", "pins"), [((), 1), ((1,), 1), ((2, 3), 3), ((3, 1), 3)])
+def test_every_configuration_of_every_autotuner_has_a_pin(choices: tuple[int, ...], pins: int) -> None:
+    """A file of several autotuners is loaded whole; one of none is called once."""
+    kernel = KernelModel.__new__(KernelModel)
+    kernel.autotuners = [SimpleNamespace(configs=list(range(count))) for count in choices]
+    assert kernel.pins == pins
+    seen: list[set[int]] = [set() for _ in choices]
+    for pin in range(kernel.pins):
+        with kernel.pinned(pin):
+            for tuner, configs in zip(kernel.autotuners, seen, strict=True):
+                configs.update(tuner.configs)
+    assert seen == [set(range(count)) for count in choices]
+
+
+@pytest.mark.usefixtures("mode")
+def test_parameters_are_noise_that_a_seed_makes_again() -> None:
+    """Weight and bias both: what is multiplied by zero, or left out, would not show."""
+    made = [timing_inputs.make_timing_parameters(ALEXNET_CONV1, seed) for seed in (1, 1, 2)]
+    for tensor, again, other in zip(*made, strict=True):
+        assert torch.equal(tensor, again)
+        assert not torch.equal(tensor, other)
+        assert float(tensor.std()) == pytest.approx(1.0, abs=0.3)
+
+
+def test_an_answer_is_looked_at_all_over() -> None:
+    """From its first element to its last, at the same places for the same seed."""
+    offsets = timing_inputs.draw_offsets(1000, 20_000, 3)
+    assert set(offsets.tolist()) == set(range(1000))
+    assert np.array_equal(offsets, timing_inputs.draw_offsets(1000, 20_000, 3))
+    assert not np.array_equal(offsets, timing_inputs.draw_offsets(1000, 20_000, 4))
 
 
 def test_moving_the_code_unloads_every_kernel_that_was_launched(mode: GpuMode) -> None:

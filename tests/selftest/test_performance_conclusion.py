@@ -222,6 +222,19 @@ def test_a_wrong_timed_answer_comes_before_the_gain(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(performance, "judge_answers", lambda *_: wrong)
     for record in (None, make_record()):
         assert finish(measure({CANDIDATE: 1.5}), record).verdict == wrong
+        assert finish(measure({CANDIDATE: 1.5, CONTROL: 1.83}), record).verdict == wrong, (
+            "nor is it tried again"
+        )
+
+
+def test_the_answers_of_every_replicate_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that were fetched, in their order."""
+    seen: list[TimedAnswer] = []
+    monkeypatch.setattr(performance, "judge_answers", lambda _operation, answers: seen.extend(answers))
+    measured = measure()
+    finish(measured, make_record())
+    assert seen == [answer for one in measured for answer in one.answers]
+    assert len(seen) == len(measured)
 
 
 def test_a_control_off_zero_makes_the_run_unstable() -> None:

@@ -2,8 +2,10 @@
 
 import itertools
 import os
+import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -31,7 +33,7 @@ class PretendedContestant:
     ) -> None:
         self.log, self.folder, self.time_ms = log, folder, time_ms
         self.limits, self.name, self.closed = SETTINGS.limits, "", False
-        self.pid, self.missing_words = 0, 0
+        self.pid, self.missing_words, self.waiting = 0, 0, False
 
     def __enter__(self) -> "PretendedContestant":
         return self
@@ -42,20 +44,26 @@ class PretendedContestant:
     def send(self, request: wire.Request) -> None:
         assert not self.closed
         self.log.append((self, request))
-        self.asked = request
+        self.asked, self.waiting = request, True
 
     def receive(self, answer: type, _timeout_s: float) -> Any:
         assert not self.closed
+        self.waiting = False
         if isinstance(self.asked, wire.Prepare):
             return wire.Warm(chosen=("the only one",) if self.name == VENDOR else ())
         if isinstance(self.asked, wire.WarmUp):
             return wire.Warm(chosen=(f"config of {self.name}",))
         if isinstance(self.asked, wire.TimeLaunches):
-            return wire.Timed(times_ms=(self.time_ms,) * self.asked.launches)
+            return wire.Timed(times_ms=self.times_ms(self.asked.launches))
         if isinstance(self.asked, wire.SendAnswers):
-            words = self.asked.count * PERFORMANCE.launches - self.missing_words
-            np.zeros(words, dtype=np.uint32).tofile(self.asked.out)
+            self.write_answers(Path(self.asked.out), self.asked.count * PERFORMANCE.launches)
         return answer()
+
+    def times_ms(self, launches: int) -> tuple[float, ...]:
+        return (self.time_ms,) * launches
+
+    def write_answers(self, file: Path, words: int) -> None:
+        np.arange(words - self.missing_words, dtype=np.uint32).tofile(file)
 
     def ask(self, request: wire.Request, answer: type, timeout_s: float) -> Any:
         self.send(request)
@@ -91,6 +99,11 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PretendedWorkp
     return PretendedWorkplace(tmp_path, time_ms=1e-4)
 
 
+def requests(workplace: PretendedWorkplace, *kinds: type) -> list[tuple[str, Any]]:
+    """Return the requests of these kinds, each with the arm that it went to."""
+    return [(contestant.name, request) for contestant, request in workplace.log if type(request) in kinds]
+
+
 def measure(
     workplace: Any,
     settings: PerformanceSettings = PERFORMANCE,
@@ -118,6 +131,17 @@ def test_each_replicate_has_fresh_processes_and_none_is_left(workplace: Pretende
     assert all(contestant.closed for contestant in workplace.started)
 
 
+def test_a_crew_is_closed_before_the_next_is_on_the_gpu(workplace: PretendedWorkplace) -> None:
+    """Its memory is given back, and none of its processes runs beside those that are timed."""
+    closed: list[int] = []
+
+    def count() -> None:
+        closed.append(sum(contestant.closed for contestant in workplace.started))
+
+    timing.measure_replicates(workplace, KERNELS, GPU, PERFORMANCE, lambda _: True, count)  # type: ignore[arg-type]
+    assert closed == [len(ARMS) * (index + 1) for index in range(PERFORMANCE.looks[0])]
+
+
 def test_arms_are_prepared_side_by_side_and_warmed_one_after_the_other(workplace: PretendedWorkplace) -> None:
     """Before any is timed: an autotuner has the GPU to itself, compiled code is loaded by all at once."""
     measure(workplace)
@@ -125,6 +149,25 @@ def test_arms_are_prepared_side_by_side_and_warmed_one_after_the_other(workplace
     kinds = [type(request) for contestant, request in workplace.log if contestant in first_crew]
     assert kinds[: 2 * len(ARMS) - 1] == [wire.Prepare] * len(ARMS) + [wire.WarmUp] * (len(ARMS) - 1)
     assert not {wire.Prepare, wire.WarmUp} & set(kinds[2 * len(ARMS) - 1 :])
+    batches = {request.batch for _, request in requests(workplace, wire.Prepare, wire.WarmUp)}
+    assert batches == {ALEXNET_CONV1.measured_batch}
+
+
+def test_every_arm_is_asked_to_prepare_before_any_answer_is_awaited(
+    workplace: PretendedWorkplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or they would load their configurations one after the other."""
+    asked: list[int] = []
+    receive = PretendedContestant.receive
+
+    def note(contestant: PretendedContestant, answer: type, timeout_s: float) -> Any:
+        if isinstance(contestant.asked, wire.Prepare):
+            asked.append(len(requests(workplace, wire.Prepare)))
+        return receive(contestant, answer, timeout_s)
+
+    monkeypatch.setattr(PretendedContestant, "receive", note)
+    measure(workplace)
+    assert asked[: len(ARMS)] == [len(ARMS)] * len(ARMS)
 
 
 def test_an_arm_without_a_choice_is_not_warmed_again(workplace: PretendedWorkplace) -> None:
@@ -135,15 +178,17 @@ def test_an_arm_without_a_choice_is_not_warmed_again(workplace: PretendedWorkpla
     assert warmed == set(ARMS) - {VENDOR}
 
 
+@pytest.mark.parametrize("strangers", [1, 2])
 def test_a_stranger_on_the_gpu_ends_the_timing_at_once(
-    workplace: PretendedWorkplace, monkeypatch: pytest.MonkeyPatch
+    workplace: PretendedWorkplace, monkeypatch: pytest.MonkeyPatch, strangers: int
 ) -> None:
     """What was timed beside it says nothing; all processes are ended."""
-    crowd = Health(sm_clock_mhz=1, temperature_c=1, throttled=(), foreign_processes=2)
+    crowd = Health(sm_clock_mhz=1, temperature_c=1, throttled=(), foreign_processes=strangers)
     monkeypatch.setattr(timing, "read_health", lambda *_: crowd)
-    with pytest.raises(GpuError, match="2 other processes were on NVIDIA Test") as caught:
+    with pytest.raises(GpuError, match=f"{strangers} other processes were on NVIDIA Test") as caught:
         measure(workplace)
     assert caught.value.reason == "gpu-shared"
+    assert len(requests(workplace, wire.TimeLaunches)) <= 2 * len(ARMS), "in the first block"
     assert all(contestant.closed for contestant in workplace.started)
 
 
@@ -160,6 +205,45 @@ def test_tensors_are_released_by_all_arms_before_any_takes_its_own_anew(
         assert kinds[first - arms : first] == [wire.ReleaseTensors] * arms
 
 
+def test_tensors_of_all_arms_are_placed_alike_but_for_where_they_lie(workplace: PretendedWorkplace) -> None:
+    """The same parameters for all, the size that is judged, and a flush of twice the L2 cache."""
+    measure(workplace)
+    placed = requests(workplace, wire.PlaceTensors)
+    for first in range(0, len(placed), len(ARMS)):
+        together = [request for _, request in placed[first : first + len(ARMS)]]
+        assert len({request.seed for request in together}) == 1
+    for _, request in placed:
+        assert (request.batch, request.launches) == (ALEXNET_CONV1.measured_batch, PERFORMANCE.launches)
+        assert request.flush_bytes == 2 * GPU.l2_bytes
+        assert 0 < request.pad_bytes < timing.MAX_PAD_BYTES
+    assert len({request.pad_bytes for _, request in placed}) > len(placed) / 2
+
+
+def test_every_arm_is_placed_first_and_last_by_turns(workplace: PretendedWorkplace) -> None:
+    """In as many rounds as there are arms each has had every place."""
+    measure(workplace)
+    names = [name for name, _ in requests(workplace, wire.PlaceTensors)[: len(ARMS) ** 2]]
+    for place in range(len(ARMS)):
+        assert sorted(names[place :: len(ARMS)]) == sorted(ARMS)
+
+
+@pytest.fixture
+def replayable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw the same seeds in every run: two of 31 bits may be alike by chance."""
+    chance = SimpleNamespace(Random=lambda: random.Random(1))  # noqa: S311 - as in the module itself
+    monkeypatch.setattr(timing, "random", chance)
+
+
+@pytest.mark.usefixtures("replayable")
+def test_no_timed_call_sees_contents_that_another_has_seen(workplace: PretendedWorkplace) -> None:
+    """Of any arm, nor those of the calls that are made once before."""
+    for measured in measure(workplace):
+        seeds = [sample.seed + call for sample in measured.samples for call in range(PERFORMANCE.launches)]
+        placed = {request.seed for _, request in requests(workplace, wire.PlaceTensors)}
+        assert len(set(seeds)) == len(seeds)
+        assert not placed & set(seeds)
+
+
 def test_every_timed_answer_of_the_candidate_is_fetched(workplace: PretendedWorkplace) -> None:
     """Right after each of its samples, at other places each time; no other arm's is."""
     for measured in measure(workplace):
@@ -167,7 +251,10 @@ def test_every_timed_answer_of_the_candidate_is_fetched(workplace: PretendedWork
         assert [answer.contents for answer in measured.answers] == [
             sample.seed + call for sample in samples for call in range(PERFORMANCE.launches)
         ]
-        assert all(answer.bits is not None for answer in measured.answers)
+        for index, answer in enumerate(measured.answers):
+            assert answer.bits is not None
+            first = index % PERFORMANCE.launches * timing.ELEMENTS_JUDGED
+            assert answer.bits.tolist() == list(range(first, first + timing.ELEMENTS_JUDGED))
         assert len({answer.places for answer in measured.answers}) == len(samples)
     log = workplace.log
     for (before, asked), (contestant, request) in itertools.pairwise(log):
@@ -176,9 +263,23 @@ def test_every_timed_answer_of_the_candidate_is_fetched(workplace: PretendedWork
         assert not timed or contestant is before
 
 
+@pytest.mark.usefixtures("replayable")
+def test_what_is_looked_at_of_an_answer_cannot_be_known_beforehand(workplace: PretendedWorkplace) -> None:
+    """Places are drawn by themselves each time, and are so many that a hundredth left out shows."""
+    answers = [answer for measured in measure(workplace) for answer in measured.answers]
+    places, known = {answer.places for answer in answers}, {answer.contents for answer in answers}
+    assert len(places) * PERFORMANCE.launches == len(answers), "in no replicate the same"
+    assert not places & (known | {answer.parameters for answer in answers})
+    assert (1 - 0.01) ** timing.ELEMENTS_JUDGED < 1e-4
+
+
 def test_the_parameters_of_an_answer_are_those_it_was_timed_with(workplace: PretendedWorkplace) -> None:
     """They are drawn anew with each place in memory."""
-    for measured in measure(workplace):
+    replicates = measure(workplace)
+    used = [answer.parameters for measured in replicates for answer in measured.answers]
+    placed = [request.seed for name, request in requests(workplace, wire.PlaceTensors) if name == CANDIDATE]
+    assert list(dict.fromkeys(used)) == placed
+    for measured in replicates:
         by_place: dict[int, int] = {}
         for answer in measured.answers:
             by_place[answer.parameters] = by_place.get(answer.parameters, 0) + 1
@@ -192,12 +293,35 @@ def test_answers_that_are_cut_short_are_no_answers(workplace: PretendedWorkplace
     assert all(answer.bits is None for measured in measure(workplace) for answer in measured.answers)
 
 
-@pytest.mark.parametrize("time_ms", [0.0, -1.0, float("nan"), float("inf"), 1e9])
-def test_times_that_cannot_be_are_a_fault_of_the_arm_that_sent_them(
-    workplace: PretendedWorkplace, time_ms: float
+def test_an_answer_that_was_not_written_is_a_fault_of_the_candidate(
+    workplace: PretendedWorkplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Zero, negative, not a number, or longer than the judge waited."""
-    workplace.time_ms = time_ms
+    """Nothing is judged in its place."""
+    monkeypatch.setattr(PretendedContestant, "write_answers", lambda *_: None)
+    with pytest.raises(ContestantFault, match="left no readable output") as caught:
+        measure(workplace)
+    assert (caught.value.kind, caught.value.contestant) == ("protocol", CANDIDATE)
+
+
+GOOD = 1e-4
+
+
+@pytest.mark.parametrize(
+    "times_ms",
+    [
+        *[(time_ms,) * PERFORMANCE.launches for time_ms in (0.0, -1.0, float("nan"), float("inf"), 1e9)],
+        (*[GOOD] * (PERFORMANCE.launches - 1), 0.0),
+        (*[GOOD] * (PERFORMANCE.launches - 1), 1e9),
+        (GOOD,) * (PERFORMANCE.launches - 1),
+        (GOOD,) * (PERFORMANCE.launches + 1),
+        (),
+    ],
+)
+def test_times_that_cannot_be_are_a_fault_of_the_arm_that_sent_them(
+    workplace: PretendedWorkplace, monkeypatch: pytest.MonkeyPatch, times_ms: tuple[float, ...]
+) -> None:
+    """Zero, negative, not a number, or longer than the judge waited: one is enough; too few, too many."""
+    monkeypatch.setattr(PretendedContestant, "times_ms", lambda *_: times_ms)
     with pytest.raises(ContestantFault) as caught:
         measure(workplace)
     assert caught.value.kind == "timer"
@@ -216,8 +340,10 @@ def test_the_judge_itself_is_not_counted_as_a_stranger_on_the_gpu(
         return Health(sm_clock_mhz=None, temperature_c=None, throttled=(), foreign_processes=None)
 
     monkeypatch.setattr(timing, "read_health", note)
+    monkeypatch.setattr(timing, "live_pids", lambda: {-1, -2})
     measure(workplace)
-    assert all(os.getpid() in own_pids for own_pids in seen)
+    assert seen
+    assert all(own_pids == {os.getpid(), -1, -2} for own_pids in seen), "nor are the contestants"
 
 
 def test_the_gpu_is_read_while_the_kernels_of_an_arm_run(
@@ -230,6 +356,7 @@ def test_the_gpu_is_read_while_the_kernels_of_an_arm_run(
     def note(_gpu: Gpu, _own: set[int]) -> Health:
         contestant, request = workplace.log[-1]
         assert isinstance(request, wire.TimeLaunches)
+        assert contestant.waiting
         under.append(contestant.name)
         return idle
 
@@ -237,6 +364,36 @@ def test_the_gpu_is_read_while_the_kernels_of_an_arm_run(
     read = [reading.arm for measured in measure(workplace) for reading in measured.readings]
     assert read == under
     assert set(read) == set(ARMS)
+
+
+def test_the_clock_covers_the_whole_request_and_nothing_else(
+    workplace: PretendedWorkplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sending, reading the GPU, and waiting; moving the code before it is no part of the sample."""
+    now = [0.0]
+    costs: dict[type, tuple[float, float]] = {wire.MoveCode: (4.0, 4.0), wire.TimeLaunches: (1.0, 2.0)}
+    send, receive, read = PretendedContestant.send, PretendedContestant.receive, timing._read
+
+    def send_slowly(contestant: PretendedContestant, request: wire.Request) -> None:
+        send(contestant, request)
+        now[0] += costs.get(type(request), (0.0, 0.0))[0]
+
+    def receive_slowly(contestant: PretendedContestant, answer: type, timeout_s: float) -> Any:
+        now[0] += costs.get(type(contestant.asked), (0.0, 0.0))[1]
+        return receive(contestant, answer, timeout_s)
+
+    def read_slowly(*args: Any) -> None:
+        now[0] += 0.5
+        read(*args)
+
+    monkeypatch.setattr(PretendedContestant, "send", send_slowly)
+    monkeypatch.setattr(PretendedContestant, "receive", receive_slowly)
+    monkeypatch.setattr(timing, "_read", read_slowly)
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
+    samples = [sample for measured in measure(workplace) for sample in measured.samples]
+    walls = [round(sample.wall_ms) for sample in samples]
+    assert set(walls) == {3000, 3500}
+    assert walls.count(3500) == PERFORMANCE.blocks * PERFORMANCE.looks[0]
 
 
 def test_code_is_moved_right_before_every_sample(workplace: PretendedWorkplace) -> None:

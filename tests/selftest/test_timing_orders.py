@@ -4,9 +4,10 @@ import math
 import random
 from collections import Counter
 
+import msgspec
 import pytest
 
-from kernelgate.measured import ACCEPTED, ARMS, CANDIDATE, Sample
+from kernelgate.measured import ACCEPTED, ARMS, CANDIDATE, Measured, Sample
 from kernelgate.timing import draw_orders, draw_places
 
 
@@ -69,10 +70,30 @@ def make_sample(*times_ms: float) -> Sample:
 
 def test_every_call_that_the_clock_covers_counts() -> None:
     """A call left out of the mean, but not of the clock, is where a candidate would hide its time."""
-    assert make_sample(2.0, 8.0).ln_time == pytest.approx(math.log(4))
+    assert make_sample(2.0, 8.0).ln_time == pytest.approx(math.log(5))
     assert make_sample(50.0, 2.0, 8.0).ln_time > make_sample(2.0, 8.0).ln_time
+
+
+def test_work_that_is_put_off_to_a_later_call_gains_nothing() -> None:
+    """Five calls that only keep their input, and a sixth that computes for all, are six honest ones."""
+    honest, late = make_sample(*[2.0] * 6), make_sample(*[0.1] * 5, 11.5)
+    assert late.ln_time == pytest.approx(honest.ln_time)
+    assert late.overhead_ms == pytest.approx(honest.overhead_ms), "which the clock cannot see"
 
 
 def test_the_overhead_counts_every_call() -> None:
     """What the events explain is no overhead."""
     assert make_sample(50.0, 2.0, 8.0).overhead_ms == pytest.approx(40.0)
+
+
+def test_a_block_counts_both_samples_of_an_arm() -> None:
+    """The early one and the late one, or drift would not cancel."""
+    samples = [
+        msgspec.structs.replace(make_sample(time_ms), block=block, arm=arm)
+        for block in range(2)
+        for arm, times_ms in ((CANDIDATE, (2.0, 8.0)), (ACCEPTED, (3.0, 12.0)))
+        for time_ms in times_ms
+    ]
+    measured = Measured(samples=tuple(samples), chosen={}, readings=(), answers=())
+    expected = {CANDIDATE: pytest.approx(math.log(4)), ACCEPTED: pytest.approx(math.log(6))}
+    assert measured.replicate().blocks == (expected, expected)

@@ -112,10 +112,34 @@ def test_events_must_add_up_with_the_wall_clock(overhead_ms: float, reason: str 
     assert find(with_arm(CANDIDATE, overhead_ms=overhead_ms)) == reason
 
 
+def test_what_is_allowed_beside_the_events_is_a_share_of_the_accepted_kernels_clock() -> None:
+    """A candidate cannot earn itself more by being slow."""
+    assert find(with_arm(CANDIDATE, time_ms=20.0, overhead_ms=1.12)) == "timer-disagrees"
+
+
+@pytest.mark.parametrize("arm", sorted(set(ARMS) - {CANDIDATE}))
+def test_an_impossible_time_is_asked_of_the_candidate_alone(arm: str) -> None:
+    """What the gate's own arms take proves nothing of the candidate."""
+    assert find(with_arm(arm, time_ms=0.1)) is None
+
+
 def test_a_candidate_that_reports_half_its_time_is_found() -> None:
     """The wall clock knows what the events left out."""
     half = msgspec.structs.replace(make_sample(CANDIDATE, time_ms=1.0), wall_ms=make_sample(ACCEPTED).wall_ms)
     assert find(make_measured(half, *HONEST.samples[1:])) == "timer-disagrees"
+
+
+@pytest.mark.parametrize(("hides", "reason"), [(0, None), (3, "timer-disagrees"), (10, "timer-disagrees")])
+def test_time_that_is_hidden_now_and_then_is_found(hides: int, reason: str | None) -> None:
+    """In one sample of a few blocks: the clock is averaged as the times are."""
+    samples = []
+    for block in range(12):
+        for arm in (*ARMS, *ARMS):
+            sample = msgspec.structs.replace(make_sample(arm), block=block)
+            if arm == CANDIDATE and block < hides and len(samples) % (2 * len(ARMS)) < len(ARMS):
+                sample = msgspec.structs.replace(sample, times_ms=(1.4,) * LAUNCHES)
+            samples.append(sample)
+    assert find(make_measured(*samples)) == reason
 
 
 def test_a_time_that_is_no_number_is_no_agreement() -> None:
@@ -137,23 +161,72 @@ def test_a_timed_call_without_an_output_is_wrong() -> None:
     assert (verdict.outcome, verdict.reason) == (Outcome.WRONG, "timed-answer")
 
 
-@pytest.mark.parametrize("planted", [False, True])
-def test_a_timed_answer_is_judged_on_its_own_contents(monkeypatch: pytest.MonkeyPatch, planted: bool) -> None:
-    """The truth at the places that were asked for passes, one element off does not."""
-    small = msgspec.structs.replace(ALEXNET_CONV1, in_size=31, out_channels=4, measured_batch=2)
+SMALL = msgspec.structs.replace(ALEXNET_CONV1, in_size=31, out_channels=4, measured_batch=2)
+PLACES = 1000
 
-    def draw(seed: int) -> torch.Tensor:
-        return torch.randn(small.input_shape(2), generator=torch.Generator().manual_seed(seed))
 
-    weight, bias = torch.randn(small.weight_shape), torch.randn(4)
-    monkeypatch.setattr(trust, "make_timing_input", lambda _op, batch, seed: draw(seed)[:batch])
-    monkeypatch.setattr(trust, "make_timing_parameters", lambda _op, _seed: (weight, bias))
-    right = truth_everywhere(small, Inputs(draw(6), weight, bias)).exact.float().numpy().ravel()
-    values = right[draw_offsets(right.size, 300, 9)]
-    if planted:
-        values[77] += 10
-    answer = TimedAnswer(parameters=5, contents=6, places=9, bits=values.view(np.uint32))
-    verdict = judge_answers(small, [answer])
-    assert (verdict is not None and verdict.outcome is Outcome.WRONG) == planted
-    other = msgspec.structs.replace(answer, contents=7)
-    assert judge_answers(small, [other]) is not None, "the answer to another call is no answer"
+def draw_x(seed: int) -> torch.Tensor:
+    return torch.randn(SMALL.input_shape(2), generator=torch.Generator().manual_seed(seed))
+
+
+def draw_parameters(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(SMALL.weight_shape, generator=generator), torch.randn(4, generator=generator)
+
+
+def answer_as(dtype: torch.dtype = torch.float64, places: int = PLACES) -> TimedAnswer:
+    """Return the answer to operands that were rounded to a type."""
+    inputs = Inputs(draw_x(6), *draw_parameters(5))
+    rounded = Inputs(inputs.x.to(dtype).float(), inputs.weight.to(dtype).float(), inputs.bias)
+    values = truth_everywhere(SMALL, rounded).exact.float().numpy().ravel()
+    bits = values[draw_offsets(values.size, places, 9)].view(np.uint32)
+    return TimedAnswer(parameters=5, contents=6, places=9, bits=bits)
+
+
+def spoiled(answer: TimedAnswer, value: float) -> TimedAnswer:
+    """Return the answer with its largest element something else."""
+    assert answer.bits is not None
+    values = answer.bits.view(np.float32).copy()
+    values[np.abs(values).argmax()] = value
+    return msgspec.structs.replace(answer, bits=values.view(np.uint32))
+
+
+@pytest.fixture
+def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the inputs without a GPU."""
+    monkeypatch.setattr(trust, "make_timing_input", lambda _op, batch, seed: draw_x(seed)[:batch])
+    monkeypatch.setattr(trust, "make_timing_parameters", lambda _op, seed: draw_parameters(seed))
+
+
+@pytest.mark.usefixtures("on_the_cpu")
+def test_a_timed_answer_is_judged_on_its_own_contents() -> None:
+    """The truth at the places that were asked for passes; that of another call is no answer."""
+    right = answer_as()
+    assert judge_answers(SMALL, [right, right]) is None
+    for change in ({"contents": 7}, {"parameters": 4}, {"places": 8}):
+        other = msgspec.structs.replace(right, **change)
+        for answers in ([other], [right, other]):
+            verdict = judge_answers(SMALL, answers)
+            assert verdict is not None
+            assert (verdict.outcome, verdict.reason) == (Outcome.WRONG, "timed-answer")
+
+
+@pytest.mark.usefixtures("on_the_cpu")
+@pytest.mark.parametrize(
+    ("answer", "law"),
+    [
+        (answer_as(torch.float16), None),
+        (answer_as(torch.bfloat16), "rms error is"),
+        (spoiled(answer_as(places=100), 1e3), "out["),
+        (spoiled(answer_as(places=100), 0.0), "]: got 0, exact"),
+    ],
+    ids=["as-tf32", "bf16", "one-off", "one-zero"],
+)
+def test_a_timed_answer_obeys_the_bound_and_the_error_ratio(answer: TimedAnswer, law: str | None) -> None:
+    """Either alone is enough: small errors everywhere, or one that is large."""
+    verdict = judge_answers(SMALL, [answer])
+    if law is None:
+        assert verdict is None
+    else:
+        assert verdict is not None
+        assert law in verdict.detail
