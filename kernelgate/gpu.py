@@ -58,7 +58,7 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """One reading just after kernels ran; what NVML does not support is None: unknown, not healthy."""
+    """One reading while kernels run; what NVML does not support is None: unknown, not healthy."""
 
     sm_clock_mhz: int | None
     temperature_c: int | None

@@ -1,4 +1,4 @@
-"""What a timing leaves: samples, readings of the GPU beside them, and one answer to judge, by replicate."""
+"""What a timing leaves: samples, readings of the GPU beside them, and answers to judge, by replicate."""
 
 import math
 import statistics

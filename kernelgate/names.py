@@ -29,7 +29,8 @@ TORCH_CLOSED = {
     *("compile", "load", "save", "from_file", "frombuffer", "hub", "export", "func", "vmap"),
     *("jiterator", "overrides", "cudart", "get_device_module", "set_default_device"),
     *("set_default_dtype", "set_default_tensor_type", "use_deterministic_algorithms", "seed"),
-    *("manual_seed", "set_rng_state", "change_current_allocator"),
+    *("manual_seed", "set_rng_state", "change_current_allocator", "CUDAPluggableAllocator", "MemPool"),
+    *("use_mem_pool", "set_per_process_memory_fraction", "set_stream"),
 }
 TRITON_OPEN = {
     *("jit", "autotune", "Config", "heuristics", "cdiv", "next_power_of_2", "language", "reinterpret"),

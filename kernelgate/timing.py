@@ -177,8 +177,8 @@ def _place_tensors(
 def _read(readings: list[Reading], gpu: Gpu, block: int, arm: str) -> None:
     health = read_health(gpu, {os.getpid(), *live_pids()})
     if health.foreign_processes:
-        others = f"{health.foreign_processes} other processes were on {gpu.name} while kernels were timed"
-        raise GpuError(others, "gpu-shared")
+        shared = f"while kernels were timed, {gpu.name} was shared with {health.foreign_processes} more"
+        raise GpuError(f"{shared}: end the other programs, or judge on another GPU", "gpu-shared")
     readings.append(Reading(block=block, arm=arm, health=health))
 
 

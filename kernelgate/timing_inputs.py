@@ -10,10 +10,14 @@ from torch import Tensor
 
 from kernelgate.operations import Convolution
 
+MOST_DOUBLINGS = 40
+"""Sums of products of values so large are far from float32's end, and beyond that of half precision."""
+
 
 def fill_timing_input(x: Tensor, seed: int) -> Tensor:
-    """Return x, filled with standard normal values, on the GPU that it lies on."""
-    return x.normal_(generator=torch.Generator("cuda").manual_seed(seed))
+    """Return x, filled on its GPU with normal values; their scale, a power of two, comes from the seed."""
+    scale = 2.0 ** (seed % (MOST_DOUBLINGS + 1))
+    return x.normal_(std=scale, generator=torch.Generator("cuda").manual_seed(seed))
 
 
 def make_timing_input(operation: Convolution, batch: int, seed: int) -> Tensor:

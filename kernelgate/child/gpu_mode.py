@@ -54,6 +54,7 @@ class GpuMode:
         torch.set_num_threads(2)  # arms and judges run side by side; the work is the GPU's
         self.kernel_file = ""
         self.launched: dict[int, Any] = {}
+        self.streams: set[Any] = set()
         self.on_gpu = False
         self.kernel: KernelModel | None = None
         self.trials: Trials | None = None
@@ -127,6 +128,7 @@ class GpuMode:
 
         def run_and_note(jitted: Any, *args: object, **kwargs: object) -> object:
             self.launched[id(jitted)] = jitted
+            self.streams.add(_current_stream())
             return run(jitted, *args, **kwargs)
 
         JITFunction.run = run_and_note
@@ -213,6 +215,7 @@ class GpuMode:
         marks = [(_event(), _event()) for _ in range(request.launches)]
         self.outputs = []
         _hold_gpu(LEAD_CYCLES)  # or the first calls are timed with the host's delay in launching them
+        main = _current_stream()
         with torch.no_grad():
             for call, (start, end) in enumerate(marks):
                 # Other contents in the same storage: no answer before is this one.
@@ -220,6 +223,8 @@ class GpuMode:
                 self.flush.zero_()
                 start.record()
                 self.outputs.append(self.forward(self.x))
+                for stream in self.streams - {main}:
+                    main.wait_stream(stream)  # or work on it would be done in the next call's flush
                 end.record()
         torch.cuda.synchronize()
         return wire.Timed(times_ms=tuple(start.elapsed_time(end) for start, end in marks))
@@ -231,6 +236,10 @@ def _check_form(output: object, tensor: type[torch.Tensor], shape: tuple[int, ..
     if output.dtype != torch.float32 or output.shape != shape or not output.is_contiguous():
         got = f"{output.dtype} {tuple(output.shape)} with strides {output.stride()}"
         raise ValueError(f"a timed call returned {got}, allowed: torch.float32 {shape}, contiguous")
+
+
+def _current_stream() -> Any:
+    return torch.cuda.current_stream()
 
 
 def _event() -> Event:

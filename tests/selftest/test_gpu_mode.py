@@ -1,5 +1,6 @@
 """The contestant's side of timing, on tensors that only look like a GPU's."""
 
+import math
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,19 @@ from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.reference import truth_everywhere
 
 BATCH, LAUNCHES = 2, 3
+
+
+class PretendedStream:
+    """Takes note of the streams that it waits for, and when."""
+
+    def __init__(self) -> None:
+        self.waited: list[tuple[object, float]] = []
+
+    def wait_stream(self, other: object) -> None:
+        self.waited.append((other, PretendedEvent.now))
+
+
+MAIN = PretendedStream()
 
 
 class PretendedEvent:
@@ -56,6 +70,7 @@ def mode(monkeypatch: pytest.MonkeyPatch) -> Iterator[GpuMode]:
     """Return mode `gpu` with the vendor arm loaded, on the CPU."""
     generator = torch.Generator
     monkeypatch.setattr(gpu_mode, "_event", PretendedEvent)
+    monkeypatch.setattr(gpu_mode, "_current_stream", lambda: MAIN)
     monkeypatch.setattr(gpu_mode, "_hold_gpu", lambda _cycles: None)
     monkeypatch.setattr(timing_inputs.torch, "Generator", lambda *_: generator())
     properties = SimpleNamespace(total_memory=2**30)
@@ -109,7 +124,8 @@ def test_every_call_is_made_on_noise_of_the_batch_asked_for(mode: GpuMode) -> No
     assert len(watched.seen) == 2 + LAUNCHES + 1 + LAUNCHES
     for batch, deviation, differentiated in watched.seen:
         assert (batch, differentiated) == (BATCH, False)
-        assert deviation == pytest.approx(1.0, abs=0.01)
+        scale = math.log2(deviation)
+        assert scale == pytest.approx(round(scale), abs=0.02), "a normal one, by a power of two"
 
 
 def test_events_stand_round_the_call_alone(mode: GpuMode, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,7 +235,7 @@ def test_the_answer_to_each_call_is_sent_at_the_places_asked_for(mode: GpuMode, 
         x = timing_inputs.fill_timing_input(torch.empty(ALEXNET_CONV1.input_shape(BATCH)), 40 + call)
         inputs: Any = SimpleNamespace(x=x, weight=weight, bias=bias)
         exact = truth_everywhere(ALEXNET_CONV1, inputs).exact.flatten().cpu().numpy()
-        np.testing.assert_allclose(sent[call], exact[offsets], atol=1e-3)
+        np.testing.assert_allclose(sent[call], exact[offsets], rtol=0, atol=1e-5 * abs(exact).max())
 
 
 @pytest.mark.parametrize("call", [0, 1])
@@ -340,6 +356,33 @@ def test_an_answer_is_looked_at_all_over() -> None:
     assert set(offsets.tolist()) == set(range(1000))
     assert np.array_equal(offsets, timing_inputs.draw_offsets(1000, 20_000, 3))
     assert not np.array_equal(offsets, timing_inputs.draw_offsets(1000, 20_000, 4))
+
+
+def test_work_on_other_streams_is_within_the_events(mode: GpuMode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each stream that a launch was seen on is waited for between the two events of a call."""
+    aside = PretendedStream()
+    place(mode, seed=1)
+    assert MAIN.waited == []
+    mode.streams = {MAIN, aside}
+    before = PretendedEvent.now
+    mode.answer(wire.TimeLaunches(seed=0, launches=LAUNCHES))
+    ours = [(aside, before + 2 * call + 1) for call in range(LAUNCHES)]
+    assert MAIN.waited == ours
+    MAIN.waited.clear()
+    jit = type("Jit", (), {"run": lambda *_: None})
+    monkeypatch.setattr("triton.runtime.jit.JITFunction", jit)
+    mode.streams = set()
+    mode._follow_launches()
+    jit().run()
+    assert mode.streams == {MAIN}
+
+
+def test_the_scale_of_x_is_a_power_of_two_that_the_seed_tells(mode: GpuMode) -> None:
+    """Up to 2^40: half precision has no room for that."""
+    x = torch.empty(1000)
+    deviations = [float(timing_inputs.fill_timing_input(x, seed).std()) for seed in (0, 20, 40, 41)]
+    assert deviations == pytest.approx([1.0, 2.0**20, 2.0**40, 1.0], rel=0.1)
+    assert mode.x is not x
 
 
 def test_moving_the_code_unloads_every_kernel_that_was_launched(mode: GpuMode) -> None:

@@ -185,7 +185,7 @@ def test_a_stranger_on_the_gpu_ends_the_timing_at_once(
     """What was timed beside it says nothing; all processes are ended."""
     crowd = Health(sm_clock_mhz=1, temperature_c=1, throttled=(), foreign_processes=strangers)
     monkeypatch.setattr(timing, "read_health", lambda *_: crowd)
-    with pytest.raises(GpuError, match=f"{strangers} other processes were on NVIDIA Test") as caught:
+    with pytest.raises(GpuError, match=f"NVIDIA Test was shared with {strangers} more: end") as caught:
         measure(workplace)
     assert caught.value.reason == "gpu-shared"
     assert len(requests(workplace, wire.TimeLaunches)) <= 2 * len(ARMS), "in the first block"
