@@ -9,7 +9,8 @@ import torch
 
 from kernelgate.baselines import BaselineError, load_speed, propose, record_path
 from kernelgate.compile_stage import Kernels
-from kernelgate.gpu import Gpu, GpuError, locked
+from kernelgate.contestant import ContestantFault
+from kernelgate.gpu import Gpu, GpuError, locked, read_health
 from kernelgate.measured import ACCEPTED, CANDIDATE, CONTROL, ORIGINAL, VENDOR, Measured
 from kernelgate.operations import Convolution, find_operation
 from kernelgate.performance import (
@@ -78,7 +79,12 @@ def _measure(
     def is_decided(so_far: Sequence[Measured]) -> bool:
         return decide_look(conditions, so_far).outcome is not Outcome.UNSTABLE
 
-    return measure_replicates(workplace, arms, conditions.gpu, conditions.settings, is_decided, tick, attempt)
+    gpu, settings = conditions.gpu, conditions.settings
+    try:
+        return measure_replicates(workplace, arms, gpu, settings, is_decided, tick, attempt)
+    except ContestantFault:
+        read_health(gpu, set())  # which raises GpuError: a GPU that fell off is no arm's fault
+        raise
 
 
 def _conclude(conditions: Conditions, measured: Sequence[Measured], seconds: float) -> Performance:

@@ -8,6 +8,8 @@ import pytest
 
 from kernelgate import performance_stage
 from kernelgate.__main__ import main
+from kernelgate.contestant import ContestantFault
+from kernelgate.gpu import GpuError
 from kernelgate.measured import CANDIDATE
 from kernelgate.performance import decide_look
 from kernelgate.performance_stage import keep_samples, measure_performance, replay
@@ -152,6 +154,25 @@ def test_only_what_is_unstable_is_tried_again(
     measured = result.verdict.detail if outcome is not Outcome.UNSTABLE else str(result.verdict)
     assert outcome in (result.verdict.outcome, *measured.replace(",", " ").replace(";", " ").split())
     assert any("tried again" in remark for remark in result.remarks) == (tries == 2)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_gpu_that_falls_off_is_no_arms_fault(monkeypatch: pytest.MonkeyPatch, lost: bool) -> None:
+    """Whichever arm was on it; on a GPU that answers, the arm is named."""
+
+    def fail(*_: object) -> None:
+        raise ContestantFault("raises", "CUDA error: unspecified launch failure", CANDIDATE)
+
+    def read(*_: object) -> None:
+        if lost:
+            raise GpuError("NVML has lost the GPU")
+
+    monkeypatch.setattr(performance_stage, "measure_replicates", fail)
+    monkeypatch.setattr(performance_stage, "read_health", read)
+    monkeypatch.setattr(performance_stage.torch.cuda, "empty_cache", lambda: None)
+    kernels: Any = type("Kernels", (), {"candidate": None, "accepted": None, "original": None})
+    with pytest.raises(GpuError if lost else ContestantFault):
+        measure_performance(None, kernels, CONDITIONS, lambda: None)  # type: ignore[arg-type]
 
 
 def test_the_samples_of_a_candidate_are_told_from_the_others(file: Path) -> None:
