@@ -20,11 +20,14 @@ if worker is not None:
     real = worker.Event.elapsed_time
     worker.Event.elapsed_time = lambda start, end: {{share}} * real(start, end)
 """
+IS_TIMED = "(not torch.cuda.current_stream().query())"
+"""Nothing runs on the stream when the code is moved; in timed calls the GPU is held: so both can be told."""
+
 CALLS = "self.calls = getattr(self, 'calls', 0) + 1"
 OUT = "out = torch.empty((x.shape[0], 96, 55, 55), device=x.device)"
 ASIDE = f"""
 main = torch.cuda.current_stream()
-if main.query() or x.shape[0] != 256:
+if not {IS_TIMED} or x.shape[0] != 256:
     self.requests, self.kept = self.requests + 1, []
     return self.compute(x)
 if not {{when}}:
@@ -41,7 +44,6 @@ out[:cut] = self.compute(x[:cut])
 self.kept = [*self.kept, late]
 return out
 """
-"""Nothing runs on the stream when the code is moved; in timed calls the GPU is held: so both can be told."""
 
 
 class Attack(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,7 +145,7 @@ ATTACKS = (
         does="keeps the input of five calls, and computes for all in the sixth, while the GPU is held",
         init="self.waiting = []",
         forward=f"""
-        if torch.cuda.current_stream().query() or x.shape[0] != 256:
+        if not {IS_TIMED} or x.shape[0] != 256:
             self.waiting = []
             return self.compute(x)
         {OUT}
@@ -185,8 +187,8 @@ ATTACKS = (
         forward="""
         corner = tuple(x[0, 0, 0, :8].tolist())
         if corner not in self.kept:
-            self.kept = {**self.kept, corner: self.compute(x)} if len(self.kept) < 8 else {}
-        return self.kept.get(corner, x).clone() if corner in self.kept else self.compute(x)
+            self.kept = {corner: self.compute(x), **dict(list(self.kept.items())[:7])}
+        return self.kept[corner].clone()
         """,
     ),
     Attack(
@@ -258,8 +260,9 @@ ATTACKS = (
     Attack(
         name="sleeps-on-the-gpu",
         does="has the GPU wait for 2 % of its time",
-        forward="""
-        torch.cuda._sleep(45_000)
+        forward=f"""
+        if {IS_TIMED}:
+            torch.cuda._sleep(45_000)
         return self.compute(x)
         """,
     ),
@@ -294,8 +297,10 @@ ATTACKS = (
     Attack(
         name="busy-afterwards",
         does="keeps the GPU busy on another stream after its answer",
-        forward="""
+        forward=f"""
         out = self.compute(x)
+        if not {IS_TIMED}:
+            return out
         if getattr(self, "aside", None) is None:
             self.aside = torch.cuda.Stream()
         with torch.cuda.stream(self.aside):

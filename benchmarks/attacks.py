@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.attack_kernels import ATTACKS, Attack
-from benchmarks.decision import Decision, compiled, decide
+from benchmarks.decision import Decision, compiled, decide, of_fault
 from benchmarks.variants import make_variant
 from kernelgate.candidate import KernelFile, read_kernel
+from kernelgate.contestant import ContestantFault
 from kernelgate.gpu import GpuError, find_gpu
 from kernelgate.measured import ACCEPTED
 from kernelgate.names import check_names
@@ -51,8 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 file = Path(folder) / f"{name}.py"
                 file.write_text(every[name].source(accepted.source), encoding="utf-8")
                 candidate = read_kernel(file, settings.limits.kernel_file_bytes)
-                with compiled(gpu, settings, candidate, accepted) as workplace:
-                    decision = decide(workplace, gpu, settings, candidate, accepted)
+                try:
+                    with compiled(gpu, settings, candidate, accepted) as workplace:
+                        decision = decide(workplace, gpu, settings, candidate, accepted)
+                except ContestantFault as fault:
+                    decision = of_fault(fault, candidate)
                 print(render(every[name], candidate, decision), flush=True)
                 kept += decision.outcome is Outcome.KEEP
         except GpuError as error:

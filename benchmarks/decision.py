@@ -3,9 +3,11 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 
+from kernelgate.blame import blame
 from kernelgate.candidate import KernelFile
 from kernelgate.compile_check import Target, compile_kernels
 from kernelgate.compile_stage import Kernels
@@ -38,7 +40,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextmanager
 def compiled(gpu: Gpu, settings: Settings, *kernels: KernelFile) -> Iterator[Workplace]:
-    """Give a workplace in which these kernel files are compiled for the GPU."""
+    """Give a workplace in which these kernel files are compiled for the GPU; raises ContestantFault."""
     workplace = Workplace(ALEXNET_CONV1, settings.limits)
     try:
         targets = [Target(capability=gpu.capability)]
@@ -65,11 +67,7 @@ def decide(
     try:
         performance, attempts = measure_performance(workplace, kernels, conditions, lambda: None)
     except ContestantFault as fault:
-        return Decision(
-            outcome=Outcome.WRONG if fault.contestant == CANDIDATE else Outcome.INVALID,
-            detail=f"{fault.contestant}: {fault}",
-            seconds=time.monotonic() - started,
-        )
+        return of_fault(fault, candidate, seconds=time.monotonic() - started)
     except GpuError as error:
         return Decision(
             outcome=Outcome.INVALID,
@@ -86,6 +84,13 @@ def decide(
         seconds=time.monotonic() - started,
         gpu_seconds=sum(map(_gpu_seconds, attempts)),
     )
+
+
+def of_fault(fault: ContestantFault, candidate: KernelFile, seconds: float = 0.0) -> Decision:
+    """Return the decision that a contestant's failure is, in the compile or while it was timed."""
+    is_candidate = fault.contestant in (CANDIDATE, candidate.sha256)
+    verdict = blame(fault, Path(candidate.path).name, is_candidate=is_candidate)
+    return Decision(outcome=verdict.outcome, detail=f"{verdict.reason}: {verdict.detail}", seconds=seconds)
 
 
 def _gpu_seconds(measured: Sequence[Measured]) -> float:

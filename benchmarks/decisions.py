@@ -75,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="load the GPU meanwhile, unseen: NVML does not tell",
     )
     options = parser.parse_args(arguments)
+    if options.count < 1:
+        parser.error(f"--count {options.count}: allowed 1 or more")
     settings, decisions = load_settings(ROOT / "pyproject.toml"), []
     bursts = load_in_bursts(options.bursts == "unseen") if options.bursts else nullcontext()
     with tempfile.TemporaryDirectory() as folder, bursts:

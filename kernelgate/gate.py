@@ -8,6 +8,7 @@ import msgspec
 
 from kernelgate.accepted import find_accepted, find_original
 from kernelgate.baselines import BaselineError, propose, record_path
+from kernelgate.blame import blame
 from kernelgate.candidate import KernelFile, UnreadableKernel, Violation, check_format, read_kernel
 from kernelgate.compile_check import TooManyConfigsError
 from kernelgate.compile_stage import (
@@ -240,14 +241,7 @@ class Gate:
         return result.verdict.detail, result
 
     def _blame(self, fault: ContestantFault, *, is_candidate: bool) -> Verdict:
-        """Return the verdict on a fault: only its own makes a candidate wrong, no timer and no full GPU."""
-        if fault.kind in ("timer", "crowded"):
-            return conclude(Outcome.INVALID, fault.kind, f"{fault.contestant[:16]} {fault.detail}".strip())
-        if not is_candidate:
-            detail = f"not the candidate but {fault.contestant[:16]} failed: {fault.detail}"
-            return conclude(Outcome.INVALID, f"arm-{fault.kind}", detail)
-        outcome = Outcome.FORBIDDEN if fault.kind == "prints" else Outcome.WRONG
-        return conclude(outcome, fault.kind, f"{self._judged().path} {fault.kind}: {fault.detail}")
+        return blame(fault, self._judged().path, is_candidate=is_candidate)
 
     def _kernels(self) -> Kernels:
         return Kernels(candidate=self._judged(), accepted=self.accepted, original=self.original)

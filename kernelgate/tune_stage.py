@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from kernelgate.accepted import find_accepted, find_original
+from kernelgate.blame import blame
 from kernelgate.candidate import KernelFile, check_format, read_kernel
 from kernelgate.compile_check import CompiledKernel, Target, compile_kernels
 from kernelgate.compile_stage import ADA, Kernels
@@ -99,15 +100,20 @@ class _Bench:
         """Return the options timed, and what the revert rule leaves of them."""
         known = self._known_times()
         left = [option for option in options if not option.dropped]
+        steps = len(left) + 2
+        note("accepted kernel and original", 0, steps)
+        for kernel in (self.accepted, self.original):
+            self._compile(kernel, gpu.capability)
         for done, option in enumerate(left):
             timed = known.get(str(option.config))
             if timed is None:
-                note(str(option.config), done, len(left) + 1)
+                note(str(option.config), done + 1, steps)
                 timed = self._time(with_configs(self.kernel, (option.config,)), gpu)
             fresh = msgspec.structs.replace(option, timed=timed)
             options = tuple(fresh if each.config == option.config else each for each in options)
             self.end("undecided", f"{done + 1} of {len(left)} configurations are timed", options)
-        return self._conclude(options, gpu, note)
+        note("the whole list", steps - 1, steps)
+        return self._conclude(options, gpu)
 
     def end(
         self,
@@ -133,14 +139,16 @@ class _Bench:
         write_state(tuned, self.job.report_dir)
         return tuned
 
-    def _conclude(self, options: tuple[Option, ...], gpu: Gpu, note: Note) -> Tuned:
+    def _conclude(self, options: tuple[Option, ...], gpu: Gpu) -> Tuned:
         configs = choose_configs(options, self.operation)
         if not configs:
-            return self.end("reverted", "no configuration is proven faster than the accepted kernel", options)
+            open_ones = [option for option in options if option.timed and not _is_settled(option.timed)]
+            detail = "no configuration is proven faster than the accepted kernel"
+            detail += f"; {len(open_ones)} could not be decided" if open_ones else ""
+            return self.end("undecided" if open_ones else "reverted", detail, options)
         if len(configs) < CONFIG_COUNT[0]:
             few = f"{len(configs)} configurations are left, the format asks for {CONFIG_COUNT[0]}"
             return self.end("undecided", few, options, configs)
-        note("the whole list", sum(not option.dropped for option in options), len(options) + 1)
         final = self._time(with_configs(self.kernel, configs), gpu)
         if final.outcome is not Outcome.KEEP:
             detail = f"the list as a whole is {final.outcome}, {final.reason}: {final.detail}"
@@ -148,8 +156,8 @@ class _Bench:
             return self.end(ended, detail, options, configs, final)
         return self.end("kept", final.detail, options, configs, final)
 
-    def _compile(self, kernel: KernelFile) -> CompiledKernel:
-        return compile_kernels(self.workplace, {kernel: [Target(capability=ADA)]})[kernel][0]
+    def _compile(self, kernel: KernelFile, capability: int = ADA) -> CompiledKernel:
+        return compile_kernels(self.workplace, {kernel: [Target(capability=capability)]})[kernel][0]
 
     def _time(self, candidate: KernelFile, gpu: Gpu) -> Timed:
         conditions = Conditions(
@@ -163,15 +171,13 @@ class _Bench:
         kernels = Kernels(candidate=candidate, accepted=self.accepted, original=self.original)
         started = time.monotonic()
         try:
-            # Compiled side by side before the GPU is taken.
-            targets = [Target(capability=gpu.capability)]
-            files = {kernel.sha256: kernel for kernel in (candidate, self.accepted, self.original)}
-            compile_kernels(self.workplace, dict.fromkeys(files.values(), targets))
+            self._compile(candidate, gpu.capability)
             result, attempts = measure_performance(self.workplace, kernels, conditions, lambda: None)
         except ContestantFault as fault:
             if fault.contestant not in (CANDIDATE, candidate.sha256):
                 raise
-            return Timed(outcome=Outcome.WRONG, reason=fault.kind, detail=fault.detail)
+            verdict = blame(fault, self.kernel.path, is_candidate=True)
+            return Timed(outcome=verdict.outcome, reason=verdict.reason, detail=verdict.detail)
         verdict = verdict_by_rule(conditions, result, attempts)
         return Timed(
             outcome=verdict.outcome,
@@ -189,7 +195,8 @@ class _Bench:
         state = read_state(self.job.report_dir)
         if state is None or state.key != self._key():
             return {}
-        return {str(option.config): option.timed for option in state.options if option.timed is not None}
+        timed = ((option.config, option.timed) for option in state.options if option.timed is not None)
+        return {str(config): found for config, found in timed if _is_settled(found)}
 
     def _key(self) -> str:
         """Return the digest of all that a time depends on."""
@@ -202,3 +209,8 @@ class _Bench:
             msgspec.json.encode(self.environment).decode(),
         )
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _is_settled(timed: Timed) -> bool:
+    """Whether timing it again on a quieter machine could say nothing else."""
+    return timed.outcome not in (Outcome.UNSTABLE, Outcome.INVALID)

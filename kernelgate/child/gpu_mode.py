@@ -151,15 +151,18 @@ class GpuMode:
             self.conv1.get_parameter("bias").copy_(bias)
 
     def _prepare(self, request: wire.Prepare) -> wire.Warm:
-        x = torch.randn(self.operation.input_shape(request.batch), device="cuda")
-        with torch.no_grad():
-            for pin in range(self.kernel.pins if self.kernel else 1):
-                self._call_pinned(x, pin)
-        del x
-        self._release(wire.ReleaseTensors())
+        self._call_on_noise(request.batch, self._call_each_configuration)
         return wire.Warm(chosen=self._chosen() if self.kernel is None or self.kernel.pins == 1 else ())
 
-    def _call_pinned(self, x: torch.Tensor, pin: int) -> None:
+    def _call_on_noise(self, batch: int, call: Callable[[torch.Tensor], object]) -> None:
+        # Not zeros: they draw less power and run faster, which may change what the autotuner chooses.
+        x = torch.randn(self.operation.input_shape(batch), device="cuda")
+        with torch.no_grad():
+            call(x)
+        del x
+        self._release(wire.ReleaseTensors())
+
+    def _call_each_configuration(self, x: torch.Tensor) -> None:
         if self.kernel is None:
             self.forward(x)
             return
@@ -167,17 +170,13 @@ class GpuMode:
         from triton.compiler.errors import CompileTimeAssertionFailure  # noqa: PLC0415
         from triton.runtime.errors import OutOfResources, PTXASError  # noqa: PLC0415
 
-        # What cannot run on this GPU is passed over, as `Autotuner._bench` does.
-        with suppress(OutOfResources, CompileTimeAssertionFailure, PTXASError), self.kernel.pinned(pin):
-            self.forward(x)
+        for pin in range(self.kernel.pins):
+            # What cannot run on this GPU is passed over, as `Autotuner._bench` does.
+            with suppress(OutOfResources, CompileTimeAssertionFailure, PTXASError), self.kernel.pinned(pin):
+                self.forward(x)
 
     def _warm_up(self, request: wire.WarmUp) -> wire.Warm:
-        # Not zeros: they draw less power and run faster, which may change what the autotuner chooses.
-        x = torch.randn(self.operation.input_shape(request.batch), device="cuda")
-        with torch.no_grad():
-            self.forward(x)
-        del x
-        self._release(wire.ReleaseTensors())
+        self._call_on_noise(request.batch, self.forward)
         return wire.Warm(chosen=self._chosen())
 
     def _chosen(self) -> tuple[str, ...]:

@@ -16,17 +16,21 @@ from benchmarks.decision import Decision, decide
 from benchmarks.variants import make_variant
 from kernelgate import timing
 from kernelgate.candidate import KernelFile, check_format, read_kernel
+from kernelgate.compile_check import Target, compile_kernel
 from kernelgate.contestant import ContestantFault
 from kernelgate.gpu import GpuError
 from kernelgate.measured import ACCEPTED, CANDIDATE, Measured
 from kernelgate.names import check_names
+from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.settings import load_settings
 from kernelgate.verdict import Outcome, conclude
+from kernelgate.workplace import Workplace
 from tests.selftest.made_up_samples import CONDITIONS, make_replicates
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = load_settings(ROOT / "pyproject.toml")
 GPU = CONDITIONS.gpu
+WAITING = [attack for attack in ATTACKS if "_sleep(" in attack.forward]
 REVERT = Decision(outcome=Outcome.REVERT, detail="gain-too-small", told_gain=0.0, seconds=20, gpu_seconds=6)
 KEEP = Decision(
     outcome=Outcome.KEEP, detail="proven-gain: a | b\nc", told_gain=0.1, seconds=30, gpu_seconds=8
@@ -52,6 +56,35 @@ def test_an_attack_is_the_accepted_kernel_with_one_deceit(
     model = ast.parse(kernel.source).body[-1]
     assert isinstance(model, ast.ClassDef)
     assert {"__init__", "forward", "compute"} <= {getattr(node, "name", "") for node in model.body}
+
+
+@pytest.mark.parametrize(
+    "attack", [each for each in ATTACKS if "_sleep(" in each.forward], ids=lambda each: each.name
+)
+def test_an_attack_that_has_the_gpu_wait_compiles_without_one(
+    attack: Attack, accepted: KernelFile, tmp_path: Path
+) -> None:
+    """It must first come as far as being timed."""
+    file = tmp_path / "attack.py"
+    file.write_text(attack.source(accepted.source), encoding="utf-8")
+    workplace = Workplace(ALEXNET_CONV1, SETTINGS.limits)
+    try:
+        kernel = read_kernel(file, SETTINGS.limits.kernel_file_bytes)
+        (compiled,) = compile_kernel(workplace, kernel, [Target(capability=90)], 1)
+        assert all(record.launches for record in compiled.configs)
+    finally:
+        workplace.close()
+
+
+def test_an_attack_that_fails_in_the_compile_is_a_row_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The others are timed all the same."""
+    pretend(monkeypatch, attacks, ContestantFault("raises", "an error", CANDIDATE), REVERT)
+    assert attacks.main(["sleeps", "honest"]) == 0
+    failed, honest = capsys.readouterr().out.splitlines()[2:]
+    assert failed.endswith("| WRONG |  | raises: sleeps.py raises: an error |")
+    assert "| REVERT |" in honest
 
 
 def test_an_attack_that_no_longer_fits_says_so(accepted: KernelFile) -> None:
@@ -108,8 +141,9 @@ def test_without_a_gpu_there_is_nothing_to_time(
     pretend(monkeypatch, module, GpuError("no NVIDIA GPU"))
     assert module.main([]) == 1
     assert "benchmarks: no NVIDIA GPU" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        module.main(["tickles"])
+    for arguments in (["tickles"], ["--count", "0"]):
+        with pytest.raises(SystemExit):
+            module.main(arguments)
 
 
 def test_decisions_are_told_one_by_one_and_summed_up(
@@ -167,15 +201,16 @@ def test_the_program_that_loads_the_gpu_is_ended(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    ("came", "outcome", "detail"),
+    ("came", "outcome", "says"),
     [
-        (ContestantFault("raises", "an error", CANDIDATE), Outcome.WRONG, "candidate: raises: an error"),
-        (ContestantFault("raises", "an error", ACCEPTED), Outcome.INVALID, "accepted: raises: an error"),
+        (ContestantFault("raises", "an error", CANDIDATE), Outcome.WRONG, "accepted.py raises: an error"),
+        (ContestantFault("raises", "an error", ACCEPTED), Outcome.INVALID, "not the candidate but accepted"),
+        (ContestantFault("timer", "sent none", CANDIDATE), Outcome.INVALID, "timer: candidate sent none"),
         (GpuError("2 other processes", "gpu-shared"), Outcome.INVALID, "gpu-shared: 2 other processes"),
     ],
 )
 def test_what_ends_a_decision_early_is_its_outcome(
-    monkeypatch: pytest.MonkeyPatch, accepted: KernelFile, came: Exception, outcome: Outcome, detail: str
+    monkeypatch: pytest.MonkeyPatch, accepted: KernelFile, came: Exception, outcome: Outcome, says: str
 ) -> None:
     """As the gate would have it."""
 
@@ -185,7 +220,8 @@ def test_what_ends_a_decision_early_is_its_outcome(
     monkeypatch.setattr(decision, "measure_performance", fail)
     workplace: Any = SimpleNamespace(operation=CONDITIONS.operation)
     found = decide(workplace, GPU, SETTINGS, accepted, accepted)
-    assert (found.outcome, found.detail, found.told_gain) == (outcome, detail, None)
+    assert (found.outcome, found.told_gain) == (outcome, None)
+    assert says in found.detail
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ ORDER = [
     "process_tree",
     "starter",
     "contestant",
+    "blame",
     "workplace",
     "gpu",
     "fitness",

@@ -51,6 +51,8 @@ class Machine:
         self.list_outcome = Outcome.KEEP
         self.timed: list[list[str]] = []
         self.error: Exception | None = None
+        self.compiled: list[KernelFile] = []
+        self.without_gain = Outcome.REVERT
         self.grid = (24200, 2, 1)
         monkeypatch.setattr(tune_stage, "compile_kernels", self.compile)
         monkeypatch.setattr(tune_stage, "measure_performance", self.measure)
@@ -59,6 +61,7 @@ class Machine:
         )
 
     def compile(self, _workplace: object, kernels: dict[KernelFile, object]) -> dict[KernelFile, Any]:
+        self.compiled += kernels
         accepted = CompiledKernel(target="sm_89", kernel_sha256="0" * 64, configs=(record(ORIGINAL),))
         near = nearby_configs(ALEXNET_CONV1, accepted)
         configs = tuple(
@@ -76,7 +79,7 @@ class Machine:
         configs = configs_in(kernels.candidate.source)
         self.timed.append(configs)
         gain = max(self.gains.get(int(text[-2]), 0.0) for text in configs)
-        outcome = Outcome.KEEP if gain >= 0.02 else Outcome.REVERT
+        outcome = Outcome.KEEP if gain >= 0.02 else self.without_gain
         if len(configs) > 1:
             outcome = self.list_outcome
         contrast = SimpleNamespace(gain=gain, gain_low=gain - 0.001, gain_high=gain + 0.001)
@@ -205,12 +208,38 @@ def test_a_state_that_cannot_be_read_is_none(machine: Machine, tmp_path: Path, b
     assert len(machine.timed) == 7
 
 
+@pytest.mark.parametrize("outcome", [Outcome.UNSTABLE, Outcome.INVALID])
+def test_what_could_not_be_decided_is_timed_again(machine: Machine, tmp_path: Path, outcome: Outcome) -> None:
+    """The run says that it was not decided, and the next one tries those alone."""
+    machine.gains, machine.without_gain = {}, outcome
+    tuned = run(tmp_path)
+    assert (tuned.ended, len(machine.timed)) == ("undecided", 6)
+    assert "6 could not be decided" in tuned.detail
+    machine.timed.clear()
+    machine.without_gain = Outcome.REVERT
+    assert run(tmp_path).ended == "reverted"
+    assert len(machine.timed) == 6
+    machine.timed.clear()
+    run(tmp_path)
+    assert machine.timed == []
+
+
+def test_accepted_kernel_and_original_are_compiled_once(machine: Machine, tmp_path: Path) -> None:
+    """Each configuration that is timed, once; for sm_89 the accepted kernel and all that are near."""
+    run(tmp_path)
+    assert len(machine.compiled) == 2 + 2 + 6 + 1
+
+
 def test_a_configuration_that_fails_is_wrong_and_the_others_go_on(machine: Machine, tmp_path: Path) -> None:
     """Another arm that fails is nobody's configuration's fault."""
     machine.error = ContestantFault("raises", "an error", CANDIDATE)
     tuned = run(tmp_path)
     assert tuned.ended == "reverted"
     assert {str(option.timed.outcome) for option in tuned.options if option.timed} == {"WRONG"}
+    for kind in ("timer", "crowded"):
+        machine.error = ContestantFault(kind, "nobody's fault", CANDIDATE)
+        tuned = run(tmp_path / kind)
+        assert {str(option.timed.outcome) for option in tuned.options if option.timed} == {"INVALID"}
     machine.error = ContestantFault("raises", "an error", ACCEPTED)
     with pytest.raises(ContestantFault):
         run(tmp_path / "fresh")
