@@ -58,9 +58,7 @@ def test_an_attack_is_the_accepted_kernel_with_one_deceit(
     assert {"__init__", "forward", "compute"} <= {getattr(node, "name", "") for node in model.body}
 
 
-@pytest.mark.parametrize(
-    "attack", [each for each in ATTACKS if "_sleep(" in each.forward], ids=lambda each: each.name
-)
+@pytest.mark.parametrize("attack", WAITING, ids=lambda attack: attack.name)
 def test_an_attack_that_has_the_gpu_wait_compiles_without_one(
     attack: Attack, accepted: KernelFile, tmp_path: Path
 ) -> None:

@@ -21,9 +21,9 @@ from kernelgate.gate import Gate, Request
 from kernelgate.names import check_names
 from kernelgate.report import make_report, render_summary, write_report
 from kernelgate.settings import DrawBudget, Settings, load_settings
-from kernelgate.starter import starter_pids
 from kernelgate.verdict import Outcome
 from tests.selftest.bad_kernels import FAULTS, HARMLESS, MISTAKES, UNJUDGED, BadKernel
+from tests.selftest.left_running import nothing_left_running
 
 pytestmark = pytest.mark.slow
 
@@ -112,11 +112,10 @@ def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     monkeypatch.setattr("kernelgate.gate.check_names", lambda _kernel: ())
-    before, started = set(psutil.Process().children(recursive=True)), time.monotonic()
-    yield
+    started = time.monotonic()
+    with nothing_left_running():
+        yield
     assert time.monotonic() - started < MAX_SECONDS
-    left = [p for p in set(psutil.Process().children(recursive=True)) - before if p.is_running()]
-    assert {process.pid for process in left} <= starter_pids()
 
 
 @pytest.mark.parametrize("bad", [*UNJUDGED, *FAULTS, *MISTAKES], ids=lambda bad: bad.name)

@@ -16,7 +16,7 @@ import pytest
 from kernelgate import wire
 from kernelgate.contestant import Contestant, ContestantFault
 from kernelgate.settings import load_settings
-from kernelgate.starter import starter_pids
+from tests.selftest.left_running import nothing_left_running
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMITS = msgspec.structs.replace(
@@ -48,12 +48,12 @@ def load(tmp_path: Path) -> Iterator[Load]:
         started.append(Contestant(mode, folder, LIMITS, tmp_path / "cache", gpu=gpu))
         return started[-1], wire.Load(operation="alexnet_conv1", file=str(file), gpu_memory_bytes=2**30)
 
-    yield start
-    for contestant in started:
-        contestant.close()
-        assert not psutil.pid_exists(contestant.pid)
-        assert not contestant.folder.exists()
-    assert {child.pid for child in psutil.Process().children(recursive=True)} <= starter_pids()
+    with nothing_left_running():
+        yield start
+        for contestant in started:
+            contestant.close()
+            assert not psutil.pid_exists(contestant.pid)
+            assert not contestant.folder.exists()
 
 
 def fault_of(loaded: tuple[Contestant, wire.Load], seconds: float = LOAD_SECONDS) -> ContestantFault:

@@ -1,0 +1,18 @@
+"""What a test leaves running: every process that it started, wherever that has gone, has to end with it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+
+from kernelgate.process_tree import descendants, is_alive
+from kernelgate.starter import starter_pids
+
+
+@contextmanager
+def nothing_left_running() -> Iterator[None]:
+    """Fail if a process lives on that was not there before; starters may, they serve the tests after."""
+    before = {process.pid for process in descendants(psutil.Process().pid)}
+    yield
+    left = {process.pid for process in descendants(psutil.Process().pid) if is_alive(process)}
+    assert left - before <= starter_pids()
