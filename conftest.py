@@ -11,6 +11,7 @@ import torch
 
 from kernelgate.accepted import AcceptedError, kernel_path
 from kernelgate.cases import parse_case
+from kernelgate.compile_stage import ADA
 from kernelgate.gate import Gate
 from kernelgate.gpu import Gpu, GpuError, find_gpu, narrow_to_one_gpu, visible_gpus
 from kernelgate.judgement import ORDER, Request
@@ -50,6 +51,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--report-dir", metavar="DIR", default="gate-report", help="where reports go; default: %(default)s"
+    )
+    group.addoption(
+        "--code-path",
+        choices=[f"sm_{ADA}"],
+        help="have the GPU run the PTX of an RTX 4090, assembled for it; decides nothing about speed",
     )
     group.addoption("--corpus-seeds", type=int, default=1, help="seeds for each file of the planted corpus")
     group.addoption("--fault-share", type=int, default=1, help="judge one fault of it in so many")
@@ -106,6 +112,9 @@ def _read_options(
     candidate = config.getoption("--candidate") or os.path.relpath(kernel_path(ROOT, find_operation(name)))
     if not str(candidate).isprintable():
         raise ValueError(f"--candidate {str(candidate)!a}: the name must be printable text")
+    if config.getoption("--code-path") and (gpu is None or gpu.capability <= ADA):
+        at_hand = f"{gpu.name} is sm_{gpu.capability}" if gpu else "there is none"
+        raise ValueError(f"--code-path sm_{ADA}: needs a GPU newer than sm_{ADA}: {at_hand}")
     replay, rule = config.getoption("--replay"), config.getoption("--rule")
     return Request(
         root=ROOT,
@@ -119,6 +128,7 @@ def _read_options(
         measure=measure,
         replay=parse_case(replay) if replay else None,
         gpus=config.stash[VISIBLE_GPUS] if gpu else (),
+        ada_path=bool(config.getoption("--code-path")),
     )
 
 

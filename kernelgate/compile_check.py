@@ -28,10 +28,6 @@ Launched = tuple[str, tuple[int, int, int], str]
 """One launch: the digest of its machine code, its grid, the digest of its arguments."""
 
 
-Task = tuple[int, int, list[int]]
-"""Compute capability, batch, and the pins to compile for them."""
-
-
 class TooManyConfigsError(ValueError):
     """The file has more configurations than the gate will compile."""
 
@@ -58,10 +54,22 @@ def launched(record: ConfigRecord) -> tuple[Launched, ...]:
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """What a kernel file is compiled for; `batches` beside the measured one only fill the cache."""
+    """What a kernel file is compiled for; `batches` beside the measured one only fill the cache.
+
+    With a `card` the PTX is that for `capability`, assembled for a GPU of this one.
+    """
 
     capability: int
     batches: tuple[int, ...] = ()
+    card: int | None = None
+
+    def __str__(self) -> str:
+        assembled = "" if self.card is None else f" on sm_{self.card}"
+        return f"sm_{self.capability}{assembled}"
+
+
+Task = tuple[Target, int, list[int]]
+"""Target, batch, and the pins to compile for them."""
 
 
 def compile_kernels(
@@ -95,8 +103,8 @@ def compile_kernel(
         answers = _compile_pins(workplace, crew, _group_pins(loaded), targets)
         measured = workplace.operation.measured_batch
         return [
-            _gather(kernel, loaded, capability, [answers[capability, measured, pin] for pin in range(pins)])
-            for capability in (target.capability for target in targets)
+            _gather(kernel, loaded, target, [answers[target, measured, pin] for pin in range(pins)])
+            for target in targets
         ]
     except CubinError as error:
         detail = f"sent what is no compiled kernel: {error}"
@@ -155,22 +163,24 @@ def _group_pins(loaded: wire.Loaded) -> list[list[int]]:
 
 def _compile_pins(
     workplace: Workplace, crew: Sequence[Contestant], groups: Sequence[list[int]], targets: Sequence[Target]
-) -> dict[tuple[int, int, int], wire.Compiled]:
+) -> dict[tuple[Target, int, int], wire.Compiled]:
     """Return the answers by target, batch and pin; each contestant takes the next group that waits."""
     waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
     for target in targets:
         for batch in (workplace.operation.measured_batch, *target.batches):
             for group in reversed(groups):  # the largest blocks, which compile longest, tend to come last
-                waiting.put((target.capability, batch, group))
-    answers: dict[tuple[int, int, int], wire.Compiled] = {}
+                waiting.put((target, batch, group))
+    answers: dict[tuple[Target, int, int], wire.Compiled] = {}
 
     def work(contestant: Contestant) -> None:
         while (task := _take(waiting)) is not None:
-            capability, batch, group = task
+            target, batch, group = task
             for pin in group:
-                request = wire.CompileOne(batch=batch, pin=pin, capability=capability)
+                request = wire.CompileOne(
+                    batch=batch, pin=pin, capability=target.capability, card=target.card
+                )
                 try:
-                    answers[capability, batch, pin] = contestant.ask(
+                    answers[target, batch, pin] = contestant.ask(
                         request, wire.Compiled, workplace.limits.run_timeout_s
                     )
                 except BaseException:
@@ -192,14 +202,14 @@ def _take(waiting: "queue.SimpleQueue[Task]") -> Task | None:
 
 
 def _gather(
-    kernel: KernelFile, loaded: wire.Loaded, capability: int, answers: Sequence[wire.Compiled]
+    kernel: KernelFile, loaded: wire.Loaded, target: Target, answers: Sequence[wire.Compiled]
 ) -> CompiledKernel:
     configs = _named_configs(loaded) or (_untuned_config(answers[0]),)
     return CompiledKernel(
-        target=f"sm_{capability}",
+        target=str(target),
         kernel_sha256=kernel.sha256,
         configs=tuple(
-            _record(config, answer, capability) for config, answer in zip(configs, answers, strict=True)
+            _record(config, answer, target) for config, answer in zip(configs, answers, strict=True)
         ),
     )
 
@@ -216,7 +226,8 @@ def _untuned_config(answer: wire.Compiled) -> KernelConfig:
     return KernelConfig(blocks={}, num_warps=warps, num_stages=stages)
 
 
-def _record(config: KernelConfig, answer: wire.Compiled, capability: int) -> ConfigRecord:
+def _record(config: KernelConfig, answer: wire.Compiled, target: Target) -> ConfigRecord:
+    capability = target.card or target.capability
     launches = tuple(_measure(launch, capability) for launch in answer.launches)
     error = "" if launches else answer.refused or "launches no Triton kernel"
     return ConfigRecord(config=config, launches=launches, error=error)

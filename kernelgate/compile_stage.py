@@ -48,6 +48,7 @@ def compile_all(
 ) -> CompileResult:
     """Return candidate and accepted kernel compiled for sm_89 and for the GPU at hand.
 
+    In a workplace with `ada_on` the latter gets the PTX of sm_89.
     For a GPU the original is compiled too, into its cache, for the timing. Without one the record spares the
     accepted kernel its compile, if made of the same bytes by the same compiler. Raises ContestantFault and
     TooManyConfigsError as `compile_kernels` does.
@@ -58,7 +59,10 @@ def compile_all(
     wanted |= {kernels.candidate.sha256: kernels.candidate}
     done = compile_kernels(
         workplace,
-        {kernel: _targets(gpu_capability, kernel is kernels.candidate) for kernel in wanted.values()},
+        {
+            kernel: _targets(gpu_capability, workplace.ada_on, kernel is kernels.candidate)
+            for kernel in wanted.values()
+        },
     )
     compiled = {kernel.sha256: each for kernel, each in done.items()}
     if usable and record is not None:
@@ -90,10 +94,14 @@ def describe_narrow(compiled: CompileResult, declared: str) -> str:
     return ""
 
 
-def _targets(gpu_capability: int | None, is_candidate: bool) -> list[Target]:
+def _targets(gpu_capability: int | None, ada_on: int | None, is_candidate: bool) -> list[Target]:
     if gpu_capability is None:
         return [Target(capability=ADA)]
-    on_gpu = Target(capability=gpu_capability, batches=OTHER_SPECIALISATIONS if is_candidate else ())
+    on_gpu = Target(
+        capability=gpu_capability if ada_on is None else ADA,
+        batches=OTHER_SPECIALISATIONS if is_candidate else (),
+        card=ada_on,
+    )
     return [on_gpu] if gpu_capability == ADA else [Target(capability=ADA), on_gpu]
 
 

@@ -24,7 +24,7 @@ from kernelgate.contestant import ContestantFault
 from kernelgate.correctness import describe_correctness
 from kernelgate.correctness_stage import Trial, try_kernel
 from kernelgate.environment import describe_environment
-from kernelgate.gpu import GpuError, shared
+from kernelgate.gpu import Gpu, GpuError, shared
 from kernelgate.judgement import ORDER, Request, Result, StageName, StageResult, Stopped
 from kernelgate.measured import CANDIDATE
 from kernelgate.names import check_names
@@ -32,6 +32,7 @@ from kernelgate.operations import find_operation
 from kernelgate.performance import Conditions
 from kernelgate.performance_stage import keep_samples, load_record, measure_performance, propose_speed
 from kernelgate.profiles import current_profile
+from kernelgate.records import SpeedRecord
 from kernelgate.settings import Settings
 from kernelgate.stage_rules import check_runs, check_stage
 from kernelgate.starter import prepare
@@ -50,7 +51,8 @@ class Gate:
         self.original = find_original(request.root, self.operation, max_bytes)
         self.accepted = find_accepted(request.root, self.operation, request.accepted, max_bytes)
         self.environment = describe_environment(request.gpu.driver if request.gpu else "unknown")
-        self.workplace = Workplace(self.operation, self.limits)
+        ada_on = request.gpu.capability if request.ada_path and request.gpu else None
+        self.workplace = Workplace(self.operation, self.limits, ada_on)
         self.results: dict[StageName, StageResult] = {}
         self._verdict: Verdict | None = None
         self._candidate: KernelFile | None = None
@@ -87,7 +89,10 @@ class Gate:
             return conclude(Outcome.INVALID, "incomplete", f"stages that did not run: {', '.join(missing)}")
         if self._is_same_code():
             return conclude(Outcome.SAME_CODE, "same-code", self._describe_same_code())
-        detail = f"right and compiling for sm_{ADA}; speed unknown, the performance stage did not run"
+        right = f"right and compiling for sm_{ADA}"
+        if self.workplace.ada_on is not None:
+            right += f", tried as sm_{ADA}'s code on sm_{self.workplace.ada_on}"
+        detail = f"{right}; speed unknown, the performance stage did not run"
         return conclude(Outcome.NOT_MEASURED, "not-measured", detail)
 
     def _run(self, name: StageName) -> StageResult:
@@ -221,8 +226,9 @@ class Gate:
                 gpu=gpu,
                 rule=self.rule,
                 settings=self.settings.performance,
-                record=load_record(self.request.root, self.operation, gpu, self.accepted.sha256),
+                record=self._load_record(gpu),
                 environment=self.environment,
+                ada_path=self.request.ada_path,
             )
             result, attempts = measure_performance(
                 self.workplace, self._kernels(), conditions, lambda: self.progress("performance")
@@ -239,6 +245,11 @@ class Gate:
         if not result.verdict.outcome.passes:
             raise Stopped(result.verdict, result)
         return result.verdict.detail, result
+
+    def _load_record(self, gpu: Gpu) -> SpeedRecord | None:
+        if self.request.ada_path:
+            return None  # of the GPU's own code, which is not what runs
+        return load_record(self.request.root, self.operation, gpu, self.accepted.sha256)
 
     def _blame(self, fault: ContestantFault, *, is_candidate: bool) -> Verdict:
         return blame(fault, self._judged().path, is_candidate=is_candidate)

@@ -22,7 +22,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What the caller asks to be judged; `gpu` is the one at hand, `measure` asks for its timing.
 
     `gpus` are all that correctness may be tried on, as CUDA_VISIBLE_DEVICES names them, `workers` the most
-    interpreters side by side, `entropy` what seeds every draw.
+    interpreters side by side, `entropy` what seeds every draw. With `ada_path` the GPU runs what an RTX 4090
+    would be asked to run.
     """
 
     root: Path
@@ -38,6 +39,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     gpus: tuple[str, ...] = ()
     workers: int | None = None
     entropy: int | None = None
+    ada_path: bool = False
 
 
 class StageResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,7 +21,10 @@ from kernelgate.verdict import Outcome, Rule, Verdict, conclude, decide
 
 
 class Conditions(msgspec.Struct, frozen=True, kw_only=True):
-    """Under which a candidate is timed; no record means that this GPU has none."""
+    """Under which a candidate is timed; no record means that this GPU has none.
+
+    With `ada_path` the kernels ran by the code of an RTX 4090 on another GPU.
+    """
 
     operation: Convolution
     gpu: Gpu
@@ -29,6 +32,7 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
     settings: PerformanceSettings
     record: SpeedRecord | None
     environment: Provenance
+    ada_path: bool = False
 
 
 class Performance(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,10 +58,14 @@ class Performance(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     remarks: tuple[str, ...]
     verdict: Verdict
+    ada_path: bool = False
 
 
 def conclude_performance(conditions: Conditions, measured: Sequence[Measured], seconds: float) -> Performance:
-    """Return the stage's result; without a record it is NO_BASELINE, unless something worse holds."""
+    """Return the stage's result; without a record it is NO_BASELINE, unless something worse holds.
+
+    By the code of another GPU it is NOT_MEASURED in the same way.
+    """
     operation, gpu = conditions.operation, conditions.gpu
     contrast = contrasts(conditions.settings, measured)
 
@@ -80,6 +88,7 @@ def conclude_performance(conditions: Conditions, measured: Sequence[Measured], s
         seconds=seconds,
         remarks=tuple(_remark(measured, conditions, accepted_to_original)),
         verdict=_judge(conditions, measured, accepted_to_original),
+        ada_path=conditions.ada_path,
     )
 
 
@@ -105,16 +114,24 @@ def contrasts(settings: PerformanceSettings, measured: Sequence[Measured]) -> Ca
 
 def _judge(conditions: Conditions, measured: Sequence[Measured], accepted_to_original: Slowdown) -> Verdict:
     """Return the verdict: what cannot be trusted, what is wrong, the rule table, the record."""
-    operation, gpu = conditions.operation, conditions.gpu
     verdict = decide_look(conditions, measured)
     if verdict.outcome is Outcome.INVALID:
         return verdict
-    if wrong := judge_answers(operation, [answer for one in measured for answer in one.answers]):
+    answers = [answer for one in measured for answer in one.answers]
+    if wrong := judge_answers(conditions.operation, answers):
         return wrong
+    if conditions.ada_path:
+        return not_measured_by(conditions.gpu, verdict)
     if verdict.outcome is Outcome.UNSTABLE:
         return verdict
+    return _hold_against_record(conditions, measured, accepted_to_original, verdict)
+
+
+def _hold_against_record(
+    conditions: Conditions, measured: Sequence[Measured], accepted_to_original: Slowdown, verdict: Verdict
+) -> Verdict:
     if conditions.record is None:
-        detail = f"{gpu.name} has no record; measured here: {verdict.outcome}, {verdict.detail}"
+        detail = f"{conditions.gpu.name} has no record; measured here: {verdict.outcome}, {verdict.detail}"
         return conclude(Outcome.NO_BASELINE, "no-record", detail)
     drift = environment_drift(conditions.record, accepted_to_original, conditions.environment)
     if changed := _find_drift(drift, conditions.settings):
@@ -122,6 +139,14 @@ def _judge(conditions: Conditions, measured: Sequence[Measured], accepted_to_ori
     candidate_to_original = contrasts(conditions.settings, measured)(CANDIDATE, ORIGINAL)
     creep = find_creep(conditions.record, candidate_to_original)
     return conclude(Outcome.REGRESSED, "creep", creep) if creep and verdict.outcome.passes else verdict
+
+
+def not_measured_by(gpu: Gpu, verdict: Verdict) -> Verdict:
+    """Return the verdict on kernels that ran by an RTX 4090's code on another GPU; INVALID stays as it is."""
+    if verdict.outcome is Outcome.INVALID:
+        return verdict
+    detail = f"an RTX 4090's code on {gpu.name} decides nothing for either of them: there {verdict.detail}"
+    return conclude(Outcome.NOT_MEASURED, "another-gpus-code", detail)
 
 
 def propose_record(

@@ -19,6 +19,7 @@ from kernelgate.performance import (
     conclude_performance,
     contrasts,
     decide_look,
+    not_measured_by,
     propose_record,
 )
 from kernelgate.records import SpeedRecord, gpu_slug
@@ -126,6 +127,7 @@ def keep_samples(conditions: Conditions, attempts: Sequence[Sequence[Measured]],
         rule=conditions.rule,
         settings=conditions.settings,
         environment=conditions.environment,
+        ada_path=conditions.ada_path,
     )
     return write_samples(timing, attempts, directory / SAMPLES_NAME)
 
@@ -146,9 +148,9 @@ def replay(file: Path) -> tuple[Verdict, list[Slowdown]]:
             environment=timing.environment,
         )
         contrast = contrasts(timing.settings, attempts[-1])
-        return decide_look(conditions, attempts[-1]), [
-            contrast(CANDIDATE, ACCEPTED),
-            contrast(CONTROL, ACCEPTED),
-        ]
+        verdict = decide_look(conditions, attempts[-1])
+        if timing.ada_path:
+            verdict = not_measured_by(timing.gpu, verdict)
+        return verdict, [contrast(CANDIDATE, ACCEPTED), contrast(CONTROL, ACCEPTED)]
     except (ValueError, KeyError) as error:
         raise SamplesError(f"{file}: {error.args[0]}") from error

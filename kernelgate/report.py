@@ -43,6 +43,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     stages: dict[StageName, StageResult]
     environment: Provenance
     gpu: str | None
+    ada_path: bool = False
+
+
+ADA_NOTE = (
+    "Kernels ran the PTX that an RTX 4090 would be given, assembled for this GPU; cuDNN ran this GPU's own "
+    "code. That compares kernels with each other; how fast they are on an RTX 4090 it does not say."
+)
 
 
 def make_report(gate: Gate) -> Report:
@@ -50,12 +57,13 @@ def make_report(gate: Gate) -> Report:
     verdict = gate.verdict()
     not_asked = StageResult(status="not-run", detail="was not asked for")
     request = gate.request
+    wants_speed = request.measure and not request.ada_path  # whose speed is no GPU's
     return Report(
         verdict=verdict.outcome,
         reason=verdict.reason,
         detail=verdict.detail,
         next_step=verdict.next_step,
-        passes=verdict.outcome.passes and not (request.measure and verdict.outcome is Outcome.NOT_MEASURED),
+        passes=verdict.outcome.passes and not (wants_speed and verdict.outcome is Outcome.NOT_MEASURED),
         operation=request.operation,
         stage=request.stage,
         rule=gate.rule.value,
@@ -64,6 +72,7 @@ def make_report(gate: Gate) -> Report:
         stages={name: gate.results.get(name, not_asked) for name in ORDER},
         environment=gate.environment,
         gpu=request.gpu.name if request.gpu else None,
+        ada_path=request.ada_path,
     )
 
 
@@ -184,9 +193,12 @@ def _render_performance(result: Performance) -> str:
         f", SM clock {result.sm_clock_mhz[0]} to {result.sm_clock_mhz[1]} MHz" if result.sm_clock_mhz else ""
     )
     floor = f", physical floor {result.floor_ms:.3f} ms" if result.floor_ms else ""
-    head = f"## Performance on {cell(result.gpu.name)}, N = {result.batch}, rule `{result.rule}`"
+    code_of = " by an RTX 4090's code" if result.ada_path else ""
+    head = f"## Performance{code_of} on {cell(result.gpu.name)}, N = {result.batch}, rule `{result.rule}`"
     remarks = "".join(f"\n- {cell(remark)}" for remark in result.remarks)
     note = f"Times are of this machine today{clocks}{floor}; only the contrasts decide."
+    if result.ada_path:
+        note = f"{ADA_NOTE}\n\n{note.replace('decide', 'tell anything')}"
     chart = draw_gain(result.candidate, result.band)
     return f"{head}\n\n{chart}\n\n{gains}\n\n{arms}\n\n{note}{remarks}"
 

@@ -24,7 +24,7 @@ class SamplesError(ValueError):
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True, tag="timing", forbid_unknown_fields=True):
-    """What was timed, and how it was to be judged."""
+    """What was timed, and how it was to be judged; with `ada_path` by an RTX 4090's code on another GPU."""
 
     schema: Literal["kernelgate.samples/1"] = "kernelgate.samples/1"
     operation: str
@@ -32,6 +32,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, tag="timing", forbid_unk
     rule: Rule
     settings: PerformanceSettings
     environment: Provenance
+    ada_path: bool = False
 
 
 class Processes(msgspec.Struct, frozen=True, kw_only=True, tag="replicate", forbid_unknown_fields=True):

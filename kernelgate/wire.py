@@ -29,19 +29,27 @@ class Start(_Message, frozen=True):
 
 
 class Load(_Message, frozen=True):
-    """Import a kernel file and make its model; no file means the vendor implementation."""
+    """Import a kernel file and make its model; no file means the vendor implementation.
+
+    With `ada_on`, for mode `gpu`, its PTX is that for sm_89, assembled for a GPU of this compute capability.
+    """
 
     operation: str
     file: str | None
     gpu_memory_bytes: int
+    ada_on: int | None = None
 
 
 class CompileOne(_Message, frozen=True):
-    """Run the model once with an autotune configuration pinned, and return what it would launch."""
+    """Run the model once with an autotune configuration pinned, and return what it would launch.
+
+    PTX is for a GPU of `capability`, machine code for one of `card`; the same without it.
+    """
 
     batch: int
     pin: int
     capability: int
+    card: int | None = None
 
 
 class RunOne(_Message, frozen=True):

@@ -20,10 +20,13 @@ WANTED_FREE_BYTES = 4 * 2**30
 
 
 class Workplace:
-    """A folder that is gone when the judge closes it."""
+    """A folder that is gone when the judge closes it.
 
-    def __init__(self, operation: Convolution, limits: Limits) -> None:
-        self.operation, self.limits = operation, limits
+    With `ada_on`, a compute capability, contestants on a GPU of it run what an RTX 4090 would.
+    """
+
+    def __init__(self, operation: Convolution, limits: Limits, ada_on: int | None = None) -> None:
+        self.operation, self.limits, self.ada_on = operation, limits, ada_on
         folder = _roomy_folder()
         _sweep(folder)
         self.root = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=folder))
@@ -56,7 +59,12 @@ class Workplace:
         contestant = Contestant(mode, folder, self.limits, self.cache_of(kernel), name, gpu)
         file = str(self.place(kernel)) if kernel is not None else None
         contestant.send(
-            wire.Load(operation=self.operation.name, file=file, gpu_memory_bytes=self.limits.gpu_memory_bytes)
+            wire.Load(
+                operation=self.operation.name,
+                file=file,
+                gpu_memory_bytes=self.limits.gpu_memory_bytes,
+                ada_on=self.ada_on,
+            )
         )
         return contestant
 

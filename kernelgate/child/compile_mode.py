@@ -11,6 +11,7 @@ from triton.compiler.errors import CompileTimeAssertionFailure
 from triton.runtime.errors import OutOfResources, PTXASError
 
 from kernelgate import wire
+from kernelgate.child.code_path import Assembler
 from kernelgate.child.compile_memo import remember_back_half
 from kernelgate.child.kernel_file import KernelModel
 from kernelgate.child.lookalike import CudaLookalike, PretendedGpu, dress_model
@@ -36,6 +37,7 @@ class CompileMode:
         backend.print = self.assembler_said.append
         pretend_cuda(ADA)
         remember_back_half()
+        self.assembler = Assembler()
 
     def is_crowded(self) -> bool:
         """Return False: no GPU's memory is used here."""
@@ -54,7 +56,8 @@ class CompileMode:
         raise ValueError(f"mode compile does not answer {type(request).__name__}")
 
     def _compile(self, request: wire.CompileOne) -> wire.Compiled:
-        activate(StubDriver(request.capability, self._note))
+        activate(StubDriver(request.capability, self._note, request.card))
+        self.assembler.card = request.card
         self.launches.clear()
         self.x = torch.empty(self.operation.input_shape(request.batch)).as_subclass(CudaLookalike)
         try:

@@ -98,6 +98,10 @@ class GpuMode:
             self.conv1: nn.Module = vendor.conv1
             return wire.Loaded(autotuned=())
         self.kernel_file = request.file
+        if request.ada_on is not None:
+            from kernelgate.child.code_path import take_ada_path  # noqa: PLC0415 - the vendor arm needs no triton
+
+            take_ada_path(request.ada_on)
         self.kernel = KernelModel(request.file)
         self.forward, self.conv1 = self.kernel.model, self.kernel.conv1
         self._follow_launches()

@@ -32,16 +32,20 @@ NoteLaunch = Callable[[Any, Any, tuple[int, int, int], tuple[Any, ...]], None]
 
 
 class StubDriver:
-    """What Triton's runtime asks of a driver; `note` gets source, metadata, grid, arguments of a launch."""
+    """What Triton's runtime asks of a driver; `note` gets source, metadata, grid, arguments of a launch.
 
-    def __init__(self, capability: int, note: NoteLaunch) -> None:
+    `card` is what machine code is assembled for, if not for the target.
+    """
+
+    def __init__(self, capability: int, note: NoteLaunch, card: int | None = None) -> None:
+        self.device = 1000 * (card or 0) + capability
         self.target = GPUTarget("cuda", capability, 32)
         self.utils = _StubUtils(ADA.shared_memory_per_block_optin if capability < 90 else HOPPER_SHARED_BYTES)
         self.launcher_cls = _launcher_that_notes(note)
 
     def get_current_device(self) -> int:
         """Return one device a target: the JIT keeps what it compiled by device, and must not mix targets."""
-        return int(self.target.arch)
+        return self.device
 
     def set_current_device(self, device: int) -> None:
         """Accept the only device."""

@@ -2,6 +2,8 @@
 
 import hashlib
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
@@ -54,7 +56,8 @@ def same_code(
 
     monkeypatch.setattr(compile_stage, "compile_kernels", compile_kernels)
     kernels = Kernels(candidate=candidate, accepted=accepted, original=accepted)
-    return compile_all(None, kernels, None, gpu).same_code  # type: ignore[arg-type]
+    workplace: Any = SimpleNamespace(ada_on=None)
+    return compile_all(workplace, kernels, None, gpu).same_code
 
 
 RENAMED = SOURCE.replace("patch", "field")

@@ -94,7 +94,12 @@ def test_the_json_holds_a_detail_as_it_was(tmp_path: Path) -> None:
 def make_gate(outcome: Outcome, measure: bool, **results: StageResult) -> Gate:
     """Return what a report asks of a gate, and nothing else of one."""
     request = SimpleNamespace(
-        candidate=Path("k.py"), operation="alexnet_conv1", stage="open", measure=measure, gpu=None
+        candidate=Path("k.py"),
+        operation="alexnet_conv1",
+        stage="open",
+        measure=measure,
+        gpu=None,
+        ada_path=False,
     )
     fake = SimpleNamespace(
         request=request,

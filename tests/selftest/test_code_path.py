@@ -1,0 +1,247 @@
+"""An RTX 4090's code on another GPU: the same PTX, another card's machine code, and no verdict on speed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+import torch
+from elftools.elf.elffile import ELFFile
+from triton.backends.nvidia.compiler import CUDABackend
+from triton.backends.nvidia.driver import CudaDriver
+from triton.compiler import compiler
+
+import conftest
+from kernelgate import gate as gate_module
+from kernelgate import performance, wire
+from kernelgate.child import code_path
+from kernelgate.child.gpu_mode import GpuMode
+from kernelgate.compile_check import Target, compile_kernel
+from kernelgate.compile_stage import ADA, Kernels, compile_all
+from kernelgate.contestant import Contestant
+from kernelgate.gpu import Gpu
+from kernelgate.measured import CANDIDATE
+from kernelgate.operations import ALEXNET_CONV1
+from kernelgate.performance import Performance, conclude_performance
+from kernelgate.performance_stage import keep_samples, propose_speed, replay
+from kernelgate.report import make_report, render_markdown
+from kernelgate.settings import load_settings
+from kernelgate.verdict import Outcome, conclude
+from kernelgate.workplace import Workplace
+from tests.selftest.pretended_gate import GPU, Bench
+from tests.selftest.small_kernels import LOOP, TWO_LAUNCHES
+from tests.selftest.test_compile_mode import as_kernel_file
+from tests.selftest.test_performance_conclusion import HEALTH, make_conditions, make_record, measure
+
+ROOT = Path(__file__).resolve().parents[2]
+LIMITS = load_settings(ROOT / "pyproject.toml").limits
+HOPPER = 90
+
+
+@contextmanager
+def opened(ada_on: int | None = HOPPER) -> Iterator[Workplace]:
+    """Give a workplace that is gone afterwards."""
+    place = Workplace(ALEXNET_CONV1, LIMITS, ada_on)
+    try:
+        yield place
+    finally:
+        place.close()
+
+
+@pytest.fixture
+def workplace() -> Iterator[Workplace]:
+    with opened() as place:
+        yield place
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    made = Bench(tmp_path, monkeypatch)
+    yield made
+    made.close()
+
+
+def architecture(cubin: str) -> int:
+    """Return the compute capability that a cubin is for."""
+    with Path(cubin).open("rb") as stream:
+        flags = ELFFile(stream).header["e_flags"]
+    return int(flags & 0xFF) or int(flags >> 8 & 0xFF)
+
+
+@pytest.mark.parametrize("order", [(None, HOPPER, None), (HOPPER, None, HOPPER)])
+def test_the_ptx_is_that_of_an_rtx_4090_and_the_machine_code_the_cards(
+    workplace: Workplace, tmp_path: Path, order: tuple[int | None, ...]
+) -> None:
+    """Whatever was compiled before it in the same process and cache."""
+    kernel = as_kernel_file(TWO_LAUNCHES, tmp_path)
+    seen: list[tuple[str, int]] = []
+    for _ in range(2):  # what another process finds in the cache is the same
+        with workplace.start("compile", kernel) as contestant:
+            workplace.await_loaded(contestant)
+            seen += [self_described(contestant, card) for card in order]
+    ptx = {text for text, _ in seen}
+    assert len(ptx) == 1
+    assert ".target sm_89\n" in ptx.pop()
+    assert [card for _, card in seen] == [card or ADA for card in order] * 2
+
+
+def self_described(contestant: Contestant, card: int | None) -> tuple[str, int]:
+    request = wire.CompileOne(batch=256, pin=0, capability=ADA, card=card)
+    launch, _ = contestant.ask(request, wire.Compiled, LIMITS.run_timeout_s).launches
+    return Path(launch.ptx_file).read_text(encoding="utf-8"), architecture(launch.cubin_file)
+
+
+def test_configurations_that_are_one_program_are_so_for_each_card(
+    workplace: Workplace, tmp_path: Path
+) -> None:
+    """What is remembered of one target is not given out for another."""
+    kernel = as_kernel_file(LOOP, tmp_path)
+    targets = [Target(capability=ADA), Target(capability=ADA, card=HOPPER)]
+    compiled = compile_kernel(workplace, kernel, targets, 1)
+    assert [each.target for each in compiled] == ["sm_89", "sm_89 on sm_90"]
+    codes = [
+        {launch.code_sha256 for config in each.configs for launch in config.launches} for each in compiled
+    ]
+    assert all(len(each) == 1 for each in codes)
+    assert codes[0] != codes[1]
+    products = [
+        {launch.products for config in each.configs for launch in config.launches} for each in compiled
+    ]
+    assert products[0] == products[1]
+
+
+@pytest.mark.parametrize(("ada_on", "target"), [(HOPPER, "sm_89 on sm_90"), (None, "sm_90")])
+def test_what_runs_on_the_gpu_at_hand_is_compiled_as_the_workplace_says(
+    tmp_path: Path, ada_on: int | None, target: str
+) -> None:
+    """For an RTX 4090 in any case."""
+    kernel = as_kernel_file(TWO_LAUNCHES, tmp_path)
+    with opened(ada_on) as workplace:
+        kernels = Kernels(candidate=kernel, accepted=kernel, original=kernel)
+        compiled = compile_all(workplace, kernels, None, HOPPER)
+    assert (compiled.candidate.target, compiled.at_hand.target) == ("sm_89", target)
+
+
+@pytest.fixture
+def ada_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Restore after the test what a contestant changes for good."""
+    at_hand = SimpleNamespace(major=9, minor=0, multi_processor_count=132, total_memory=141 * 2**30)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda *_: at_hand)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: (9, 0))
+    monkeypatch.setattr(compiler, "max_shared_mem", lambda _: 227 * 1024)
+    for owner, name in (
+        (CUDABackend, "make_cubin"),
+        (CUDABackend, "hash"),
+        (CudaDriver, "get_current_target"),
+    ):
+        monkeypatch.setattr(owner, name, getattr(owner, name))
+
+
+@pytest.mark.usefixtures("ada_path")
+def test_a_contestant_takes_the_gpu_for_an_rtx_4090(tmp_path: Path) -> None:
+    """Before the kernel file is imported, which may choose its code by the GPU; of memory it sees its own."""
+    source = (
+        TWO_LAUNCHES
+        + """
+assert torch.cuda.get_device_capability() == (8, 9)
+assert torch.cuda.get_device_properties(0).major == 8
+assert torch.cuda.get_device_properties(0).multi_processor_count == 132
+assert torch.cuda.get_device_properties(0).total_memory == 141 * 2**30
+"""
+    )
+    file = as_kernel_file(source, tmp_path).path
+    load = wire.Load(operation="alexnet_conv1", file=file, gpu_memory_bytes=1)
+    with pytest.raises(AssertionError):
+        GpuMode().answer(load)
+    GpuMode().answer(msgspec.structs.replace(load, ada_on=HOPPER))
+    driver: Any = SimpleNamespace()
+    assert CudaDriver.get_current_target(driver).arch == ADA
+    assert compiler.max_shared_mem(0) == 99 * 1024
+
+
+@pytest.mark.usefixtures("ada_path")
+def test_less_shared_memory_than_an_rtx_4090_has_stays_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a launch would fail that the autotuner thought could run."""
+    monkeypatch.setattr(compiler, "max_shared_mem", lambda _: 1024)
+    code_path.take_ada_path(HOPPER)
+    assert compiler.max_shared_mem(0) == 1024
+
+
+def finish(**changes: Any) -> Performance:
+    conditions = msgspec.structs.replace(make_conditions(None), ada_path=True)
+    return conclude_performance(conditions, measure(**changes), 1.0)
+
+
+@pytest.mark.parametrize("time_ms", [0.9, 1.8, 2.7])
+def test_a_speed_by_another_gpus_code_decides_nothing(
+    monkeypatch: pytest.MonkeyPatch, time_ms: float, tmp_path: Path
+) -> None:
+    """It is told, and no record is made of it."""
+    monkeypatch.setattr(performance, "judge_answers", lambda *_: None)
+    concluded = finish(times_ms={CANDIDATE: time_ms})
+    assert (concluded.verdict.outcome, concluded.verdict.reason) == (
+        Outcome.NOT_MEASURED,
+        "another-gpus-code",
+    )
+    assert f"gain {100 * concluded.candidate.gain:z.2f} %" in concluded.verdict.detail
+    conditions = msgspec.structs.replace(make_conditions(make_record()), ada_path=True)
+    kernels: Any = None
+    assert propose_speed(concluded, kernels, conditions, tmp_path) is None
+
+
+def test_what_cannot_be_trusted_or_is_wrong_is_that_by_any_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answers were computed by the instructions that an RTX 4090 would be given."""
+    monkeypatch.setattr(performance, "judge_answers", lambda *_: None)
+    throttled = msgspec.structs.replace(HEALTH, throttled=("heat",))
+    assert finish(health=throttled).verdict.outcome is Outcome.INVALID
+    wrong = conclude(Outcome.WRONG, "timed-answer", "off")
+    monkeypatch.setattr(performance, "judge_answers", lambda *_: wrong)
+    assert finish().verdict == wrong
+
+
+def test_a_replay_of_it_decides_nothing_either(tmp_path: Path) -> None:
+    """The file of samples says by which code they were timed."""
+    attempts = [measure({CANDIDATE: 0.9})]
+    own = make_conditions(None)
+    assert replay(keep_samples(own, attempts, tmp_path))[0].outcome is Outcome.KEEP
+    ada = msgspec.structs.replace(own, ada_path=True)
+    assert replay(keep_samples(ada, attempts, tmp_path))[0].outcome is Outcome.NOT_MEASURED
+
+
+def test_the_gate_runs_its_stages_by_that_code_and_says_so(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record of the GPU's own code is not read; a report that was asked for this passes."""
+    monkeypatch.setattr(performance, "judge_answers", lambda *_: None)
+    monkeypatch.setattr(gate_module, "load_record", lambda *_: pytest.fail("read the record"))
+    bench.performance = finish(), [measure()]
+    gate = bench.gate(gpu=GPU, measure=True, ada_path=True)
+    assert gate.workplace.ada_on == GPU.capability
+    assert gate.stage("performance").status == "passed"
+    report = make_report(gate)
+    assert (report.verdict, report.passes, report.ada_path) == (Outcome.NOT_MEASURED, True, True)
+    assert "## Performance by an RTX 4090's code on NVIDIA H200" in render_markdown(report)
+    assert "how fast they are on an RTX 4090 it does not say" in render_markdown(report)
+
+
+def test_without_timing_the_verdict_names_the_code_that_was_tried(bench: Bench) -> None:
+    """It is right as Ada's instructions, on a card that is none."""
+    gate = bench.gate(gpu=GPU, ada_path=True)
+    gate.stage("correctness")
+    assert "tried as sm_89's code on sm_90" in gate.verdict().detail
+    assert bench.gate(gpu=GPU).workplace.ada_on is None
+
+
+@pytest.mark.parametrize("capability", [None, 86, 89])
+def test_a_gpu_that_is_no_newer_cannot_be_asked(pytestconfig: pytest.Config, capability: int | None) -> None:
+    """An RTX 4090 runs its own code without being asked, and older GPUs cannot."""
+    gpu = (
+        Gpu(name="a GPU", uuid="GPU-0", capability=capability, driver="", l2_bytes=1) if capability else None
+    )
+    options = {"--code-path": "sm_89", "--report-dir": "report"}
+    config: Any = SimpleNamespace(getoption=options.get, stash=pytestconfig.stash)
+    with pytest.raises(ValueError, match="needs a GPU newer than sm_89"):
+        conftest._read_options(config, "alexnet_conv1", "open", gpu, measure=False)
