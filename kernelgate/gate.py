@@ -23,6 +23,7 @@ from kernelgate.compile_stage import (
 from kernelgate.contestant import ContestantFault
 from kernelgate.correctness import describe_correctness
 from kernelgate.correctness_stage import Trial, try_kernel
+from kernelgate.counters import Counters, read_counters
 from kernelgate.environment import describe_environment
 from kernelgate.gpu import Gpu, GpuError, shared
 from kernelgate.judgement import ORDER, Request, Result, StageName, StageResult, Stopped
@@ -57,6 +58,7 @@ class Gate:
         self._verdict: Verdict | None = None
         self._candidate: KernelFile | None = None
         self._compiled: CompileResult | None = None
+        self.counters: Counters | None = None
 
     def close(self) -> None:
         """Remove the scratch folder."""
@@ -220,6 +222,7 @@ class Gate:
     def _performance(self) -> tuple[str, Result]:
         gpu = self.request.gpu
         assert gpu is not None
+        assert self._compiled is not None
         try:
             conditions = Conditions(
                 operation=self.operation,
@@ -242,6 +245,9 @@ class Gate:
         keep_samples(conditions, attempts, self.request.report_dir)
         propose_speed(result, self._kernels(), conditions, self.request.report_dir)
         self._verdict = result.verdict
+        if result.verdict.outcome is not Outcome.INVALID:
+            self.progress("performance")
+            self.counters = read_counters(self.workplace, self._judged(), self._compiled.at_hand.configs, gpu)
         if not result.verdict.outcome.passes:
             raise Stopped(result.verdict, result)
         return result.verdict.detail, result

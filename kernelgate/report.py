@@ -7,6 +7,8 @@ import msgspec
 
 from kernelgate.compile_stage import CompileResult
 from kernelgate.correctness import Correctness
+from kernelgate.counter_table import render_counters
+from kernelgate.counters import Counters
 from kernelgate.gate import Gate
 from kernelgate.interval_chart import draw_gain
 from kernelgate.judgement import ORDER, StageName, StageResult
@@ -43,6 +45,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     stages: dict[StageName, StageResult]
     environment: Provenance
     gpu: str | None
+    counters: Counters | None = None
     ada_path: bool = False
 
 
@@ -72,6 +75,7 @@ def make_report(gate: Gate) -> Report:
         stages={name: gate.results.get(name, not_asked) for name in ORDER},
         environment=gate.environment,
         gpu=request.gpu.name if request.gpu else None,
+        counters=gate.counters,
         ada_path=request.ada_path,
     )
 
@@ -107,6 +111,7 @@ def render_markdown(report: Report) -> str:
     for result in report.stages.values():
         if isinstance(result.result, CompileResult):
             parts.append(_render_compile(result.result))
+            parts += render_counters(report.counters, report.gpu)
         if isinstance(result.result, Correctness):
             parts.append(_render_correctness(result.result))
         if isinstance(result.result, Performance):

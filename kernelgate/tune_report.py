@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from kernelgate.counter_table import render_counters
 from kernelgate.markdown import code, inert, table
 from kernelgate.tune_state import Tuned
 from kernelgate.tuning import Option, Timed
@@ -37,6 +38,7 @@ def render_page(tuned: Tuned, written: str) -> str:
             ("configuration", "registers", "shared bytes", "spill bytes", "warps an SM", "what became of it"),
             [_row(option) for option in tuned.options],
         ),
+        *render_counters(tuned.counters, tuned.gpu),
         *_render_final(tuned),
     ]
     return "\n\n".join(parts) + "\n"

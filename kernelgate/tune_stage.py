@@ -14,6 +14,7 @@ from kernelgate.compile_check import CompiledKernel, Target, compile_kernels
 from kernelgate.compile_stage import ADA, Kernels
 from kernelgate.config_list import with_configs
 from kernelgate.contestant import ContestantFault
+from kernelgate.counters import Counters, read_counters
 from kernelgate.environment import describe_environment
 from kernelgate.gpu import Gpu
 from kernelgate.measured import CANDIDATE
@@ -83,6 +84,7 @@ class _Bench:
         self.environment = describe_environment(job.gpu.driver if job.gpu else "unknown")
         with_configs(self.kernel, (self.operation.original_config,))  # or there is no list to exchange
         self.workplace = Workplace(self.operation, settings.limits)
+        self.counters: Counters | None = None
 
     def close(self) -> None:
         """Remove the workplace."""
@@ -100,7 +102,7 @@ class _Bench:
         """Return the options timed, and what the revert rule leaves of them."""
         known = self._known_times()
         left = [option for option in options if not option.dropped]
-        steps = len(left) + 2
+        steps = len(left) + 3
         note("accepted kernel and original", 0, steps)
         for kernel in (self.accepted, self.original):
             self._compile(kernel, gpu.capability)
@@ -112,6 +114,8 @@ class _Bench:
             fresh = msgspec.structs.replace(option, timed=timed)
             options = tuple(fresh if each.config == option.config else each for each in options)
             self.end("undecided", f"{done + 1} of {len(left)} configurations are timed", options)
+        note("the GPU's counters", steps - 2, steps)
+        self.counters = self._count([option.config for option in left], gpu)
         note("the whole list", steps - 1, steps)
         return self._conclude(options, gpu)
 
@@ -135,6 +139,7 @@ class _Bench:
             configs=configs,
             final=final,
             source=with_configs(self.kernel, configs).source if ended == "kept" else "",
+            counters=self.counters,
         )
         write_state(tuned, self.job.report_dir)
         return tuned
@@ -155,6 +160,10 @@ class _Bench:
             ended: Ending = "reverted" if final.outcome is Outcome.REVERT else "undecided"
             return self.end(ended, detail, options, configs, final)
         return self.end("kept", final.detail, options, configs, final)
+
+    def _count(self, configs: list[KernelConfig], gpu: Gpu) -> Counters:
+        listed = with_configs(self.kernel, tuple(configs))
+        return read_counters(self.workplace, listed, self._compile(listed, gpu.capability).configs, gpu)
 
     def _compile(self, kernel: KernelFile, capability: int = ADA) -> CompiledKernel:
         return compile_kernels(self.workplace, {kernel: [Target(capability=capability)]})[kernel][0]

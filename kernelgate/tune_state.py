@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from kernelgate.counters import Counters
 from kernelgate.operations import KernelConfig
 from kernelgate.tuning import Option, Timed
 
@@ -26,6 +27,7 @@ class Tuned(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     configs: tuple[KernelConfig, ...] = ()
     final: Timed | None = None
     source: str = ""
+    counters: Counters | None = None
 
 
 def write_state(tuned: Tuned, directory: Path) -> None:

@@ -9,11 +9,13 @@ import msgspec
 import pytest
 
 from kernelgate import gate as gate_module
+from kernelgate.candidate import KernelFile
 from kernelgate.cases import Case
 from kernelgate.compile_check import CompiledKernel
 from kernelgate.compile_stage import CompileResult
 from kernelgate.correctness import Correctness
 from kernelgate.correctness_stage import Trial
+from kernelgate.counters import Counters
 from kernelgate.examiner import Finding
 from kernelgate.gate import Gate, Request
 from kernelgate.gpu import Gpu, GpuError
@@ -87,6 +89,7 @@ class Bench:
         self.gates: list[Gate] = []
         self.trials: list[Trial] = []
         self.holds: list[str] = []
+        self.counted: list[tuple[str, object, Gpu]] = []
         self.compile: Any = compile_result(same=False)
         self.correctness: Any = correctness()
         self.performance: Any = GpuError("not in this test")
@@ -97,6 +100,7 @@ class Bench:
         monkeypatch.setattr(gate_module, "shared", self._hold)
         monkeypatch.setattr(gate_module, "measure_performance", lambda *_: self._give(self.performance))
         monkeypatch.setattr(gate_module, "propose", lambda *_: None)
+        monkeypatch.setattr(gate_module, "read_counters", self._count)
         self.candidate = folder / "candidate.py"
         self.candidate.write_text(ACCEPTED.read_text().replace("patch", "field"))
 
@@ -117,6 +121,10 @@ class Bench:
         self.holds.append("takes")
         yield
         self.holds.append(f"gives back {gpu.name}")
+
+    def _count(self, _workplace: object, kernel: KernelFile, configs: object, gpu: Gpu) -> Counters:
+        self.counted.append((kernel.path, configs, gpu))
+        return Counters(missing="not read: no profiler in this test")
 
     def _give(self, answer: object) -> Any:
         if isinstance(answer, Exception):

@@ -8,6 +8,7 @@ import pytest
 
 from kernelgate import wire
 from kernelgate.candidate import KernelFile, read_kernel
+from kernelgate.compile_check import Target, compile_kernel
 from kernelgate.contestant import Contestant
 from kernelgate.machine_code import hash_machine_code, read_assembler_log
 from kernelgate.operations import ALEXNET_CONV1
@@ -173,3 +174,14 @@ def test_an_empty_grid_is_no_launch(start: Start) -> None:
     """Triton's launcher launches nothing then, and neither is anything recorded."""
     launches = compiled(start(changed("(triton.cdiv(count, 4096), 1)", "(0, 1)")))
     assert [launch.kernel for launch in launches] == ["fill"]
+
+
+def test_what_was_compiled_before_comes_with_the_assemblers_words_again(tmp_path: Path) -> None:
+    """Another contestant finds it on disk, where they are not kept."""
+    workplace = Workplace(ALEXNET_CONV1, load_settings(ROOT / "pyproject.toml").limits)
+    kernel = as_kernel_file(LOOP, tmp_path)
+    try:
+        first, again = (compile_kernel(workplace, kernel, [Target(capability=ADA)], 1) for _ in range(2))
+    finally:
+        workplace.close()
+    assert first == again

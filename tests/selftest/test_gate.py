@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -13,7 +14,8 @@ from kernelgate.contestant import ContestantFault
 from kernelgate.examiner import Finding
 from kernelgate.gpu import GpuError
 from kernelgate.operations import ALEXNET_CONV1
-from kernelgate.verdict import Outcome, Rule
+from kernelgate.report import make_report, render_markdown
+from kernelgate.verdict import Outcome, Rule, Verdict, conclude
 from tests.selftest.pretended_gate import ACCEPTED, CASE, GPU, Bench, compile_result, correctness
 
 
@@ -149,6 +151,36 @@ def test_a_fault_while_timing_is_laid_at_the_right_door(
     gate = bench.gate(gpu=GPU, measure=True)
     assert gate.stage("performance").status == "failed"
     assert (gate.verdict().outcome, gate.verdict().reason) == (outcome, reason)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "counts"),
+    [
+        (conclude(Outcome.KEEP, "proven-gain", "4 %"), True),
+        (conclude(Outcome.REVERT, "gain-too-small", "0 %"), True),
+        (conclude(Outcome.INVALID, "throttled", "heat"), False),
+    ],
+)
+def test_the_counters_are_read_of_what_was_timed_and_change_no_verdict(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, verdict: Verdict, counts: bool
+) -> None:
+    """Of the candidate as the GPU at hand runs it; not where no figure is to be trusted."""
+    for name in ("load_record", "keep_samples", "propose_speed"):
+        monkeypatch.setattr(gate_module, name, lambda *_: None)
+    bench.performance = SimpleNamespace(verdict=verdict), []
+    gate = bench.gate(gpu=GPU, measure=True)
+    gate.stage("performance")
+    assert gate.verdict() == verdict
+    assert bench.counted == [(str(bench.candidate), bench.compile.at_hand.configs, GPU)] * counts
+    assert (make_report(gate).counters is not None) == counts
+
+
+def test_without_timing_nothing_is_counted(bench: Bench) -> None:
+    """Nor said of it."""
+    gate = bench.gate(gpu=GPU)
+    gate.stage("correctness")
+    assert bench.counted == []
+    assert "counted" not in render_markdown(make_report(gate))
 
 
 def test_a_broken_record_of_the_gpu_is_named_before_anything_is_timed(

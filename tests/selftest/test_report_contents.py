@@ -109,6 +109,7 @@ def make_gate(outcome: Outcome, measure: bool, **results: StageResult) -> Gate:
         accepted=SimpleNamespace(path="HEAD:k.py", sha256=SHA),
         results={name.replace("_", "-"): result for name, result in results.items()},
         environment=ENVIRONMENT,
+        counters=None,
     )
     return cast("Gate", fake)
 

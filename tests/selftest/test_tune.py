@@ -13,6 +13,7 @@ from kernelgate.candidate import KernelFile, read_kernel
 from kernelgate.compile_check import CompiledKernel
 from kernelgate.config_list import ConfigListError
 from kernelgate.contestant import ContestantFault
+from kernelgate.counters import Counters
 from kernelgate.gpu import Gpu, GpuError
 from kernelgate.launches import ConfigRecord
 from kernelgate.measured import ACCEPTED, CANDIDATE
@@ -56,6 +57,8 @@ class Machine:
         self.grid = (24200, 2, 1)
         monkeypatch.setattr(tune_stage, "compile_kernels", self.compile)
         monkeypatch.setattr(tune_stage, "measure_performance", self.measure)
+        monkeypatch.setattr(tune_stage, "read_counters", self.count)
+        self.counted: list[list[str]] = []
         monkeypatch.setattr(
             tune_stage, "verdict_by_rule", lambda _conditions, result, _attempts: result.verdict
         )
@@ -69,6 +72,10 @@ class Machine:
         )
         wide = msgspec.structs.replace(accepted, configs=configs)
         return {kernel: [wide if len(configs_in(kernel.source)) == 12 else accepted] for kernel in kernels}
+
+    def count(self, _workplace: object, kernel: KernelFile, _configs: object, _gpu: Gpu) -> Counters:
+        self.counted.append(configs_in(kernel.source))
+        return Counters(missing="not read: no profiler in this test")
 
     def measure(
         self, _workplace: object, kernels: Any, conditions: Any, _tick: object
@@ -224,10 +231,23 @@ def test_what_could_not_be_decided_is_timed_again(machine: Machine, tmp_path: Pa
     assert machine.timed == []
 
 
+def test_the_counters_of_what_was_timed_are_read_once(machine: Machine, tmp_path: Path) -> None:
+    """Of all configurations together, whatever becomes of them; the page has them or says why not."""
+    tuned = run(tmp_path)
+    (counted,) = machine.counted
+    assert counted == [configs for (configs,) in machine.timed[:-1]]
+    page = render_page(tuned, "tuned.py")
+    assert "not read: no profiler in this test." in page
+    assert page.index("What was tried") < page.index("counted") < page.index("## The list")
+
+
 def test_accepted_kernel_and_original_are_compiled_once(machine: Machine, tmp_path: Path) -> None:
-    """Each configuration that is timed, once; for sm_89 the accepted kernel and all that are near."""
+    """Each configuration that is timed, once; for sm_89 the accepted kernel and all that are near.
+
+    For the profiler those that are timed, together, and then the list.
+    """
     run(tmp_path)
-    assert len(machine.compiled) == 2 + 2 + 6 + 1
+    assert len(machine.compiled) == 2 + 2 + 6 + 1 + 1
 
 
 def test_a_configuration_that_fails_is_wrong_and_the_others_go_on(machine: Machine, tmp_path: Path) -> None:
