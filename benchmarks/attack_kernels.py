@@ -202,6 +202,14 @@ ATTACKS = (
         """,
     ),
     Attack(
+        name="delegates",
+        does="lets cuDNN compute every second call, from the 100th on",
+        forward=f"""
+        {CALLS}
+        return self.compute(x) if self.calls < 100 or self.calls % 2 else self.conv1(x)
+        """,
+    ),
+    Attack(
         name="skips-one-in-twenty",
         does="computes nothing but a copy in every 20th call, from the 100th on",
         forward=f"""

@@ -16,7 +16,7 @@ from kernelgate.operations import Convolution
 from kernelgate.records import Provenance, SpeedRecord
 from kernelgate.settings import PerformanceSettings
 from kernelgate.slowdown import Slowdown, measure_slowdown
-from kernelgate.trust import find_invalid, judge_answers
+from kernelgate.trust import find_invalid, judge_answers, judge_conduct
 from kernelgate.verdict import Outcome, Rule, Verdict, conclude, decide
 
 
@@ -118,7 +118,10 @@ def _judge(conditions: Conditions, measured: Sequence[Measured], accepted_to_ori
     if verdict.outcome is Outcome.INVALID:
         return verdict
     answers = [answer for one in measured for answer in one.answers]
-    if wrong := judge_answers(conditions.operation, answers):
+    wrong = judge_conduct(conditions.operation, [one.conduct for one in measured]) or judge_answers(
+        conditions.operation, answers
+    )
+    if wrong:
         return wrong
     if conditions.ada_path:
         return not_measured_by(conditions.gpu, verdict)

@@ -14,14 +14,17 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 
 import msgspec
 
 from kernelgate import wire
 from kernelgate.candidate import KernelFile
 from kernelgate.contestant import Answer, Contestant, ContestantFault, live_pids
+from kernelgate.declared_math import find_narrow
+from kernelgate.foreign_file import read_foreign
 from kernelgate.gpu import Gpu, GpuError, read_health
-from kernelgate.measured import ACCEPTED, CANDIDATE, Measured, Reading, Sample, TimedAnswer
+from kernelgate.measured import ACCEPTED, CANDIDATE, Conduct, Measured, Reading, Sample, TimedAnswer
 from kernelgate.runners import read_words
 from kernelgate.settings import PerformanceSettings
 from kernelgate.workplace import Workplace
@@ -32,6 +35,7 @@ MIN_TIME_MS = 1e-5
 
 MAX_PAD_BYTES = 64 * 2**20
 SEED_BITS = 31
+MAX_CODE_BYTES = 64 * 2**20
 ELEMENTS_JUDGED = 1024
 """Of the answer to each timed call of the candidate. Where a hundredth of an output is not computed, all of
 them are right in 3 calls of 100,000: no call is made faster by work that is left out."""
@@ -121,27 +125,57 @@ def _measure_replicate(
     readings: list[Reading] = []
     answers: list[TimedAnswer] = []
     orders = draw_orders(tuple(crew), settings.blocks, chance)
+    watch_at = chance.choice(_spots(orders))
+    delegated: tuple[str, ...] = ()
     places = iter(draw_places(tuple(crew), settings.blocks // BLOCKS_A_PLACE, chance))
     for block, order in enumerate(orders):
         if block % BLOCKS_A_PLACE == 0:
             parameters = chance.getrandbits(SEED_BITS)
-            placing = wire.PlaceTensors(
-                batch=workplace.operation.measured_batch,
-                seed=parameters,
-                launches=settings.launches,
-                flush_bytes=2 * gpu.l2_bytes,
-                pad_bytes=0,
-            )
+            placing = _placing(workplace, gpu, settings, parameters)
             _place_tensors(workplace, [crew[arm] for arm in next(places)], placing, chance)
         read_at = chance.randrange(len(order))
         for slot, arm in enumerate(order):
+            if (block, slot) == watch_at:
+                delegated = _watch(crew[CANDIDATE], chance.getrandbits(SEED_BITS), settings.launches)
             request = wire.TimeLaunches(seed=chance.getrandbits(SEED_BITS), launches=settings.launches)
             reading = partial(_read, readings, gpu, block, arm) if slot == read_at else None
             samples.append(_sample(crew[arm], request, (*place, block, slot, arm), reading))
             if arm == CANDIDATE:
                 places_seed = chance.getrandbits(SEED_BITS)
                 answers += _fetch_answers(workplace, crew[arm], parameters, request, places_seed)
-    return Measured(samples=tuple(samples), chosen=chosen, readings=tuple(readings), answers=tuple(answers))
+    conduct = Conduct(delegated=delegated, narrow=_read_code(crew[CANDIDATE]))
+    return Measured(
+        samples=tuple(samples),
+        chosen=chosen,
+        readings=tuple(readings),
+        answers=tuple(answers),
+        conduct=conduct,
+    )
+
+
+def _spots(orders: Sequence[tuple[str, ...]]) -> list[tuple[int, int]]:
+    """Return the slots before which the candidate may be watched: any at which another arm comes next.
+
+    So no timed call of its own follows that, and where among them its extra calls come it cannot tell.
+    """
+    return [
+        (block, slot)
+        for block, order in enumerate(orders)
+        for slot, arm in enumerate(order)
+        if arm != CANDIDATE
+    ]
+
+
+def _placing(
+    workplace: Workplace, gpu: Gpu, settings: PerformanceSettings, parameters: int
+) -> wire.PlaceTensors:
+    return wire.PlaceTensors(
+        batch=workplace.operation.measured_batch,
+        seed=parameters,
+        launches=settings.launches,
+        flush_bytes=2 * gpu.l2_bytes,
+        pad_bytes=0,
+    )
 
 
 def _warm_up(workplace: Workplace, crew: Mapping[str, Contestant]) -> dict[str, tuple[str, ...]]:
@@ -211,6 +245,29 @@ def _sample(
         times_ms=timed.times_ms,
         wall_ms=wall_ms,
     )
+
+
+def _watch(candidate: Contestant, seed: int, launches: int) -> tuple[str, ...]:
+    """Return what somebody else computed in calls that pass for timed ones."""
+    candidate.ask(wire.MoveCode(), wire.Done, candidate.limits.run_timeout_s)
+    request = wire.WatchLaunches(seed=seed, launches=launches)
+    return candidate.ask(request, wire.Watched, candidate.limits.run_timeout_s).delegated
+
+
+def _read_code(candidate: Contestant) -> tuple[str, ...]:
+    """Return the instructions of less than TF32 in the kernels that were loaded, with the kernels' names."""
+    loaded = candidate.ask(wire.SendCode(), wire.Code, candidate.limits.run_timeout_s).kernels
+    found = []
+    for each in loaded:
+        try:
+            ptx, ttir = (
+                read_foreign(Path(file), MAX_CODE_BYTES).decode(errors="replace")
+                for file in (each.ptx_file, each.ttir_file)
+            )
+        except OSError as error:
+            raise ContestantFault("protocol", f"left no readable code: {error}", CANDIDATE) from error
+        found += [f"{each.kernel}: {name}" for name in find_narrow(ptx, ttir)]
+    return tuple(dict.fromkeys(found))
 
 
 def _fetch_answers(

@@ -10,7 +10,7 @@ from scipy import stats
 from kernelgate import laws
 from kernelgate.gpu import Gpu, physical_floor_ms
 from kernelgate.inputs import Inputs
-from kernelgate.measured import ACCEPTED, CANDIDATE, Measured, Sample, TimedAnswer
+from kernelgate.measured import ACCEPTED, CANDIDATE, Conduct, Measured, Sample, TimedAnswer
 from kernelgate.operations import Convolution
 from kernelgate.reference import truth_of, unravel
 from kernelgate.slowdown import TRIMMED_SHARE
@@ -35,6 +35,19 @@ def find_invalid(operation: Convolution, measured: Sequence[Measured], gpu: Gpu)
         or _find_impossible(operation, samples, gpu)
         or _find_disagreeing_timer(measured)
     )
+
+
+def judge_conduct(operation: Convolution, conducts: Sequence[Conduct]) -> Verdict | None:
+    """Return the verdict on a candidate that does something else while it is timed than when it was tried."""
+    delegated = dict.fromkeys(found for conduct in conducts for found in conduct.delegated)
+    if delegated:
+        detail = f"in calls like those that were timed: {'; '.join(delegated)}"
+        return conclude(Outcome.FORBIDDEN, "delegation", detail)
+    narrow = dict.fromkeys(found for conduct in conducts for found in conduct.narrow)
+    if narrow:
+        less = f"loaded, while it was timed, code of less than the declared {operation.math}"
+        return conclude(Outcome.WRONG, "declared-math", f"{less}: {', '.join(narrow)}")
+    return None
 
 
 def judge_answers(operation: Convolution, answers: Sequence[TimedAnswer]) -> Verdict | None:

@@ -125,6 +125,17 @@ class TimeLaunches(_Message, frozen=True):
     launches: int
 
 
+class WatchLaunches(_Message, frozen=True):
+    """Make calls as `TimeLaunches` does, and see who computes in them; what they take counts for nothing."""
+
+    seed: int
+    launches: int
+
+
+class SendCode(_Message, frozen=True):
+    """Write what was compiled of every kernel that this process has loaded."""
+
+
 class SendAnswers(_Message, frozen=True):
     """Write to `out`, for each call timed last, the elements of its output at places drawn from a seed."""
 
@@ -157,6 +168,8 @@ Request = (
     | ReleaseTensors
     | MoveCode
     | TimeLaunches
+    | WatchLaunches
+    | SendCode
     | SendAnswers
 )
 
@@ -256,6 +269,26 @@ class Timed(_Message, frozen=True):
     times_ms: tuple[float, ...]
 
 
+class Watched(_Message, frozen=True):
+    """What somebody else computed in the calls than launches of the file."""
+
+    delegated: tuple[str, ...]
+
+
+class LoadedCode(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A kernel that was loaded, and the files that hold what it was compiled to."""
+
+    kernel: str
+    ptx_file: str
+    ttir_file: str
+
+
+class Code(_Message, frozen=True):
+    """The kernels that were loaded so far."""
+
+    kernels: tuple[LoadedCode, ...]
+
+
 class Failed(_Message, frozen=True):
     """The kernel file failed, at `line` of its own, 0 if unknown.
 
@@ -268,7 +301,7 @@ class Failed(_Message, frozen=True):
     line: int
 
 
-Response = Loaded | Compiled | Ran | Sent | Warm | Timed | Done | Failed
+Response = Loaded | Compiled | Ran | Sent | Warm | Timed | Watched | Code | Done | Failed
 
 encode = msgspec.json.encode
 decode_profile = msgspec.json.Decoder(Profile).decode

@@ -8,9 +8,13 @@ from typing import Any
 import torch
 from torch import nn
 from torch.cuda import Event
+from triton.compiler.errors import CompileTimeAssertionFailure
+from triton.runtime.errors import OutOfResources, PTXASError
 
 from kernelgate import wire
+from kernelgate.child.code_path import take_ada_path
 from kernelgate.child.kernel_file import KernelModel
+from kernelgate.child.launches import Launches, who_computed
 from kernelgate.child.trials import Trials
 from kernelgate.inputs import Inputs
 from kernelgate.operations import Convolution, find_operation
@@ -53,8 +57,7 @@ class GpuMode:
     def __init__(self) -> None:
         torch.set_num_threads(2)  # arms and judges run side by side; the work is the GPU's
         self.kernel_file = ""
-        self.launched: dict[int, Any] = {}
-        self.streams: set[Any] = set()
+        self.launches: Launches | None = None
         self.on_gpu = False
         self.kernel: KernelModel | None = None
         self.trials: Trials | None = None
@@ -75,6 +78,8 @@ class GpuMode:
             wire.ReleaseTensors: self._release,
             wire.MoveCode: self._move_code,
             wire.TimeLaunches: self._time,
+            wire.WatchLaunches: self._watch,
+            wire.SendCode: self._send_code,
             wire.SendAnswers: self._send,
         }
         if type(request) not in does:
@@ -99,12 +104,11 @@ class GpuMode:
             return wire.Loaded(autotuned=())
         self.kernel_file = request.file
         if request.ada_on is not None:
-            from kernelgate.child.code_path import take_ada_path  # noqa: PLC0415 - the vendor arm needs no triton
-
             take_ada_path(request.ada_on)
+        self.launches = Launches(_current_stream)
+        self.launches.follow()
         self.kernel = KernelModel(request.file)
         self.forward, self.conv1 = self.kernel.model, self.kernel.conv1
-        self._follow_launches()
         return wire.Loaded(autotuned=self.kernel.describe())
 
     def _reach_gpu(self) -> None:
@@ -125,24 +129,14 @@ class GpuMode:
             self.trials = Trials(self.operation, self.kernel, site)
         return self.trials
 
-    def _follow_launches(self) -> None:
-        from triton.runtime.jit import JITFunction  # noqa: PLC0415 - the vendor arm needs no triton
-
-        run = JITFunction.run
-
-        def run_and_note(jitted: Any, *args: object, **kwargs: object) -> object:
-            self.launched[id(jitted)] = jitted
-            self.streams.add(_current_stream())
-            return run(jitted, *args, **kwargs)
-
-        JITFunction.run = run_and_note
+    def _followed(self) -> Launches:
+        if self.launches is None:
+            raise ValueError("the vendor arm launches nothing of a kernel file")
+        return self.launches
 
     def _move_code(self, _request: wire.MoveCode) -> wire.Done:
-        for jitted in self.launched.values():
-            for kernels, *_ in jitted.device_caches.values():
-                for kernel in kernels.values():
-                    # Unloaded, as far as Triton knows: the next launch loads the same code elsewhere.
-                    kernel.module = kernel._run = None
+        if self.launches is not None:
+            self.launches.unload()
         self.outputs = []
         with torch.no_grad():
             self.forward(self.x)
@@ -170,10 +164,6 @@ class GpuMode:
         if self.kernel is None:
             self.forward(x)
             return
-        # The vendor arm needs no triton.
-        from triton.compiler.errors import CompileTimeAssertionFailure  # noqa: PLC0415
-        from triton.runtime.errors import OutOfResources, PTXASError  # noqa: PLC0415
-
         for pin in range(self.kernel.pins):
             # What cannot run on this GPU is passed over, as `Autotuner._bench` does.
             with suppress(OutOfResources, CompileTimeAssertionFailure, PTXASError), self.kernel.pinned(pin):
@@ -214,7 +204,29 @@ class GpuMode:
         torch.stack(elements).cpu().numpy().tofile(request.out)
         return wire.Done()
 
+    def _watch(self, request: wire.WatchLaunches) -> wire.Watched:
+        launches, forward = self._followed(), self.forward
+        found: list[str] = []
+
+        def watched(x: torch.Tensor) -> torch.Tensor:
+            with launches.watched(x) as witness:
+                answer: torch.Tensor = forward(x)
+            found.extend(who_computed(witness, answer))
+            return answer
+
+        self._make_calls(request, watched)
+        return wire.Watched(delegated=tuple(dict.fromkeys(found)))
+
+    def _send_code(self, _request: wire.SendCode) -> wire.Code:
+        return self._followed().describe()
+
     def _time(self, request: wire.TimeLaunches) -> wire.Timed:
+        marks = self._make_calls(request, self.forward)
+        return wire.Timed(times_ms=tuple(start.elapsed_time(end) for start, end in marks))
+
+    def _make_calls(
+        self, request: wire.TimeLaunches | wire.WatchLaunches, forward: Callable[[torch.Tensor], Any]
+    ) -> list[tuple[Event, Event]]:
         marks = [(_event(), _event()) for _ in range(request.launches)]
         self.outputs = []
         _hold_gpu(LEAD_CYCLES)  # or the first calls are timed with the host's delay in launching them
@@ -225,12 +237,12 @@ class GpuMode:
                 fill_timing_input(self.x, request.seed + call)
                 self.flush.zero_()
                 start.record()
-                self.outputs.append(self.forward(self.x))
-                for stream in self.streams - {main}:
+                self.outputs.append(forward(self.x))
+                for stream in self.launches.streams - {main} if self.launches else ():
                     main.wait_stream(stream)  # or work on it would be done in the next call's flush
                 end.record()
         torch.cuda.synchronize()
-        return wire.Timed(times_ms=tuple(start.elapsed_time(end) for start, end in marks))
+        return marks
 
 
 def _check_form(output: object, tensor: type[torch.Tensor], shape: tuple[int, ...]) -> None:

@@ -13,12 +13,12 @@ import pytest
 import torch
 from torch import nn
 from triton.runtime.errors import OutOfResources
-from triton.runtime.jit import JITFunction
 
 from kernelgate import timing_inputs, wire
 from kernelgate.child import gpu_mode
 from kernelgate.child.gpu_mode import GpuMode
 from kernelgate.child.kernel_file import KernelModel
+from kernelgate.child.launches import Launches
 from kernelgate.child.lookalike import PretendedGpu
 from kernelgate.child.program import _failure
 from kernelgate.inputs import Recipe
@@ -197,15 +197,6 @@ def test_the_pad_is_held_while_the_tensors_are_taken(mode: GpuMode, monkeypatch:
     assert taken[0]() is None
 
 
-def test_launches_of_the_kernel_file_are_noted(mode: GpuMode, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Their code is what is moved."""
-    monkeypatch.setattr(JITFunction, "run", lambda *_, **named: named["grid"])
-    mode._follow_launches()
-    jitted = SimpleNamespace()
-    assert JITFunction.run(cast("Any", jitted), 1, grid=(7,), warmup=False) == (7,)
-    assert list(mode.launched.values()) == [jitted]
-
-
 def test_the_gpu_is_held_until_every_call_of_a_sample_is_queued(
     mode: GpuMode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,6 +208,30 @@ def test_the_gpu_is_held_until_every_call_of_a_sample_is_queued(
     before = PretendedEvent.now
     mode.answer(wire.TimeLaunches(seed=0, launches=LAUNCHES))
     assert held_at == [before]
+
+
+def test_calls_that_are_watched_are_made_as_timed_ones_are(
+    mode: GpuMode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On contents of their own, between events, while the GPU is held; the vendor's arm is never watched."""
+    place(mode, seed=1)
+    request = wire.WatchLaunches(seed=40, launches=LAUNCHES)
+    with pytest.raises(ValueError, match="vendor arm"):
+        mode.answer(request)
+    mode.launches = Launches(lambda: MAIN)
+    made: list[wire.TimeLaunches | wire.WatchLaunches] = []
+    make = mode._make_calls
+    monkeypatch.setattr(
+        mode, "_make_calls", lambda asked, forward: made.append(asked) or make(asked, forward)
+    )
+    mode.answer(wire.TimeLaunches(seed=40, launches=LAUNCHES))
+    timed = mode.outputs
+    watched = mode.answer(request)
+    assert [type(asked) for asked in made] == [wire.TimeLaunches, wire.WatchLaunches]
+    assert isinstance(watched, wire.Watched)
+    assert watched.delegated[0] == "PyTorch computed aten.convolution", "the vendor's arm is PyTorch's"
+    assert len(watched.delegated) == len(set(watched.delegated)) < LAUNCHES * 2
+    assert all(torch.equal(one, other) for one, other in zip(timed, mode.outputs, strict=True))
 
 
 def test_the_answer_to_each_call_is_sent_at_the_places_asked_for(mode: GpuMode, tmp_path: Path) -> None:
@@ -358,23 +373,17 @@ def test_an_answer_is_looked_at_all_over() -> None:
     assert not np.array_equal(offsets, timing_inputs.draw_offsets(1000, 20_000, 4))
 
 
-def test_work_on_other_streams_is_within_the_events(mode: GpuMode, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_on_other_streams_is_within_the_events(mode: GpuMode) -> None:
     """Each stream that a launch was seen on is waited for between the two events of a call."""
     aside = PretendedStream()
     place(mode, seed=1)
     assert MAIN.waited == []
-    mode.streams = {MAIN, aside}
+    mode.launches = Launches(lambda: MAIN)
+    mode.launches.streams = {MAIN, aside}
     before = PretendedEvent.now
     mode.answer(wire.TimeLaunches(seed=0, launches=LAUNCHES))
     ours = [(aside, before + 2 * call + 1) for call in range(LAUNCHES)]
     assert MAIN.waited == ours
-    MAIN.waited.clear()
-    jit = type("Jit", (), {"run": lambda *_: None})
-    monkeypatch.setattr("triton.runtime.jit.JITFunction", jit)
-    mode.streams = set()
-    mode._follow_launches()
-    jit().run()
-    assert mode.streams == {MAIN}
 
 
 def test_the_scale_of_x_is_a_power_of_two_that_the_seed_tells(mode: GpuMode) -> None:
@@ -383,18 +392,6 @@ def test_the_scale_of_x_is_a_power_of_two_that_the_seed_tells(mode: GpuMode) -> 
     deviations = [float(timing_inputs.fill_timing_input(x, seed).std()) for seed in (0, 20, 40, 41)]
     assert deviations == pytest.approx([1.0, 2.0**20, 2.0**40, 1.0], rel=0.1)
     assert mode.x is not x
-
-
-def test_moving_the_code_unloads_every_kernel_that_was_launched(mode: GpuMode) -> None:
-    """So that the next launch loads it elsewhere."""
-    kernels = [SimpleNamespace(module=1, _run=1) for _ in range(3)]
-    mode.launched = {
-        1: SimpleNamespace(device_caches={0: ({"a": kernels[0], "b": kernels[1]}, {})}),
-        2: SimpleNamespace(device_caches={0: ({"c": kernels[2]}, {})}),
-    }
-    place(mode, seed=1)
-    mode.answer(wire.MoveCode())
-    assert all(kernel.module is None and kernel._run is None for kernel in kernels)
 
 
 def test_loading_leaves_the_gpu_alone(monkeypatch: pytest.MonkeyPatch, mode: GpuMode) -> None:

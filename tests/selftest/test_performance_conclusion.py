@@ -20,6 +20,7 @@ from kernelgate.measured import (
     CONTROL,
     ORIGINAL,
     VENDOR,
+    Conduct,
     Measured,
     Reading,
     Sample,
@@ -225,6 +226,16 @@ def test_a_wrong_timed_answer_comes_before_the_gain(monkeypatch: pytest.MonkeyPa
         assert finish(measure({CANDIDATE: 1.5, CONTROL: 1.83}), record).verdict == wrong, (
             "nor is it tried again"
         )
+
+
+@pytest.mark.parametrize("place", [0, -1])
+def test_what_was_delegated_in_any_replicate_comes_before_the_gain(place: int) -> None:
+    """Right answers of somebody else's are no kernel's."""
+    measured = measure({CANDIDATE: 1.5})
+    measured[place] = msgspec.structs.replace(measured[place], conduct=Conduct(delegated=("aten.conv",)))
+    for record in (None, make_record()):
+        verdict = finish(measured, record).verdict
+        assert (verdict.outcome, verdict.reason) == (Outcome.FORBIDDEN, "delegation")
 
 
 def test_the_answers_of_every_replicate_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:

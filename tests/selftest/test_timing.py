@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import numpy as np
@@ -15,7 +15,7 @@ import pytest
 from kernelgate import timing, wire
 from kernelgate.contestant import ContestantFault
 from kernelgate.gpu import Gpu, GpuError, Health
-from kernelgate.measured import ARMS, CANDIDATE, VENDOR, Measured
+from kernelgate.measured import ARMS, CANDIDATE, VENDOR, Conduct, Measured
 from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.settings import PerformanceSettings, load_settings
 
@@ -23,10 +23,14 @@ SETTINGS = load_settings(Path(__file__).parents[2] / "pyproject.toml")
 PERFORMANCE = SETTINGS.performance
 GPU = Gpu(name="NVIDIA Test", uuid="GPU-0", capability=89, driver="1", l2_bytes=1024)
 KERNELS = dict.fromkeys(ARMS)
+REQUESTS = get_args(wire.Request)
 
 
 class PretendedContestant:
     """Answers every request at once; `log` is shared by all, in the order of the requests."""
+
+    delegated: tuple[str, ...] = ()
+    code: tuple[wire.LoadedCode, ...] = ()
 
     def __init__(
         self, log: list[tuple["PretendedContestant", wire.Request]], folder: Path, time_ms: float
@@ -55,6 +59,10 @@ class PretendedContestant:
             return wire.Warm(chosen=(f"config of {self.name}",))
         if isinstance(self.asked, wire.TimeLaunches):
             return wire.Timed(times_ms=self.times_ms(self.asked.launches))
+        if isinstance(self.asked, wire.WatchLaunches):
+            return wire.Watched(delegated=self.delegated)
+        if isinstance(self.asked, wire.SendCode):
+            return wire.Code(kernels=self.code)
         if isinstance(self.asked, wire.SendAnswers):
             self.write_answers(Path(self.asked.out), self.asked.count * PERFORMANCE.launches)
         return answer()
@@ -285,6 +293,69 @@ def test_the_parameters_of_an_answer_are_those_it_was_timed_with(workplace: Pret
             by_place[answer.parameters] = by_place.get(answer.parameters, 0) + 1
         assert len(by_place) == PERFORMANCE.blocks // timing.BLOCKS_A_PLACE
         assert set(by_place.values()) == {timing.BLOCKS_A_PLACE * 2 * PERFORMANCE.launches}
+
+
+def test_the_candidate_is_watched_once_a_replicate_in_calls_like_the_timed_ones(
+    workplace: PretendedWorkplace,
+) -> None:
+    """At a place that it cannot know, and never right before a call of its own that counts."""
+    places: set[tuple[int, int]] = set()
+    for _ in range(40):
+        workplace.log.clear()
+        replicates = len(measure(workplace))
+        log = [(contestant.name, request) for contestant, request in workplace.log]
+        found = [at for at, (_, request) in enumerate(log) if isinstance(request, wire.WatchLaunches)]
+        assert len(found) == replicates
+        for at in found:
+            name, request = log[at]
+            assert (name, request.launches) == (CANDIDATE, PERFORMANCE.launches)
+            assert log[at - 1] == (CANDIDATE, wire.MoveCode())
+            assert isinstance(log[at + 1][1], wire.MoveCode)
+            assert log[at + 1][0] != CANDIDATE
+        first = log[: found[0]]
+        groups = [name for name, request in first if isinstance(request, wire.TimeLaunches)]
+        places.add((len(groups) // len(ARMS) // 2, groups.count(CANDIDATE)))
+    assert len({groups for _, groups in places}) > PERFORMANCE.blocks
+    assert 0 in {groups % (2 * timing.BLOCKS_A_PLACE) for _, groups in places}, "the first after a placing"
+
+
+def test_what_a_candidate_delegates_is_kept_with_its_replicate(
+    workplace: PretendedWorkplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it said."""
+    monkeypatch.setattr(PretendedContestant, "delegated", ("PyTorch computed aten.conv",), raising=False)
+    first, *_ = measure(workplace)
+    assert first.conduct == Conduct(delegated=("PyTorch computed aten.conv",))
+
+
+@pytest.mark.parametrize(
+    ("instruction", "narrow"),
+    [("mma.sync.aligned.m16n8k8.row.col.f32.bf16.bf16.f32", True), ("fma.rn.f32", False)],
+)
+def test_what_a_candidate_has_loaded_is_read(
+    workplace: PretendedWorkplace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    instruction: str,
+    narrow: bool,
+) -> None:
+    """After its last timed call, of every kernel."""
+    (tmp_path / "1.ptx").write_text(f"  {instruction} %r1, %r2;")
+    (tmp_path / "1.ttir").write_text("tt.dot")
+    loaded = wire.LoadedCode(
+        kernel="conv", ptx_file=str(tmp_path / "1.ptx"), ttir_file=str(tmp_path / "1.ttir")
+    )
+    monkeypatch.setattr(PretendedContestant, "code", (loaded,), raising=False)
+    first, *_ = measure(workplace)
+    assert first.conduct.narrow == ((f"conv: {instruction}",) if narrow else ())
+    assert {name for name, _ in requests(workplace, wire.SendCode)} == {CANDIDATE}
+    of_candidate = [request for name, request in requests(workplace, *REQUESTS) if name == CANDIDATE]
+    last = max(at for at, request in enumerate(of_candidate) if isinstance(request, wire.SendCode))
+    assert last == len(of_candidate) - 1
+    (tmp_path / "1.ptx").unlink()
+    with pytest.raises(ContestantFault, match="left no readable code") as fault:
+        measure(workplace)
+    assert fault.value.contestant == CANDIDATE
 
 
 def test_answers_that_are_cut_short_are_no_answers(workplace: PretendedWorkplace) -> None:

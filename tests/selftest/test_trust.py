@@ -10,11 +10,20 @@ import torch
 from kernelgate import trust
 from kernelgate.gpu import Gpu, Health, physical_floor_ms
 from kernelgate.inputs import Inputs
-from kernelgate.measured import ACCEPTED, ARMS, CANDIDATE, Measured, Reading, Sample, TimedAnswer
+from kernelgate.measured import (
+    ACCEPTED,
+    ARMS,
+    CANDIDATE,
+    Conduct,
+    Measured,
+    Reading,
+    Sample,
+    TimedAnswer,
+)
 from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.reference import truth_everywhere
 from kernelgate.timing_inputs import draw_offsets
-from kernelgate.trust import find_invalid, judge_answers
+from kernelgate.trust import find_invalid, judge_answers, judge_conduct
 from kernelgate.verdict import Outcome
 
 RTX_4090 = Gpu(name="NVIDIA GeForce RTX 4090", uuid="GPU-0", capability=89, driver="580", l2_bytes=72 * 2**20)
@@ -230,3 +239,24 @@ def test_a_timed_answer_obeys_the_bound_and_the_error_ratio(answer: TimedAnswer,
     else:
         assert verdict is not None
         assert law in verdict.detail
+
+
+@pytest.mark.parametrize(
+    ("conducts", "expected"),
+    [
+        ([], None),
+        ([Conduct(), Conduct()], None),
+        ([Conduct(), Conduct(delegated=("aten.conv",))], (Outcome.FORBIDDEN, "delegation")),
+        ([Conduct(narrow=("conv: mma.bf16",)), Conduct()], (Outcome.WRONG, "declared-math")),
+        ([Conduct(narrow=("x",)), Conduct(delegated=("aten.conv",))], (Outcome.FORBIDDEN, "delegation")),
+    ],
+)
+def test_what_a_candidate_does_only_while_it_is_timed_is_its_verdict(
+    conducts: list[Conduct], expected: tuple[Outcome, str] | None
+) -> None:
+    """In any of the replicates; each finding is told once."""
+    verdict = judge_conduct(ALEXNET_CONV1, [*conducts, *conducts])
+    assert (verdict and (verdict.outcome, verdict.reason)) == expected
+    for found in (found for conduct in conducts for found in conduct.delegated):
+        assert verdict is not None
+        assert verdict.detail.count(found) == 1
