@@ -179,11 +179,16 @@ def narrow_to_one_gpu(visible: tuple[str, ...], worker: str | None) -> None:
 
 def physical_floor_ms(operation: Convolution, batch: int, gpu_name: str) -> float | None:
     """Return the time that no honest launch can undercut on that GPU, None if its peaks are not known."""
-    for part, (bytes_per_s, flops_per_s) in PEAKS.items():
-        if part in gpu_name:
-            seconds = max(operation.min_bytes(batch) / bytes_per_s, operation.flops(batch) / flops_per_s)
-            return 1000 * seconds
-    return None
+    peaks = find_peaks(gpu_name)
+    if peaks is None:
+        return None
+    bytes_per_s, flops_per_s = peaks
+    return 1000 * max(operation.min_bytes(batch) / bytes_per_s, operation.flops(batch) / flops_per_s)
+
+
+def find_peaks(gpu_name: str) -> tuple[float, float] | None:
+    """Return bytes a second and TF32 FLOP a second of that GPU, None if they are not known."""
+    return next((peaks for part, peaks in PEAKS.items() if part in gpu_name), None)
 
 
 def ask_nvml(gpu: Gpu, question: Callable[[object], Reading]) -> Reading | None:
