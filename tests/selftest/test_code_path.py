@@ -12,7 +12,8 @@ import torch
 from elftools.elf.elffile import ELFFile
 from triton.backends.nvidia.compiler import CUDABackend
 from triton.backends.nvidia.driver import CudaDriver
-from triton.compiler import compiler
+from triton.compiler import CompiledKernel, compiler
+from triton.runtime.jit import JITFunction
 
 import conftest
 from kernelgate import gate as gate_module
@@ -136,6 +137,10 @@ def ada_path(monkeypatch: pytest.MonkeyPatch) -> None:
         (CUDABackend, "make_cubin"),
         (CUDABackend, "hash"),
         (CudaDriver, "get_current_target"),
+        (JITFunction, "run"),
+        (CompiledKernel, "_init_handles"),
+        (torch.cuda.CUDAGraph, "capture_end"),
+        (torch.cuda.CUDAGraph, "replay"),
     ):
         monkeypatch.setattr(owner, name, getattr(owner, name))
 

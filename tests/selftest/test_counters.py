@@ -14,6 +14,7 @@ import msgspec
 import psutil
 import pytest
 import torch
+from triton.runtime.driver import driver
 
 from kernelgate import counters, wire
 from kernelgate.child import profiled
@@ -205,6 +206,7 @@ def test_the_program_that_is_profiled_calls_each_configuration_once(
     file = as_kernel_file(LOOP, tmp_path).path
     monkeypatch.setattr(torch.nn.Module, "cuda", lambda module: module)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: None)
+    monkeypatch.setattr(driver, "_active", None)  # which is put back, whatever it was
     stages: list[int] = []
     request = wire.Profile(operation="alexnet_conv1", file=file, batch=2, pins=(1, 0, 1))
     with PretendedGpu():

@@ -1,5 +1,6 @@
 """The contestant's side of timing, on tensors that only look like a GPU's."""
 
+import importlib
 import math
 import weakref
 from collections.abc import Callable, Iterator
@@ -68,6 +69,7 @@ class Followed(nn.Module):
 @pytest.fixture
 def mode(monkeypatch: pytest.MonkeyPatch) -> Iterator[GpuMode]:
     """Return mode `gpu` with the vendor arm loaded, on the CPU."""
+    importlib.import_module("torch._dynamo")  # whose imports would meet what is pretended here
     generator = torch.Generator
     monkeypatch.setattr(gpu_mode, "_event", PretendedEvent)
     monkeypatch.setattr(gpu_mode, "_current_stream", lambda: MAIN)
