@@ -9,14 +9,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import msgspec
 from matplotlib.figure import Figure
 
 from kernelgate.gpu import find_peaks
-from kernelgate.measured import CANDIDATE, ORIGINAL, VENDOR
+from kernelgate.measured import CANDIDATE, ORIGINAL, VENDOR, Milliseconds
 from kernelgate.operations import Convolution, find_operation
 
 TERA = 1e12
@@ -31,12 +30,23 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     time_ms: float
 
 
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """The GPU of a report."""
+
+    name: str
+
+
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """What the drawing takes of the performance stage of a report."""
 
-    gpu: dict[str, Any]
+    gpu: Machine
     batch: int
-    time_ms: dict[str, float]
+    time_ms: dict[str, Milliseconds]
+
+    def __post_init__(self) -> None:
+        missing = {CANDIDATE, ORIGINAL, VENDOR} - self.time_ms.keys()
+        if missing:
+            raise ValueError(f"no time of {', '.join(sorted(missing))}")
 
 
 class RooflineError(ValueError):
@@ -48,6 +58,8 @@ def read_timing(report: Path) -> tuple[Convolution, Timing]:
     try:
         found = msgspec.json.decode(report.read_bytes())
         timing = msgspec.convert(found["stages"]["performance"]["result"], Timing)
+        if found.get("ada_path"):
+            raise ValueError("its kernels ran by another GPU's code")
         return find_operation(found["operation"]), timing
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise RooflineError(f"{report}: is no report of a timing: {error}") from error
@@ -56,7 +68,7 @@ def read_timing(report: Path) -> tuple[Convolution, Timing]:
 def gather(named: Sequence[tuple[str, Path]]) -> tuple[Convolution, str, int, list[Point]]:
     """Return operation, GPU, batch and points, the slowest first."""
     timings = [(name, *read_timing(report)) for name, report in named]
-    machines = {(operation.name, timing.gpu["name"], timing.batch) for _, operation, timing in timings}
+    machines = {(operation.name, timing.gpu.name, timing.batch) for _, operation, timing in timings}
     if len(machines) > 1:
         raise RooflineError(f"the reports are not of one operation, GPU and batch: {sorted(machines)}")
     _, operation, last = timings[-1]
@@ -66,7 +78,7 @@ def gather(named: Sequence[tuple[str, Path]]) -> tuple[Convolution, str, int, li
         for name, arm in (("original", ORIGINAL), ("cuDNN", VENDOR))
     ]
     points.sort(key=lambda point: -point.time_ms)
-    return operation, last.gpu["name"], last.batch, points
+    return operation, last.gpu.name, last.batch, points
 
 
 def draw(operation: Convolution, gpu: str, batch: int, points: Sequence[Point]) -> Figure:
@@ -113,12 +125,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("each report is given as NAME=REPORT")
     try:
         figure = draw(*gather([(name, Path(report)) for name, _, report in pairs]))
-    except RooflineError as error:
+        # Text stays text, and the same figures give the same file.
+        with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "kernelgate"}):
+            figure.savefig(options.output, format="svg", metadata={"Date": None})
+    except (RooflineError, OSError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
-    # Text stays text, and the same figures give the same file.
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "kernelgate"}):
-        figure.savefig(options.output, format="svg", metadata={"Date": None})
     return 0
 
 

@@ -47,6 +47,12 @@ class ContestantFault(Exception):  # noqa: N818 - the design's word: what a cont
         self.kind, self.detail, self.contestant = kind, detail, contestant
 
 
+def end_strays() -> None:
+    """End what kernel files started and left behind, wherever that has gone."""
+    with _CHILDREN:
+        end_orphans(_LIVE)
+
+
 class Contestant:
     """One child process in one mode, with a private folder, that answers one request at a time."""
 
@@ -128,8 +134,7 @@ class Contestant:
             self._process.send(signal.SIGKILL)
         self._process.wait()
         _LIVE.discard(self._process.pid)
-        with _CHILDREN:
-            end_orphans(_LIVE)
+        end_strays()
         self._printed.finish()
         for descriptor in (self._requests, self._responses):
             if descriptor >= 0:

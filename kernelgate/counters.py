@@ -20,6 +20,7 @@ import msgspec
 
 from kernelgate import wire
 from kernelgate.candidate import KernelFile
+from kernelgate.contestant import end_strays
 from kernelgate.foreign_file import read_foreign
 from kernelgate.gpu import Gpu, GpuError, shared
 from kernelgate.launches import ConfigRecord
@@ -83,7 +84,7 @@ def read_counters(
         with shared(gpu):
             seen = _profile(profiler, workplace, kernel, records)
         return Counters(configs=tuple(_assign(seen, [record for _, record in records])))
-    except (_Unread, GpuError) as why:
+    except (_Unread, GpuError, OSError) as why:
         return Counters(missing=f"not read: {why}")
 
 
@@ -141,6 +142,7 @@ def _run(command: Sequence[str], folder: Path, environment: dict[str, str], time
         kill(descendant)
     os.killpg(process.pid, signal.SIGKILL)
     status = process.wait()
+    end_strays()
     if not ended:
         raise _Unread(f"{PROFILER} did not end in {timeout_s:.0f} s")
     return status

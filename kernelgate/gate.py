@@ -244,10 +244,10 @@ class Gate:
             raise Stopped(conclude(Outcome.INVALID, error.reason, str(error))) from error
         keep_samples(conditions, attempts, self.request.report_dir)
         propose_speed(result, self._kernels(), conditions, self.request.report_dir)
-        self._verdict = result.verdict
         if result.verdict.outcome is not Outcome.INVALID:
             self.progress("performance")
             self.counters = read_counters(self.workplace, self._judged(), self._compiled.at_hand.configs, gpu)
+        self._verdict = result.verdict
         if not result.verdict.outcome.passes:
             raise Stopped(result.verdict, result)
         return result.verdict.detail, result

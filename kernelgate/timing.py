@@ -29,6 +29,9 @@ from kernelgate.runners import read_words
 from kernelgate.settings import PerformanceSettings
 from kernelgate.workplace import Workplace
 
+SAMPLES_A_BLOCK = 2
+"""Of each arm, since a block is a palindrome."""
+
 BLOCKS_A_PLACE = 2
 MIN_TIME_MS = 1e-5
 """Ten nanoseconds, which no launch undercuts: less is a fault of the timer."""
@@ -66,7 +69,8 @@ def measure_replicates(
             if index + 1 < settings.looks[-1]:
                 following = _start_crew(workplace, arms, stack)
             place = attempt, index
-            replicates.append(_measure_replicate(place, workplace, crew, gpu, settings, chance))
+            replicate = _Replicate(place, workplace, crew, gpu, settings, chance)
+            replicates.append(replicate.measure())
             for contestant in crew.values():
                 contestant.close()
             tick()
@@ -112,58 +116,80 @@ def _start_crew(
     return crew
 
 
-def _measure_replicate(
-    place: tuple[int, int],
-    workplace: Workplace,
-    crew: Mapping[str, Contestant],
-    gpu: Gpu,
-    settings: PerformanceSettings,
-    chance: random.Random,
-) -> Measured:
-    chosen, parameters = _warm_up(workplace, crew), 0
-    samples: list[Sample] = []
-    readings: list[Reading] = []
-    answers: list[TimedAnswer] = []
-    orders = draw_orders(tuple(crew), settings.blocks, chance)
-    watch_at = chance.choice(_spots(orders))
-    delegated: tuple[str, ...] = ()
-    places = iter(draw_places(tuple(crew), settings.blocks // BLOCKS_A_PLACE, chance))
-    for block, order in enumerate(orders):
-        if block % BLOCKS_A_PLACE == 0:
-            parameters = chance.getrandbits(SEED_BITS)
-            placing = _placing(workplace, gpu, settings, parameters)
-            _place_tensors(workplace, [crew[arm] for arm in next(places)], placing, chance)
-        read_at = chance.randrange(len(order))
+class _Replicate:
+    """A fresh set of processes, and what is measured of them. `place` is the attempt and the number in it."""
+
+    def __init__(
+        self,
+        place: tuple[int, int],
+        workplace: Workplace,
+        crew: Mapping[str, Contestant],
+        gpu: Gpu,
+        settings: PerformanceSettings,
+        chance: random.Random,
+    ) -> None:
+        self.place, self.workplace, self.crew = place, workplace, crew
+        self.gpu, self.settings, self.chance = gpu, settings, chance
+        self.samples: list[Sample] = []
+        self.readings: list[Reading] = []
+        self.answers: list[TimedAnswer] = []
+        self.delegated: list[str] = []
+
+    def measure(self) -> Measured:
+        """Return the replicate, measured."""
+        chosen = _warm_up(self.workplace, self.crew)
+        arms, blocks = tuple(self.crew), self.settings.blocks
+        places = iter(draw_places(arms, blocks // BLOCKS_A_PLACE, self.chance))
+        for block, order in enumerate(draw_orders(arms, blocks, self.chance)):
+            if block % BLOCKS_A_PLACE == 0:
+                self._place(next(places))
+            self._time_block(block, order)
+            if (block + 1) % BLOCKS_A_PLACE == 0:
+                self._watch_if_due()
+        delegated = tuple(dict.fromkeys(self.delegated))
+        return Measured(
+            samples=tuple(self.samples),
+            chosen=chosen,
+            readings=tuple(self.readings),
+            answers=tuple(self.answers),
+            conduct=Conduct(delegated=delegated, narrow=_read_code(self.crew[CANDIDATE])),
+        )
+
+    def _place(self, names: Sequence[str]) -> None:
+        self.parameters = self.chance.getrandbits(SEED_BITS)
+        placing = _placing(self.workplace, self.gpu, self.settings, self.parameters)
+        _place_tensors(self.workplace, [self.crew[name] for name in names], placing, self.chance)
+        # Before any of the candidate's samples on these tensors, or after the last of them.
+        self.until_watch = self.chance.randrange(SAMPLES_A_BLOCK * BLOCKS_A_PLACE + 1)
+
+    def _time_block(self, block: int, order: tuple[str, ...]) -> None:
+        read_at = self.chance.randrange(len(order))
         for slot, arm in enumerate(order):
-            if (block, slot) == watch_at:
-                delegated = _watch(crew[CANDIDATE], chance.getrandbits(SEED_BITS), settings.launches)
-            request = wire.TimeLaunches(seed=chance.getrandbits(SEED_BITS), launches=settings.launches)
-            reading = partial(_read, readings, gpu, block, arm) if slot == read_at else None
-            samples.append(_sample(crew[arm], request, (*place, block, slot, arm), reading))
             if arm == CANDIDATE:
-                places_seed = chance.getrandbits(SEED_BITS)
-                answers += _fetch_answers(workplace, crew[arm], parameters, request, places_seed)
-    conduct = Conduct(delegated=delegated, narrow=_read_code(crew[CANDIDATE]))
-    return Measured(
-        samples=tuple(samples),
-        chosen=chosen,
-        readings=tuple(readings),
-        answers=tuple(answers),
-        conduct=conduct,
-    )
+                self._watch_if_due()
+            request = wire.TimeLaunches(seed=self._draw_seed(), launches=self.settings.launches)
+            reading = partial(_read, self.readings, self.gpu, block, arm) if slot == read_at else None
+            self.samples.append(_sample(self.crew[arm], request, (*self.place, block, slot, arm), reading))
+            if arm == CANDIDATE:
+                self._fetch_answers(request)
 
+    def _watch_if_due(self) -> None:
+        """Have the candidate make calls that pass for timed ones, and see who computes in them."""
+        self.until_watch -= 1
+        if self.until_watch == -1:
+            candidate = self.crew[CANDIDATE]
+            candidate.ask(wire.MoveCode(), wire.Done, candidate.limits.run_timeout_s)
+            request = wire.WatchLaunches(seed=self._draw_seed(), launches=self.settings.launches)
+            self.delegated += candidate.ask(request, wire.Watched, candidate.limits.run_timeout_s).delegated
+            self._fetch_answers(request)
 
-def _spots(orders: Sequence[tuple[str, ...]]) -> list[tuple[int, int]]:
-    """Return the slots before which the candidate may be watched: any at which another arm comes next.
+    def _fetch_answers(self, request: wire.TimeLaunches | wire.WatchLaunches) -> None:
+        self.answers += _fetch_answers(
+            self.workplace, self.crew[CANDIDATE], self.parameters, request, self._draw_seed()
+        )
 
-    So no timed call of its own follows that, and where among them its extra calls come it cannot tell.
-    """
-    return [
-        (block, slot)
-        for block, order in enumerate(orders)
-        for slot, arm in enumerate(order)
-        if arm != CANDIDATE
-    ]
+    def _draw_seed(self) -> int:
+        return self.chance.getrandbits(SEED_BITS)
 
 
 def _placing(
@@ -247,13 +273,6 @@ def _sample(
     )
 
 
-def _watch(candidate: Contestant, seed: int, launches: int) -> tuple[str, ...]:
-    """Return what somebody else computed in calls that pass for timed ones."""
-    candidate.ask(wire.MoveCode(), wire.Done, candidate.limits.run_timeout_s)
-    request = wire.WatchLaunches(seed=seed, launches=launches)
-    return candidate.ask(request, wire.Watched, candidate.limits.run_timeout_s).delegated
-
-
 def _read_code(candidate: Contestant) -> tuple[str, ...]:
     """Return the instructions of less than TF32 in the kernels that were loaded, with the kernels' names."""
     loaded = candidate.ask(wire.SendCode(), wire.Code, candidate.limits.run_timeout_s).kernels
@@ -264,14 +283,18 @@ def _read_code(candidate: Contestant) -> tuple[str, ...]:
                 read_foreign(Path(file), MAX_CODE_BYTES).decode(errors="replace")
                 for file in (each.ptx_file, each.ttir_file)
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:  # a name may hold what no name can
             raise ContestantFault("protocol", f"left no readable code: {error}", CANDIDATE) from error
         found += [f"{each.kernel}: {name}" for name in find_narrow(ptx, ttir)]
     return tuple(dict.fromkeys(found))
 
 
 def _fetch_answers(
-    workplace: Workplace, contestant: Contestant, parameters: int, timed: wire.TimeLaunches, places: int
+    workplace: Workplace,
+    contestant: Contestant,
+    parameters: int,
+    timed: wire.TimeLaunches | wire.WatchLaunches,
+    places: int,
 ) -> Iterator[TimedAnswer]:
     """Yield the elements at places that were drawn after the calls, of the answer to each of them."""
     out = contestant.folder / "timed-answers.f32"

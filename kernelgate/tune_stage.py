@@ -115,7 +115,8 @@ class _Bench:
             options = tuple(fresh if each.config == option.config else each for each in options)
             self.end("undecided", f"{done + 1} of {len(left)} configurations are timed", options)
         note("the GPU's counters", steps - 2, steps)
-        self.counters = self._count([option.config for option in left], gpu)
+        running = [each.config for each in options if each.timed and each.timed.outcome is not Outcome.WRONG]
+        self.counters = self._count(running, gpu) if running else None
         note("the whole list", steps - 1, steps)
         return self._conclude(options, gpu)
 
@@ -163,7 +164,11 @@ class _Bench:
 
     def _count(self, configs: list[KernelConfig], gpu: Gpu) -> Counters:
         listed = with_configs(self.kernel, tuple(configs))
-        return read_counters(self.workplace, listed, self._compile(listed, gpu.capability).configs, gpu)
+        try:
+            compiled = self._compile(listed, gpu.capability)
+        except ContestantFault as fault:
+            return Counters(missing=f"not read: {fault}")
+        return read_counters(self.workplace, listed, compiled.configs, gpu)
 
     def _compile(self, kernel: KernelFile, capability: int = ADA) -> CompiledKernel:
         return compile_kernels(self.workplace, {kernel: [Target(capability=capability)]})[kernel][0]

@@ -10,7 +10,6 @@ import torch
 from triton.backends.compiler import GPUTarget
 from triton.backends.nvidia.compiler import CUDABackend
 from triton.backends.nvidia.driver import CudaDriver
-from triton.compiler import compiler
 
 from kernelgate.child.stub_driver import ADA
 
@@ -37,24 +36,41 @@ class Assembler:
 def take_ada_path(card: int) -> None:
     """Let Triton and the kernel file take the GPU at hand, of compute capability `card`, for an RTX 4090.
 
-    Also in what a block may use of shared memory, so that an autotuner leaves out what would not run there.
+    As in mode `compile`, so that they take the same branches; memory and L2 cache are as large as they are.
     """
     Assembler().card = card
     CudaDriver.get_current_target = lambda _driver: GPUTarget("cuda", 10 * ADA.major + ADA.minor, 32)
-    max_shared_bytes = compiler.max_shared_mem
-    compiler.max_shared_mem = lambda device: min(ADA.shared_memory_per_block_optin, max_shared_bytes(device))
+    start = CudaDriver.__init__
+
+    def start_as_ada(driver: Any) -> None:
+        start(driver)
+        at_hand = driver.utils.get_device_properties
+        driver.utils.get_device_properties = lambda device: _as_ada(at_hand(device))
+
+    CudaDriver.__init__ = start_as_ada
     cuda: Any = torch.cuda
     at_hand = cuda.get_device_properties
-    cuda.get_device_properties = lambda *where: _AdaProperties(at_hand(*where))
-    cuda.get_device_capability = lambda *_: (ADA.major, ADA.minor)
+    cuda.get_device_properties = lambda *where, **named: _AdaProperties(at_hand(*where, **named))
+    cuda.get_device_capability = lambda *_, **__: (ADA.major, ADA.minor)
+    cuda.get_device_name = lambda *_, **__: ADA.name
+
+
+def _as_ada(at_hand: dict[str, int]) -> dict[str, int]:
+    """Return a GPU's properties by Triton's names, with no more shared memory than either has."""
+    shared_bytes = min(ADA.shared_memory_per_block_optin, at_hand["max_shared_mem"])
+    return {
+        **at_hand,
+        "max_shared_mem": shared_bytes,
+        "multiprocessor_count": ADA.multi_processor_count,
+    }
 
 
 class _AdaProperties:
-    """Of the GPU at hand what it has: memory, L2 cache, multiprocessors; of Ada what code is chosen by."""
+    """An RTX 4090's properties by PyTorch's names, but for the memory and the L2 cache that are there."""
 
     def __init__(self, at_hand: Any) -> None:
         self._at_hand = at_hand
 
     def __getattr__(self, name: str) -> Any:
-        chosen_by = ("major", "minor", "shared_memory_per_block_optin", "shared_memory_per_multiprocessor")
-        return getattr(ADA if name in chosen_by else self._at_hand, name)
+        is_adas = name not in ("total_memory", "L2_cache_size") and hasattr(ADA, name)
+        return getattr(ADA if is_adas else self._at_hand, name)

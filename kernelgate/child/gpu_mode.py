@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from kernelgate.child.code_path import take_ada_path
 from kernelgate.child.kernel_file import KernelModel
 from kernelgate.child.launches import Launches, who_computed
 from kernelgate.child.trials import Trials
+from kernelgate.child.witness import Witness
 from kernelgate.inputs import Inputs
 from kernelgate.operations import Convolution, find_operation
 from kernelgate.reference import vendor_answer
@@ -125,7 +126,7 @@ class GpuMode:
         if self.trials is None:
             from kernelgate.child.on_gpu import GpuSite  # noqa: PLC0415 - timing follows no launch but its own
 
-            site = GpuSite(self.operation)
+            site = GpuSite(self.operation, self._followed().graphs)
             self.trials = Trials(self.operation, self.kernel, site)
         return self.trials
 
@@ -205,29 +206,26 @@ class GpuMode:
         return wire.Done()
 
     def _watch(self, request: wire.WatchLaunches) -> wire.Watched:
-        launches, forward = self._followed(), self.forward
-        found: list[str] = []
-
-        def watched(x: torch.Tensor) -> torch.Tensor:
-            with launches.watched(x) as witness:
-                answer: torch.Tensor = forward(x)
-            found.extend(who_computed(witness, answer))
-            return answer
-
-        self._make_calls(request, watched)
+        self._followed()
+        _, found = self._make_calls(request)
         return wire.Watched(delegated=tuple(dict.fromkeys(found)))
 
     def _send_code(self, _request: wire.SendCode) -> wire.Code:
         return self._followed().describe()
 
     def _time(self, request: wire.TimeLaunches) -> wire.Timed:
-        marks = self._make_calls(request, self.forward)
+        marks, _ = self._make_calls(request)
         return wire.Timed(times_ms=tuple(start.elapsed_time(end) for start, end in marks))
 
     def _make_calls(
-        self, request: wire.TimeLaunches | wire.WatchLaunches, forward: Callable[[torch.Tensor], Any]
-    ) -> list[tuple[Event, Event]]:
+        self, request: wire.TimeLaunches | wire.WatchLaunches
+    ) -> tuple[list[tuple[Event, Event]], list[str]]:
+        """Return the events round each call, and what was found in those that are watched.
+
+        Both kinds are made here, at the same depth: a file that counts its callers learns nothing.
+        """
         marks = [(_event(), _event()) for _ in range(request.launches)]
+        found: list[str] = []
         self.outputs = []
         _hold_gpu(LEAD_CYCLES)  # or the first calls are timed with the host's delay in launching them
         main = _current_stream()
@@ -236,13 +234,24 @@ class GpuMode:
                 # Other contents in the same storage: no answer before is this one.
                 fill_timing_input(self.x, request.seed + call)
                 self.flush.zero_()
+                watching = self._watching(request)
                 start.record()
-                self.outputs.append(forward(self.x))
+                with watching as witness:
+                    self.outputs.append(self.forward(self.x))
                 for stream in self.launches.streams - {main} if self.launches else ():
                     main.wait_stream(stream)  # or work on it would be done in the next call's flush
                 end.record()
+                if witness is not None:
+                    found += who_computed(witness, self.outputs[-1])
         torch.cuda.synchronize()
-        return marks
+        return marks, found
+
+    def _watching(
+        self, request: wire.TimeLaunches | wire.WatchLaunches
+    ) -> AbstractContextManager[Witness | None]:
+        if isinstance(request, wire.TimeLaunches) or self.launches is None:
+            return nullcontext()
+        return self.launches.watched(self.x, self.forward)
 
 
 def _check_form(output: object, tensor: type[torch.Tensor], shape: tuple[int, ...]) -> None:

@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from triton.compiler import CompiledKernel
 from triton.runtime.jit import JITFunction
 
 from kernelgate import wire
 from kernelgate.child.arguments import tensors_in
 from kernelgate.child.audit import outside_help
+from kernelgate.child.graphs import Captured, Graphs
 from kernelgate.child.witness import Witness
+
+KINDS = ("ptx", "ttir")
 
 
 class Launches:
@@ -25,22 +29,24 @@ class Launches:
 
     def __init__(self, current_stream: Callable[[], Any]) -> None:
         self.streams: set[Any] = set()
+        self.graphs = Graphs()
         self._current_stream = current_stream
+        self._made: dict[int, dict[str, Any]] = {}
         self._loaded: dict[int, Any] = {}
         self._witness: Witness | None = None
-        self._capturing: set[int] = set()
-        self._captured: dict[int, set[int]] = {}
+        self._parameters: set[int] = set()
 
     def follow(self) -> None:
-        """Take note of launches, of what Triton loads for them, and of graphs, from here on."""
-        self._follow_loads()
-        self._follow_graphs()
+        """Take note of launches, of what Triton compiles and loads for them, and of graphs, from here on."""
+        self._follow_code()
+        self.graphs.follow()
         run, launches = JITFunction.run, self
 
         def run_and_note(jitted: Any, *args: Any, **named: Any) -> Any:
-            launches.streams.add(launches._current_stream())
-            if launches._witness is not None or torch.cuda.is_current_stream_capturing():
-                launches._note(tensors_in([*args, *named.values()]))
+            if not named.get("warmup"):
+                launches.streams.add(launches._current_stream())
+                if launches._witness is not None or torch.cuda.is_current_stream_capturing():
+                    launches._note(tensors_in([*args, *named.values()]))
             return run(jitted, *args, **named)
 
         JITFunction.run = run_and_note
@@ -53,20 +59,25 @@ class Launches:
     def describe(self) -> wire.Code:
         """Return the kernels that were loaded, as files."""
         kernels = []
-        for number, kernel in enumerate(self._loaded.values()):
-            files = {}
-            for kind in ("ptx", "ttir"):
-                files[kind] = Path(f"loaded-{number}.{kind}").absolute()
-                files[kind].write_text(str(kernel.asm[kind]), encoding="utf-8")
+        for number, (place, kernel) in enumerate(self._loaded.items()):
+            files = {kind: Path(f"loaded-{number}.{kind}").absolute() for kind in KINDS}
+            for kind, file in files.items():
+                file.write_text(str(self._made[place][kind]), encoding="utf-8")
             kernels.append(
-                wire.LoadedCode(kernel=kernel.name, ptx_file=str(files["ptx"]), ttir_file=str(files["ttir"]))
+                wire.LoadedCode(
+                    kernel=str(kernel.name), ptx_file=str(files["ptx"]), ttir_file=str(files["ttir"])
+                )
             )
         return wire.Code(kernels=tuple(kernels))
 
     @contextmanager
-    def watched(self, x: torch.Tensor) -> Iterator[Witness]:
-        """Give the witness of one call on x, made within the context."""
+    def watched(self, x: torch.Tensor, model: nn.Module) -> Iterator[Witness]:
+        """Give the witness of one call of the model on x, made within the context."""
         witness = self._witness = Witness(lambda _: None, lambda _: None)
+        self._parameters = {
+            each.untyped_storage().data_ptr() for each in (*model.parameters(), *model.buffers())
+        }
+        self.graphs.on_replay = self._note_replay
         witness.follow_x(x)
         try:
             with witness:
@@ -75,37 +86,34 @@ class Launches:
             self._witness = None
 
     def _note(self, tensors: list[torch.Tensor]) -> None:
-        """Take a launch to have read and written all that it was given."""
+        """Take a launch to have read all that it was given, and written it but for the model's own."""
         storages = {tensor.untyped_storage().data_ptr() for tensor in tensors}
         if torch.cuda.is_current_stream_capturing():
-            self._capturing |= storages
+            storages |= self.graphs.note_launch(storages)
         if self._witness is not None:
-            self._witness.note_launch(tensors, storages, storages)
+            self._witness.note_launch(tensors, storages, storages - self._parameters)
 
-    def _follow_loads(self) -> None:
-        load, launches = CompiledKernel._init_handles, self
+    def _note_replay(self, graph: Captured) -> None:
+        if self._witness is not None:
+            for found in graph.contractions.found:
+                self._witness.find(found)
+            self._witness.note_launch([], graph.storages, graph.storages - self._parameters)
+
+    def _follow_code(self) -> None:
+        """Keep what each kernel was compiled to, and have that loaded, whatever it has become since."""
+        make, load, launches = CompiledKernel.__init__, CompiledKernel._init_handles, self
+
+        def make_and_keep(kernel: Any, *args: Any, **named: Any) -> None:
+            make(kernel, *args, **named)
+            kept = {kind: kernel.asm[kind] for kind in KINDS}
+            launches._made[id(kernel)] = {**kept, "cubin": kernel.kernel, "kernel": kernel}
 
         def load_and_note(kernel: Any) -> None:
+            kernel.kernel = launches._made[id(kernel)]["cubin"]
             launches._loaded[id(kernel)] = kernel
             load(kernel)
 
-        CompiledKernel._init_handles = load_and_note
-
-    def _follow_graphs(self) -> None:
-        graphs: Any = torch.cuda.CUDAGraph
-        end, replay, launches = graphs.capture_end, graphs.replay, self
-
-        def end_and_note(graph: Any) -> None:
-            end(graph)
-            launches._captured[id(graph)], launches._capturing = launches._capturing, set()
-
-        def replay_and_note(graph: Any) -> None:
-            replay(graph)
-            if launches._witness is not None:
-                storages = launches._captured.get(id(graph), set())
-                launches._witness.note_launch([], storages, storages)
-
-        graphs.capture_end, graphs.replay = end_and_note, replay_and_note
+        CompiledKernel.__init__, CompiledKernel._init_handles = make_and_keep, load_and_note
 
 
 def who_computed(witness: Witness, answer: object) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from triton.runtime.jit import JITFunction
 
 from kernelgate import wire
 from kernelgate.child.arguments import tensors_in
+from kernelgate.child.graphs import Captured, Graphs
 from kernelgate.child.guards import GuardedLaunch
 from kernelgate.child.layouts import lay_out, overwrite
 from kernelgate.child.poison import fill_with_bits
@@ -30,19 +31,17 @@ MAX_GUARDED_LAUNCHES = 64
 class GpuSite:
     """The memory of an NVIDIA GPU, and Triton's own launches, each followed."""
 
-    def __init__(self, operation: Convolution) -> None:
-        self.operation = operation
+    def __init__(self, operation: Convolution, graphs: Graphs) -> None:
+        self.operation, self.graphs = operation, graphs
         self.witness: Witness | None = None
         self.launched: list[str] = []
         self.found: list[str] = []
         self.is_tuning = False
-        self.capturing: set[int] = set()
-        self.captured: dict[int, set[int]] = {}
         self.order = StreamOrder()
         self.synchronize = torch.cuda.synchronize
         self.order.follow()
         self._follow_launches()
-        self._follow_graphs()
+        self.graphs.on_replay = self._note_replay
 
     def dress(self, model: nn.Module) -> None:
         """Move the model to the GPU."""
@@ -127,8 +126,8 @@ class GpuSite:
         if torch.cuda.is_current_stream_capturing():
             # Nothing runs now, so nothing can be compared: what a graph may write is all that it was given.
             tensors = tensors_in([*args, *named.values()])
-            self.capturing |= {tensor.untyped_storage().data_ptr() for tensor in tensors}
-            self.witness.note_launch(tensors, self.capturing, self.capturing)
+            held = self.graphs.note_launch({tensor.untyped_storage().data_ptr() for tensor in tensors})
+            self.witness.note_launch(tensors, held, held)
             return run(jitted, *args, grid=grid, warmup=False, **named)
         self.order.note_launch(jitted.fn.__name__)
         if self.is_tuning and len(self.launched) > MAX_GUARDED_LAUNCHES:
@@ -147,19 +146,11 @@ class GpuSite:
         self.witness.note_launch(guarded.tensors, read, changed)
         return result
 
-    def _follow_graphs(self) -> None:
-        graphs: Any = torch.cuda.CUDAGraph
-        end, replay, site = graphs.capture_end, graphs.replay, self
-
-        def end_and_note(graph: Any) -> None:
-            end(graph)
-            site.captured[id(graph)], site.capturing = site.capturing, set()
-
-        def replay_and_note(graph: Any) -> None:
-            replay(graph)
-            if site.witness is not None and (storages := site.captured.get(id(graph))):
-                site.launched.append("a captured graph")
-                site.witness.note_launch([], storages, storages)
-
-        graphs.capture_end = end_and_note
-        graphs.replay = replay_and_note
+    def _note_replay(self, graph: Captured) -> None:
+        if self.witness is None:
+            return
+        for found in graph.contractions.found:
+            self.witness.find(found)
+        if graph.storages:
+            self.launched.append("a captured graph")
+            self.witness.note_launch([], graph.storages, graph.storages)

@@ -74,10 +74,10 @@ def pretend_cuda(properties: SimpleNamespace) -> None:
     cuda.is_initialized = lambda: True
     cuda.device_count = lambda: 1
     cuda.current_device = lambda: 0
-    cuda.synchronize = lambda *_: None
-    cuda.get_device_capability = lambda *_: (properties.major, properties.minor)
-    cuda.get_device_name = lambda *_: properties.name
-    cuda.get_device_properties = lambda *_: properties
+    cuda.synchronize = lambda *_, **__: None
+    cuda.get_device_capability = lambda *_, **__: (properties.major, properties.minor)
+    cuda.get_device_name = lambda *_, **__: properties.name
+    cuda.get_device_properties = lambda *_, **__: properties
     cuda.Stream = cuda.Event = PretendedStream
     cuda.current_stream = cuda.default_stream = PretendedStream
     cuda.stream = cuda.device = nullcontext

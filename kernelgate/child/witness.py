@@ -111,7 +111,7 @@ class Witness(TorchDispatchMode):
         sources = {self._place(tensor) for tensor in inputs} - set(changed)
         tainted = (sources | set(changed)) & self._from_x
         if name.startswith(CONTRACTIONS):
-            self.find(f"PyTorch computed aten.{name}")
+            self.find(describe_contraction(name))
         elif tainted and not _is_view(func) and (name not in MOVES or _sums_up(func, args, kwargs)):
             self.find(f"PyTorch computed aten.{name} on values of x")
         if any(source in self._from_x for source in sources) and _leaves_gpu(inputs, outputs):
@@ -135,6 +135,28 @@ class Witness(TorchDispatchMode):
                 self._made.discard(place)
             self._living[place] = StorageWeakRef(storage)
         return place
+
+
+class Contractions(TorchDispatchMode):
+    """Within it, sums of products by PyTorch are seen, whatever they are made of; `found` names each once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(
+        self, func: Any, _types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run the operation."""
+        name = func.overloadpacket.__name__
+        if name.startswith(CONTRACTIONS) and (what := describe_contraction(name)) not in self.found:
+            self.found.append(what)
+        return func(*args, **(kwargs or {}))
+
+
+def describe_contraction(name: str) -> str:
+    """Return what is said of a sum of products that PyTorch computed."""
+    return f"PyTorch computed aten.{name}"
 
 
 def _only_shapes(func: Any, name: str) -> bool:

@@ -5,13 +5,14 @@ from contextlib import contextmanager
 
 import psutil
 
-from kernelgate.process_tree import descendants, is_alive
+from kernelgate.process_tree import adopt_orphans, descendants, is_alive
 from kernelgate.starter import starter_pids
 
 
 @contextmanager
 def nothing_left_running() -> Iterator[None]:
     """Fail if a process lives on that was not there before; starters may, they serve the tests after."""
+    adopt_orphans()  # or what has lost its parent would not be seen
     before = {process.pid for process in descendants(psutil.Process().pid)}
     yield
     left = {process.pid for process in descendants(psutil.Process().pid) if is_alive(process)}

@@ -12,14 +12,16 @@ import torch
 from elftools.elf.elffile import ELFFile
 from triton.backends.nvidia.compiler import CUDABackend
 from triton.backends.nvidia.driver import CudaDriver
-from triton.compiler import CompiledKernel, compiler
+from triton.compiler import CompiledKernel
 from triton.runtime.jit import JITFunction
 
 import conftest
 from kernelgate import gate as gate_module
 from kernelgate import performance, wire
-from kernelgate.child import code_path
+from kernelgate import workplace as workplace_module
+from kernelgate.child import code_path, profiled
 from kernelgate.child.gpu_mode import GpuMode
+from kernelgate.child.lookalike import PretendedGpu
 from kernelgate.compile_check import Target, compile_kernel
 from kernelgate.compile_stage import ADA, Kernels, compile_all
 from kernelgate.contestant import Contestant
@@ -128,33 +130,49 @@ def test_what_runs_on_the_gpu_at_hand_is_compiled_as_the_workplace_says(
 
 @pytest.fixture
 def ada_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Restore after the test what a contestant changes for good."""
-    at_hand = SimpleNamespace(major=9, minor=0, multi_processor_count=132, total_memory=141 * 2**30)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda *_: at_hand)
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: (9, 0))
-    monkeypatch.setattr(compiler, "max_shared_mem", lambda _: 227 * 1024)
+    """Pretend an H200, and restore after the test what a contestant changes for good."""
+    at_hand = SimpleNamespace(
+        name="NVIDIA H200", major=9, multi_processor_count=132, total_memory=141 * 2**30
+    )
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda *_, **__: at_hand)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_, **__: (9, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "NVIDIA H200")
+    monkeypatch.setattr(CudaDriver, "__init__", start_driver)
     for owner, name in (
         (CUDABackend, "make_cubin"),
         (CUDABackend, "hash"),
         (CudaDriver, "get_current_target"),
         (JITFunction, "run"),
+        (CompiledKernel, "__init__"),
         (CompiledKernel, "_init_handles"),
+        (torch.cuda.CUDAGraph, "capture_begin"),
         (torch.cuda.CUDAGraph, "capture_end"),
         (torch.cuda.CUDAGraph, "replay"),
     ):
         monkeypatch.setattr(owner, name, getattr(owner, name))
 
 
+SHARED_BYTES = 227 * 1024
+
+
+def start_driver(driver: Any) -> None:
+    """Stand in for the driver's own start, which needs a GPU."""
+    properties = {"max_shared_mem": SHARED_BYTES, "multiprocessor_count": 132, "warpSize": 32}
+    driver.utils = SimpleNamespace(get_device_properties=lambda _: properties)
+
+
 @pytest.mark.usefixtures("ada_path")
 def test_a_contestant_takes_the_gpu_for_an_rtx_4090(tmp_path: Path) -> None:
-    """Before the kernel file is imported, which may choose its code by the GPU; of memory it sees its own."""
+    """Before the kernel file is imported, which may choose its code by the GPU; memory is what is there."""
     source = (
         TWO_LAUNCHES
         + """
-assert torch.cuda.get_device_capability() == (8, 9)
-assert torch.cuda.get_device_properties(0).major == 8
-assert torch.cuda.get_device_properties(0).multi_processor_count == 132
-assert torch.cuda.get_device_properties(0).total_memory == 141 * 2**30
+assert torch.cuda.get_device_capability() == torch.cuda.get_device_capability(device=0) == (8, 9)
+assert torch.cuda.get_device_name() == "NVIDIA GeForce RTX 4090"
+found = torch.cuda.get_device_properties(device=0)
+assert (found.name, found.major, found.multi_processor_count) == ("NVIDIA GeForce RTX 4090", 8, 128)
+assert found.shared_memory_per_block_optin == 99 * 1024
+assert found.total_memory == 141 * 2**30
 """
     )
     file = as_kernel_file(source, tmp_path).path
@@ -162,17 +180,58 @@ assert torch.cuda.get_device_properties(0).total_memory == 141 * 2**30
     with pytest.raises(AssertionError):
         GpuMode().answer(load)
     GpuMode().answer(msgspec.structs.replace(load, ada_on=HOPPER))
-    driver: Any = SimpleNamespace()
-    assert CudaDriver.get_current_target(driver).arch == ADA
-    assert compiler.max_shared_mem(0) == 99 * 1024
+    driver = CudaDriver()
+    assert driver.get_current_target().arch == ADA
+    found = driver.utils.get_device_properties(0)
+    assert found == {"max_shared_mem": 99 * 1024, "multiprocessor_count": 128, "warpSize": 32}
+    backend = CUDABackend(driver.get_current_target())
+    assert backend.hash().endswith(f"-on-{HOPPER}"), "and what it compiles is assembled for the card"
 
 
 @pytest.mark.usefixtures("ada_path")
 def test_less_shared_memory_than_an_rtx_4090_has_stays_less(monkeypatch: pytest.MonkeyPatch) -> None:
     """Or a launch would fail that the autotuner thought could run."""
-    monkeypatch.setattr(compiler, "max_shared_mem", lambda _: 1024)
+    monkeypatch.setitem(start_driver.__globals__, "SHARED_BYTES", 1024)
     code_path.take_ada_path(HOPPER)
-    assert compiler.max_shared_mem(0) == 1024
+    assert CudaDriver().utils.get_device_properties(0)["max_shared_mem"] == 1024
+
+
+@pytest.mark.usefixtures("ada_path")
+def test_what_a_kernel_file_loads_is_followed_from_its_import_on(tmp_path: Path) -> None:
+    """Also what it loads while it is imported."""
+    source = f"""{TWO_LAUNCHES}
+assert fill.run.__qualname__.startswith("Launches.follow")
+"""
+    file = as_kernel_file(source, tmp_path).path
+    mode = GpuMode()
+    mode.answer(wire.Load(operation="alexnet_conv1", file=file, gpu_memory_bytes=1))
+    assert mode.launches is not None
+
+
+@pytest.mark.parametrize("ada_on", [None, HOPPER])
+def test_contestants_of_a_workplace_take_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ada_on: int | None
+) -> None:
+    """Whatever they are started for."""
+    sent: list[wire.Load] = []
+    monkeypatch.setattr(workplace_module, "Contestant", lambda *_: SimpleNamespace(send=sent.append))
+    with opened(ada_on) as workplace:
+        workplace.start("gpu", as_kernel_file(TWO_LAUNCHES, tmp_path))
+        workplace.start("gpu", None)
+    assert [load.ada_on for load in sent] == [ada_on, ada_on]
+
+
+@pytest.mark.usefixtures("ada_path")
+def test_what_is_profiled_takes_the_path_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the counters were of other code."""
+    monkeypatch.setattr(torch.nn.Module, "cuda", lambda module: module)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: None)
+    file = as_kernel_file(f"{TWO_LAUNCHES}\nassert torch.cuda.get_device_capability() == (8, 9)\n", tmp_path)
+    request = wire.Profile(operation="alexnet_conv1", file=file.path, batch=1, pins=())
+    with PretendedGpu():
+        with pytest.raises(AssertionError):
+            profiled.call_each(request)
+        profiled.call_each(msgspec.structs.replace(request, ada_on=HOPPER))
 
 
 def finish(**changes: Any) -> Performance:

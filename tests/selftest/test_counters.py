@@ -88,7 +88,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def read(tmp_path: Path) -> Iterator[Callable[[], Counters]]:
     """Give a function that reads the counters of a file of which one configuration runs and one does not."""
-    workplace = Workplace(ALEXNET_CONV1, LIMITS)
+    workplace = Workplace(ALEXNET_CONV1, LIMITS, ada_on=90)
     kernel = as_kernel_file(TWO_LAUNCHES, tmp_path)
     with nothing_left_running():
         yield lambda: read_counters(workplace, kernel, [REFUSED, RUNS], GPU)
@@ -124,7 +124,7 @@ def test_the_profiler_is_asked_for_the_file_and_leaves_the_clocks_alone(
     assert arguments[arguments.index("--kernel-name") + 1] == "regex:^(fill|shift)$"
     assert arguments[-5:-1] == [sys.executable, "-P", "-m", "kernelgate.child.profiled"]
     request = wire.decode_profile(arguments[-1])
-    assert (request.batch, request.pins, request.ada_on) == (ALEXNET_CONV1.measured_batch, (1,), None)
+    assert (request.batch, request.pins, request.ada_on) == (ALEXNET_CONV1.measured_batch, (1,), 90)
     assert "GITHUB_TOKEN" not in environment
     assert environment["TRITON_CACHE_DIR"].startswith(str(Path(request.file).parent / "cache-"))
 
@@ -153,6 +153,7 @@ def test_the_profiler_is_asked_for_the_file_and_leaves_the_clocks_alone(
         ("time.sleep(60)", "did not end in 2 s"),
         ("subprocess.Popen(['sleep', '60']); time.sleep(60)", "did not end in 2 s"),
         ("subprocess.Popen(['sleep', '60'])", "left no log"),
+        ("subprocess.Popen(['sleep', '60'], start_new_session=True)", "left no log"),
     ],
 )
 def test_where_nothing_was_counted_the_result_says_why(
@@ -197,6 +198,14 @@ def test_a_gpu_that_is_not_to_be_had_is_a_reason(
     profiler("")
     monkeypatch.setattr(counters, "shared", refuse)
     assert read().missing == "not read: another judge has held it for 300 s"
+
+
+def test_a_profiler_that_cannot_be_started_is_a_reason(
+    profiler: Profiler, read: Callable[[], Counters]
+) -> None:
+    """As one that is not installed."""
+    profiler("").write_text("no program")
+    assert "Exec format error" in read().missing
 
 
 def test_the_program_that_is_profiled_calls_each_configuration_once(

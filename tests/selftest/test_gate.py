@@ -175,6 +175,24 @@ def test_the_counters_are_read_of_what_was_timed_and_change_no_verdict(
     assert (make_report(gate).counters is not None) == counts
 
 
+def test_an_error_in_counting_leaves_no_verdict_that_passes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As any error of the gate's own."""
+    for name in ("load_record", "keep_samples", "propose_speed"):
+        monkeypatch.setattr(gate_module, name, lambda *_: None)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a mistake of the gate's")
+
+    monkeypatch.setattr(gate_module, "read_counters", fail)
+    bench.performance = SimpleNamespace(verdict=conclude(Outcome.KEEP, "proven-gain", "4 %")), []
+    gate = bench.gate(gpu=GPU, measure=True)
+    with pytest.raises(RuntimeError):
+        gate.stage("performance")
+    assert (gate.verdict().outcome, gate.verdict().reason) == (Outcome.INVALID, "gate-error")
+
+
 def test_without_timing_nothing_is_counted(bench: Bench) -> None:
     """Nor said of it."""
     gate = bench.gate(gpu=GPU)

@@ -1,6 +1,7 @@
 """The contestant's side of timing, on tensors that only look like a GPU's."""
 
 import importlib
+import inspect
 import math
 import weakref
 from collections.abc import Callable, Iterator
@@ -212,28 +213,40 @@ def test_the_gpu_is_held_until_every_call_of_a_sample_is_queued(
     assert held_at == [before]
 
 
-def test_calls_that_are_watched_are_made_as_timed_ones_are(
-    mode: GpuMode, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On contents of their own, between events, while the GPU is held; the vendor's arm is never watched."""
+def test_calls_that_are_watched_are_made_as_timed_ones_are(mode: GpuMode) -> None:
+    """On contents of their own, at the same depth of the stack; the vendor's arm is never watched."""
     place(mode, seed=1)
     request = wire.WatchLaunches(seed=40, launches=LAUNCHES)
     with pytest.raises(ValueError, match="vendor arm"):
         mode.answer(request)
     mode.launches = Launches(lambda: MAIN)
-    made: list[wire.TimeLaunches | wire.WatchLaunches] = []
-    make = mode._make_calls
-    monkeypatch.setattr(
-        mode, "_make_calls", lambda asked, forward: made.append(asked) or make(asked, forward)
-    )
+    depths: list[int] = []
+
+    def note_depth(out: torch.Tensor) -> torch.Tensor:
+        depths.append(len(inspect.stack()))
+        return out
+
+    mode.forward = Followed(mode.forward, note_depth)
     mode.answer(wire.TimeLaunches(seed=40, launches=LAUNCHES))
     timed = mode.outputs
     watched = mode.answer(request)
-    assert [type(asked) for asked in made] == [wire.TimeLaunches, wire.WatchLaunches]
     assert isinstance(watched, wire.Watched)
     assert watched.delegated[0] == "PyTorch computed aten.convolution", "the vendor's arm is PyTorch's"
     assert len(watched.delegated) == len(set(watched.delegated)) < LAUNCHES * 2
     assert all(torch.equal(one, other) for one, other in zip(timed, mode.outputs, strict=True))
+    assert len(depths) == 2 * LAUNCHES
+    assert len(set(depths)) == 1
+
+
+def test_moving_the_code_unloads_what_was_loaded(mode: GpuMode) -> None:
+    """So that the call that follows loads it elsewhere."""
+    place(mode, seed=1)
+    order: list[str] = []
+    launches: Any = SimpleNamespace(unload=lambda: order.append("unload"), streams=set())
+    mode.launches = launches
+    mode.forward = Followed(mode.forward, lambda out: order.append("call") or out)
+    mode.answer(wire.MoveCode())
+    assert order == ["unload", "call"]
 
 
 def test_the_answer_to_each_call_is_sent_at_the_places_asked_for(mode: GpuMode, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 import torch
+from torch import nn
 from triton.compiler import CompiledKernel
 from triton.runtime.jit import JITFunction
 
@@ -22,27 +23,43 @@ class Driver:
     """In the place of Triton's: a launch adds one to the first tensor, and loads a kernel once."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.loads: list[str] = []
+        self.loads: list[tuple[str, str]] = []
         monkeypatch.setattr(JITFunction, "run", self.run)
         monkeypatch.setattr(CompiledKernel, "_init_handles", self.load)
         monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: self.capturing)
-        monkeypatch.setattr(torch.cuda.CUDAGraph, "capture_end", lambda _graph: None)
+        monkeypatch.setattr(CompiledKernel, "__init__", self.make)
+        monkeypatch.setattr(torch.cuda.CUDAGraph, "capture_begin", self.begin)
+        monkeypatch.setattr(torch.cuda.CUDAGraph, "capture_end", self.end)
         monkeypatch.setattr(torch.cuda.CUDAGraph, "replay", lambda _graph: self.kept())
         monkeypatch.setattr(module, "outside_help", lambda: ())
         self.capturing = False
         self.kept: Callable[[], Any] = lambda: None
 
-    def run(self, *arguments: Any, **_: Any) -> str:
-        x, out = (each for each in arguments if isinstance(each, torch.Tensor))
+    def run(self, *arguments: Any, **named: Any) -> str:
+        x, out, *_others = (each for each in arguments if isinstance(each, torch.Tensor))
+        if named.get("warmup"):
+            return "compiled"
         if self.capturing:
-            self.kept = lambda: out.detach().copy_(x)
+            self.kept = lambda: out.detach().copy_(x)  # as a graph would, not as PyTorch
         else:
             with torch.utils._python_dispatch._disable_current_modes():
                 out.copy_(x + 1)
         return "launched"
 
+    @staticmethod
+    def make(kernel: Any, name: str, asm: dict[str, str]) -> None:
+        kernel.name, kernel.asm, kernel.kernel = name, dict(asm), f"cubin of {name}"
+        kernel.module = kernel._run = None
+
     def load(self, kernel: Any) -> None:
-        self.loads.append(kernel.name)
+        self.loads.append((kernel.name, kernel.kernel))
+        kernel.module = kernel._run = 1
+
+    def begin(self, _graph: object, *_: object, **__: object) -> None:
+        self.capturing = True
+
+    def end(self, _graph: object) -> None:
+        self.capturing = False
 
 
 @pytest.fixture
@@ -63,9 +80,12 @@ def launch(x: torch.Tensor, out: torch.Tensor) -> object:
     return JITFunction.run(cast("Any", SimpleNamespace()), x, out, grid=(1,), warmup=False)
 
 
-def load(name: str, asm: dict[str, str] | None = None) -> Any:
-    kernel = SimpleNamespace(name=name, asm=asm, module=1, _run=1)
-    CompiledKernel._init_handles(cast("Any", kernel))
+def make(name: str, **asm: str) -> Any:
+    return CompiledKernel(name, {"ptx": "", "ttir": ""} | asm)
+
+
+def load(kernel: Any) -> Any:
+    CompiledKernel._init_handles(kernel)
     return kernel
 
 
@@ -76,33 +96,56 @@ def test_the_streams_of_launches_are_known(launches: Launches) -> None:
     assert launches.streams == {STREAM}
 
 
+@pytest.mark.usefixtures("launches")
+def test_compiling_ahead_is_no_launch(launches: Launches, driver: Driver) -> None:
+    """Nothing is done on any stream, nor does it make an answer."""
+
+    def warm_up(x: torch.Tensor) -> torch.Tensor:
+        out = torch.empty(4)
+        JITFunction.run(cast("Any", SimpleNamespace()), x, out, grid=(1,), warmup=True)
+        return out
+
+    assert any("no launch of this call wrote" in found for found in answered(launches, warm_up))
+    assert launches.streams == set()
+    assert not driver.capturing
+
+
 def test_all_that_was_loaded_is_unloaded(launches: Launches, driver: Driver) -> None:
     """However it is launched: so that the next launch loads it elsewhere."""
-    kernels = [load("first"), load("second")]
-    assert driver.loads == ["first", "second"]
+    kernels = [load(make("first")), load(make("second"))]
+    make("never loaded")
+    assert [name for name, _ in driver.loads] == ["first", "second"]
     launches.unload()
     assert all(kernel.module is None and kernel._run is None for kernel in kernels)
 
 
-def test_all_that_was_loaded_is_told_once(
-    launches: Launches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_all_that_was_loaded_is_told_once_as_it_was_compiled(
+    launches: Launches, driver: Driver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its PTX and what it was made of, in files of the contestant's folder."""
+    """In files of the contestant's folder; a file that exchanges texts or code changes nothing by that."""
     monkeypatch.chdir(tmp_path)
-    kernel = load("first", {"ptx": "mma", "ttir": "dot"})
-    CompiledKernel._init_handles(kernel)
-    load("second", {"ptx": "fma", "ttir": "add"})
-    first, second = launches.describe().kernels
-    assert (first.kernel, second.kernel) == ("first", "second")
-    files = (first.ptx_file, first.ttir_file, second.ptx_file, second.ttir_file)
+    first = make("first", ptx="mma", ttir="dot")
+    first.asm["ptx"] = first.asm["ttir"] = "honest"
+    first.kernel = "other code"
+    load(first)
+    first.asm["ptx"] = "honest"
+    load(first)
+    load(make("second", ptx="fma", ttir="add"))
+    assert driver.loads[0] == ("first", "cubin of first")
+    one, two = launches.describe().kernels
+    assert (one.kernel, two.kernel) == ("first", "second")
+    files = (one.ptx_file, one.ttir_file, two.ptx_file, two.ttir_file)
     assert [Path(file).read_text() for file in files] == ["mma", "dot", "fma", "add"]
     assert {Path(file).parent for file in files} == {tmp_path}
+
+
+MODEL = nn.Linear(4, 4)
 
 
 def answered(launches: Launches, call: Callable[[torch.Tensor], object]) -> tuple[str, ...]:
     """Return what is found in a call that is watched."""
     x = torch.ones(4)
-    with launches.watched(x) as witness:
+    with torch.no_grad(), launches.watched(x, MODEL) as witness:
         answer = call(x)
     return who_computed(witness, answer)
 
@@ -117,6 +160,19 @@ def test_a_call_that_launches_its_answer_delegates_nothing(launches: Launches) -
     """PyTorch may make memory, and move what is in it."""
     assert answered(launches, by_launch) == ()
     assert answered(launches, lambda x: by_launch(x.clone()).reshape(2, 2).clone()) == ()
+
+
+def test_parameters_that_a_launch_was_given_are_not_of_x(launches: Launches) -> None:
+    """PyTorch may prepare them anew for each part of the work."""
+
+    def in_parts(x: torch.Tensor) -> torch.Tensor:
+        out = torch.empty(4)
+        for _ in range(2):
+            prepared = MODEL.bias * 1.0
+            JITFunction.run(cast("Any", None), x, out, prepared, MODEL.bias, grid=(1,), warmup=False)
+        return out
+
+    assert answered(launches, in_parts) == ()
 
 
 @pytest.mark.parametrize(
@@ -148,16 +204,19 @@ def test_what_is_no_tensor_is_left_to_those_who_judge_answers(launches: Launches
     assert answered(launches, lambda _: None) == ()
 
 
-def test_a_graph_that_was_captured_before_launches_when_it_is_replayed(
-    launches: Launches, driver: Driver
-) -> None:
+def capture(work: Callable[[], object]) -> Any:
+    """Return a graph of this work."""
+    graph: Any = torch.cuda.CUDAGraph.__new__(torch.cuda.CUDAGraph)
+    torch.cuda.CUDAGraph.capture_begin(graph, pool=None)
+    work()
+    torch.cuda.CUDAGraph.capture_end(graph)
+    return graph
+
+
+def test_a_graph_that_was_captured_before_launches_when_it_is_replayed(launches: Launches) -> None:
     """Into what it was given then."""
     held, out = torch.zeros(4), torch.zeros(4)
-    graph: Any = torch.cuda.CUDAGraph.__new__(torch.cuda.CUDAGraph)
-    driver.capturing = True
-    launch(held, out)
-    driver.capturing = False
-    torch.cuda.CUDAGraph.capture_end(graph)
+    graph = capture(lambda: launch(held, out))
 
     def replay(x: torch.Tensor) -> torch.Tensor:
         held.copy_(x)
@@ -170,4 +229,41 @@ def test_a_graph_that_was_captured_before_launches_when_it_is_replayed(
         return out
 
     assert answered(launches, replay) == ()
+    assert torch.equal(out, torch.ones(4)), "it was replayed in truth"
     assert answered(launches, replay_another) != ()
+
+
+def test_what_pytorch_computes_in_a_graph_shows_when_it_is_replayed(launches: Launches) -> None:
+    """Though it was captured in a call that nobody watched; after the capture PyTorch is not asked."""
+    held, out = torch.zeros(4), torch.zeros(4)
+
+    def work() -> None:
+        launch(held, out)
+        torch.dot(held, held)
+
+    graph = capture(work)
+    clean = capture(lambda: launch(held, out))
+    torch.dot(held, held)
+
+    def replay(graph: Any) -> Callable[[torch.Tensor], torch.Tensor]:
+        return lambda x: (held.copy_(x), torch.cuda.CUDAGraph.replay(graph), out)[2]
+
+    assert answered(launches, replay(graph)) == ("PyTorch computed aten.dot",)
+    assert answered(launches, replay(clean)) == ()
+
+
+def test_a_graph_holds_nothing_of_one_that_was_captured_before(launches: Launches) -> None:
+    """Nor of a capture that failed."""
+    held, out, other = torch.zeros(4), torch.zeros(4), torch.zeros(4)
+    graph: Any = torch.cuda.CUDAGraph.__new__(torch.cuda.CUDAGraph)
+    torch.cuda.CUDAGraph.capture_begin(graph)
+    launch(held, out)
+    torch.cuda.CUDAGraph.capture_end(graph)
+    second = capture(lambda: launch(held, other))
+
+    def replay(x: torch.Tensor) -> torch.Tensor:
+        held.copy_(x)
+        torch.cuda.CUDAGraph.replay(second)
+        return out
+
+    assert any("no launch of this call wrote" in found for found in answered(launches, replay))

@@ -66,9 +66,19 @@ def test_a_report_that_cannot_be_drawn_is_named(tmp_path: Path, capsys: pytest.C
     output = tmp_path / "roof.svg"
     untimed = tmp_path / "untimed.json"
     shutil.copy(ROOT / "docs" / "examples" / "renamed" / "report.json", untimed)
-    for file in (tmp_path / "none.json", untimed):
+    partly = changed(tmp_path, time_ms={"candidate": 1.0})
+    (tmp_path / "other").mkdir()
+    (tmp_path / "zero").mkdir()
+    zero = changed(tmp_path / "zero", time_ms={"candidate": 0.0, "original": 1.0, "vendor": 1.0})
+    by_other_code = tmp_path / "other" / "report.json"
+    by_other_code.write_bytes(
+        msgspec.json.encode(msgspec.json.decode(REPORT.read_bytes()) | {"ada_path": True})
+    )
+    for file in (tmp_path / "none.json", untimed, partly, zero, by_other_code):
         assert roofline.main([f"one={file}", "--output", str(output)]) == 1
         assert f"{file}: is no report of a timing" in capsys.readouterr().err
+    assert roofline.main([f"one={REPORT}", "--output", str(tmp_path / "nowhere" / "roof.svg")]) == 1
+    assert "nowhere" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         roofline.main([str(REPORT), "--output", str(output)])
     assert not output.exists()

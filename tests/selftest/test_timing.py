@@ -253,20 +253,27 @@ def test_no_timed_call_sees_contents_that_another_has_seen(workplace: PretendedW
 
 
 def test_every_timed_answer_of_the_candidate_is_fetched(workplace: PretendedWorkplace) -> None:
-    """Right after each of its samples, at other places each time; no other arm's is."""
-    for measured in measure(workplace):
+    """Right after each of its samples and watched calls, at other places each time; no other arm's is."""
+    replicates = measure(workplace)
+    asked_for = [
+        request.seed
+        for name, request in requests(workplace, wire.TimeLaunches, wire.WatchLaunches)
+        if name == CANDIDATE
+    ]
+    contents = [answer.contents for measured in replicates for answer in measured.answers]
+    assert contents == [seed + call for seed in asked_for for call in range(PERFORMANCE.launches)]
+    for measured in replicates:
         samples = [sample for sample in measured.samples if sample.arm == CANDIDATE]
-        assert [answer.contents for answer in measured.answers] == [
-            sample.seed + call for sample in samples for call in range(PERFORMANCE.launches)
-        ]
+        assert {sample.seed for sample in samples} < {answer.contents for answer in measured.answers}
         for index, answer in enumerate(measured.answers):
             assert answer.bits is not None
             first = index % PERFORMANCE.launches * timing.ELEMENTS_JUDGED
             assert answer.bits.tolist() == list(range(first, first + timing.ELEMENTS_JUDGED))
-        assert len({answer.places for answer in measured.answers}) == len(samples)
+        watched = PERFORMANCE.blocks // timing.BLOCKS_A_PLACE
+        assert len({answer.places for answer in measured.answers}) == len(samples) + watched
     log = workplace.log
     for (before, asked), (contestant, request) in itertools.pairwise(log):
-        timed = isinstance(asked, wire.TimeLaunches) and before.name == CANDIDATE
+        timed = isinstance(asked, wire.TimeLaunches | wire.WatchLaunches) and before.name == CANDIDATE
         assert isinstance(request, wire.SendAnswers) == timed
         assert not timed or contestant is before
 
@@ -292,31 +299,35 @@ def test_the_parameters_of_an_answer_are_those_it_was_timed_with(workplace: Pret
         for answer in measured.answers:
             by_place[answer.parameters] = by_place.get(answer.parameters, 0) + 1
         assert len(by_place) == PERFORMANCE.blocks // timing.BLOCKS_A_PLACE
-        assert set(by_place.values()) == {timing.BLOCKS_A_PLACE * 2 * PERFORMANCE.launches}
+        calls = timing.BLOCKS_A_PLACE * 2 + 1
+        assert set(by_place.values()) == {calls * PERFORMANCE.launches}
 
 
-def test_the_candidate_is_watched_once_a_replicate_in_calls_like_the_timed_ones(
+def test_the_candidate_is_watched_once_a_placing_in_calls_like_the_timed_ones(
     workplace: PretendedWorkplace,
 ) -> None:
-    """At a place that it cannot know, and never right before a call of its own that counts."""
-    places: set[tuple[int, int]] = set()
-    for _ in range(40):
-        workplace.log.clear()
-        replicates = len(measure(workplace))
-        log = [(contestant.name, request) for contestant, request in workplace.log]
-        found = [at for at, (_, request) in enumerate(log) if isinstance(request, wire.WatchLaunches)]
-        assert len(found) == replicates
-        for at in found:
-            name, request = log[at]
-            assert (name, request.launches) == (CANDIDATE, PERFORMANCE.launches)
-            assert log[at - 1] == (CANDIDATE, wire.MoveCode())
-            assert isinstance(log[at + 1][1], wire.MoveCode)
-            assert log[at + 1][0] != CANDIDATE
-        first = log[: found[0]]
-        groups = [name for name, request in first if isinstance(request, wire.TimeLaunches)]
-        places.add((len(groups) // len(ARMS) // 2, groups.count(CANDIDATE)))
-    assert len({groups for _, groups in places}) > PERFORMANCE.blocks
-    assert 0 in {groups % (2 * timing.BLOCKS_A_PLACE) for _, groups in places}, "the first after a placing"
+    """Asked for in the same way, with the same that follows; as often before each of its samples as after."""
+    for _ in range(8):
+        measure(workplace)
+    own = [request for contestant, request in workplace.log if contestant.name == CANDIDATE]
+    kinds = [type(request) for request in own]
+    calls = (wire.TimeLaunches, wire.WatchLaunches)
+    for at, request in enumerate(own):
+        if isinstance(request, calls):
+            assert request.launches == PERFORMANCE.launches
+            assert kinds[at - 1] is wire.MoveCode
+            assert kinds[at + 1] is wire.SendAnswers
+    watched: list[int] = []
+    for kind in (kind for kind in kinds if kind in (*calls, wire.PlaceTensors)):
+        if kind is wire.PlaceTensors:
+            groups: list[type] = []
+            continue
+        groups.append(kind)
+        if kind is wire.WatchLaunches:
+            watched.append(len(groups))
+    assert len(watched) == kinds.count(wire.PlaceTensors)
+    assert set(watched) == {1, 2, 3, 4, 5}
+    assert kinds.count(wire.TimeLaunches) == 4 * len(watched)
 
 
 def test_what_a_candidate_delegates_is_kept_with_its_replicate(
@@ -352,10 +363,12 @@ def test_what_a_candidate_has_loaded_is_read(
     of_candidate = [request for name, request in requests(workplace, *REQUESTS) if name == CANDIDATE]
     last = max(at for at, request in enumerate(of_candidate) if isinstance(request, wire.SendCode))
     assert last == len(of_candidate) - 1
-    (tmp_path / "1.ptx").unlink()
-    with pytest.raises(ContestantFault, match="left no readable code") as fault:
-        measure(workplace)
-    assert fault.value.contestant == CANDIDATE
+    for nowhere in (str(tmp_path / "2.ptx"), "\0"):
+        loaded = msgspec.structs.replace(loaded, ptx_file=nowhere)
+        monkeypatch.setattr(PretendedContestant, "code", (loaded,))
+        with pytest.raises(ContestantFault, match="left no readable code") as fault:
+            measure(workplace)
+        assert fault.value.contestant == CANDIDATE
 
 
 def test_answers_that_are_cut_short_are_no_answers(workplace: PretendedWorkplace) -> None:

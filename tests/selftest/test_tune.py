@@ -241,6 +241,30 @@ def test_the_counters_of_what_was_timed_are_read_once(machine: Machine, tmp_path
     assert page.index("What was tried") < page.index("counted") < page.index("## The list")
 
 
+def test_a_list_that_does_not_compile_for_the_profiler_ends_nothing(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a reason to have no counters."""
+    machine.gains = {}
+
+    def compile_but_the_list(workplace: object, kernels: dict[KernelFile, object]) -> Any:
+        if any(len(configs_in(kernel.source)) == 6 for kernel in kernels):
+            raise ContestantFault("raises", "no such code here")
+        return machine.compile(workplace, kernels)
+
+    monkeypatch.setattr(tune_stage, "compile_kernels", compile_but_the_list)
+    tuned = run(tmp_path)
+    assert tuned.ended == "reverted"
+    assert tuned.counters == Counters(missing="not read: raises: no such code here")
+
+
+def test_what_was_wrong_is_not_counted(machine: Machine, tmp_path: Path) -> None:
+    """Under a profiler it would fail again, and take the others with it."""
+    machine.error = ContestantFault("raises", "an error", CANDIDATE)
+    assert run(tmp_path).counters is None
+    assert machine.counted == []
+
+
 def test_accepted_kernel_and_original_are_compiled_once(machine: Machine, tmp_path: Path) -> None:
     """Each configuration that is timed, once; for sm_89 the accepted kernel and all that are near.
 
