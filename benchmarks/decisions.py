@@ -42,7 +42,7 @@ def load_in_bursts(unseen: bool) -> Iterator[None]:
     with subprocess.Popen([sys.executable, "-c", BURSTS]) as loader:
         known = {loader.pid} if unseen else set()
         try:
-            with patch("kernelgate.timing.live_pids", lambda: live_pids() | known):
+            with patch("kernelgate.replicate.live_pids", lambda: live_pids() | known):
                 yield
         finally:
             loader.kill()

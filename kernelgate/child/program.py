@@ -43,7 +43,7 @@ def serve(mode: str, request_fd: int, response_fd: int) -> None:
             timing = False
             try:
                 request = wire.decode_request(line)
-                timing = isinstance(request, wire.MoveCode | wire.TimeLaunches)
+                timing = isinstance(request, wire.MoveCode | wire.TimeLaunches | wire.WatchLaunches)
                 answer = wire.encode(program.answer(request))
             except BaseException as error:  # noqa: BLE001 - SystemExit of a kernel file is a finding too
                 answer = wire.encode(_failure(error, program))

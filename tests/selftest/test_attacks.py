@@ -14,7 +14,7 @@ from benchmarks import attacks, decision, decisions
 from benchmarks.attack_kernels import ATTACKS, Attack
 from benchmarks.decision import Decision, decide
 from benchmarks.variants import make_variant
-from kernelgate import timing
+from kernelgate import replicate
 from kernelgate.candidate import KernelFile, check_format, read_kernel
 from kernelgate.compile_check import Target, compile_kernel
 from kernelgate.contestant import ContestantFault
@@ -193,9 +193,9 @@ def test_the_program_that_loads_the_gpu_is_ended(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(decisions.subprocess, "Popen", note)
     with decisions.load_in_bursts(unseen):
         assert loaders[0].poll() is None
-        assert (loaders[0].pid in timing.live_pids()) == unseen
+        assert (loaders[0].pid in replicate.live_pids()) == unseen
     assert loaders[0].poll() is not None
-    assert loaders[0].pid not in timing.live_pids()
+    assert loaders[0].pid not in replicate.live_pids()
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,7 @@ ORDER = [
     "measured",
     "samples",
     "flags",
+    "replicate",
     "timing",
     "trust",
     "performance",

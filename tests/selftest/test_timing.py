@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from kernelgate import timing, wire
+from kernelgate import replicate, timing, wire
 from kernelgate.contestant import ContestantFault
 from kernelgate.gpu import Gpu, GpuError, Health
 from kernelgate.measured import ARMS, CANDIDATE, VENDOR, Conduct, Measured
@@ -103,7 +103,7 @@ class PretendedWorkplace:
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PretendedWorkplace:
     healthy = Health(sm_clock_mhz=1, temperature_c=1, throttled=(), foreign_processes=0)
-    monkeypatch.setattr(timing, "read_health", lambda *_: healthy)
+    monkeypatch.setattr(replicate, "read_health", lambda *_: healthy)
     return PretendedWorkplace(tmp_path, time_ms=1e-4)
 
 
@@ -192,7 +192,7 @@ def test_a_stranger_on_the_gpu_ends_the_timing_at_once(
 ) -> None:
     """What was timed beside it says nothing; all processes are ended."""
     crowd = Health(sm_clock_mhz=1, temperature_c=1, throttled=(), foreign_processes=strangers)
-    monkeypatch.setattr(timing, "read_health", lambda *_: crowd)
+    monkeypatch.setattr(replicate, "read_health", lambda *_: crowd)
     with pytest.raises(GpuError, match=f"NVIDIA Test was shared with {strangers} more: end") as caught:
         measure(workplace)
     assert caught.value.reason == "gpu-shared"
@@ -207,7 +207,7 @@ def test_tensors_are_released_by_all_arms_before_any_takes_its_own_anew(
     measure(workplace)
     kinds = [type(request) for _, request in workplace.log]
     places = [index for index, kind in enumerate(kinds) if kind is wire.PlaceTensors]
-    arms, rounds = len(ARMS), PERFORMANCE.blocks // timing.BLOCKS_A_PLACE
+    arms, rounds = len(ARMS), PERFORMANCE.blocks // replicate.BLOCKS_A_PLACE
     assert len(places) == arms * rounds * PERFORMANCE.looks[0]
     for first in places[::arms]:
         assert kinds[first - arms : first] == [wire.ReleaseTensors] * arms
@@ -223,7 +223,7 @@ def test_tensors_of_all_arms_are_placed_alike_but_for_where_they_lie(workplace: 
     for _, request in placed:
         assert (request.batch, request.launches) == (ALEXNET_CONV1.measured_batch, PERFORMANCE.launches)
         assert request.flush_bytes == 2 * GPU.l2_bytes
-        assert 0 < request.pad_bytes < timing.MAX_PAD_BYTES
+        assert 0 < request.pad_bytes < replicate.MAX_PAD_BYTES
     assert len({request.pad_bytes for _, request in placed}) > len(placed) / 2
 
 
@@ -239,7 +239,7 @@ def test_every_arm_is_placed_first_and_last_by_turns(workplace: PretendedWorkpla
 def replayable(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw the same seeds in every run: two of 31 bits may be alike by chance."""
     chance = SimpleNamespace(Random=lambda: random.Random(1))  # noqa: S311 - as in the module itself
-    monkeypatch.setattr(timing, "random", chance)
+    monkeypatch.setattr(replicate, "random", chance)
 
 
 @pytest.mark.usefixtures("replayable")
@@ -267,9 +267,9 @@ def test_every_timed_answer_of_the_candidate_is_fetched(workplace: PretendedWork
         assert {sample.seed for sample in samples} < {answer.contents for answer in measured.answers}
         for index, answer in enumerate(measured.answers):
             assert answer.bits is not None
-            first = index % PERFORMANCE.launches * timing.ELEMENTS_JUDGED
-            assert answer.bits.tolist() == list(range(first, first + timing.ELEMENTS_JUDGED))
-        watched = PERFORMANCE.blocks // timing.BLOCKS_A_PLACE
+            first = index % PERFORMANCE.launches * replicate.ELEMENTS_JUDGED
+            assert answer.bits.tolist() == list(range(first, first + replicate.ELEMENTS_JUDGED))
+        watched = PERFORMANCE.blocks // replicate.BLOCKS_A_PLACE
         assert len({answer.places for answer in measured.answers}) == len(samples) + watched
     log = workplace.log
     for (before, asked), (contestant, request) in itertools.pairwise(log):
@@ -285,7 +285,7 @@ def test_what_is_looked_at_of_an_answer_cannot_be_known_beforehand(workplace: Pr
     places, known = {answer.places for answer in answers}, {answer.contents for answer in answers}
     assert len(places) * PERFORMANCE.launches == len(answers), "in no replicate the same"
     assert not places & (known | {answer.parameters for answer in answers})
-    assert (1 - 0.01) ** timing.ELEMENTS_JUDGED < 1e-4
+    assert (1 - 0.01) ** replicate.ELEMENTS_JUDGED < 1e-4
 
 
 def test_the_parameters_of_an_answer_are_those_it_was_timed_with(workplace: PretendedWorkplace) -> None:
@@ -298,8 +298,8 @@ def test_the_parameters_of_an_answer_are_those_it_was_timed_with(workplace: Pret
         by_place: dict[int, int] = {}
         for answer in measured.answers:
             by_place[answer.parameters] = by_place.get(answer.parameters, 0) + 1
-        assert len(by_place) == PERFORMANCE.blocks // timing.BLOCKS_A_PLACE
-        calls = timing.BLOCKS_A_PLACE * 2 + 1
+        assert len(by_place) == PERFORMANCE.blocks // replicate.BLOCKS_A_PLACE
+        calls = replicate.BLOCKS_A_PLACE * 2 + 1
         assert set(by_place.values()) == {calls * PERFORMANCE.launches}
 
 
@@ -423,8 +423,8 @@ def test_the_judge_itself_is_not_counted_as_a_stranger_on_the_gpu(
         seen.append(own_pids)
         return Health(sm_clock_mhz=None, temperature_c=None, throttled=(), foreign_processes=None)
 
-    monkeypatch.setattr(timing, "read_health", note)
-    monkeypatch.setattr(timing, "live_pids", lambda: {-1, -2})
+    monkeypatch.setattr(replicate, "read_health", note)
+    monkeypatch.setattr(replicate, "live_pids", lambda: {-1, -2})
     measure(workplace)
     assert seen
     assert all(own_pids == {os.getpid(), -1, -2} for own_pids in seen), "nor are the contestants"
@@ -444,7 +444,7 @@ def test_the_gpu_is_read_while_the_kernels_of_an_arm_run(
         under.append(contestant.name)
         return idle
 
-    monkeypatch.setattr(timing, "read_health", note)
+    monkeypatch.setattr(replicate, "read_health", note)
     read = [reading.arm for measured in measure(workplace) for reading in measured.readings]
     assert read == under
     assert set(read) == set(ARMS)
@@ -456,7 +456,7 @@ def test_the_clock_covers_the_whole_request_and_nothing_else(
     """Sending, reading the GPU, and waiting; moving the code before it is no part of the sample."""
     now = [0.0]
     costs: dict[type, tuple[float, float]] = {wire.MoveCode: (4.0, 4.0), wire.TimeLaunches: (1.0, 2.0)}
-    send, receive, read = PretendedContestant.send, PretendedContestant.receive, timing._read
+    send, receive, read = PretendedContestant.send, PretendedContestant.receive, replicate._read
 
     def send_slowly(contestant: PretendedContestant, request: wire.Request) -> None:
         send(contestant, request)
@@ -472,8 +472,8 @@ def test_the_clock_covers_the_whole_request_and_nothing_else(
 
     monkeypatch.setattr(PretendedContestant, "send", send_slowly)
     monkeypatch.setattr(PretendedContestant, "receive", receive_slowly)
-    monkeypatch.setattr(timing, "_read", read_slowly)
-    monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(replicate, "_read", read_slowly)
+    monkeypatch.setattr(replicate.time, "perf_counter", lambda: now[0])
     samples = [sample for measured in measure(workplace) for sample in measured.samples]
     walls = [round(sample.wall_ms) for sample in samples]
     assert set(walls) == {3000, 3500}

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from kernelgate.measured import ACCEPTED, ARMS, CANDIDATE, Measured, Sample
-from kernelgate.timing import draw_orders, draw_places
+from kernelgate.replicate import draw_orders, draw_places
 
 
 def draw_from(seed: int) -> random.Random:
