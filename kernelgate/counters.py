@@ -18,7 +18,6 @@ from pathlib import Path
 
 import msgspec
 
-from kernelgate import wire
 from kernelgate.candidate import KernelFile
 from kernelgate.contestant import end_strays
 from kernelgate.foreign_file import read_foreign
@@ -26,6 +25,7 @@ from kernelgate.gpu import Gpu, GpuError, shared
 from kernelgate.launches import ConfigRecord
 from kernelgate.operations import KernelConfig
 from kernelgate.process_tree import descendants, kill
+from kernelgate.profile_order import Order, encode_order
 from kernelgate.starter import passed_on
 from kernelgate.workplace import Workplace
 
@@ -94,7 +94,7 @@ def _profile(
     folder = workplace.root / f"profile-{uuid.uuid4().hex[:8]}"
     folder.mkdir()
     log = folder / "counters.csv"
-    request = wire.Profile(
+    order = Order(
         operation=workplace.operation.name,
         file=str(workplace.place(kernel)),
         batch=workplace.operation.measured_batch,
@@ -106,7 +106,7 @@ def _profile(
         *(profiler, "--clock-control", "none", "--target-processes", "application-only"),
         *("--kernel-name", f"regex:^({'|'.join(names)})$", "--metrics", ",".join(METRICS)),
         *("--csv", "--page", "raw", "--print-units", "base", "--log-file", str(log)),
-        *(sys.executable, "-P", "-m", "kernelgate.child.profiled", wire.encode(request).decode()),
+        *(sys.executable, "-P", "-m", "kernelgate.child.profiled", encode_order(order)),
     ]
     environment = passed_on("gpu") | {
         "LC_ALL": "C",  # or numbers may have a decimal comma
@@ -135,14 +135,16 @@ def _run(command: Sequence[str], folder: Path, environment: dict[str, str], time
         process_group=0,
     )
     descriptor = os.pidfd_open(process.pid)
-    ended, _, _ = select.select([descriptor], [], [], timeout_s)
-    os.close(descriptor)
-    # Its number is its own until it is waited for.
-    for descendant in descendants(process.pid):
-        kill(descendant)
-    os.killpg(process.pid, signal.SIGKILL)
-    status = process.wait()
-    end_strays()
+    try:
+        ended, _, _ = select.select([descriptor], [], [], timeout_s)
+    finally:
+        os.close(descriptor)
+        # Its number is its own until it is waited for.
+        for descendant in descendants(process.pid):
+            kill(descendant)
+        os.killpg(process.pid, signal.SIGKILL)
+        status = process.wait()
+        end_strays()
     if not ended:
         raise _Unread(f"{PROFILER} did not end in {timeout_s:.0f} s")
     return status
@@ -160,9 +162,9 @@ def _read_log(log: Path, status: int) -> list[LaunchCounters]:
         raise _Unread(
             f"{PROFILER} ended with status {status}: {' '.join(said)[:300] or 'the kernel file failed'}"
         )
-    rows = csv.DictReader(line for line in lines if not line.startswith("=="))
+    rows = csv.DictReader((line for line in lines if not line.startswith("==")), restval="")
     try:
-        return [_read_row(row) for row in rows if (row.get("ID") or "").isdecimal()]
+        return [_read_row(row) for row in rows if row["ID"].isdecimal()]
     except (KeyError, ValueError, csv.Error) as error:
         raise _Unread(f"{PROFILER} wrote what cannot be read: {error!r:.200}") from error
 

@@ -56,6 +56,7 @@ class Replicate:
     ) -> None:
         self.place, self.workplace, self.crew = place, workplace, crew
         self.gpu, self.settings, self.chance = gpu, settings, chance
+        self.parameters = self.until_watch = 0
         self.samples: list[Sample] = []
         self.readings: list[Reading] = []
         self.answers: list[TimedAnswer] = []

@@ -203,7 +203,7 @@ def _render_performance(result: Performance) -> str:
     remarks = "".join(f"\n- {cell(remark)}" for remark in result.remarks)
     note = f"Times are of this machine today{clocks}{floor}; only the contrasts decide."
     if result.ada_path:
-        note = f"{ADA_NOTE}\n\n{note.replace('decide', 'tell anything')}"
+        note = f"{ADA_NOTE} Times are of this machine today{clocks}{floor}."
     chart = draw_gain(result.candidate, result.band)
     return f"{head}\n\n{chart}\n\n{gains}\n\n{arms}\n\n{note}{remarks}"
 

@@ -25,7 +25,7 @@ from kernelgate.performance_stage import measure_performance, verdict_by_rule
 from kernelgate.settings import Settings
 from kernelgate.stage_rules import CONFIG_COUNT, nearby_configs
 from kernelgate.tune_state import Ending, Tuned, read_state, write_state
-from kernelgate.tuning import Option, Timed, choose_configs, sort_out
+from kernelgate.tuning import FAILED, Option, Timed, choose_configs, sort_out
 from kernelgate.verdict import Outcome, Rule
 from kernelgate.workplace import Workplace
 
@@ -115,7 +115,7 @@ class _Bench:
             options = tuple(fresh if each.config == option.config else each for each in options)
             self.end("undecided", f"{done + 1} of {len(left)} configurations are timed", options)
         note("the GPU's counters", steps - 2, steps)
-        running = [each.config for each in options if each.timed and each.timed.outcome is not Outcome.WRONG]
+        running = [each.config for each in options if each.timed and each.timed.outcome not in FAILED]
         self.counters = self._count(running, gpu) if running else None
         note("the whole list", steps - 1, steps)
         return self._conclude(options, gpu)

@@ -14,6 +14,9 @@ from kernelgate.operations import Convolution, KernelConfig
 from kernelgate.stage_rules import CONFIG_COUNT, check_config, check_warps, spilled_bytes
 from kernelgate.verdict import Outcome
 
+FAILED = (Outcome.WRONG, Outcome.FORBIDDEN)
+"""What neither gets into a list nor is run once more."""
+
 
 class Timed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the rule says of a kernel file, timed against the accepted kernel; gains are fractions."""
@@ -80,7 +83,7 @@ def choose_configs(options: Sequence[Option], operation: Convolution) -> tuple[K
 def _gain(option: Option) -> Any:
     """Return the gain of an option that was timed and is right, None of any other."""
     timed = option.timed
-    return None if timed is None or timed.outcome in (Outcome.WRONG, Outcome.INVALID) else timed.gain
+    return None if timed is None or timed.outcome in (*FAILED, Outcome.INVALID) else timed.gain
 
 
 def _unique(configs: Sequence[KernelConfig]) -> list[KernelConfig]:

@@ -144,19 +144,6 @@ class SendAnswers(_Message, frozen=True):
     out: str
 
 
-class Profile(_Message, frozen=True):
-    """Import a kernel file, and call its model once with each configuration; `ada_on` is that of `Load`.
-
-    No request but a command line: a profiler counts what the program that it starts does.
-    """
-
-    operation: str
-    file: str
-    batch: int
-    pins: tuple[int, ...]
-    ada_on: int | None = None
-
-
 Request = (
     Load
     | CompileOne
@@ -304,6 +291,5 @@ class Failed(_Message, frozen=True):
 Response = Loaded | Compiled | Ran | Sent | Warm | Timed | Watched | Code | Done | Failed
 
 encode = msgspec.json.encode
-decode_profile = msgspec.json.Decoder(Profile).decode
 decode_request = msgspec.json.Decoder(Request).decode
 decode_response = msgspec.json.Decoder(Response).decode

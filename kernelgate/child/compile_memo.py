@@ -23,7 +23,7 @@ def remember_back_half() -> None:
     def add_remembering_stages(backend: Any, stages: dict[str, Stage], options: Any, *rest: Any) -> None:
         add_stages(backend, stages, options, *rest)
         # The back half reads every option but this one, which the GPU dialect has used up.
-        context = f"{backend.hash()} { {**options.__dict__, 'num_stages': None} }"
+        context = str((backend.hash(), {**options.__dict__, "num_stages": None}))
         for name in BACK_HALF:
             stages[name] = _remembering(name, stages[name], context, memory)
 

@@ -27,7 +27,7 @@ class Graphs:
     def note_launch(self, storages: set[int]) -> set[int]:
         """Take note of a launch into the graph that is being captured; returns all memory it holds so far."""
         if self._now is None:
-            self._now = Captured()
+            return storages
         self._now.storages |= storages
         return self._now.storages
 

@@ -8,7 +8,7 @@ and for all code that was loaded.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -21,7 +21,14 @@ from kernelgate.child.audit import outside_help
 from kernelgate.child.graphs import Captured, Graphs
 from kernelgate.child.witness import Witness
 
-KINDS = ("ptx", "ttir")
+
+class Made(NamedTuple):
+    """A kernel, and what it was compiled to when it was made: a file may exchange that afterwards."""
+
+    kernel: Any
+    cubin: bytes
+    ptx: str
+    ttir: str
 
 
 class Launches:
@@ -31,8 +38,8 @@ class Launches:
         self.streams: set[Any] = set()
         self.graphs = Graphs()
         self._current_stream = current_stream
-        self._made: dict[int, dict[str, Any]] = {}
-        self._loaded: dict[int, Any] = {}
+        self._made: dict[int, Made] = {}
+        self._loaded: dict[int, Made] = {}
         self._witness: Witness | None = None
         self._parameters: set[int] = set()
 
@@ -53,20 +60,18 @@ class Launches:
 
     def unload(self) -> None:
         """Forget, as far as Triton knows, all machine code: the next launch loads the same code elsewhere."""
-        for kernel in self._loaded.values():
-            kernel.module = kernel._run = None
+        for made in self._loaded.values():
+            made.kernel.module = made.kernel._run = None
 
     def describe(self) -> wire.Code:
         """Return the kernels that were loaded, as files."""
         kernels = []
-        for number, (place, kernel) in enumerate(self._loaded.items()):
-            files = {kind: Path(f"loaded-{number}.{kind}").absolute() for kind in KINDS}
-            for kind, file in files.items():
-                file.write_text(str(self._made[place][kind]), encoding="utf-8")
+        for number, made in enumerate(self._loaded.values()):
+            ptx, ttir = (Path(f"loaded-{number}.{kind}").absolute() for kind in ("ptx", "ttir"))
+            ptx.write_text(made.ptx, encoding="utf-8")
+            ttir.write_text(made.ttir, encoding="utf-8")
             kernels.append(
-                wire.LoadedCode(
-                    kernel=str(kernel.name), ptx_file=str(files["ptx"]), ttir_file=str(files["ttir"])
-                )
+                wire.LoadedCode(kernel=str(made.kernel.name), ptx_file=str(ptx), ttir_file=str(ttir))
             )
         return wire.Code(kernels=tuple(kernels))
 
@@ -105,12 +110,13 @@ class Launches:
 
         def make_and_keep(kernel: Any, *args: Any, **named: Any) -> None:
             make(kernel, *args, **named)
-            kept = {kind: kernel.asm[kind] for kind in KINDS}
-            launches._made[id(kernel)] = {**kept, "cubin": kernel.kernel, "kernel": kernel}
+            launches._made[id(kernel)] = Made(
+                kernel, kernel.kernel, str(kernel.asm["ptx"]), str(kernel.asm["ttir"])
+            )
 
         def load_and_note(kernel: Any) -> None:
-            kernel.kernel = launches._made[id(kernel)]["cubin"]
-            launches._loaded[id(kernel)] = kernel
+            made = launches._loaded[id(kernel)] = launches._made[id(kernel)]
+            kernel.kernel = made.cubin
             load(kernel)
 
         CompiledKernel.__init__, CompiledKernel._init_handles = make_and_keep, load_and_note

@@ -42,14 +42,19 @@ def accepted(tmp_path: Path) -> KernelFile:
     return make_variant(ACCEPTED, tmp_path)
 
 
+def written(attack: Attack, accepted: KernelFile, folder: Path) -> KernelFile:
+    """Return the attack as the gate reads it."""
+    file = folder / "attack.py"
+    file.write_text(attack.source(accepted.source), encoding="utf-8")
+    return read_kernel(file, SETTINGS.limits.kernel_file_bytes)
+
+
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_an_attack_is_the_accepted_kernel_with_one_deceit(
     attack: Attack, accepted: KernelFile, tmp_path: Path
 ) -> None:
     """It is a kernel file by its form; what reaches into the process around it is refused by its names."""
-    file = tmp_path / "attack.py"
-    file.write_text(attack.source(accepted.source), encoding="utf-8")
-    kernel = read_kernel(file, SETTINGS.limits.kernel_file_bytes)
+    kernel = written(attack, accepted, tmp_path)
     assert check_format(kernel) == ()
     reaches = attack.name.startswith(("patches", "global")) or "torch.sys" in kernel.source
     assert bool(check_names(kernel)) == (reaches or "torch.calls" in kernel.source)
@@ -63,11 +68,9 @@ def test_an_attack_that_has_the_gpu_wait_compiles_without_one(
     attack: Attack, accepted: KernelFile, tmp_path: Path
 ) -> None:
     """It must first come as far as being timed."""
-    file = tmp_path / "attack.py"
-    file.write_text(attack.source(accepted.source), encoding="utf-8")
+    kernel = written(attack, accepted, tmp_path)
     workplace = Workplace(ALEXNET_CONV1, SETTINGS.limits)
     try:
-        kernel = read_kernel(file, SETTINGS.limits.kernel_file_bytes)
         (compiled,) = compile_kernel(workplace, kernel, [Target(capability=90)], 1)
         assert all(record.launches for record in compiled.configs)
     finally:

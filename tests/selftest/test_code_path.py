@@ -30,6 +30,7 @@ from kernelgate.measured import CANDIDATE
 from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.performance import Performance, conclude_performance
 from kernelgate.performance_stage import keep_samples, propose_speed, replay
+from kernelgate.profile_order import Order
 from kernelgate.report import make_report, render_markdown
 from kernelgate.settings import load_settings
 from kernelgate.verdict import Outcome, conclude
@@ -58,13 +59,6 @@ def opened(ada_on: int | None = HOPPER) -> Iterator[Workplace]:
 def workplace() -> Iterator[Workplace]:
     with opened() as place:
         yield place
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    made = Bench(tmp_path, monkeypatch)
-    yield made
-    made.close()
 
 
 def architecture(cubin: str) -> int:
@@ -227,7 +221,7 @@ def test_what_is_profiled_takes_the_path_too(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(torch.nn.Module, "cuda", lambda module: module)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: None)
     file = as_kernel_file(f"{TWO_LAUNCHES}\nassert torch.cuda.get_device_capability() == (8, 9)\n", tmp_path)
-    request = wire.Profile(operation="alexnet_conv1", file=file.path, batch=1, pins=())
+    request = Order(operation="alexnet_conv1", file=file.path, batch=1, pins=())
     with PretendedGpu():
         with pytest.raises(AssertionError):
             profiled.call_each(request)

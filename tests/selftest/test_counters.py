@@ -16,7 +16,7 @@ import pytest
 import torch
 from triton.runtime.driver import driver
 
-from kernelgate import counters, wire
+from kernelgate import counters
 from kernelgate.child import profiled
 from kernelgate.child.lookalike import PretendedGpu
 from kernelgate.child.stub_driver import StubDriver, activate
@@ -25,6 +25,7 @@ from kernelgate.counters import METRICS, Counters, read_counters
 from kernelgate.gpu import Gpu, GpuError
 from kernelgate.launches import ConfigRecord
 from kernelgate.operations import ALEXNET_CONV1, KernelConfig
+from kernelgate.profile_order import Order, decode_order
 from kernelgate.settings import load_settings
 from kernelgate.workplace import Workplace
 from tests.selftest.left_running import nothing_left_running
@@ -123,7 +124,7 @@ def test_the_profiler_is_asked_for_the_file_and_leaves_the_clocks_alone(
     assert arguments[arguments.index("--metrics") + 1] == ",".join(METRICS)
     assert arguments[arguments.index("--kernel-name") + 1] == "regex:^(fill|shift)$"
     assert arguments[-5:-1] == [sys.executable, "-P", "-m", "kernelgate.child.profiled"]
-    request = wire.decode_profile(arguments[-1])
+    request = decode_order(arguments[-1])
     assert (request.batch, request.pins, request.ada_on) == (ALEXNET_CONV1.measured_batch, (1,), 90)
     assert "GITHUB_TOKEN" not in environment
     assert environment["TRITON_CACHE_DIR"].startswith(str(Path(request.file).parent / "cache-"))
@@ -148,6 +149,8 @@ def test_the_profiler_is_asked_for_the_file_and_leaves_the_clocks_alone(
         (f"log.write_text({LOG.replace('76.20', 'n/a')!r})", "cannot be read"),
         (f"log.write_text({LOG.replace('76.20', 'nan')!r})", "cannot be read"),
         (f"log.write_text({LOG.replace('lts__', 'l2__')!r})", "cannot be read"),
+        (f"log.write_text({LOG[:-40]!r})", "cannot be read"),
+        ("log.write_text('1,2')", "saw 0 launches"),
         ("log.symlink_to('/dev/zero')", "left no log"),
         ("log.write_bytes(bytes(2**21))", "left no log"),
         ("time.sleep(60)", "did not end in 2 s"),
@@ -217,7 +220,7 @@ def test_the_program_that_is_profiled_calls_each_configuration_once(
     monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: None)
     monkeypatch.setattr(driver, "_active", None)  # which is put back, whatever it was
     stages: list[int] = []
-    request = wire.Profile(operation="alexnet_conv1", file=file, batch=2, pins=(1, 0, 1))
+    request = Order(operation="alexnet_conv1", file=file, batch=2, pins=(1, 0, 1))
     with PretendedGpu():
         activate(StubDriver(89, lambda _source, metadata, *_: stages.append(metadata.num_stages)))
         profiled.call_each(request)

@@ -1,7 +1,6 @@
 """The order of the stages, and that nothing but a whole judgement passes."""
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,13 +16,6 @@ from kernelgate.operations import ALEXNET_CONV1
 from kernelgate.report import make_report, render_markdown
 from kernelgate.verdict import Outcome, Rule, Verdict, conclude
 from tests.selftest.pretended_gate import ACCEPTED, CASE, GPU, Bench, compile_result, correctness
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    bench = Bench(tmp_path, monkeypatch)
-    yield bench
-    bench.close()
 
 
 def test_a_stage_runs_what_comes_before_it_first(bench: Bench) -> None:

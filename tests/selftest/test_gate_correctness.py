@@ -1,7 +1,6 @@
 """What the gate asks of the correctness stage, and what it makes of a compile or an answer that is wrong."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import hypothesis
 import msgspec
@@ -23,13 +22,6 @@ from tests.selftest.pretended_gate import (
 )
 
 HALF = "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32"
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    bench = Bench(tmp_path, monkeypatch)
-    yield bench
-    bench.close()
 
 
 @pytest.mark.parametrize("where", ["candidate", "at_hand"])

@@ -21,6 +21,7 @@ ORDER = [
     "families",
     "inputs",
     "wire",
+    "profile_order",
     "launches",
     "machine_code",
     "occupancy",
@@ -87,7 +88,7 @@ ORDER = [
 ]
 """Each module imports from modules above it only."""
 
-FOR_THE_CHILD = {"families", "inputs", "operations", "reference", "timing_inputs", "wire"}
+FOR_THE_CHILD = {"families", "inputs", "operations", "profile_order", "reference", "timing_inputs", "wire"}
 """What both sides of the pipe know: shapes, values and messages; nothing that decides."""
 
 LOADERS = {"importlib.util", "importlib.machinery", "importlib.import_module", "runpy", "imp", "__import__"}

@@ -258,9 +258,10 @@ def test_a_list_that_does_not_compile_for_the_profiler_ends_nothing(
     assert tuned.counters == Counters(missing="not read: raises: no such code here")
 
 
-def test_what_was_wrong_is_not_counted(machine: Machine, tmp_path: Path) -> None:
-    """Under a profiler it would fail again, and take the others with it."""
-    machine.error = ContestantFault("raises", "an error", CANDIDATE)
+@pytest.mark.parametrize("kind", ["raises", "prints"])
+def test_what_was_wrong_or_forbidden_is_not_counted(machine: Machine, tmp_path: Path, kind: str) -> None:
+    """Under a profiler it would do so again, and take the others with it."""
+    machine.error = ContestantFault(kind, "an error", CANDIDATE)
     assert run(tmp_path).counters is None
     assert machine.counted == []
 

@@ -140,7 +140,8 @@ def test_without_a_proven_gain_there_is_no_list(outcome: Outcome) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gain", "outcome"), [(None, Outcome.WRONG), (0.5, Outcome.WRONG), (0.5, Outcome.INVALID)]
+    ("gain", "outcome"),
+    [(None, Outcome.WRONG), (0.5, Outcome.WRONG), (0.5, Outcome.FORBIDDEN), (0.5, Outcome.INVALID)],
 )
 def test_what_is_wrong_fills_no_list(gain: float | None, outcome: Outcome) -> None:
     """However fast it is."""
