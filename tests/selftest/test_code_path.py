@@ -16,8 +16,8 @@ from triton.compiler import CompiledKernel
 from triton.runtime.jit import JITFunction
 
 import conftest
+from kernelgate import compile_check, performance, wire
 from kernelgate import gate as gate_module
-from kernelgate import performance, wire
 from kernelgate import workplace as workplace_module
 from kernelgate.child import code_path, profiled
 from kernelgate.child.gpu_mode import GpuMode
@@ -92,9 +92,11 @@ def self_described(contestant: Contestant, card: int | None) -> tuple[str, int]:
 
 
 def test_configurations_that_are_one_program_are_so_for_each_card(
-    workplace: Workplace, tmp_path: Path
+    workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is remembered of one target is not given out for another."""
+    """What is remembered of one target is not given out for another; occupancy is the card's."""
+    fitted: list[int] = []
+    monkeypatch.setattr(compile_check, "resident_blocks", lambda card, **_: fitted.append(card) or 1)
     kernel = as_kernel_file(LOOP, tmp_path)
     targets = [Target(capability=ADA), Target(capability=ADA, card=HOPPER)]
     compiled = compile_kernel(workplace, kernel, targets, 1)
@@ -104,6 +106,7 @@ def test_configurations_that_are_one_program_are_so_for_each_card(
     ]
     assert all(len(each) == 1 for each in codes)
     assert codes[0] != codes[1]
+    assert fitted == [ADA, ADA, HOPPER, HOPPER]
     products = [
         {launch.products for config in each.configs for launch in config.launches} for each in compiled
     ]

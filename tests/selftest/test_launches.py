@@ -12,7 +12,10 @@ from triton.compiler import CompiledKernel
 from triton.runtime.jit import JITFunction
 
 from kernelgate.child import launches as module
+from kernelgate.child.graphs import Captured
 from kernelgate.child.launches import Launches, who_computed
+from kernelgate.child.on_gpu import GpuSite
+from kernelgate.child.witness import Witness
 
 STREAM = object()
 X = torch.ones(4)
@@ -35,7 +38,8 @@ class Driver:
         self.kept: Callable[[], Any] = lambda: None
 
     def run(self, *arguments: Any, **named: Any) -> str:
-        x, out, *_others = (each for each in arguments if isinstance(each, torch.Tensor))
+        given = (*arguments, *named.values())
+        x, out, *_others = (each for each in given if isinstance(each, torch.Tensor))
         if named.get("warmup"):
             return "compiled"
         if self.capturing:
@@ -159,6 +163,26 @@ def test_a_call_that_launches_its_answer_delegates_nothing(launches: Launches) -
     assert answered(launches, lambda x: by_launch(x.clone()).reshape(2, 2).clone()) == ()
 
 
+def test_tensors_given_by_name_are_given_too(launches: Launches) -> None:
+    """As an autotuner passes them on."""
+
+    def by_name(x: torch.Tensor) -> torch.Tensor:
+        out = torch.empty(4)
+        JITFunction.run(cast("Any", SimpleNamespace()), x_ptr=x, out_ptr=out, grid=(1,), warmup=False)
+        return out
+
+    assert answered(launches, by_name) == ()
+
+
+def test_what_is_launched_after_a_call_is_not_of_it(launches: Launches) -> None:
+    """The witness of a call hears nothing once it has returned."""
+    x, out = torch.ones(4), torch.empty(4)
+    with launches.watched(x, MODEL) as witness:
+        pass
+    launch(x, out)
+    assert any("no launch of this call wrote" in found for found in who_computed(witness, out))
+
+
 def test_parameters_that_a_launch_was_given_are_not_of_x(launches: Launches) -> None:
     """PyTorch may prepare them anew for each part of the work."""
 
@@ -207,6 +231,7 @@ def capture(work: Callable[[], object]) -> Any:
     torch.cuda.CUDAGraph.capture_begin(graph, pool=None)
     work()
     torch.cuda.CUDAGraph.capture_end(graph)
+    assert not torch.cuda.is_current_stream_capturing(), "the capture was ended in truth"
     return graph
 
 
@@ -250,10 +275,11 @@ def test_what_pytorch_computes_in_a_graph_shows_when_it_is_replayed(launches: La
 
 
 def test_a_graph_holds_nothing_of_one_that_was_captured_before(launches: Launches) -> None:
-    """Each has memory of its own."""
+    """Each has memory of its own, and what is launched outside of all has none of theirs."""
     held, out, other = torch.zeros(4), torch.zeros(4), torch.zeros(4)
     capture(lambda: launch(held, out))
     second = capture(lambda: launch(held, other))
+    assert launches.graphs.note_launch({1}) == {1}
 
     def replay(x: torch.Tensor) -> torch.Tensor:
         held.copy_(x)
@@ -261,3 +287,38 @@ def test_a_graph_holds_nothing_of_one_that_was_captured_before(launches: Launche
         return out
 
     assert any("no launch of this call wrote" in found for found in answered(launches, replay))
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_graph_holds_all_of_its_launches(launches: Launches, which: int) -> None:
+    """Whichever makes the answer."""
+    held, outs = torch.zeros(4), (torch.zeros(4), torch.zeros(4))
+
+    def work() -> None:
+        launch(held, outs[0])
+        launch(torch.zeros(4), outs[1])
+
+    graph = capture(work)
+
+    def replay(x: torch.Tensor) -> torch.Tensor:
+        held.copy_(x)
+        torch.cuda.CUDAGraph.replay(graph)
+        return outs[which]
+
+    assert answered(launches, replay) == ()
+
+
+def test_the_correctness_stage_hears_of_a_replay_too() -> None:
+    """What PyTorch computes in it, and that it launched."""
+    witness = Witness(lambda _: None, lambda _: None)
+    site: Any = SimpleNamespace(witness=witness, launched=[])
+    graph = Captured()
+    graph.contractions.found.append("PyTorch computed aten.mm")
+    GpuSite._note_replay(site, graph)
+    assert (witness.found, site.launched) == (["PyTorch computed aten.mm"], [])
+    graph.storages = {1}
+    GpuSite._note_replay(site, graph)
+    assert site.launched == ["a captured graph"]
+    site.witness = None
+    GpuSite._note_replay(site, graph)
+    assert site.launched == ["a captured graph"]
