@@ -20,7 +20,8 @@ class KernelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     def __str__(self) -> str:
         blocks = "/".join(str(size) for size in self.blocks.values())
-        text = f"{blocks}, {self.num_warps} warps, {self.num_stages} stages"
+        text = f"{blocks}, " if blocks else ""
+        text += f"{self.num_warps} warps, {self.num_stages} stages"
         text += f", {self.num_ctas} blocks a cluster" if self.num_ctas != 1 else ""
         return text + (f", {self.max_registers} registers at most" if self.max_registers else "")
 

@@ -148,13 +148,14 @@ def _render_compile(result: CompileResult) -> str:
 def _compile_row(record: ConfigRecord) -> tuple[str, ...]:
     if not record.launches:
         return str(record.config), _first_line(record.error), "", "", "", "", ""
+    programs = {launch.code_sha256: launch for launch in record.launches}.values()
     columns = (
-        [launch.registers for launch in record.launches],
-        [launch.spill_store_bytes + launch.spill_load_bytes for launch in record.launches],
-        [launch.shared_bytes for launch in record.launches],
-        [launch.blocks_per_sm for launch in record.launches],
-        [launch.warps_per_sm for launch in record.launches],
-        ["/".join(launch.products) or "-" for launch in record.launches],
+        [program.registers for program in programs],
+        [program.spill_store_bytes + program.spill_load_bytes for program in programs],
+        [program.shared_bytes for program in programs],
+        [program.blocks_per_sm for program in programs],
+        [program.warps_per_sm for program in programs],
+        ["/".join(program.products) or "-" for program in programs],
     )
     return str(record.config), *(" + ".join(map(str, column)) for column in columns)
 

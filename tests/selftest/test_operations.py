@@ -99,3 +99,12 @@ def test_padding_and_stride_count() -> None:
     )
     assert small.out_size == 3
     assert small.reduction == 9
+
+
+@pytest.mark.parametrize(
+    ("blocks", "shown"),
+    [({"BLOCK_M": 32, "BLOCK_N": 64}, "32/64, 4 warps, 3 stages"), ({}, "4 warps, 3 stages")],
+)
+def test_a_configuration_is_named_by_what_it_has(blocks: dict[str, int | str], shown: str) -> None:
+    """A kernel without an autotuner has no blocks that a configuration could list."""
+    assert str(KernelConfig(blocks=blocks, num_warps=4, num_stages=3)) == shown

@@ -48,7 +48,7 @@ def test_how_much_was_tried_is_in_the_report() -> None:
 
 @pytest.mark.parametrize("products", [("tf32",), ("fma",), ()])
 def test_the_products_of_a_kernel_are_named(products: tuple[str, ...]) -> None:
-    """In what its sums of products are formed; a dash where it has none."""
+    """In what its sums of products are formed; a dash where it has none. A program that is launched twice is one."""
     launch = make_launch(
         grid=(1, 1, 1),
         arguments_sha256=SHA,
@@ -59,12 +59,13 @@ def test_the_products_of_a_kernel_are_named(products: tuple[str, ...]) -> None:
         warps_per_sm=12,
         products=products,
     )
+    other = msgspec.structs.replace(launch, code_sha256="b" * 64, warps_per_sm=8)
     result = make_compile_result("64")
-    record = msgspec.structs.replace(result.candidate.configs[0], launches=(launch, launch), error="")
+    record = msgspec.structs.replace(result.candidate.configs[0], launches=(launch, launch, other), error="")
     kernel = msgspec.structs.replace(result.candidate, configs=(record,))
     text = render_markdown(with_result("compile", msgspec.structs.replace(result, candidate=kernel)))
     shown = "/".join(products) or "-"
-    assert f"| 12 + 12 | {shown} + {shown} |" in text
+    assert f"| 12 + 8 | {shown} + {shown} |" in text
 
 
 def test_the_json_has_every_promised_key(tmp_path: Path) -> None:
