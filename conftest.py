@@ -19,7 +19,7 @@ from kernelgate.operations import find_operation
 from kernelgate.profiles import register_profiles
 from kernelgate.progress import StageProgress
 from kernelgate.report import Report, make_report, render_summary, write_report
-from kernelgate.settings import SettingsError, load_settings
+from kernelgate.settings import Settings, SettingsError, load_settings
 from kernelgate.stage_rules import STAGES
 from kernelgate.verdict import Rule
 
@@ -43,7 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--accepted", metavar="FILE|REV", help="kernel to beat: a file or a git revision; default: HEAD"
     )
-    group.addoption("--stage", choices=STAGES, help="what may change; default: that of [tool.kernelgate]")
+    group.addoption("--stage", choices=STAGES, help="what may change; default: what [tool.kernelgate] says")
     group.addoption(
         "--rule",
         choices=[*Rule],
@@ -82,7 +82,7 @@ def gate(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Iterato
     try:
         gpu = _gpu_at_hand(measure)
         settings = load_settings(ROOT / "pyproject.toml")
-        asked = _read_options(pytestconfig, settings.operation, settings.stage, gpu, measure)
+        asked = _read_options(pytestconfig, settings, gpu, measure)
         progress = pytestconfig.stash[PROGRESS]
         judgement = Gate(asked, settings, progress.note)
     except (AcceptedError, SettingsError, GpuError, KeyError, ValueError) as error:
@@ -105,10 +105,8 @@ def _gpu_at_hand(measure: bool) -> Gpu | None:
         return None
 
 
-def _read_options(
-    config: pytest.Config, operation: str, stage: str, gpu: Gpu | None, measure: bool
-) -> Request:
-    name = config.getoption("--operation") or operation
+def _read_options(config: pytest.Config, settings: Settings, gpu: Gpu | None, measure: bool) -> Request:
+    name = config.getoption("--operation") or settings.operation
     candidate = config.getoption("--candidate") or os.path.relpath(kernel_path(ROOT, find_operation(name)))
     if not str(candidate).isprintable():
         raise ValueError(f"--candidate {str(candidate)!a}: the name must be printable text")
@@ -121,7 +119,7 @@ def _read_options(
         candidate=Path(candidate),
         operation=name,
         accepted=config.getoption("--accepted"),
-        stage=config.getoption("--stage") or stage,
+        stage=config.getoption("--stage") or settings.stage_of(Path(candidate)),
         rule=Rule(rule) if rule else None,
         report_dir=Path(config.getoption("--report-dir")),
         gpu=gpu,

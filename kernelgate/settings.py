@@ -3,7 +3,7 @@
 import itertools
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -12,6 +12,7 @@ FEWEST, MOST = 4, 64
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=A_DAY)]
 Fraction = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+Stage = Literal["final-micro-tuning", "open"]
 
 
 class SettingsError(ValueError):
@@ -84,13 +85,21 @@ class PerformanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything that decides how strictly the gate judges."""
+    """Everything that decides how strictly the gate judges.
+
+    `stages` has the kernel files, by their names without `.py`, that are not judged by `stage`.
+    """
 
     operation: str
-    stage: str
+    stage: Stage
+    stages: dict[str, Stage] = {}
     limits: Limits
     correctness: CorrectnessSettings
     performance: PerformanceSettings
+
+    def stage_of(self, kernel: Path) -> Stage:
+        """Return the stage that a kernel file is judged by where none is asked for."""
+        return self.stages.get(kernel.stem, self.stage)
 
 
 def load_settings(pyproject: Path) -> Settings:

@@ -1,6 +1,7 @@
 """What a candidate may change against the accepted kernel: the rules of each tuning stage."""
 
 from collections.abc import Iterator
+from typing import get_args
 
 import msgspec
 
@@ -8,8 +9,9 @@ from kernelgate.candidate import Violation
 from kernelgate.compile_check import CompiledKernel
 from kernelgate.launches import ConfigRecord
 from kernelgate.operations import Convolution, KernelConfig
+from kernelgate.settings import Stage
 
-STAGES = ("final-micro-tuning", "open")
+STAGES: tuple[str, ...] = get_args(Stage)
 
 CONFIG_COUNT = range(3, 7)
 ALLOWED_WARPS = (2, 4, 8, 16)

@@ -48,7 +48,7 @@ def test_how_much_was_tried_is_in_the_report() -> None:
 
 @pytest.mark.parametrize("products", [("tf32",), ("fma",), ()])
 def test_the_products_of_a_kernel_are_named(products: tuple[str, ...]) -> None:
-    """In what its sums of products are formed; a dash where it has none. A program that is launched twice is one."""
+    """In what its sums of products are formed; a dash where it has none. A program launched twice is one."""
     launch = make_launch(
         grid=(1, 1, 1),
         arguments_sha256=SHA,

@@ -9,6 +9,7 @@ from kernelgate.settings import Settings, SettingsError, load_settings
 from kernelgate.stage_rules import STAGES
 
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
+KERNELS = PROJECT.parent / "kernels"
 
 SOUND = """\
 [tool.kernelgate]
@@ -69,6 +70,7 @@ def test_the_projects_own_table_loads() -> None:
     settings = load_settings(PROJECT)
     assert settings.operation in OPERATIONS
     assert settings.stage in STAGES
+    assert {(KERNELS / f"{name}.py").is_file() for name in settings.stages} <= {True}
     assert (settings.performance.noise_gain, settings.performance.proven_gain) == (0.01, 0.02)
 
 
@@ -85,6 +87,13 @@ def test_every_value_arrives_where_it_belongs(tmp_path: Path) -> None:
     assert settings.performance.max_replicate_spread == 0.02
 
 
+def test_a_kernel_file_may_have_a_stage_of_its_own(tmp_path: Path) -> None:
+    """By its name, wherever it lies; all others have the one stage."""
+    settings = load(tmp_path, SOUND + '\n[tool.kernelgate.stages]\nanew = "final-micro-tuning"\n')
+    assert settings.stage_of(Path("kernels/anew.py")) == "final-micro-tuning"
+    assert settings.stage_of(Path("kernels/anew_too.py")) == "open"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [
@@ -98,6 +107,8 @@ def test_every_value_arrives_where_it_belongs(tmp_path: Path) -> None:
         ("default = {", "often = {", "profiles lack default"),
         ("nightly = {", "weekly = {", "profiles lack nightly"),
         ('stage = "open"', 'stage = "open"\nstrict = false', "strict"),
+        ('stage = "open"', 'stage = "opened"', "stage"),
+        ('stage = "open"', 'stage = "open"\nstages = { a = "opened" }', "stages"),
         ("open_configs = 7\n", "", "open_configs"),
         ("max_half_width = 0.005\n", "", "max_half_width"),
         ('operation = "alexnet_conv1"\n', "", "operation"),
