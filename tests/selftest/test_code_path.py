@@ -41,7 +41,8 @@ from tests.selftest.test_compile_mode import as_kernel_file
 from tests.selftest.test_performance_conclusion import HEALTH, make_conditions, make_record, measure
 
 ROOT = Path(__file__).resolve().parents[2]
-LIMITS = load_settings(ROOT / "pyproject.toml").limits
+SETTINGS = load_settings(ROOT / "pyproject.toml")
+LIMITS = SETTINGS.limits
 HOPPER = 90
 
 
@@ -305,4 +306,4 @@ def test_a_gpu_that_is_no_newer_cannot_be_asked(pytestconfig: pytest.Config, cap
     options = {"--code-path": "sm_89", "--report-dir": "report"}
     config: Any = SimpleNamespace(getoption=options.get, stash=pytestconfig.stash)
     with pytest.raises(ValueError, match="needs a GPU newer than sm_89"):
-        conftest._read_options(config, "alexnet_conv1", "open", gpu, measure=False)
+        conftest._read_options(config, SETTINGS, gpu, measure=False)

@@ -1,10 +1,13 @@
 """The kernel that was designed anew: right, without spills, and judged by its own stage."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
 
+import conftest
 from kernelgate.compile_stage import CompileResult
 from kernelgate.gate import Gate, Request
 from kernelgate.settings import DrawBudget, load_settings
@@ -44,3 +47,12 @@ def test_it_is_right_and_spills_nothing(tmp_path: Path) -> None:
         assert [spilled_bytes(record) for record in compiled.candidate.configs] == [0]
     finally:
         gate.close()
+
+
+@pytest.mark.parametrize(("asked", "stage"), [(None, "open"), ("final-micro-tuning", "final-micro-tuning")])
+def test_its_stage_need_not_be_asked_for(pytestconfig: pytest.Config, asked: str | None, stage: str) -> None:
+    """A change that edits it is judged by what the settings say; whoever asks for a stage gets that."""
+    options = {"--candidate": str(FAST), "--stage": asked, "--report-dir": "report"}
+    config: Any = SimpleNamespace(getoption=options.get, stash=pytestconfig.stash)
+    settings = load_settings(ROOT / "pyproject.toml")
+    assert conftest._read_options(config, settings, None, measure=False).stage == stage
