@@ -15,31 +15,26 @@ from kernelgate.stage_rules import spilled_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
 FAST = ROOT / "kernels" / "alexnet_conv1_fast.py"
+ORIGINAL = ROOT / "kernels" / "alexnet_conv1_original.py"
+SETTINGS = load_settings(ROOT / "pyproject.toml")
 FEW = DrawBudget(examples=2, draw_seconds=1.0, fixed=True)
 
 
+def ask(pytestconfig: pytest.Config, folder: Path, stage: str | None = None) -> Request:
+    """Return what a run of the gate is asked for by these options, with one worker beside other tests."""
+    options = {"--candidate": str(FAST), "--accepted": str(ORIGINAL), "--report-dir": str(folder)}
+    config: Any = SimpleNamespace(getoption=(options | {"--stage": stage}).get, stash=pytestconfig.stash)
+    asked = conftest._read_options(config, SETTINGS, None, measure=False)
+    return msgspec.structs.replace(asked, workers=1)
+
+
 @pytest.mark.slow
-def test_it_is_right_and_spills_nothing(tmp_path: Path) -> None:
+def test_it_is_right_and_spills_nothing(pytestconfig: pytest.Config, tmp_path: Path) -> None:
     """By the planned cases and two more, as a change that edits it would be judged without a GPU."""
-    settings = load_settings(ROOT / "pyproject.toml")
-    profiles = dict.fromkeys(settings.correctness.profiles, FEW)
-    settings = msgspec.structs.replace(
-        settings, correctness=msgspec.structs.replace(settings.correctness, profiles=profiles)
-    )
-    request = Request(
-        root=ROOT,
-        candidate=FAST,
-        operation="alexnet_conv1",
-        accepted=str(ROOT / "kernels" / "alexnet_conv1_original.py"),
-        stage=settings.stage_of(FAST),
-        rule=None,
-        report_dir=tmp_path,
-        gpu=None,
-        measure=False,
-        replay=None,
-        workers=1,
-    )
-    gate = Gate(request, settings, lambda _stage: None)
+    profiles = dict.fromkeys(SETTINGS.correctness.profiles, FEW)
+    correctness = msgspec.structs.replace(SETTINGS.correctness, profiles=profiles)
+    settings = msgspec.structs.replace(SETTINGS, correctness=correctness)
+    gate = Gate(ask(pytestconfig, tmp_path), settings, lambda _stage: None)
     try:
         assert gate.stage("correctness").status == "passed", gate.verdict().detail
         compiled = gate.results["compile"].result
@@ -50,9 +45,8 @@ def test_it_is_right_and_spills_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("asked", "stage"), [(None, "open"), ("final-micro-tuning", "final-micro-tuning")])
-def test_its_stage_need_not_be_asked_for(pytestconfig: pytest.Config, asked: str | None, stage: str) -> None:
+def test_its_stage_need_not_be_asked_for(
+    pytestconfig: pytest.Config, tmp_path: Path, asked: str | None, stage: str
+) -> None:
     """A change that edits it is judged by what the settings say; whoever asks for a stage gets that."""
-    options = {"--candidate": str(FAST), "--stage": asked, "--report-dir": "report"}
-    config: Any = SimpleNamespace(getoption=options.get, stash=pytestconfig.stash)
-    settings = load_settings(ROOT / "pyproject.toml")
-    assert conftest._read_options(config, settings, None, measure=False).stage == stage
+    assert ask(pytestconfig, tmp_path, asked).stage == stage

@@ -70,7 +70,7 @@ def test_the_projects_own_table_loads() -> None:
     settings = load_settings(PROJECT)
     assert settings.operation in OPERATIONS
     assert settings.stage in STAGES
-    assert {(KERNELS / f"{name}.py").is_file() for name in settings.stages} <= {True}
+    assert all((KERNELS / f"{name}.py").is_file() for name in settings.stages)
     assert (settings.performance.noise_gain, settings.performance.proven_gain) == (0.01, 0.02)
 
 
