@@ -242,7 +242,7 @@ def recorded() -> Pool:
 
 def test_the_recorded_pool_is_what_the_docs_speak_of(recorded: Pool) -> None:
     """All arms of the variants, and each within a twentieth of a percent of what its name says."""
-    assert recorded.replicates == 174
+    assert recorded.replicates == 242
     assert {*recorded.arms, ACCEPTED, CONTROL} == EXTRA.keys()
     for arm in recorded.arms:
         kind, _, percent = arm.partition("-")
@@ -256,8 +256,8 @@ def test_no_recorded_decision_is_false(recorded: Pool, rule: Rule) -> None:
     for arm in recorded.arms:
         calls = rates.once_each(recorded, arm, rule)
         if arm in ("slower-2", "slower-3"):
-            assert calls == {"slower": 43}
+            assert calls == {"slower": 60}
         elif arm in ("faster-2", "faster-3") and rule is Rule.TUNE:
-            assert calls == {"faster": 43}
+            assert calls == {"faster": 60}
         elif arm not in ("slower-1", "faster-1"):
-            assert calls == {"same": 43}
+            assert calls == {"same": 60}
