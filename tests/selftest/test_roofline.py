@@ -13,7 +13,7 @@ from kernelgate.gpu import physical_floor_ms
 from kernelgate.operations import ALEXNET_CONV1
 
 ROOT = Path(__file__).resolve().parents[2]
-REPORT = ROOT / "docs" / "examples" / "pipelined" / "report.json"
+REPORT = ROOT / "docs" / "examples" / "tuned" / "report.json"
 
 
 def changed(folder: Path, **changes: object) -> Path:
@@ -55,10 +55,10 @@ def test_a_kernel_at_the_physical_floor_lies_on_the_roof() -> None:
 def test_the_picture_is_written_the_same_again(tmp_path: Path) -> None:
     """As text that can be searched."""
     for name in ("one", "two"):
-        assert roofline.main([f"pipelined={REPORT}", "--output", str(tmp_path / f"{name}.svg")]) == 0
+        assert roofline.main([f"tuned={REPORT}", "--output", str(tmp_path / f"{name}.svg")]) == 0
     one, two = ((tmp_path / f"{name}.svg").read_text() for name in ("one", "two"))
     assert one == two
-    assert "pipelined: 1.673 ms" in one
+    assert "tuned: 1.673 ms" in one
 
 
 def test_a_report_that_cannot_be_drawn_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""The first kernel with other names for its variables."""
+"""The accepted kernel with other names for its variables."""
 
 import torch
 import torch.nn as nn
@@ -6,19 +6,13 @@ import triton
 import triton.language as tl
 
 
-# Rows of the product are output places (m), columns are output channels (n), and the reduction runs
-# over one receptive field (k). The configs differ in the tile of output that one program owns.
+# Rows of the product are output pixels (m), columns are output channels (n), and the reduction runs
+# over one receptive field (k). The blocks are the original's; the configs differ in pipeline depth.
 @triton.autotune(
     configs=[
-        triton.Config({"BLOCK_M": 32, "BLOCK_N": 32, "BLOCK_K": 32}, num_warps=4, num_stages=1),
-        triton.Config({"BLOCK_M": 32, "BLOCK_N": 32, "BLOCK_K": 32}, num_warps=4, num_stages=2),
-        triton.Config({"BLOCK_M": 64, "BLOCK_N": 32, "BLOCK_K": 32}, num_warps=4, num_stages=1),
-        triton.Config({"BLOCK_M": 64, "BLOCK_N": 32, "BLOCK_K": 32}, num_warps=4, num_stages=2),
         triton.Config({"BLOCK_M": 32, "BLOCK_N": 64, "BLOCK_K": 32}, num_warps=4, num_stages=1),
         triton.Config({"BLOCK_M": 32, "BLOCK_N": 64, "BLOCK_K": 32}, num_warps=4, num_stages=2),
-        triton.Config({"BLOCK_M": 64, "BLOCK_N": 64, "BLOCK_K": 32}, num_warps=4, num_stages=1),
-        triton.Config({"BLOCK_M": 64, "BLOCK_N": 64, "BLOCK_K": 32}, num_warps=4, num_stages=2),
-        triton.Config({"BLOCK_M": 64, "BLOCK_N": 64, "BLOCK_K": 16}, num_warps=4, num_stages=3),
+        triton.Config({"BLOCK_M": 32, "BLOCK_N": 64, "BLOCK_K": 32}, num_warps=4, num_stages=3),
     ],
     key=["N", "C_in", "H", "W", "C_out", "OH", "OW"],
 )
@@ -29,18 +23,18 @@ def conv2d_fwd_kernel(
     b_ptr,
     out_ptr,
     N,
-    C_in,
-    H,
-    W,
-    C_out,
-    KH,
-    KW,
-    OH,
-    OW,
-    stride_h,
-    stride_w,
-    pad_h,
-    pad_w,
+    C_in: tl.constexpr,
+    H: tl.constexpr,
+    W: tl.constexpr,
+    C_out: tl.constexpr,
+    KH: tl.constexpr,
+    KW: tl.constexpr,
+    OH: tl.constexpr,
+    OW: tl.constexpr,
+    stride_h: tl.constexpr,
+    stride_w: tl.constexpr,
+    pad_h: tl.constexpr,
+    pad_w: tl.constexpr,
     K_TOTAL: tl.constexpr,
     HAS_BIAS: tl.constexpr,
     BLOCK_M: tl.constexpr,
@@ -69,15 +63,15 @@ def conv2d_fwd_kernel(
     rows_ok = m_valid[:, None]
     channel_n = n[None, :]
 
-    # Corner of each receptive field; negative valid_k the padding.
+    # Corner of each receptive field; negative inside the padding.
     top = out_row_m * stride_h - pad_h
     left = out_col_m * stride_w - pad_w
 
     acc = tl.zeros((BLOCK_M, BLOCK_N), dtype=tl.float32)
     area = KH * KW
 
-    # Unrolled in full: each step's index arithmetic on k is left to the compiler to fold.
-    for k_start in tl.static_range(0, K_TOTAL, BLOCK_K):
+    # A real loop, so that num_stages pipelines its loads.
+    for k_start in tl.range(0, K_TOTAL, BLOCK_K):
         k = k_start + tl.arange(0, BLOCK_K)
         k_valid = k < K_TOTAL
 
@@ -89,9 +83,9 @@ def conv2d_fwd_kernel(
         row = top + step_row[None, :]
         col = left + step_col[None, :]
 
-        valid_k = rows_ok & (row >= 0) & (row < H) & (col >= 0) & (col < W) & k_valid[None, :]
+        all_ok = rows_ok & (row >= 0) & (row < H) & (col >= 0) & (col < W) & k_valid[None, :]
         x_offset = ((picture_m * C_in + channel_k) * H + row) * W + col
-        field = tl.load(x_ptr + x_offset, mask=valid_k, other=0.0).to(tl.float32)
+        field = tl.load(x_ptr + x_offset, mask=all_ok, other=0.0).to(tl.float32)
 
         # A filter is K_TOTAL consecutive floats, so k needs no decoding on this side.
         k_rows = k[:, None]

@@ -1,4 +1,4 @@
-"""First convolution of AlexNet as an implicit GEMM, float32 in and out, TF32 products: launching 2 % of work too much."""
+"""The accepted kernel, launching 2.5 % of work too much."""
 
 import torch
 import torch.nn as nn
@@ -7,18 +7,12 @@ import triton.language as tl
 
 
 # Rows of the product are output pixels (m), columns are output channels (n), and the reduction runs
-# over one receptive field (k). The configs differ in the tile of output that one program owns.
+# over one receptive field (k). The blocks are the original's; the configs differ in pipeline depth.
 @triton.autotune(
     configs=[
-        triton.Config({"BLOCK_M": 32, "BLOCK_N": 32, "BLOCK_K": 32}, num_warps=4, num_stages=1),
-        triton.Config({"BLOCK_M": 32, "BLOCK_N": 32, "BLOCK_K": 32}, num_warps=4, num_stages=2),
-        triton.Config({"BLOCK_M": 64, "BLOCK_N": 32, "BLOCK_K": 32}, num_warps=4, num_stages=1),
-        triton.Config({"BLOCK_M": 64, "BLOCK_N": 32, "BLOCK_K": 32}, num_warps=4, num_stages=2),
         triton.Config({"BLOCK_M": 32, "BLOCK_N": 64, "BLOCK_K": 32}, num_warps=4, num_stages=1),
         triton.Config({"BLOCK_M": 32, "BLOCK_N": 64, "BLOCK_K": 32}, num_warps=4, num_stages=2),
-        triton.Config({"BLOCK_M": 64, "BLOCK_N": 64, "BLOCK_K": 32}, num_warps=4, num_stages=1),
-        triton.Config({"BLOCK_M": 64, "BLOCK_N": 64, "BLOCK_K": 32}, num_warps=4, num_stages=2),
-        triton.Config({"BLOCK_M": 64, "BLOCK_N": 64, "BLOCK_K": 16}, num_warps=4, num_stages=3),
+        triton.Config({"BLOCK_M": 32, "BLOCK_N": 64, "BLOCK_K": 32}, num_warps=4, num_stages=3),
     ],
     key=["N", "C_in", "H", "W", "C_out", "OH", "OW"],
 )
@@ -29,18 +23,18 @@ def conv2d_fwd_kernel(
     b_ptr,
     out_ptr,
     N,
-    C_in,
-    H,
-    W,
-    C_out,
-    KH,
-    KW,
-    OH,
-    OW,
-    stride_h,
-    stride_w,
-    pad_h,
-    pad_w,
+    C_in: tl.constexpr,
+    H: tl.constexpr,
+    W: tl.constexpr,
+    C_out: tl.constexpr,
+    KH: tl.constexpr,
+    KW: tl.constexpr,
+    OH: tl.constexpr,
+    OW: tl.constexpr,
+    stride_h: tl.constexpr,
+    stride_w: tl.constexpr,
+    pad_h: tl.constexpr,
+    pad_w: tl.constexpr,
     K_TOTAL: tl.constexpr,
     HAS_BIAS: tl.constexpr,
     BLOCK_M: tl.constexpr,
@@ -76,8 +70,8 @@ def conv2d_fwd_kernel(
     total = tl.zeros((BLOCK_M, BLOCK_N), dtype=tl.float32)
     window = KH * KW
 
-    # Unrolled in full: each step's index arithmetic on k is left to the compiler to fold.
-    for k_start in tl.static_range(0, K_TOTAL, BLOCK_K):
+    # A real loop, so that num_stages pipelines its loads.
+    for k_start in tl.range(0, K_TOTAL, BLOCK_K):
         k = k_start + tl.arange(0, BLOCK_K)
         k_valid = k < K_TOTAL
 
