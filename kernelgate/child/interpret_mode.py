@@ -4,6 +4,7 @@ import torch
 
 from kernelgate import wire
 from kernelgate.child.gpu_arithmetic import compute_as_gpu
+from kernelgate.child.inline_ptx import interpret_ptx
 from kernelgate.child.interpreted import InterpretedSite
 from kernelgate.child.kernel_file import KernelModel
 from kernelgate.child.pretended_cuda import pretend_cuda
@@ -21,6 +22,7 @@ class InterpretMode:
         pretend_cuda(ADA)
         activate(StubDriver(89, lambda *_: None))
         compute_as_gpu()
+        interpret_ptx()
 
     def is_crowded(self) -> bool:
         """Return False: no GPU's memory is used here."""

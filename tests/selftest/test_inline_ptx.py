@@ -1,0 +1,65 @@
+"""Inline PTX that a kernel may use and still be interpreted, and what is said of any other."""
+
+import json
+import math
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def computed() -> dict[str, Any]:
+    """Return what the kernels of the program beside this file computed, and were told."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.selftest.interpreted_ptx"],
+        cwd=ROOT,
+        env=os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def test_hints_and_fences_change_nothing(computed: dict[str, Any]) -> None:
+    """Each stands before a copy."""
+    assert computed["hints"] == [computed["values"]] * len(computed["hints"])
+
+
+def test_rounding_to_tf32_is_to_nearest_and_ties_go_away_from_zero(computed: dict[str, Any]) -> None:
+    """What is too large for it becomes infinite; a number that has no exponent of its own is not lost."""
+    kept = 2.0**-10
+    rounded = computed["rounded"]
+    assert rounded[:6] == [1 + kept, 1.0, -1 - kept, math.inf, math.inf, 0.0]
+    assert rounded[6] == pytest.approx(1e-39, rel=0.01)
+    assert rounded[7] == 2.5
+
+
+def test_a_copy_keeps_the_bits_whatever_the_type(computed: dict[str, Any]) -> None:
+    """As a register has no type."""
+    assert computed["bits"] == struct.unpack("<i", struct.pack("<f", computed["values"][-1]))[0]
+
+
+def test_lines_may_take_nothing(computed: dict[str, Any]) -> None:
+    """Such as a barrier, whose result is a number that nobody asked for."""
+    assert computed["alone"] == -17
+
+
+def test_what_is_not_known_is_named(computed: dict[str, Any]) -> None:
+    """A wrong answer would be blamed on the kernel, and so would silence."""
+    for asm, said in computed["unknown"].items():
+        assert f"inline PTX `{' '.join(asm.strip(';').replace(',', ' ').split())}`" in said
+        assert "without a GPU only" in said
+
+
+def test_elements_that_share_a_register_are_refused(computed: dict[str, Any]) -> None:
+    """With a count that says why."""
+    assert "pack=2" in computed["packed"]
