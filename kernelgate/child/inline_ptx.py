@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from triton.runtime import interpreter
 
-WITHOUT_RESULT = ("bar.warp.sync", "fence", "griddepcontrol", "membar", "prefetch", "prefetchu")
+WITHOUT_RESULT = ("bar.warp.sync", "fence", "membar", "prefetch", "prefetchu")
 """Hints, and orders among threads: programs that run one after the other need neither (PTX ISA)."""
 
 COPIES = {f"mov.{kind}{bits}" for kind in "busf" for bits in (16, 32, 64)}
@@ -51,7 +51,7 @@ def interpret_ptx() -> None:
         pack: int,
     ) -> Results:
         if pack != 1:
-            raise NotImplementedError(f"inline PTX with pack={pack}: without a GPU only pack=1 is run")
+            raise NotImplementedError(f"inline PTX with pack={pack}: the gate's interpreter runs pack=1 only")
         shape = values[0].data.shape if values else (1,)
         dtypes = [interpreter._get_np_dtype(each.scalar) for each in types]
         registers = {f"${number}": np.zeros(shape, dtype) for number, dtype in enumerate(dtypes)}
@@ -80,7 +80,9 @@ def _run(words: list[str], registers: Registers) -> None:
             registers[target] = _round_to_tf32(registers[source])
         case _:
             known = ", ".join((*WITHOUT_RESULT, "mov", ROUNDS))
-            raise NotImplementedError(f"inline PTX `{' '.join(words)}`: without a GPU only {known} are run")
+            raise NotImplementedError(
+                f"inline PTX `{' '.join(words)}`: the gate's interpreter runs {known} only"
+            )
 
 
 def _fill(target: NDArray[Any], number: int) -> NDArray[Any]:

@@ -18,13 +18,13 @@ HINTS = [
     "prefetch.global.L2 [$1];",
     "prefetch.global.L1 [$1]; bar.warp.sync -1;",
     "{ membar.gl; fence.acq_rel.gpu; }",
-    "griddepcontrol.wait;",
 ]
 UNKNOWN = [
     "ex2.approx.f32 $0, $1;",
     "@p mov.b32 $0, $1;",
     "prefetches [$1];",
     "bar.sync 0;",
+    "griddepcontrol.wait;",
     "mov.b32 $0, $7;",
     "mov.b32 $0, 017;",
     "mov.b32 $0, %clock;",

@@ -57,7 +57,7 @@ def test_what_is_not_known_is_named(computed: dict[str, Any]) -> None:
     """A wrong answer would be blamed on the kernel, and so would silence."""
     for asm, said in computed["unknown"].items():
         assert f"inline PTX `{' '.join(asm.strip(';').replace(',', ' ').split())}`" in said
-        assert "without a GPU only" in said
+        assert "the gate's interpreter runs" in said
 
 
 def test_elements_that_share_a_register_are_refused(computed: dict[str, Any]) -> None:
