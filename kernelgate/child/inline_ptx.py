@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from triton.runtime import interpreter
 
+from kernelgate.child.gpu_arithmetic import cut_to_tf32
+
 WITHOUT_RESULT = ("bar.warp.sync", "fence", "membar", "prefetch", "prefetchu")
 """Hints, and orders among threads: programs that run one after the other need neither (PTX ISA)."""
 
@@ -91,7 +93,7 @@ def _fill(target: NDArray[Any], number: int) -> NDArray[Any]:
     return np.full(target.shape, number % 2**bits, f"uint{bits}").view(target.dtype)
 
 
-def _round_to_tf32(values: NDArray[Any]) -> NDArray[Any]:
-    bits = values.view(np.uint32)
-    rounded = (bits + np.uint32(0x1000)) & np.uint32(0xFFFFE000)
-    return np.where(np.isfinite(values), rounded, bits).view(np.float32)
+def _round_to_tf32(register: NDArray[Any]) -> NDArray[Any]:
+    values = register.view(np.float32)
+    half_a_unit_more = (values.view(np.uint32) + np.uint32(0x1000)).view(np.float32)
+    return np.where(np.isfinite(values), cut_to_tf32(half_a_unit_more), values)

@@ -1,7 +1,4 @@
-"""Runs small kernels under the interpreter, its arithmetic that of a GPU; prints what they computed as JSON.
-
-A program of its own: Triton takes to its interpreter when it is imported, or never.
-"""
+"""Runs small kernels under the interpreter, its arithmetic a GPU's; prints what they computed as JSON."""
 
 # ruff: noqa: ANN001, ANN201, N803 - kernels are written in Triton's own idiom
 

@@ -1,7 +1,4 @@
-"""Runs kernels with inline PTX under the interpreter; prints what they computed, or what was said, as JSON.
-
-A program of its own: Triton takes to its interpreter when it is imported, or never.
-"""
+"""Runs kernels with inline PTX under the interpreter; prints what they computed or were told as JSON."""
 
 # ruff: noqa: ANN001, ANN201, N803 - kernels are written in Triton's own idiom
 
@@ -33,11 +30,11 @@ VALUES = [1 + 2.0**-11, 1 + 2.0**-12, -1 - 2.0**-11, 3.4028234663852886e38, floa
 
 
 @triton.jit
-def map_kernel(x_ptr, out_ptr, ASM: tl.constexpr, CONSTRAINTS: tl.constexpr, PACK: tl.constexpr):
+def map_kernel(x_ptr, out_ptr, ASM: tl.constexpr, PACK: tl.constexpr):
     place = tl.arange(0, 8)
     x = tl.load(x_ptr + place)
     dtype: tl.constexpr = out_ptr.dtype.element_ty
-    out = tl.inline_asm_elementwise(ASM, CONSTRAINTS, [x], dtype, is_pure=False, pack=PACK)
+    out = tl.inline_asm_elementwise(ASM, "=r,r", [x], dtype, is_pure=False, pack=PACK)
     tl.store(out_ptr + place, out)
 
 
@@ -50,7 +47,7 @@ def alone_kernel(out_ptr):
 def run(asm: str, pack: int = 1, dtype: torch.dtype = torch.float32) -> list[float]:
     """Return what the lines make of the values."""
     out = torch.zeros(8, dtype=dtype)
-    map_kernel[(1,)](torch.tensor(VALUES), out, asm, "=r,r", pack)
+    map_kernel[(1,)](torch.tensor(VALUES), out, asm, pack)
     return [float(each) for each in out]
 
 

@@ -1,8 +1,5 @@
 """The kernel that was designed anew: right, without spills, and judged by its own stage."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +12,7 @@ from kernelgate.compile_stage import CompileResult
 from kernelgate.gate import Gate, Request
 from kernelgate.settings import DrawBudget, load_settings
 from kernelgate.stage_rules import spilled_bytes
+from tests.selftest.under_interpreter import run_interpreted
 
 ROOT = Path(__file__).resolve().parents[2]
 FAST = ROOT / "kernels" / "alexnet_conv1_fast.py"
@@ -76,9 +74,6 @@ def test_the_options_of_each_generation_compute_the_convolution(generation: int)
 
     The bias, which is a sum of products, comes out bit for bit.
     """
-    given = [sys.executable, "-c", INTERPRET, str(FAST), str(generation)]
-    environment = os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": str(ROOT)}
-    ran = subprocess.run(given, env=environment, capture_output=True, text=True, check=True)
-    worst, bias_is_exact = ran.stdout.split()
+    worst, bias_is_exact = run_interpreted("-c", INTERPRET, str(FAST), str(generation)).split()
     assert float(worst) < 0.004
     assert bias_is_exact == "True"

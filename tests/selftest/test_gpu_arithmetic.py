@@ -1,15 +1,12 @@
 """Under the interpreter products and integers come out as a GPU would have them."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.selftest.under_interpreter import run_interpreted
+
 INNER = 64
 FINE = 1 + 2.0**-11
 """One more bit than TF32 has."""
@@ -18,15 +15,7 @@ FINE = 1 + 2.0**-11
 @pytest.fixture(scope="module")
 def computed() -> dict[str, Any]:
     """Return what the kernels of the program beside this file computed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.selftest.interpreted_arithmetic"],
-        cwd=ROOT,
-        env=os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    answer: dict[str, Any] = json.loads(done.stdout)
+    answer: dict[str, Any] = json.loads(run_interpreted("-m", "tests.selftest.interpreted_arithmetic"))
     return answer
 
 

@@ -2,30 +2,18 @@
 
 import json
 import math
-import os
 import struct
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.selftest.under_interpreter import run_interpreted
 
 
 @pytest.fixture(scope="module")
 def computed() -> dict[str, Any]:
     """Return what the kernels of the program beside this file computed, and were told."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.selftest.interpreted_ptx"],
-        cwd=ROOT,
-        env=os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    answer: dict[str, Any] = json.loads(done.stdout)
+    answer: dict[str, Any] = json.loads(run_interpreted("-m", "tests.selftest.interpreted_ptx"))
     return answer
 
 
