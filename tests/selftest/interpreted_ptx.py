@@ -3,6 +3,7 @@
 # ruff: noqa: ANN001, ANN201, N803 - kernels are written in Triton's own idiom
 
 import json
+import math
 import sys
 
 import torch
@@ -67,6 +68,7 @@ if __name__ == "__main__":
         "hints": [run(hint + " mov.b32 $0, $1;") for hint in HINTS],
         "values": [float(each) for each in torch.tensor(VALUES)],
         "rounded": run("cvt.rna.tf32.f32 $0, $1;"),
+        "nan stays": all(map(math.isnan, run("mov.b32 $1, 0x7fffffff; cvt.rna.tf32.f32 $0, $1;"))),
         "bits": run("mov.b32 $0, $1;", dtype=torch.int32)[-1],
         "alone": int(alone[0]),
         "unknown": {asm: said(asm) for asm in UNKNOWN},

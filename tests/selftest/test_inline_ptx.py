@@ -31,6 +31,11 @@ def test_rounding_to_tf32_is_to_nearest_and_ties_go_away_from_zero(computed: dic
     assert rounded[7] == 2.5
 
 
+def test_rounding_leaves_nan(computed: dict[str, Any]) -> None:
+    """Even that of all ones, which half a unit more would make a zero."""
+    assert computed["nan stays"]
+
+
 def test_a_copy_keeps_the_bits_whatever_the_type(computed: dict[str, Any]) -> None:
     """As a register has no type."""
     assert computed["bits"] == struct.unpack("<i", struct.pack("<f", computed["values"][-1]))[0]
