@@ -9,16 +9,22 @@ import textwrap
 import msgspec
 
 from benchmarks.variants import TILES
+from kernelgate import wire
+from kernelgate.child import gpu_mode
 
 MODEL = "    def forward(self, x: torch.Tensor) -> torch.Tensor:\n"
 HONEST = MODEL.replace("forward", "compute")
 INIT = "        super().__init__()\n"
 MODULES = "torch.sys.modules"
+# A name of the worker's is taken from the thing that has it: an attack that no longer finds its target would
+# be an honest kernel, and nobody would notice.
+EVENT = vars(gpu_mode)["Event"].__name__
+WORKER = f'{MODULES}.get("{gpu_mode.__name__}")'
 TIMER = f"""
-worker = {MODULES}.get("kernelgate.child.gpu_mode")
+worker = {WORKER}
 if worker is not None:
-    real = worker.Event.elapsed_time
-    worker.Event.elapsed_time = lambda start, end: {{share}} * real(start, end)
+    real = worker.{EVENT}.elapsed_time
+    worker.{EVENT}.elapsed_time = lambda start, end: {{share}} * real(start, end)
 """
 IS_TIMED = "(not torch.cuda.current_stream().query())"
 """Nothing runs on the stream when the code is moved; in timed calls the GPU is held: so both can be told."""
@@ -85,13 +91,14 @@ ATTACKS = (
         name="patches-worker",
         does="puts a timing of its own in the place of the contestant's",
         init=f"""
-        worker, wire = {MODULES}.get("kernelgate.child.gpu_mode"), {MODULES}["kernelgate.wire"]
+        worker, wire = {WORKER}, {MODULES}["{wire.__name__}"]
+        mode = getattr(worker, "{gpu_mode.GpuMode.__name__}", None)
 
-        def timed(mode, request, real=getattr(worker, "GpuMode", None) and worker.GpuMode._time):
-            return wire.Timed(times_ms=tuple(0.9 * ms for ms in real(mode, request).times_ms))
+        def timed(mode, request, real=mode and mode.{gpu_mode.GpuMode._time.__name__}):
+            return wire.{wire.Timed.__name__}(times_ms=tuple(0.9 * ms for ms in real(mode, request).times_ms))
 
         if worker is not None:
-            worker.GpuMode._time = timed
+            mode.{gpu_mode.GpuMode._time.__name__} = timed
         """,
     ),
     Attack(

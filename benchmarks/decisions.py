@@ -16,6 +16,7 @@ from unittest.mock import patch
 
 from benchmarks.decision import Decision, compiled, decide
 from benchmarks.variants import EXTRA, make_variant
+from kernelgate import replicate
 from kernelgate.contestant import live_pids
 from kernelgate.gpu import GpuError, find_gpu
 from kernelgate.measured import ACCEPTED, CANDIDATE
@@ -42,7 +43,7 @@ def load_in_bursts(unseen: bool) -> Iterator[None]:
     with subprocess.Popen([sys.executable, "-c", BURSTS]) as loader:
         known = {loader.pid} if unseen else set()
         try:
-            with patch("kernelgate.replicate.live_pids", lambda: live_pids() | known):
+            with patch.object(replicate, live_pids.__name__, lambda: live_pids() | known):
                 yield
         finally:
             loader.kill()

@@ -290,6 +290,11 @@ class Failed(_Message, frozen=True):
 
 Response = Loaded | Compiled | Ran | Sent | Warm | Timed | Watched | Code | Done | Failed
 
-encode = msgspec.json.encode
+
+def encode(message: msgspec.Struct) -> bytes:
+    """Return the message as one line of JSON, without its end."""
+    return msgspec.json.encode(message)
+
+
 decode_request = msgspec.json.Decoder(Request).decode
 decode_response = msgspec.json.Decoder(Response).decode

@@ -1,7 +1,16 @@
 """Faults that attack the judge: files that change, deceive or sound out the process that they run in."""
 
+from collections.abc import Callable
+
+from kernelgate import inputs, wire
+from kernelgate.child.audit import outside_help
+from kernelgate.child.poison import fill_with_bits, poison_word
+from kernelgate.child.sampling import choose_programs
+from kernelgate.child.trials import Site, Trials, same_bits
+from kernelgate.child.witness import Witness
 from tests.selftest.planted.base import Planted, after_call, changed, in_forward, in_init
 from tests.selftest.planted.delegation_faults import FORK, WITH_HELPERS, handed_over
+from tests.selftest.planted.targets import attribute_of, field_of, name_of, variable_of
 
 WRAPPER = "def triton_conv2d_nchw(\n"
 FRAMES = '''def callers():
@@ -23,9 +32,28 @@ DELEGATES = "return self.conv1(x).contiguous()"
 KEEP_X = "self.x = x"
 LAYER_ANSWERS = "out = self.conv1(x).contiguous()"
 
+# Names of the judge's own, which an attack finds at run time. One that is gone fails here: an attack that
+# no longer finds its target would be an honest kernel.
+REQUEST = variable_of(Trials.run, "request")
+RECIPE = field_of(wire.RunOne, "recipe")
+OPERATION = attribute_of(Trials, "operation")
+FOUND = attribute_of(Witness, "found")
+DELEGATED = field_of(wire.Ran, "delegated")
+LAUNCHED = wire.SeenLaunch(kernel="conv2d_fwd_kernel", programs_run=48, programs_total=48, makes_answer=True)
+RESPONSE = wire.encode(
+    wire.Ran(
+        returned="Tensor",
+        dtype="torch.float32",
+        device="cuda:0",
+        shape=(0, 96, 55, 55),
+        launches=(LAUNCHED,),
+    )
+).decode()
 
-def replacing(function: str, code: str, source: str) -> str:
+
+def replacing(target: Callable[..., object], code: str, source: str) -> str:
     """Return a kernel file whose model replaces a function or method wherever the judge's code holds it."""
+    function = name_of(target)
     return in_init(
         f"""
         holders = [module for name, module in torch.sys.modules.items() if name.startswith("kernelgate")]
@@ -51,7 +79,7 @@ OWN_PROCESS = (
         "replaces-read",
         "has the layer's answer read in the place of its own",
         replacing(
-            "read",
+            Site.read,
             "lambda site, _, *rest, real=real: real(site, self.conv1(self.x).detach(), *rest)",
             in_forward(KEEP_X, source=WRONG),
         ),
@@ -59,7 +87,7 @@ OWN_PROCESS = (
     Planted(
         "replaces-same-bits",
         "calls all tensors the same, and clears x",
-        replacing("same_bits", "lambda *_: True", after_call("x.zero_()")),
+        replacing(same_bits, "lambda *_: True", after_call("x.zero_()")),
     ),
     Planted(
         "replaces-equal",
@@ -73,14 +101,14 @@ OWN_PROCESS = (
         "replaces-make-parameters",
         "convolves by torch while the parameters are made, before forward is called",
         in_init(
-            """
+            f"""
             def convolved(operation, recipe, made):
-                x = torch.sys.modules["kernelgate.inputs"].make_x(operation, recipe)
+                x = torch.sys.modules["{inputs.__name__}"].{inputs.make_x.__name__}(operation, recipe)
                 self.known = torch.conv2d(x, *made, 4, 2)
                 return made
             """,
             source=replacing(
-                "make_parameters",
+                inputs.make_parameters,
                 "lambda *recipe, real=real: convolved(*recipe, real(*recipe))",
                 handed_over('answer = getattr(self, "known", torch.zeros(len(x), 96, 55, 55))'),
             ),
@@ -90,10 +118,10 @@ OWN_PROCESS = (
         "replaces-poison",
         "has fresh memory filled with zeros, and leaves the last channel unwritten",
         replacing(
-            "poison_word",
+            poison_word,
             "lambda *_: 0",
             replacing(
-                "fill_with_bits",
+                fill_with_bits,
                 "lambda tensor, _: tensor.zero_()",
                 changed((STORE, STORE.replace("C_out)", "C_out - 1)"))),
             ),
@@ -103,12 +131,12 @@ OWN_PROCESS = (
         "replaces-encode",
         "strikes what was seen from its report, and drops its answer for the layer's",
         replacing(
-            "encode",
+            wire.encode,
             "lambda said, real=real: struck(real(said))",
             in_init(
-                """
+                f"""
                 def struck(said):
-                    return torch.sys.modules["re"].sub(rb'"delegated":.*]', b'"delegated":[]', said)
+                    return torch.sys.modules["re"].sub(rb'"{DELEGATED}":.*]', b'"{DELEGATED}":[]', said)
                 """,
                 source=after_call(LAYER_ANSWERS),
             ),
@@ -117,13 +145,13 @@ OWN_PROCESS = (
     Planted(
         "replaces-find",
         "has nothing found, and drops its answer for the layer's",
-        replacing("find", "lambda *_: None", after_call(LAYER_ANSWERS)),
+        replacing(Witness.find, "lambda *_: None", after_call(LAYER_ANSWERS)),
     ),
     Planted(
         "replaces-outside-help",
         "has no help from outside heard of, and asks another process",
         replacing(
-            "outside_help",
+            outside_help,
             "lambda: ()",
             handed_over(FORK),
         ),
@@ -132,7 +160,7 @@ OWN_PROCESS = (
         "replaces-choose-programs",
         "has the first program run alone, and is right in that one",
         replacing(
-            "choose_programs",
+            choose_programs,
             "lambda *_: [(0, 0, 0)]",
             changed(("total += shift[None, :]", "total += shift[None, :] * (1 + tl.program_id(0))")),
         ),
@@ -224,8 +252,8 @@ FROM_THE_CALLER = (
             f"""
             for held in callers():
                 for thing in held.values():
-                    if "found" in getattr(thing, "__dict__", ()):
-                        thing.find = lambda *_: None
+                    if "{FOUND}" in getattr(thing, "__dict__", ()):
+                        thing.{Witness.find.__name__} = lambda *_: None
             {LAYER_ANSWERS}
             """,
             source=WITH_FRAMES,
@@ -235,13 +263,13 @@ FROM_THE_CALLER = (
         "makes-x-itself",
         "convolves an x that it makes by the request that its callers hold",
         handed_over(
-            """
-            inputs, answer = torch.sys.modules.get("kernelgate.inputs"), torch.zeros(len(x), 96, 55, 55)
+            f"""
+            inputs, answer = torch.sys.modules.get("{inputs.__name__}"), torch.zeros(len(x), 96, 55, 55)
             for held in callers():
-                recipe = getattr(held.get("request"), "recipe", None)
-                operation = getattr(held.get("self"), "operation", None)
+                recipe = getattr(held.get("{REQUEST}"), "{RECIPE}", None)
+                operation = getattr(held.get("self"), "{OPERATION}", None)
                 if inputs and recipe and operation:
-                    made = inputs.make_inputs(operation, recipe)
+                    made = inputs.{inputs.make_inputs.__name__}(operation, recipe)
                     answer = torch.conv2d(made.x, made.weight, made.bias, 4, 2)
             """,
             source=changed((WRAPPER, FRAMES + WRAPPER), source=WITH_HELPERS),
@@ -264,12 +292,8 @@ FROM_THE_CALLER = (
     Planted(
         "writes-a-response",
         "writes a response of its own on the judge's pipe, and lets the layer answer",
-        in_forward("""
-            launched = {"kernel": "conv2d_fwd_kernel", "programs_run": 48, "programs_total": 48}
-            launched["makes_answer"] = True
-            said = {"type": "Ran", "returned": "Tensor", "dtype": "torch.float32", "device": "cuda:0"}
-            said |= {"shape": [len(x), 96, 55, 55], "contiguous": True, "launches": [launched]}
-            said = torch.sys.modules["json"].dumps(said) + "\\n"
+        in_forward(f"""
+            said = '{RESPONSE}'.replace("[0,", f"[{{len(x)}},") + "\\n"
             torch.os.write(int(torch.sys.argv[-1]), said.encode())
             return self.conv1(x).contiguous()
         """),
