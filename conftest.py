@@ -9,18 +9,20 @@ from typing import Any, TextIO
 import pytest
 import torch
 
-from kernelgate.accepted import AcceptedError, kernel_path
-from kernelgate.cases import parse_case
-from kernelgate.compile_stage import ADA
-from kernelgate.gate import Gate
-from kernelgate.gpu import Gpu, GpuError, find_gpu, narrow_to_one_gpu, visible_gpus
-from kernelgate.judgement import ORDER, Request
-from kernelgate.operations import find_operation
-from kernelgate.profiles import register_profiles
-from kernelgate.progress import StageProgress
-from kernelgate.report import Report, make_report, render_summary, write_report
+from kernelgate.baselines.kernels import AcceptedError, kernel_path
+from kernelgate.compilation.stage import ADA
+from kernelgate.compilation.stage_rules import STAGES
+from kernelgate.correctness.case import parse_case
+from kernelgate.correctness.hypothesis_profile import register_profiles
+from kernelgate.machine.gpu import Gpu, GpuError, find_gpu, narrow_to_one_gpu, visible_gpus
+from kernelgate.operations.operation import find_operation
+from kernelgate.pipeline.pipeline import Gate
+from kernelgate.pipeline.stage import ORDER, Request
+from kernelgate.reporting.progress import StageProgress
+from kernelgate.reporting.report import Report, make_report
+from kernelgate.reporting.report_files import write_report
+from kernelgate.reporting.terminal import render_summary
 from kernelgate.settings import Settings, SettingsError, load_settings
-from kernelgate.stage_rules import STAGES
 from kernelgate.verdict import Rule
 
 ROOT = Path(__file__).resolve().parent

@@ -9,8 +9,8 @@ import textwrap
 import msgspec
 
 from benchmarks.variants import TILES
-from kernelgate import wire
-from kernelgate.child import gpu_mode
+from kernelgate import protocol
+from kernelgate.worker.gpu import mode as gpu_mode
 
 MODEL = "    def forward(self, x: torch.Tensor) -> torch.Tensor:\n"
 HONEST = MODEL.replace("forward", "compute")
@@ -89,13 +89,14 @@ ATTACKS = (
     ),
     Attack(
         name="patches-worker",
-        does="puts a timing of its own in the place of the contestant's",
+        does="puts a timing of its own in the place of the worker's",
         init=f"""
-        worker, wire = {WORKER}, {MODULES}["{wire.__name__}"]
+        worker, protocol = {WORKER}, {MODULES}["{protocol.__name__}"]
         mode = getattr(worker, "{gpu_mode.GpuMode.__name__}", None)
 
         def timed(mode, request, real=mode and mode.{gpu_mode.GpuMode._time.__name__}):
-            return wire.{wire.Timed.__name__}(times_ms=tuple(0.9 * ms for ms in real(mode, request).times_ms))
+            times_ms = tuple(0.9 * ms for ms in real(mode, request).times_ms)
+            return protocol.{protocol.Timed.__name__}(times_ms=times_ms)
 
         if worker is not None:
             mode.{gpu_mode.GpuMode._time.__name__} = timed

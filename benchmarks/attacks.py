@@ -13,11 +13,11 @@ from pathlib import Path
 from benchmarks.attack_kernels import ATTACKS, Attack
 from benchmarks.decision import Decision, compiled, decide, of_fault
 from benchmarks.variants import make_variant
-from kernelgate.candidate import KernelFile, read_kernel
-from kernelgate.contestant import ContestantFault
-from kernelgate.gpu import GpuError, find_gpu
-from kernelgate.measured import ACCEPTED
-from kernelgate.names import check_names
+from kernelgate.kernel_file.allowed_names import check_names
+from kernelgate.kernel_file.source import KernelFile, read_kernel
+from kernelgate.machine.gpu import GpuError, find_gpu
+from kernelgate.performance.samples import ACCEPTED
+from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import load_settings
 from kernelgate.verdict import Outcome
 
@@ -53,9 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 file.write_text(every[name].source(accepted.source), encoding="utf-8")
                 candidate = read_kernel(file, settings.limits.kernel_file_bytes)
                 try:
-                    with compiled(gpu, settings, candidate, accepted) as workplace:
-                        decision = decide(workplace, gpu, settings, candidate, accepted)
-                except ContestantFault as fault:
+                    with compiled(gpu, settings, candidate, accepted) as sandbox:
+                        decision = decide(sandbox, gpu, settings, candidate, accepted)
+                except WorkerFault as fault:
                     decision = of_fault(fault, candidate)
                 print(render(every[name], candidate, decision), flush=True)
                 kept += decision.outcome is Outcome.KEEP

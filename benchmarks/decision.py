@@ -7,20 +7,20 @@ from pathlib import Path
 
 import msgspec
 
-from kernelgate.blame import blame
-from kernelgate.candidate import KernelFile
-from kernelgate.compile_check import Target, compile_kernels
-from kernelgate.compile_stage import Kernels
-from kernelgate.contestant import ContestantFault
-from kernelgate.environment import describe_environment
-from kernelgate.gpu import Gpu, GpuError
-from kernelgate.measured import CANDIDATE, Measured
-from kernelgate.operations import ALEXNET_CONV1
-from kernelgate.performance import Conditions
-from kernelgate.performance_stage import measure_performance, verdict_by_rule
+from kernelgate.baselines.kernels import Kernels
+from kernelgate.compilation.compiler import Target, compile_kernels
+from kernelgate.kernel_file.source import KernelFile
+from kernelgate.machine.gpu import Gpu, GpuError
+from kernelgate.machine.versions import describe_environment
+from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
+from kernelgate.performance.conclusion import Conditions
+from kernelgate.performance.samples import CANDIDATE, MeasuredReplicate
+from kernelgate.performance.stage import measure_performance, verdict_by_rule
+from kernelgate.sandbox.faults import blame
+from kernelgate.sandbox.sandbox import Sandbox
+from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import Settings
 from kernelgate.verdict import Outcome, Rule
-from kernelgate.workplace import Workplace
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,23 +39,23 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def compiled(gpu: Gpu, settings: Settings, *kernels: KernelFile) -> Iterator[Workplace]:
-    """Give a workplace in which these kernel files are compiled for the GPU; raises ContestantFault."""
-    workplace = Workplace(ALEXNET_CONV1, settings.limits)
+def compiled(gpu: Gpu, settings: Settings, *kernels: KernelFile) -> Iterator[Sandbox]:
+    """Give a sandbox in which these kernel files are compiled for the GPU; raises WorkerFault."""
+    sandbox = Sandbox(ALEXNET_CONV1, settings.limits)
     try:
         targets = [Target(capability=gpu.capability)]
-        compile_kernels(workplace, dict.fromkeys(kernels, targets))
-        yield workplace
+        compile_kernels(sandbox, dict.fromkeys(kernels, targets))
+        yield sandbox
     finally:
-        workplace.close()
+        sandbox.close()
 
 
 def decide(
-    workplace: Workplace, gpu: Gpu, settings: Settings, candidate: KernelFile, accepted: KernelFile
+    sandbox: Sandbox, gpu: Gpu, settings: Settings, candidate: KernelFile, accepted: KernelFile
 ) -> Decision:
     """Return the decision; the accepted kernel stands for the original too."""
     conditions = Conditions(
-        operation=workplace.operation,
+        operation=sandbox.operation,
         gpu=gpu,
         rule=Rule.TUNE,
         settings=settings.performance,
@@ -65,8 +65,8 @@ def decide(
     kernels = Kernels(candidate=candidate, accepted=accepted, original=accepted)
     started = time.monotonic()
     try:
-        performance, attempts = measure_performance(workplace, kernels, conditions, lambda: None)
-    except ContestantFault as fault:
+        performance, attempts = measure_performance(sandbox, kernels, conditions, lambda: None)
+    except WorkerFault as fault:
         return of_fault(fault, candidate, seconds=time.monotonic() - started)
     except GpuError as error:
         return Decision(
@@ -86,12 +86,12 @@ def decide(
     )
 
 
-def of_fault(fault: ContestantFault, candidate: KernelFile, seconds: float = 0.0) -> Decision:
-    """Return the decision that a contestant's failure is, in the compile or while it was timed."""
-    is_candidate = fault.contestant in (CANDIDATE, candidate.sha256)
+def of_fault(fault: WorkerFault, candidate: KernelFile, seconds: float = 0.0) -> Decision:
+    """Return the decision that a worker's failure is, in the compile or while it was timed."""
+    is_candidate = fault.worker in (CANDIDATE, candidate.sha256)
     verdict = blame(fault, Path(candidate.path).name, is_candidate=is_candidate)
     return Decision(outcome=verdict.outcome, detail=f"{verdict.reason}: {verdict.detail}", seconds=seconds)
 
 
-def _gpu_seconds(measured: Sequence[Measured]) -> float:
+def _gpu_seconds(measured: Sequence[MeasuredReplicate]) -> float:
     return sum(sample.wall_ms for one in measured for sample in one.samples) / 1000

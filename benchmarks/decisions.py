@@ -16,10 +16,10 @@ from unittest.mock import patch
 
 from benchmarks.decision import Decision, compiled, decide
 from benchmarks.variants import EXTRA, make_variant
-from kernelgate import replicate
-from kernelgate.contestant import live_pids
-from kernelgate.gpu import GpuError, find_gpu
-from kernelgate.measured import ACCEPTED, CANDIDATE
+from kernelgate.machine.gpu import GpuError, find_gpu
+from kernelgate.performance import replicate
+from kernelgate.performance.samples import ACCEPTED, CANDIDATE
+from kernelgate.sandbox.worker_process import live_pids
 from kernelgate.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -84,9 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         candidate, accepted = (make_variant(arm, Path(folder)) for arm in (options.arm, ACCEPTED))
         try:
             gpu = find_gpu()
-            with compiled(gpu, settings, candidate, accepted) as workplace:
+            with compiled(gpu, settings, candidate, accepted) as sandbox:
                 for _ in range(options.count):
-                    decisions.append(decide(workplace, gpu, settings, candidate, accepted))
+                    decisions.append(decide(sandbox, gpu, settings, candidate, accepted))
                     print(describe(decisions[-1]), flush=True)
         except GpuError as error:
             print(f"benchmarks: {error}", file=sys.stderr)

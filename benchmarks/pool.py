@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelgate.measured import ACCEPTED, CONTROL, Measured
-from kernelgate.samples import SamplesError, read_samples
+from kernelgate.performance.samples import ACCEPTED, CONTROL, MeasuredReplicate
+from kernelgate.performance.samples_file import SamplesError, read_samples
 from kernelgate.settings import PerformanceSettings
 
 Floats = NDArray[np.float64]
@@ -76,7 +76,7 @@ def load(files: Sequence[Path]) -> Pool:
     )
 
 
-def _read(file: Path) -> tuple[PerformanceSettings, list[list[Measured]]]:
+def _read(file: Path) -> tuple[PerformanceSettings, list[list[MeasuredReplicate]]]:
     if file.suffix != ".xz":
         timing, attempts = read_samples(file)
         return timing.settings, attempts
@@ -91,11 +91,11 @@ def _read(file: Path) -> tuple[PerformanceSettings, list[list[Measured]]]:
     return timing.settings, attempts
 
 
-def _calls(one: Measured, arm: str) -> Floats:
+def _calls(one: MeasuredReplicate, arm: str) -> Floats:
     return np.array([sample.times_ms for sample in one.samples if sample.arm == arm])
 
 
-def _gpu_seconds(one: Measured) -> float:
+def _gpu_seconds(one: MeasuredReplicate) -> float:
     """Return for how long, on average, the requests of one arm kept the GPU."""
     arms = {sample.arm for sample in one.samples}
     return sum(sample.wall_ms for sample in one.samples) / len(arms) / 1000

@@ -17,8 +17,8 @@ from scipy import stats
 
 from benchmarks.pool import Pool, load
 from benchmarks.rules import PEERS, Call, call_in_looks
-from kernelgate.measured import ACCEPTED, CONTROL
-from kernelgate.samples import SamplesError
+from kernelgate.performance.samples import ACCEPTED, CONTROL
+from kernelgate.performance.samples_file import SamplesError
 from kernelgate.verdict import Rule
 
 REDRAWN = 5000

@@ -14,16 +14,17 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.variants import EXTRA, make_variant
-from kernelgate.compile_check import Target, compile_kernels
-from kernelgate.environment import describe_environment
-from kernelgate.gpu import GpuError, find_gpu, locked
-from kernelgate.measured import Measured
-from kernelgate.operations import ALEXNET_CONV1
-from kernelgate.samples import Timing, write_samples
-from kernelgate.settings import FEWEST, MOST, load_settings
-from kernelgate.timing import measure_replicates
+from kernelgate.compilation.compiler import Target, compile_kernels
+from kernelgate.machine.gpu import GpuError, find_gpu
+from kernelgate.machine.gpu_lock import locked
+from kernelgate.machine.versions import describe_environment
+from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
+from kernelgate.performance.replicates import measure_replicates
+from kernelgate.performance.samples import MeasuredReplicate
+from kernelgate.performance.samples_file import Timing, write_samples
+from kernelgate.sandbox.sandbox import Sandbox
+from kernelgate.settings import MIN_REPLICATES, MAX_REPLICATES, load_settings
 from kernelgate.verdict import Rule
-from kernelgate.workplace import Workplace
 
 ROOT = Path(__file__).resolve().parents[1]
 DIGITS = 5
@@ -44,27 +45,27 @@ def record(file: Path, replicates: int) -> None:
     )
     written = 0
 
-    def write(so_far: Sequence[Measured]) -> bool:
+    def write(so_far: Sequence[MeasuredReplicate]) -> bool:
         nonlocal written
         append(timing, so_far[written:], file)
         written = len(so_far)
         print(f"{written} of {replicates} replicates", file=sys.stderr)
         return False
 
-    every = msgspec.structs.replace(settings.performance, looks=tuple(range(FEWEST, replicates + 1)))
-    workplace = Workplace(ALEXNET_CONV1, settings.limits)
+    every = msgspec.structs.replace(settings.performance, looks=tuple(range(MIN_REPLICATES, replicates + 1)))
+    sandbox = Sandbox(ALEXNET_CONV1, settings.limits)
     try:
         with tempfile.TemporaryDirectory() as folder:
             arms = {arm: make_variant(arm, Path(folder)) for arm in EXTRA}
         targets = [Target(capability=gpu.capability)]
-        compile_kernels(workplace, dict.fromkeys({k.sha256: k for k in arms.values()}.values(), targets))
+        compile_kernels(sandbox, dict.fromkeys({k.sha256: k for k in arms.values()}.values(), targets))
         with locked(gpu):
-            measure_replicates(workplace, arms, gpu, every, write, lambda: None)
+            measure_replicates(sandbox, arms, gpu, every, write, lambda: None)
     finally:
-        workplace.close()
+        sandbox.close()
 
 
-def append(timing: Timing, measured: Sequence[Measured], file: Path) -> None:
+def append(timing: Timing, measured: Sequence[MeasuredReplicate], file: Path) -> None:
     """Add replicates to a file of samples, which is begun if it is not there."""
     plain = file.with_name(f".{file.name}.part")
     write_samples(timing, [list(map(_rounded, measured))], plain)
@@ -75,7 +76,7 @@ def append(timing: Timing, measured: Sequence[Measured], file: Path) -> None:
         stream.write(new)
 
 
-def _rounded(measured: Measured) -> Measured:
+def _rounded(measured: MeasuredReplicate) -> MeasuredReplicate:
     samples = tuple(
         msgspec.structs.replace(
             sample,
@@ -93,8 +94,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("file", type=Path, metavar="FILE", help="where the samples go; .xz compresses them")
     parser.add_argument("--replicates", type=int, default=20, help="how many; default: %(default)s")
     options = parser.parse_args(arguments)
-    if not FEWEST <= options.replicates <= MOST:
-        parser.error(f"--replicates {options.replicates}: allowed {FEWEST} to {MOST} in one file")
+    if not MIN_REPLICATES <= options.replicates <= MAX_REPLICATES:
+        parser.error(f"--replicates {options.replicates}: allowed {MIN_REPLICATES} to {MAX_REPLICATES} in one file")
     try:
         record(options.file, options.replicates)
     except (GpuError, OSError, ValueError) as error:

@@ -14,9 +14,10 @@ import matplotlib as mpl
 import msgspec
 from matplotlib.figure import Figure
 
-from kernelgate.gpu import find_peaks
-from kernelgate.measured import CANDIDATE, ORIGINAL, VENDOR, Milliseconds
-from kernelgate.operations import Convolution, find_operation
+from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.operation import find_operation
+from kernelgate.performance.roofline import find_peaks
+from kernelgate.performance.samples import CANDIDATE, ORIGINAL, VENDOR, Milliseconds
 
 TERA = 1e12
 INTENSITIES = (4.0, 1024.0)

@@ -11,11 +11,12 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.pool import Floats
-from kernelgate.flags import find_clusters
-from kernelgate.looks import confidence_at
+from kernelgate.performance.decision.instability import find_clusters
+from kernelgate.performance.decision.interim_looks import confidence_at
+from kernelgate.performance.decision.log_ratio import summarise
+from kernelgate.performance.decision.rule import decide
 from kernelgate.settings import PerformanceSettings
-from kernelgate.slowdown import summarise
-from kernelgate.verdict import Outcome, Rule, decide
+from kernelgate.verdict import Outcome, Rule
 
 Call = Literal["faster", "slower", "same", "unstable"]
 PeerRule = Callable[[Floats, Floats], Call]

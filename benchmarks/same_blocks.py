@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 from benchmarks.decision import Decision, compiled, decide
-from kernelgate.accepted import find_original
-from kernelgate.candidate import read_kernel
-from kernelgate.config_list import with_configs
-from kernelgate.gpu import GpuError, find_gpu
-from kernelgate.operations import ALEXNET_CONV1
+from kernelgate.baselines.kernels import find_original
+from kernelgate.kernel_file.config_list import with_configs
+from kernelgate.kernel_file.source import read_kernel
+from kernelgate.machine.gpu import GpuError, find_gpu
+from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,15 +21,15 @@ ROOT = Path(__file__).resolve().parents[1]
 def compare() -> Decision:
     """Return the gate's decision, with the original in the accepted kernel's place.
 
-    Raises GpuError without a GPU, ContestantFault for a kernel that does not compile.
+    Raises GpuError without a GPU, WorkerFault for a kernel that does not compile.
     """
     settings, gpu = load_settings(ROOT / "pyproject.toml"), find_gpu()
     max_bytes = settings.limits.kernel_file_bytes
     tuned = read_kernel(ROOT / "kernels" / f"{ALEXNET_CONV1.name}.py", max_bytes)
     original = find_original(ROOT, ALEXNET_CONV1, max_bytes)
     original = with_configs(original, (ALEXNET_CONV1.original_config,))
-    with compiled(gpu, settings, tuned, original) as workplace:
-        return decide(workplace, gpu, settings, tuned, original)
+    with compiled(gpu, settings, tuned, original) as sandbox:
+        return decide(sandbox, gpu, settings, tuned, original)
 
 
 def main() -> int:

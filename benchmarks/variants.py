@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kernelgate.candidate import KernelFile, read_kernel
+from kernelgate.kernel_file.source import KernelFile, read_kernel
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "docs" / "examples" / "pipelined" / "kernel.py"

@@ -8,27 +8,28 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from kernelgate.accepted import AcceptedError, kernel_path
-from kernelgate.artifact import ArtifactError, unpack_proposals
-from kernelgate.baselines import BaselineError, accept, read_proposal
-from kernelgate.candidate import UnreadableKernel, read_kernel
-from kernelgate.change import Change, ChangeError, head_of, read_change
-from kernelgate.change_answer import failures_of, outputs_of, passes, render_page, summarise
-from kernelgate.change_judge import Bench, Judged, RoomError, judge_accepted, judge_change
-from kernelgate.config_list import ConfigListError
-from kernelgate.contestant import ContestantFault
-from kernelgate.doctor import answer, examine, render
-from kernelgate.gpu import Gpu, GpuError, find_gpu
-from kernelgate.history import HistoryError, render_history
-from kernelgate.operations import OPERATIONS, find_operation
-from kernelgate.performance_stage import replay
-from kernelgate.progress import CountedProgress
-from kernelgate.samples import SamplesError
+from kernelgate.baselines.kernels import AcceptedError, kernel_path
+from kernelgate.baselines.store import BaselineError, accept, read_proposal
+from kernelgate.doctor.noise import answer, examine, render
+from kernelgate.kernel_file.config_list import ConfigListError
+from kernelgate.kernel_file.source import read_kernel
+from kernelgate.kernel_file.violation import UnreadableKernel
+from kernelgate.machine.gpu import Gpu, GpuError, find_gpu
+from kernelgate.operations.operation import OPERATIONS, find_operation
+from kernelgate.performance.samples_file import SamplesError
+from kernelgate.performance.stage import replay
+from kernelgate.pull_request.artifact import ArtifactError, unpack_proposals
+from kernelgate.pull_request.change import Change, ChangeError, head_of, read_change
+from kernelgate.pull_request.github import mark_failures, write_outputs, write_summary
+from kernelgate.pull_request.judge import Bench, Judged, RoomError, judge_accepted, judge_change
+from kernelgate.pull_request.summary import failures_of, outputs_of, passes, render_page, summarise
+from kernelgate.reporting.history import HistoryError, render_history
+from kernelgate.reporting.progress import CountedProgress
+from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import SettingsError, load_settings
-from kernelgate.tune_report import render_lines
-from kernelgate.tune_report import render_page as render_tuning
-from kernelgate.tune_stage import Job, TuneError, tune
-from kernelgate.workflow_commands import mark_failures, write_outputs, write_summary
+from kernelgate.tuning.command import Job, TuneError, tune
+from kernelgate.tuning.page import render_lines
+from kernelgate.tuning.page import render_page as render_tuning
 
 EXPECTED = (
     AcceptedError,
@@ -42,7 +43,7 @@ EXPECTED = (
     UnreadableKernel,
     TuneError,
     ConfigListError,
-    ContestantFault,
+    WorkerFault,
     GpuError,
     OSError,
 )

@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ProfileOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Import a kernel file, and call its model at this batch, once with each configuration.
 
     With `ada_on` its PTX is that for sm_89, assembled for a GPU of this compute capability.
@@ -16,11 +16,11 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ada_on: int | None = None
 
 
-def encode_order(order: Order) -> str:
+def encode_profile_order(order: ProfileOrder) -> str:
     """Return the order as one argument."""
     return msgspec.json.encode(order).decode()
 
 
-def decode_order(argument: str) -> Order:
+def decode_profile_order(argument: str) -> ProfileOrder:
     """Return the order that an argument is; raises msgspec.DecodeError if it is none."""
-    return msgspec.json.decode(argument, type=Order)
+    return msgspec.json.decode(argument, type=ProfileOrder)

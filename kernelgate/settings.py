@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 import msgspec
 
 A_DAY = 86_400
-FEWEST, MOST = 4, 64
+MIN_REPLICATES, MAX_REPLICATES = 4, 64
+"""Student's t has its quantile blow up under three degrees of freedom: fewer processes prove nothing."""
+
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=A_DAY)]
 Fraction = Annotated[float, msgspec.Meta(gt=0, lt=1)]
@@ -20,7 +22,7 @@ class SettingsError(ValueError):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a contestant may use before it is ended."""
+    """What a worker may use before it is ended."""
 
     kernel_file_bytes: Positive
     output_bytes: Positive
@@ -78,8 +80,10 @@ class PerformanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
 
     def __post_init__(self) -> None:
         ascending = all(before < after for before, after in itertools.pairwise(self.looks))
-        if not self.looks or not ascending or not FEWEST <= self.looks[0] <= self.looks[-1] <= MOST:
-            raise ValueError(f"looks {list(self.looks)} must ascend from {FEWEST} or more to {MOST} or fewer")
+        within = self.looks and MIN_REPLICATES <= self.looks[0] <= self.looks[-1] <= MAX_REPLICATES
+        if not within or not ascending:
+            allowed = f"from {MIN_REPLICATES} or more to {MAX_REPLICATES} or fewer"
+            raise ValueError(f"looks {list(self.looks)} must ascend {allowed}")
         if self.noise_gain >= self.proven_gain:
             raise ValueError(f"noise_gain {self.noise_gain} must lie below proven_gain {self.proven_gain}")
 

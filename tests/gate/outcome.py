@@ -2,7 +2,7 @@
 
 import pytest
 
-from kernelgate.gate import Gate, StageName
+from kernelgate.pipeline.pipeline import Gate, StageName
 
 
 def assert_passed(gate: Gate, name: StageName) -> None:

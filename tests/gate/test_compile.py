@@ -1,6 +1,6 @@
 """Stage compile: every configuration compiles for the target."""
 
-from kernelgate.gate import Gate
+from kernelgate.pipeline.pipeline import Gate
 from tests.gate.outcome import assert_passed
 
 

@@ -1,6 +1,6 @@
 """Stage correctness: the answer obeys every law."""
 
-from kernelgate.gate import Gate
+from kernelgate.pipeline.pipeline import Gate
 from tests.gate.outcome import assert_passed
 
 

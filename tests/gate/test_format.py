@@ -1,6 +1,6 @@
 """Stage format: the file is a kernel file."""
 
-from kernelgate.gate import Gate
+from kernelgate.pipeline.pipeline import Gate
 from tests.gate.outcome import assert_passed
 
 

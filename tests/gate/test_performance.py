@@ -2,7 +2,7 @@
 
 import pytest
 
-from kernelgate.gate import Gate
+from kernelgate.pipeline.pipeline import Gate
 from tests.gate.outcome import assert_passed
 
 

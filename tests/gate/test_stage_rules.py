@@ -1,6 +1,6 @@
 """Stage stage-rules: the change stays within its tuning stage."""
 
-from kernelgate.gate import Gate
+from kernelgate.pipeline.pipeline import Gate
 from tests.gate.outcome import assert_passed
 
 

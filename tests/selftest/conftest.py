@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.selftest.pretended_gate import Bench
+from tests.selftest.support.pretended_gate import Bench
 
 
 @pytest.fixture

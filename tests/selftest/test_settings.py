@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from kernelgate.operations import OPERATIONS
+from kernelgate.compilation.stage_rules import STAGES
+from kernelgate.operations.operation import OPERATIONS
 from kernelgate.settings import Settings, SettingsError, load_settings
-from kernelgate.stage_rules import STAGES
 
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 KERNELS = PROJECT.parent / "kernels"

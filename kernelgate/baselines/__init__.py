@@ -1,0 +1,1 @@
+"""What is stored of accepted kernels, and which kernels a candidate must beat."""

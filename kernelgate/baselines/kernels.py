@@ -1,0 +1,78 @@
+"""Which kernel a candidate must beat: the accepted one as a commit has it, and the frozen original."""
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+
+import msgspec
+
+from kernelgate.kernel_file.source import KernelFile, read_kernel
+from kernelgate.kernel_file.violation import UnreadableKernel
+from kernelgate.operations.convolution import Convolution
+
+BASE = "HEAD"
+GIT_TIMEOUT_S = 30
+
+
+class AcceptedError(ValueError):
+    """The accepted or the original kernel is not to be had, or is not what it must be."""
+
+
+def kernel_path(root: Path, operation: Convolution) -> Path:
+    """Return where the accepted kernel of an operation lies."""
+    return root / "kernels" / f"{operation.name}.py"
+
+
+def find_accepted(root: Path, operation: Convolution, where: str | None, max_bytes: int) -> KernelFile:
+    """Return the accepted kernel: of a file, or of a git revision; by default of the last commit.
+
+    Outside a git checkout the default is the file as it lies. Raises AcceptedError if there is none.
+    """
+    if where is not None and Path(where).exists():
+        return _read(Path(where), max_bytes)
+    path = kernel_path(root, operation)
+    source = _show(root, where or BASE, path.relative_to(root))
+    if source is not None:
+        name = f"{where or BASE}:{path.relative_to(root)}"
+        return KernelFile(path=name, sha256=hashlib.sha256(source.encode()).hexdigest(), source=source)
+    if where is not None:
+        raise AcceptedError(f"--accepted {where}: neither a file nor a git revision that holds {path.name}")
+    return _read(Path(os.path.relpath(path)), max_bytes)
+
+
+def find_original(root: Path, operation: Convolution, max_bytes: int) -> KernelFile:
+    """Return the frozen original; raises AcceptedError if its bytes are not the ones that were frozen."""
+    path = root / "kernels" / f"{operation.name}_original.py"
+    original = _read(path, max_bytes)
+    if original.sha256 != operation.original_sha256:
+        raise AcceptedError(
+            f"{path}: is the control of every timing and must never change: sha256 {original.sha256}, "
+            f"allowed {operation.original_sha256}. Restore it from git."
+        )
+    return original
+
+
+def _read(path: Path, max_bytes: int) -> KernelFile:
+    try:
+        return read_kernel(path, max_bytes)
+    except UnreadableKernel as error:
+        raise AcceptedError(str(error)) from error
+
+
+def _show(root: Path, revision: str, path: Path) -> str | None:
+    """Return the file of a revision, None if git, the repository, the revision or the file is missing."""
+    command = ["git", "-C", str(root), "show", "--end-of-options", f"{revision}:{path}"]
+    try:
+        shown = subprocess.run(command, capture_output=True, check=True, timeout=GIT_TIMEOUT_S)
+        return shown.stdout.decode("utf-8")
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return None
+
+
+class Kernels(msgspec.Struct, frozen=True, kw_only=True):
+    """The kernel files of one judgement."""
+
+    candidate: KernelFile
+    accepted: KernelFile
+    original: KernelFile

@@ -1,0 +1,44 @@
+"""Two compiles side by side: what spills more, what occupies less, what is the same code."""
+
+from kernelgate.baselines.compiled import ConfigRecord
+from kernelgate.compilation.compiler import CompiledKernel
+from kernelgate.operations.kernel_config import KernelConfig
+
+
+def describe_changes(candidate: CompiledKernel, accepted: CompiledKernel) -> tuple[str, ...]:
+    """Return one line for each configuration whose spills grew or whose occupancy fell, with both numbers.
+
+    A configuration that the accepted kernel lacks is held against its best one.
+    """
+    known = {str(record.config): record for record in accepted.configs if record.launches}
+    best = max(known.values(), key=_occupancy, default=None)
+    lines: list[str] = []
+    for record in candidate.configs:
+        before = known.get(str(record.config), best)
+        if before is None or not record.launches:
+            continue
+        if _spills(record) > _spills(before):
+            lines.append(f"{record.config}: spills {_spills(before)} -> {_spills(record)} bytes a thread")
+        if _occupancy(record) < _occupancy(before):
+            lines.append(f"{record.config}: warps an SM {_occupancy(before)} -> {_occupancy(record)}")
+    return tuple(lines)
+
+
+def describe_twins(compiled: CompiledKernel) -> tuple[str, ...]:
+    """Return one line for each configuration that compiles to the same machine code as an earlier one."""
+    first: dict[tuple[str, ...], KernelConfig] = {}
+    lines = []
+    for record in compiled.configs:
+        code = tuple(launch.code_sha256 for launch in record.launches)
+        if code and code in first:
+            lines.append(f"{record.config}: the same machine code as {first[code]}")
+        first.setdefault(code, record.config)
+    return tuple(lines)
+
+
+def _occupancy(record: ConfigRecord) -> int:
+    return min(launch.warps_per_sm for launch in record.launches)
+
+
+def _spills(record: ConfigRecord) -> int:
+    return sum(launch.spill_store_bytes + launch.spill_load_bytes for launch in record.launches)

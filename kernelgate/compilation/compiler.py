@@ -1,0 +1,226 @@
+"""Compiling every configuration of a kernel file, with no GPU, and comparing two such compiles."""
+
+import hashlib
+import os
+import queue
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from kernelgate import protocol
+from kernelgate.baselines.compiled import ConfigRecord, LaunchRecord
+from kernelgate.compilation.cubin import CubinError, hash_machine_code, read_assembler_log
+from kernelgate.compilation.occupancy import resident_blocks
+from kernelgate.compilation.ptx import find_narrow, read_products
+from kernelgate.files import read_foreign
+from kernelgate.kernel_file.source import KernelFile
+from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.sandbox.sandbox import Sandbox
+from kernelgate.sandbox.worker_process import Worker, WorkerFault
+
+MAX_CUBIN_BYTES = 64 * 2**20
+MAX_WORKERS = 9
+
+
+Launched = tuple[str, tuple[int, int, int], str]
+"""One launch: the digest of its machine code, its grid, the digest of its arguments."""
+
+
+class TooManyConfigsError(ValueError):
+    """The file has more configurations than the gate will compile."""
+
+
+class CompiledKernel(msgspec.Struct, frozen=True, kw_only=True):
+    """A kernel file compiled for one target: one record a configuration, in the order of the file."""
+
+    target: str
+    kernel_sha256: str
+    configs: tuple[ConfigRecord, ...]
+
+    def programs(self) -> frozenset[tuple[Launched, ...]]:
+        """Return what the GPU may be asked to run."""
+        return frozenset(launched(record) for record in self.configs if record.launches)
+
+    def refused(self) -> frozenset[str]:
+        """Return the configurations that cannot run: an autotuner may stumble over one."""
+        return frozenset(str(record.config) for record in self.configs if record.error)
+
+
+def launched(record: ConfigRecord) -> tuple[Launched, ...]:
+    """Return what the GPU is asked to run in this configuration."""
+    return tuple((launch.code_sha256, launch.grid, launch.arguments_sha256) for launch in record.launches)
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """What a kernel file is compiled for; `batches` beside the measured one only fill the cache.
+
+    With a `card` the PTX is that for `capability`, assembled for a GPU of this one.
+    """
+
+    capability: int
+    batches: tuple[int, ...] = ()
+    card: int | None = None
+
+    def __str__(self) -> str:
+        assembled = "" if self.card is None else f" on sm_{self.card}"
+        return f"sm_{self.capability}{assembled}"
+
+
+Task = tuple[Target, int, list[int]]
+"""Target, batch, and the pins to compile for them."""
+
+
+def compile_kernels(
+    sandbox: Sandbox, kernels: Mapping[KernelFile, Sequence[Target]]
+) -> dict[KernelFile, list[CompiledKernel]]:
+    """Return each kernel file compiled for each of its targets, all side by side over the processor's cores.
+
+    Raises WorkerFault if a file fails, TooManyConfigsError if one has too many configurations.
+    """
+    workers = max(1, (os.cpu_count() or 1) // len(kernels))
+    with ThreadPoolExecutor(len(kernels)) as pool:
+        compiles = {
+            kernel: pool.submit(compile_kernel, sandbox, kernel, targets, workers)
+            for kernel, targets in kernels.items()
+        }
+        return {kernel: compiled.result() for kernel, compiled in compiles.items()}
+
+
+def compile_kernel(
+    sandbox: Sandbox, kernel: KernelFile, targets: Sequence[Target], workers: int
+) -> list[CompiledKernel]:
+    """Return every configuration of the file at the measured batch, for each target."""
+    crew = [sandbox.start("compile", kernel, kernel.sha256) for _ in range(min(workers, MAX_WORKERS))]
+    try:
+        loaded, *_ = [sandbox.await_loaded(worker) for worker in crew]
+        pins = max((len(tuned.configs) for tuned in loaded.autotuned), default=1)
+        if pins > sandbox.limits.open_configs:
+            raise TooManyConfigsError(
+                f"{kernel.path}: {pins} configurations, allowed {sandbox.limits.open_configs}"
+            )
+        answers = _compile_pins(sandbox, crew, _group_pins(loaded), targets)
+        measured = sandbox.operation.measured_batch
+        return [
+            _gather(kernel, loaded, target, [answers[target, measured, pin] for pin in range(pins)])
+            for target in targets
+        ]
+    except CubinError as error:
+        detail = f"sent what is no compiled kernel: {error}"
+        raise WorkerFault("protocol", detail, kernel.sha256) from error
+    finally:
+        for worker in crew:
+            worker.close()
+
+
+def _group_pins(loaded: protocol.Loaded) -> list[list[int]]:
+    """Return the pins in groups that may be one program, which one process then compiles once."""
+    groups: dict[str, list[int]] = {}
+    for pin, config in enumerate(_named_configs(loaded)):
+        groups.setdefault(str(msgspec.structs.replace(config, num_stages=0)), []).append(pin)
+    return list(groups.values()) or [[0]]
+
+
+def _compile_pins(
+    sandbox: Sandbox, crew: Sequence[Worker], groups: Sequence[list[int]], targets: Sequence[Target]
+) -> dict[tuple[Target, int, int], protocol.Compiled]:
+    """Return the answers by target, batch and pin; each worker takes the next group that waits."""
+    waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
+    for target in targets:
+        for batch in (sandbox.operation.measured_batch, *target.batches):
+            for group in reversed(groups):  # the largest blocks, which compile longest, tend to come last
+                waiting.put((target, batch, group))
+    answers: dict[tuple[Target, int, int], protocol.Compiled] = {}
+
+    def work(worker: Worker) -> None:
+        while (task := _take(waiting)) is not None:
+            target, batch, group = task
+            for pin in group:
+                request = protocol.CompileOne(
+                    batch=batch, pin=pin, capability=target.capability, card=target.card
+                )
+                try:
+                    answers[target, batch, pin] = worker.ask(
+                        request, protocol.Compiled, sandbox.limits.run_timeout_s
+                    )
+                except BaseException:
+                    while _take(waiting):
+                        pass  # one fault decides: the others need not go on
+                    raise
+
+    with ThreadPoolExecutor(len(crew)) as pool:
+        for done in [pool.submit(work, worker) for worker in crew]:
+            done.result()
+    return answers
+
+
+def _take(waiting: "queue.SimpleQueue[Task]") -> Task | None:
+    try:
+        return waiting.get_nowait()
+    except queue.Empty:
+        return None
+
+
+def _gather(
+    kernel: KernelFile, loaded: protocol.Loaded, target: Target, answers: Sequence[protocol.Compiled]
+) -> CompiledKernel:
+    configs = _named_configs(loaded) or (_untuned_config(answers[0]),)
+    return CompiledKernel(
+        target=str(target),
+        kernel_sha256=kernel.sha256,
+        configs=tuple(
+            _record(config, answer, target) for config, answer in zip(configs, answers, strict=True)
+        ),
+    )
+
+
+def _named_configs(loaded: protocol.Loaded) -> tuple[KernelConfig, ...]:
+    """Return the configurations that name the pins: those of the autotuned kernel that has the most."""
+    return max(loaded.autotuned, key=lambda tuned: len(tuned.configs)).configs if loaded.autotuned else ()
+
+
+def _untuned_config(answer: protocol.Compiled) -> KernelConfig:
+    """Return what the launch of a kernel without an autotuner amounts to."""
+    launch = next(iter(answer.launches), None)
+    warps, stages = (launch.num_warps, launch.num_stages) if launch else (4, 1)
+    return KernelConfig(blocks={}, num_warps=warps, num_stages=stages)
+
+
+def _record(config: KernelConfig, answer: protocol.Compiled, target: Target) -> ConfigRecord:
+    capability = target.card or target.capability
+    launches = tuple(_measure(launch, capability) for launch in answer.launches)
+    error = "" if launches else answer.refused or "launches no Triton kernel"
+    return ConfigRecord(config=config, launches=launches, error=error)
+
+
+def _measure(launch: protocol.RecordedLaunch, capability: int) -> LaunchRecord:
+    report = read_assembler_log(launch.ptxas_log)
+    ptx = _read_binary(launch.ptx_file).decode(errors="replace")
+    blocks = resident_blocks(
+        capability, registers=report.registers, shared_bytes=launch.shared_bytes, num_warps=launch.num_warps
+    )
+    return LaunchRecord(
+        kernel=launch.kernel,
+        grid=launch.grid,
+        arguments_sha256=hashlib.sha256("\n".join(launch.arguments).encode()).hexdigest(),
+        code_sha256=hash_machine_code(_read_binary(launch.cubin_file)),
+        registers=report.registers,
+        stack_bytes=report.stack_bytes,
+        spill_store_bytes=report.spill_store_bytes,
+        spill_load_bytes=report.spill_load_bytes,
+        shared_bytes=launch.shared_bytes,
+        blocks_per_sm=blocks,
+        warps_per_sm=blocks * launch.num_warps,
+        products=read_products(ptx),
+        narrow=find_narrow(ptx, _read_binary(launch.ttir_file).decode(errors="replace")),
+    )
+
+
+def _read_binary(name: str) -> bytes:
+    """Return the bytes of a file that a worker wrote."""
+    file = Path(name)
+    try:
+        return read_foreign(file, MAX_CUBIN_BYTES)
+    except OSError as error:
+        raise CubinError(f"{file.name}: {error.strerror}") from error

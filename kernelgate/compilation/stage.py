@@ -1,0 +1,131 @@
+"""The compile stage: candidate and accepted kernel for each target, what changed, and is it the same code."""
+
+from pathlib import Path
+
+import msgspec
+
+from kernelgate.baselines.kernels import Kernels
+from kernelgate.baselines.records import CompileRecord
+from kernelgate.baselines.store import BaselineError, load_compile
+from kernelgate.compilation.compare import describe_changes, describe_twins
+from kernelgate.compilation.compiler import CompiledKernel, Target, compile_kernels
+from kernelgate.kernel_file.same_source import same_source
+from kernelgate.kernel_file.source import KernelFile
+from kernelgate.machine.versions import assembler_version, triton_version
+from kernelgate.sandbox.sandbox import Sandbox
+
+ADA = 89
+"""The target of the project, an RTX 4090; every kernel file is compiled for it, whatever the GPU at hand."""
+
+
+OTHER_SPECIALISATIONS = (1, 3)
+"""The JIT makes programs of their own for a batch of 1 and for one that 16 does not divide."""
+
+
+class CompileResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Both kernels on sm_89; `at_hand` is the candidate on the GPU at hand, sm_89 where there is none.
+
+    `same_code` holds on every target, and for the source too.
+    """
+
+    candidate: CompiledKernel
+    accepted: CompiledKernel
+    at_hand: CompiledKernel
+    accepted_from_record: bool
+    same_code: bool
+    changes: tuple[str, ...]
+    twins: tuple[str, ...]
+
+
+def compile_all(
+    sandbox: Sandbox, kernels: Kernels, record: CompileRecord | None, gpu_capability: int | None
+) -> CompileResult:
+    """Return candidate and accepted kernel compiled for sm_89 and for the GPU at hand.
+
+    In a sandbox with `ada_on` the latter gets the PTX of sm_89.
+    For a GPU the original is compiled too, into its cache, for the timing. Without one the record spares the
+    accepted kernel its compile, if made of the same bytes by the same compiler. Raises WorkerFault and
+    TooManyConfigsError as `compile_kernels` does.
+    """
+    usable = gpu_capability is None and record is not None and _matches(record, kernels.accepted)
+    wanted = {} if gpu_capability is None else {kernels.original.sha256: kernels.original}
+    wanted |= {} if usable else {kernels.accepted.sha256: kernels.accepted}
+    wanted |= {kernels.candidate.sha256: kernels.candidate}
+    done = compile_kernels(
+        sandbox,
+        {
+            kernel: _targets(gpu_capability, sandbox.ada_on, kernel is kernels.candidate)
+            for kernel in wanted.values()
+        },
+    )
+    compiled = {kernel.sha256: each for kernel, each in done.items()}
+    if usable and record is not None:
+        compiled.setdefault(kernels.accepted.sha256, [_from_record(record)])
+    ours, theirs = compiled[kernels.candidate.sha256], compiled[kernels.accepted.sha256]
+    same_programs = all(
+        mine.programs() == other.programs() != frozenset() and mine.refused() == other.refused()
+        for mine, other in zip(ours, theirs, strict=True)
+    )
+    return CompileResult(
+        candidate=ours[0],
+        accepted=theirs[0],
+        at_hand=ours[-1],
+        accepted_from_record=usable,
+        same_code=same_programs and same_source(kernels.candidate, kernels.accepted),
+        changes=describe_changes(ours[0], theirs[0]),
+        twins=describe_twins(ours[0]),
+    )
+
+
+def describe_narrow(compiled: CompileResult, declared: str) -> str:
+    """Return which configuration computes in less than the declared math, and by what; empty if none does."""
+    for kernel in (compiled.candidate, compiled.at_hand):
+        for record in kernel.configs:
+            narrow = sorted({name for launch in record.launches for name in launch.narrow})
+            if narrow:
+                less = f"computes in less than the declared {declared} on {kernel.target}"
+                return f"{record.config}: {less}: {', '.join(narrow)}"
+    return ""
+
+
+def _targets(gpu_capability: int | None, ada_on: int | None, is_candidate: bool) -> list[Target]:
+    if gpu_capability is None:
+        return [Target(capability=ADA)]
+    on_gpu = Target(
+        capability=gpu_capability if ada_on is None else ADA,
+        batches=OTHER_SPECIALISATIONS if is_candidate else (),
+        card=ada_on,
+    )
+    return [on_gpu] if gpu_capability == ADA else [Target(capability=ADA), on_gpu]
+
+
+def _from_record(record: CompileRecord) -> CompiledKernel:
+    return CompiledKernel(target=record.target, kernel_sha256=record.kernel_sha256, configs=record.configs)
+
+
+def make_compile_record(operation: str, compiled: CompiledKernel) -> CompileRecord:
+    """Return the record that the compiled kernel would have as the accepted one."""
+    return CompileRecord(
+        operation=operation,
+        target=compiled.target,
+        kernel_sha256=compiled.kernel_sha256,
+        triton=triton_version(),
+        ptxas=assembler_version(),
+        configs=compiled.configs,
+        history=(),
+    )
+
+
+def load_compile_record(path: Path, operation: str) -> CompileRecord | None:
+    """Return the stored record for sm_89, None if there is none; raises BaselineError for a broken one."""
+    try:
+        return load_compile(path, operation=operation, target=f"sm_{ADA}")
+    except BaselineError as error:
+        if error.reason == "missing":
+            return None
+        raise
+
+
+def _matches(record: CompileRecord, accepted: KernelFile) -> bool:
+    made_of = (record.kernel_sha256, record.triton, record.ptxas)
+    return made_of == (accepted.sha256, triton_version(), assembler_version())

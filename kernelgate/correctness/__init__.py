@@ -1,0 +1,1 @@
+"""Stage correctness: whether the candidate is right."""

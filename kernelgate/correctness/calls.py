@@ -1,0 +1,152 @@
+"""Calling a kernel on a recipe, in the interpreter or on a GPU; after a fault in a fresh worker."""
+
+import math
+import random
+import struct
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelgate import protocol
+from kernelgate.files import read_array
+from kernelgate.kernel_file.source import KernelFile
+from kernelgate.operations.recipe import Recipe
+from kernelgate.sandbox.sandbox import Sandbox
+from kernelgate.sandbox.worker_process import Worker, WorkerFault
+
+WHOLE_TIMES_LONGER = 3
+MAX_VALUES_SENT = 2**28
+"""A gigabyte: larger answers are compared in some of their images."""
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of a model, as `protocol.RunOne` describes it; `images` are those to compare, all if empty.
+
+    `number` counts the calls of a case: each finds unwritten memory poisoned in another way.
+    """
+
+    recipe: Recipe
+    pin: int | None
+    number: int = 0
+    layout: str = "contiguous"
+    model: int = 0
+    same_storage: bool = False
+    programs: int = 0
+    sampled: tuple[str, ...] = ()
+    images: tuple[int, ...] = ()
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """What came back for one call.
+
+    `bits` are float32 patterns of the output at the flat NCHW `offsets`; both None if it is no such tensor.
+    """
+
+    call: Call
+    ran: protocol.Ran
+    bits: NDArray[np.uint32] | None
+    offsets: NDArray[np.int64] | None
+    poison_bits: int
+
+    @property
+    def ran_whole(self) -> bool:
+        """Whether every program of every launch ran."""
+        return all(launch.programs_run == launch.programs_total for launch in self.ran.launches)
+
+
+class KernelCaller:
+    """Makes calls of one kernel file, one at a time."""
+
+    def __init__(self, sandbox: Sandbox, kernel: KernelFile, mode: protocol.Mode, gpu: str = "") -> None:
+        self.sandbox, self.kernel, self.mode, self.gpu = sandbox, kernel, mode, gpu
+        self._contestant: Worker | None = None
+
+    def run(self, call: Call) -> Run:
+        """Return what the kernel makes of a call; after a WorkerFault the next run starts afresh."""
+        worker, self._contestant = self._contestant or self._start(), None
+        try:
+            finished = self._ask(worker, call)
+        except BaseException:
+            worker.close()
+            raise
+        self._contestant = worker
+        return finished
+
+    def close(self) -> None:
+        """End the worker, if one runs: the next call is made of a fresh one."""
+        if self._contestant is not None:
+            self._contestant.close()
+            self._contestant = None
+
+    def _ask(self, worker: Worker, call: Call) -> Run:
+        poison_bits = draw_poison(call.recipe.seed + call.number)
+        request = protocol.RunOne(
+            recipe=call.recipe,
+            layout=call.layout,
+            pin=call.pin,
+            poison_bits=poison_bits,
+            model=call.model,
+            same_storage=call.same_storage,
+            programs=call.programs,
+            sampled=call.sampled,
+        )
+        ran = worker.ask(request, protocol.Ran, self._timeout_s(call))
+        if worker.has_descendants():
+            ran = msgspec.structs.replace(
+                ran, delegated=(*ran.delegated, "a process that it started is still running")
+            )
+        shape = self.sandbox.operation.output_shape(call.recipe.batch)
+        if ran.returned != "Tensor" or ran.dtype != "torch.float32" or ran.shape != shape:
+            return Run(call=call, ran=ran, bits=None, offsets=None, poison_bits=poison_bits)
+        bits, offsets = self._fetch(worker, call, shape)
+        return Run(call=call, ran=ran, bits=bits, offsets=offsets, poison_bits=poison_bits)
+
+    def _timeout_s(self, call: Call) -> float:
+        """Return how long a call may take: every program of two images, interpreted, is no hang."""
+        whole = self.mode == "interpret" and not call.programs
+        return self.sandbox.limits.run_timeout_s * (WHOLE_TIMES_LONGER if whole else 1)
+
+    def _fetch(
+        self, worker: Worker, call: Call, shape: tuple[int, ...]
+    ) -> tuple[NDArray[np.uint32] | None, NDArray[np.int64] | None]:
+        out, places = worker.folder / "out.f32", worker.folder / "places.i64"
+        request = protocol.SendRun(out=str(out), places=str(places), images=call.images)
+        sent = worker.ask(request, protocol.Sent, self.sandbox.limits.run_timeout_s)
+        an_image, everything = math.prod(shape[1:]), math.prod(shape)
+        try:
+            if sent.whole:
+                images = np.array(call.images or range(shape[0]), dtype=np.int64)
+                everywhere = (images[:, None] * an_image + np.arange(an_image)).ravel()
+                return read_array(out, everywhere.size, np.uint32), everywhere
+            if self.mode == "gpu" or sent.count > min(everything, MAX_VALUES_SENT):
+                return None, None
+            offsets = read_array(places, sent.count, np.int64)
+            if offsets is None or not _is_ascending(offsets, everything):
+                return None, None
+            return read_array(out, sent.count, np.uint32), offsets
+        except OSError as error:
+            raise WorkerFault("protocol", f"left no readable output: {error}") from error
+
+    def _start(self) -> Worker:
+        worker = self.sandbox.start(self.mode, self.kernel, gpu=self.gpu)
+        self.sandbox.await_loaded(worker)
+        return worker
+
+
+def _is_ascending(offsets: NDArray[np.int64], end: int) -> bool:
+    # Within bounds each of them, before they are subtracted: a difference may wrap around.
+    inside = offsets.size > 0 and bool(offsets.min() >= 0 and offsets.max() < end)
+    return inside and bool((np.diff(offsets) > 0).all())
+
+
+def draw_poison(seed: int) -> int:
+    """Return the float32 bit pattern that fills unwritten memory: a NaN, an Inf or a plausible value in turn.
+
+    A kernel that computes only where it sees NaN has existed.
+    """
+    chance = random.Random(seed)  # noqa: S311 - replayable, not secret
+    if seed % 3 == 0:
+        return 0x7FC00000 | chance.randrange(1, 1 << 22)
+    value = float("inf") if seed % 3 == 1 else chance.gauss(0, 10)
+    return int(struct.unpack("<I", struct.pack("<f", value))[0])

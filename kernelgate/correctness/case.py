@@ -1,0 +1,83 @@
+"""One example of the correctness stage: what is drawn, and the text that draws it again."""
+
+import msgspec
+
+from kernelgate.operations.recipe import Recipe
+from kernelgate.operations.values import FAMILIES
+
+SEED_LIMIT = 2**63
+"""What a seed may be; the text of a case holds it."""
+
+LAYOUTS = ("contiguous", "channels-last", "every-second-image", "column-slice", "offset", "transposed")
+"""How x lies in memory. Beside what belongs to it lies NaN."""
+
+RELATIONS = (
+    "none",
+    "repeat",
+    "scaled-input",
+    "scaled-weight",
+    "shuffled-images",
+    "sliced-batch",
+    "shuffled-channels",
+    "new-contents",
+    "two-models",
+    "no-bias",
+    "autotuned",
+)
+"""What is called after the first call, or in its place, and what must then hold. The simplest first."""
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One drawn example. The same case makes the same tensors on every machine of one torch version."""
+
+    batch: int
+    family: str
+    seed: int
+    pin: int
+    programs: int = 0
+    layout: str = "contiguous"
+    relation: str = "none"
+
+    @property
+    def recipe(self) -> Recipe:
+        """The tensors of its first call."""
+        return Recipe(family=self.family, seed=self.seed, batch=self.batch, bias=self.relation != "no-bias")
+
+    @property
+    def replay(self) -> str:
+        """The case as `--replay` takes it."""
+        return ",".join(f"{field}={value}" for field, value in msgspec.structs.asdict(self).items())
+
+    @property
+    def simplicity(self) -> tuple[int, ...]:
+        """Sorts cases: small batches first, then early families, layouts and relations."""
+        return (
+            self.batch,
+            list(FAMILIES).index(self.family),
+            LAYOUTS.index(self.layout),
+            RELATIONS.index(self.relation),
+        )
+
+    def __str__(self) -> str:
+        extent = f"{self.programs} sampled programs" if self.programs else "all programs"
+        parts = [f"N={self.batch}", self.family, f"config {self.pin}", extent, f"seed {self.seed}"]
+        parts += [self.layout] if self.layout != LAYOUTS[0] else []
+        parts += [self.relation] if self.relation != RELATIONS[0] else []
+        return ", ".join(parts)
+
+
+def parse_case(text: str) -> Case:
+    """Return the case of a `--replay` text; raises ValueError that says what is wrong with it."""
+    try:
+        fields = dict(part.split("=", 1) for part in text.split(","))
+        case = msgspec.convert(fields, Case, strict=False)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise ValueError(f"not a case: {text!r}: {error}") from error
+    counts = min(case.batch, case.seed + 1, case.pin + 1, case.programs + 1)
+    known = case.family in FAMILIES and case.layout in LAYOUTS and case.relation in RELATIONS
+    if not known or counts < 1 or case.seed >= SEED_LIMIT:
+        raise ValueError(
+            f"not a case: {text!r}: families are {', '.join(FAMILIES)}; layouts {', '.join(LAYOUTS)}; "
+            f"relations {', '.join(RELATIONS)}; counts start at 0, N at 1"
+        )
+    return case

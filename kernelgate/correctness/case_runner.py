@@ -1,0 +1,218 @@
+"""Judging one case: its calls are made, and each answer is held against every law."""
+
+import math
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+import torch
+
+from kernelgate.correctness import conduct
+from kernelgate.correctness.calls import Call, KernelCaller, Run
+from kernelgate.correctness.case import LAYOUTS, Case
+from kernelgate.correctness.relations import STATE, check_relation, plan_calls
+from kernelgate.operations import accuracy
+from kernelgate.operations.accuracy import Answer, Broken, Errors
+from kernelgate.operations.recipe import Inputs, make_images, make_parameters
+from kernelgate.operations.reference import Truth, truth_at, truth_everywhere, unravel, vendor_answer
+from kernelgate.operations.values import FAMILIES
+from kernelgate.sandbox.worker_process import WorkerFault
+
+OUT_OF_MEMORY = "out-of-memory"
+HOPELESS = ("hangs", OUT_OF_MEMORY, "prints")
+"""Faults that cost their whole limit each time: looking for a smaller example would take minutes."""
+
+UNSUPPORTED = "raises"
+MAX_WHOLE_BATCH = 256
+IMAGES_AT_ONCE = 32
+"""Float64 takes nine times the answer's memory, and the judge must fit beside a worker on a GPU."""
+
+IMAGES_OF_LARGE = 16
+"""Of a larger batch so many images are compared: first, last, and others evenly between."""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """A failing case: the law it broke, and how."""
+
+    case: Case
+    law: str
+    detail: str
+    forbidden: bool
+
+
+class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What one case showed; `untried` says why it could not be tried here, if so."""
+
+    case: Case
+    finding: Finding | None = None
+    untried: str = ""
+    errors: Errors = Errors()
+    vendor_ratio: float | None = None
+    calls: int = 0
+    first_run: Run | None = None
+
+
+class CaseRunner:
+    """Judges cases of one kernel, one after the other, each in the same worker while that is sound."""
+
+    def __init__(self, caller: KernelCaller, sampled: tuple[str, ...] = ()) -> None:
+        self.caller, self.sampled = caller, sampled
+        self.operation = caller.sandbox.operation
+
+    def run(self, case: Case) -> CaseResult:
+        """Return what the case breaks, or how far it held."""
+        if case.relation == "new-contents":
+            self.caller.close()  # a file that counts its calls must count these from the first
+        runs: list[Run] = []
+        errors, vendor_ratio = Errors(), None
+        try:
+            for call in plan_calls(case, self._first_call(case), slow=self._is_slow(case)):
+                runs.append(self.caller.run(call))
+                broken, seen, vendor = self._judge(runs[-1])
+                errors = errors.worst(seen)
+                vendor_ratio = max(filter(None, (vendor_ratio, vendor)), default=None)
+                if broken is not None:
+                    return self._broken(
+                        case, _attribute(broken, case, len(runs) - 1, self.operation.max_batch)
+                    )
+            broken = next(check_relation(self.operation, case, runs), None)
+        except WorkerFault as fault:
+            return self._faulted(case, fault)
+        if broken is not None:
+            return self._broken(case, broken)
+        return CaseResult(
+            case=case, errors=errors, vendor_ratio=vendor_ratio, calls=len(runs), first_run=runs[0]
+        )
+
+    def _first_call(self, case: Case) -> Call:
+        batch = case.batch
+        images: tuple[int, ...] = ()
+        if self.caller.mode == "gpu" and batch > MAX_WHOLE_BATCH:
+            images = tuple(sorted({i * (batch - 1) // (IMAGES_OF_LARGE - 1) for i in range(IMAGES_OF_LARGE)}))
+        return Call(
+            recipe=case.recipe,
+            pin=case.pin,
+            layout=case.layout,
+            programs=case.programs,
+            sampled=self.sampled if case.programs else (),
+            images=images,
+        )
+
+    def _is_slow(self, case: Case) -> bool:
+        return self.caller.mode == "interpret" and not case.programs
+
+    def _broken(self, case: Case, broken: Broken) -> CaseResult:
+        # What this worker remembers may be the fault: the next case must not inherit it.
+        self.caller.close()
+        finding = Finding(case=case, law=broken.law, detail=broken.detail, forbidden=broken.forbidden)
+        return CaseResult(case=case, finding=finding)
+
+    def _faulted(self, case: Case, fault: WorkerFault) -> CaseResult:
+        if fault.kind == "crowded":
+            raise fault
+        if fault.kind == "untried":
+            return CaseResult(case=case, untried=fault.detail)
+        if fault.kind == "memory" and self.caller.mode == "interpret" and case.batch > MAX_WHOLE_BATCH:
+            # A GPU has room for what a wrapper allocates here; the host that pretends to be one has not.
+            return CaseResult(case=case, untried=fault.detail)
+        if fault.kind == UNSUPPORTED and case.relation == "no-bias":
+            # The model of a file always has a bias; one that says clearly that it needs it is not wrong.
+            return CaseResult(case=case, untried=f"without a bias: {fault.detail}")
+        # `memory` is the law of what a launch touches, not of how much a worker takes.
+        law = OUT_OF_MEMORY if fault.kind == "memory" else fault.kind
+        finding = Finding(case=case, law=law, detail=fault.detail, forbidden=fault.kind == "prints")
+        return CaseResult(case=case, finding=finding)
+
+    def _judge(self, run: Run) -> tuple[Broken | None, Errors, float | None]:
+        broken = next(self._check_conduct(run), None)
+        errors, vendor_ratio = Errors(), None
+        if broken is not None:
+            return broken, errors, vendor_ratio
+        for answer, vendor in self._answers(run):
+            seen = accuracy.measure_errors(answer)
+            errors = errors.worst(seen)
+            if vendor is not None:
+                theirs = accuracy.measure_errors(msgspec.structs.replace(answer, values=vendor))
+                vendor_ratio = max(vendor_ratio or 0.0, theirs.error_ratio)
+            broken = next(_check_values(answer, seen, vendor, run.call.recipe.family), None)
+            if broken is not None:
+                break
+        return broken, errors, vendor_ratio
+
+    def _check_conduct(self, run: Run) -> Iterator[Broken]:
+        yield from conduct.check_launched(run)
+        yield from conduct.check_form(self.operation, run)
+        yield from conduct.check_memory(run)
+        yield from conduct.check_inputs_intact(run)
+        yield from conduct.check_earlier_intact(run)
+        yield from conduct.check_delegation(run)
+        yield from conduct.check_arrived(run)
+        if self.caller.mode == "interpret":
+            yield from conduct.check_all_written(self.operation, run)
+            yield from conduct.check_enough_programs(self.operation, run)
+
+    def _answers(self, run: Run) -> Iterator[tuple[Answer, torch.Tensor | None]]:
+        """Yield the answer in parts with the truth at their places, on a GPU with the vendor's values."""
+        assert run.bits is not None
+        assert run.offsets is not None
+        values = torch.from_numpy(run.bits.view(np.float32))
+        if self.caller.mode == "interpret":
+            truth = truth_at(self.operation, run.call.recipe, unravel(self.operation, run.offsets))
+            yield self._part(run, slice(None), values, truth), None
+            return
+        weight, bias = (tensor.cuda() for tensor in make_parameters(self.operation, run.call.recipe))
+        images = run.call.images or tuple(range(run.call.recipe.batch))
+        an_image = math.prod(self.operation.output_shape(1))
+        special = FAMILIES[run.call.recipe.family].special
+        for first in range(0, len(images), IMAGES_AT_ONCE):
+            chosen = images[first : first + IMAGES_AT_ONCE]
+            x = make_images(self.operation, run.call.recipe, chosen).cuda()
+            inputs = Inputs(x, weight, bias)
+            span = slice(first * an_image, (first + len(chosen)) * an_image)
+            truth = truth_everywhere(self.operation, inputs).flattened()
+            vendor = None if special else vendor_answer(self.operation, inputs).flatten()
+            yield self._part(run, span, values[span].cuda(), truth), vendor
+
+    def _part(self, run: Run, span: slice, values: torch.Tensor, truth: Truth) -> Answer:
+        assert run.offsets is not None
+        return Answer(
+            operation=self.operation,
+            values=values,
+            truth=truth,
+            offsets=run.offsets[span],
+            poison_bits=run.poison_bits,
+        )
+
+
+def _check_values(
+    answer: Answer, errors: Errors, vendor: torch.Tensor | None, family: str
+) -> Iterator[Broken]:
+    if FAMILIES[family].special:
+        yield from accuracy.check_special_values(answer)
+    if FAMILIES[family].exact:
+        yield from accuracy.check_exact(answer)
+    yield from accuracy.check_bound(answer)
+    yield from accuracy.check_error_ratio(errors)
+    if vendor is not None:
+        yield from accuracy.check_second_opinion(answer, vendor)
+
+
+def _attribute(broken: Broken, case: Case, number: int, max_batch: int) -> Broken:
+    """Return the finding under the law that the case is there to try, if the plain one holds without it."""
+    law = broken.law
+    detail = broken.detail
+    if broken.law in (
+        "hard-bound",
+        "error-ratio",
+        "exact",
+        "special-values",
+        "second-opinion",
+        "all-written",
+    ):
+        if case.relation in STATE and (number or case.relation in ("no-bias", "autotuned")):
+            law, detail = case.relation, f"call {number + 1}: {broken.law}: {broken.detail}"
+        elif case.layout != LAYOUTS[0]:
+            law, detail = "layout", f"x {case.layout}: {broken.law}: {broken.detail}"
+        elif case.batch == max_batch:
+            law, detail = "domain", f"{broken.law}: {broken.detail}"
+    return Broken(law=law, detail=detail, forbidden=broken.forbidden)

@@ -1,0 +1,90 @@
+"""The laws of how a call behaves, whatever values it returns: form, memory, delegation, intact inputs."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from kernelgate.correctness.calls import Run
+from kernelgate.operations.accuracy import Broken
+from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.reference import unravel
+
+MARGIN = 1.002
+"""The busiest of the programs that were run may have a little less to do than the busiest of all."""
+
+
+def check_form(operation: Convolution, run: Run) -> Iterator[Broken]:
+    """Yield what is wrong with the kind of thing that forward returned, before its values are looked at."""
+    ran, shape = run.ran, operation.output_shape(run.call.recipe.batch)
+    if ran.returned != "Tensor":
+        yield Broken(law="form", detail=f"forward returned {ran.returned}, allowed a Tensor")
+    elif ran.shape != shape:
+        yield Broken(law="form", detail=f"the output has shape {ran.shape}, allowed {shape}")
+    elif ran.dtype != "torch.float32":
+        yield Broken(law="form", detail=f"the output is {ran.dtype}, allowed torch.float32")
+    elif ran.device != "cuda:0":
+        yield Broken(law="form", detail=f"the output is on {ran.device}, allowed the input's device, cuda:0")
+    elif not ran.contiguous:
+        yield Broken(law="form", detail="the output is not contiguous, allowed row-major NCHW")
+
+
+def check_arrived(run: Run) -> Iterator[Broken]:
+    """Yield if the values of the output did not come."""
+    if run.bits is None or run.offsets is None or run.bits.size == 0:
+        yield Broken(law="form", detail="the output's values did not arrive whole")
+
+
+def check_launched(run: Run) -> Iterator[Broken]:
+    """Yield if forward launched no Triton kernel: whoever computed the answer, the kernel did not."""
+    if not run.ran.launches:
+        detail = "forward launched no Triton kernel for a CUDA tensor"
+        yield Broken(law="delegation", detail=detail, forbidden=True)
+
+
+def check_delegation(run: Run) -> Iterator[Broken]:
+    """Yield if something else than a launch of this call worked on the answer."""
+    if run.ran.delegated:
+        yield Broken(law="delegation", detail="; ".join(run.ran.delegated), forbidden=True)
+
+
+def check_memory(run: Run) -> Iterator[Broken]:
+    """Yield if a launch read or wrote outside its tensors, or its programs wrote over each other."""
+    if run.ran.memory:
+        yield Broken(law="memory", detail="; ".join(run.ran.memory))
+
+
+def check_inputs_intact(run: Run) -> Iterator[Broken]:
+    """Yield if x, weight or bias changed by a bit."""
+    if not run.ran.inputs_intact:
+        yield Broken(law="inputs-intact", detail="forward changed its input, weight or bias in place")
+
+
+def check_earlier_intact(run: Run) -> Iterator[Broken]:
+    """Yield if the call changed an answer that was given before it."""
+    if not run.ran.earlier_intact:
+        detail = "an answer of an earlier call changed: its memory was handed out twice"
+        yield Broken(law="earlier-answers", detail=detail)
+
+
+def check_all_written(operation: Convolution, run: Run) -> Iterator[Broken]:
+    """Yield if programs that all ran left an element of the output unwritten."""
+    assert run.offsets is not None
+    total = int(np.prod(operation.output_shape(run.call.recipe.batch)))
+    if run.ran_whole and not run.call.images and run.offsets.size < total:
+        missing = np.setdiff1d(np.arange(total), run.offsets, assume_unique=True)
+        first = ",".join(str(int(axis)) for axis in unravel(operation, missing[:1]))
+        detail = f"{missing.size} of {total} output elements were never written, the first out[{first}]"
+        yield Broken(law="all-written", detail=detail)
+
+
+def check_enough_programs(operation: Convolution, run: Run) -> Iterator[Broken]:
+    """Yield if all programs cannot write the whole output, each writing as much as the busiest seen."""
+    total = int(np.prod(operation.output_shape(run.call.recipe.batch)))
+    made = [launch for launch in run.ran.launches if launch.kernel in run.call.sampled]
+    busy = [launch.programs_total - launch.programs_idle for launch in made]
+    at_most = sum(count * launch.most_written for count, launch in zip(busy, made, strict=True))
+    if made and at_most * MARGIN < total:
+        detail = f"{sum(busy)} programs write {at_most} of {total} elements"
+        yield Broken(
+            law="all-written", detail=f"{detail} at most, if none writes more than the busiest that ran"
+        )

@@ -1,0 +1,137 @@
+"""What each law saw in a run, one line each: a report says what was tried, not only that nothing failed."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import msgspec
+
+from kernelgate.correctness.case import LAYOUTS, Case
+from kernelgate.correctness.case_runner import CaseResult
+from kernelgate.operations.values import FAMILIES
+
+Applies = Callable[[Case], bool]
+
+
+class LawLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One law: how many cases tried it, and how that ended."""
+
+    law: str
+    says: str
+    status: Literal["held", "broken", "not tried"]
+    cases: int
+    note: str = ""
+
+
+class Law(msgspec.Struct, frozen=True, kw_only=True):
+    """A law, the cases that try it, and whether only a GPU or only the largest batch can."""
+
+    name: str
+    says: str
+    applies: Applies
+    needs_gpu: bool = False
+    at_largest: bool = False
+
+    def is_tried_by(self, case: Case, largest: int) -> bool:
+        """Whether the case tries the law, in a domain that ends at this batch."""
+        return self.applies(case) and (not self.at_largest or case.batch == largest)
+
+
+def _always(_case: Case) -> bool:
+    return True
+
+
+def _relation(name: str) -> Applies:
+    return lambda case: case.relation == name
+
+
+LAWS = (
+    Law(
+        name="form",
+        says="a contiguous float32 tensor of the right shape, on the input's device",
+        applies=_always,
+    ),
+    Law(name="runs", says="no error, crash, hang or flood of output, within its memory", applies=_always),
+    Law(name="delegation", says="launches of this call computed the answer, nothing else", applies=_always),
+    Law(name="memory", says="no access outside the tensors, no race between programs", applies=_always),
+    Law(name="inputs-intact", says="x, weight and bias unchanged, bit for bit", applies=_always),
+    Law(name="all-written", says="every output element is written", applies=lambda case: not case.programs),
+    Law(name="hard-bound", says="each element within TF32's worst case of float64", applies=_always),
+    Law(name="error-ratio", says="rms error at most 4 times TF32's own", applies=_always),
+    Law(name="exact", says="exact where sums are exact", applies=lambda case: FAMILIES[case.family].exact),
+    Law(
+        name="special-values",
+        says="NaN and infinities where float64 has them",
+        applies=lambda case: FAMILIES[case.family].special,
+    ),
+    Law(name="second-opinion", says="within both bounds of cuDNN", applies=_always, needs_gpu=True),
+    Law(name="repeat", says="the same call, the same bits", applies=_relation("repeat")),
+    Law(
+        name="scaled-input",
+        says="x and bias times 2^k, the answer times 2^k",
+        applies=_relation("scaled-input"),
+    ),
+    Law(name="scaled-weight", says="weight and bias times 2^k, likewise", applies=_relation("scaled-weight")),
+    Law(
+        name="shuffled-images", says="images permuted, answers permuted", applies=_relation("shuffled-images")
+    ),
+    Law(
+        name="sliced-batch",
+        says="a slice of the batch, the slice of the answer",
+        applies=_relation("sliced-batch"),
+    ),
+    Law(
+        name="shuffled-channels",
+        says="output channels permuted, answers permuted",
+        applies=_relation("shuffled-channels"),
+    ),
+    Law(
+        name="new-contents",
+        says="new contents in the same storage, a new answer",
+        applies=_relation("new-contents"),
+    ),
+    Law(name="two-models", says="two models at once do not mix", applies=_relation("two-models")),
+    Law(name="no-bias", says="right without a bias, or a clear error", applies=_relation("no-bias")),
+    Law(name="autotuned", says="right as the autotuner leaves it", applies=_relation("autotuned")),
+    Law(
+        name="earlier-answers",
+        says="a call leaves earlier answers alone",
+        applies=lambda case: case.relation not in ("none", "no-bias", "autotuned"),
+    ),
+    Law(name="layout", says="right for any strides of x", applies=lambda case: case.layout != LAYOUTS[0]),
+    Law(name="domain", says="right up to the largest batch", applies=_always, at_largest=True),
+)
+
+
+def describe_laws(outcomes: Sequence[CaseResult], where: str, largest: int) -> tuple[LawLine, ...]:
+    """Return one line for each law over these outcomes; `largest` is the last batch of the domain."""
+    return tuple(_describe(law, outcomes, largest, on_gpu=where == "GPU") for law in LAWS)
+
+
+def law_of(finding_law: str) -> str:
+    """Return the law that a finding belongs to: how a worker failed is all one law."""
+    return finding_law if any(law.name == finding_law for law in LAWS) else "runs"
+
+
+def _breaks(law: Law, outcome: CaseResult) -> bool:
+    return outcome.finding is not None and law_of(outcome.finding.law) == law.name
+
+
+def _describe(law: Law, outcomes: Sequence[CaseResult], largest: int, *, on_gpu: bool) -> LawLine:
+    broken = [each for each in outcomes if _breaks(law, each)]
+    meant = [each for each in outcomes if law.is_tried_by(each.case, largest)]
+    tried = [each for each in outcomes if (each in meant and not each.untried) or _breaks(law, each)]
+    if law.needs_gpu and not on_gpu:
+        return LawLine(law=law.name, says=law.says, status="not tried", cases=0, note="needs a GPU")
+    if broken:
+        finding = broken[0].finding
+        assert finding is not None
+        note = f"{finding.detail} Replay: --replay {finding.case.replay}"
+        return LawLine(law=law.name, says=law.says, status="broken", cases=len(tried), note=note)
+    held = [each for each in tried if not each.finding]
+    if held:
+        return LawLine(law=law.name, says=law.says, status="held", cases=len(held))
+    untried = next((each.untried for each in meant if each.untried), "")
+    note = untried or (
+        "a law before it was broken" if any(each.finding for each in outcomes) else "no case for it here"
+    )
+    return LawLine(law=law.name, says=law.says, status="not tried", cases=0, note=note)

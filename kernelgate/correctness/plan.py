@@ -1,0 +1,222 @@
+"""Which cases a kernel is tried on: those that every kernel must pass, and where others are drawn from.
+
+What must be found is planned: every configuration, family, layout and relation has a case of its own, so
+that no law is tried by luck. What is drawn beyond that looks for what nobody thought of.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+
+import msgspec
+from hypothesis import strategies
+
+from kernelgate import protocol
+from kernelgate.baselines.compiled import ConfigRecord
+from kernelgate.compilation.compiler import CompiledKernel, Launched, launched
+from kernelgate.correctness.case import LAYOUTS, RELATIONS, Case
+from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.values import FAMILIES
+
+MAX_SEED = 2**31 - 1
+MAX_OUTPUTS_A_PROGRAM = 16_384
+"""A program of more outputs than this takes the interpreter over a second: then batches must be small."""
+
+MAX_DRAWN_BATCH = 64
+SMALL_BATCHES = (2, 3, 5, 1, 17, 32, 4)
+"""Odd and even, and multiples of 16, of which the JIT makes programs of their own."""
+
+WHOLE_BATCH = 3
+"""Images that are interpreted whole once: an odd number, so that the last tile is no whole one."""
+
+FEW_PROGRAMS = 2
+"""Enough where the same is asked twenty times."""
+
+MANY_CALLS = ("new-contents", "autotuned")
+WITHOUT_SAMPLES = ("shuffled-images",)
+"""Relations whose calls share no sampled program."""
+
+PROBE_FAMILY = "integer"
+"""Its sums are exact, so that a fault far below the bound of real values shows."""
+
+
+class CasePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """`planned` come first; then, if it `draws`, other batches up to `max_batch` and the `pins`.
+
+    `sampled` names the kernels of which `programs` are run in a case that samples.
+    """
+
+    planned: tuple[Case, ...]
+    draws: bool = True
+    pins: tuple[int, ...]
+    max_batch: int
+    programs: int
+    relations: tuple[str, ...]
+    sampled: tuple[str, ...] = ()
+
+    def strategy(self) -> strategies.SearchStrategy[Case]:
+        """Return the strategy of further cases; it shrinks to one image of normal values."""
+        return strategies.builds(
+            Case,
+            batch=strategies.integers(1, self.max_batch),
+            family=strategies.sampled_from(list(FAMILIES)),
+            seed=strategies.integers(0, MAX_SEED),
+            pin=strategies.sampled_from(self.pins),
+            programs=strategies.just(self.programs),
+            layout=strategies.sampled_from(LAYOUTS),
+            relation=strategies.sampled_from(self.relations),
+        ).map(_thinned)
+
+
+def probe_cases(compiled: CompiledKernel, seed: int) -> tuple[Case, ...]:
+    """Return the interpreter's first cases: one image, every program, the quickest configuration first."""
+    return tuple(_pinned(1, PROBE_FAMILY, _quickest_first(compiled), 0, itertools.count(seed)))
+
+
+def samplable(launches: Sequence[protocol.SeenLaunch]) -> tuple[str, ...]:
+    """Return the kernels of a file of which some programs can run without the others; all of them or none.
+
+    A launch that another one reads runs whole, and at a large batch that is hours.
+    """
+    alone = all(launch.makes_answer for launch in launches)
+    return tuple(dict.fromkeys(launch.kernel for launch in launches)) if alone else ()
+
+
+def plan_for_gpu(
+    operation: Convolution, compiled: CompiledKernel, named: Sequence[int], seed: int
+) -> CasePlan:
+    """Return a plan that runs every program, at batches from one to the end of the domain."""
+    pins, seeds = _running_pins(compiled), itertools.count(seed + 1)
+    planned = [
+        *_pinned(3, PROBE_FAMILY, pins, 0, seeds),
+        *_pinned(operation.measured_batch, "normal", pins, 0, seeds),
+        *_everything(operation, pins, 0, RELATIONS[1:], named, seeds),
+    ]
+    return CasePlan(
+        planned=tuple(planned),
+        pins=pins,
+        max_batch=MAX_DRAWN_BATCH,
+        programs=0,
+        relations=RELATIONS,
+    )
+
+
+def plan_for_interpreter(
+    operation: Convolution,
+    compiled: CompiledKernel,
+    named: Sequence[int],
+    sampled: tuple[str, ...],
+    programs: int,
+    seed: int,
+) -> CasePlan:
+    """Return what follows the probes: large batches by some programs of the `sampled` kernels, in seconds.
+
+    Where a sample would say nothing, since a launch reads what another wrote, small batches are run whole.
+    """
+    pins = _quickest_first(compiled)
+    seeds = itertools.count(seed + 1)
+    relations = tuple(relation for relation in RELATIONS if relation not in WITHOUT_SAMPLES)
+    if not sampled:
+        whole = (*_pinned(1, "normal", pins, 0, seeds), *_everything_whole(pins, relations[1:], seeds))
+        return CasePlan(planned=whole, pins=pins, max_batch=1, programs=0, relations=relations)
+    largest = min(_largest_sampled(operation, compiled.configs[pin]) for pin in pins)
+    planned = [
+        # The longest first, so that the others run beside it.
+        *_pinned(min(largest, WHOLE_BATCH), "normal", pins[:1], 0, seeds),
+        *_pinned(min(largest, operation.measured_batch), "normal", pins, programs, seeds),
+        *_everything(operation, pins, programs, relations[1:], named, seeds, largest),
+    ]
+    return CasePlan(
+        planned=tuple(planned),
+        pins=pins,
+        max_batch=min(largest, operation.measured_batch),
+        programs=programs,
+        relations=relations,
+        sampled=sampled,
+    )
+
+
+def _everything(
+    operation: Convolution,
+    pins: Sequence[int],
+    programs: int,
+    relations: Sequence[str],
+    named: Sequence[int],
+    seeds: Iterator[int],
+    largest: int | None = None,
+) -> Iterator[Case]:
+    """Yield a case for each family, relation, layout and named batch, with the configurations in turn."""
+    turn, batches = itertools.cycle(pins), itertools.cycle(SMALL_BATCHES)
+    most = largest or operation.max_batch
+
+    def case(batch: int, family: str, layout: str = LAYOUTS[0], relation: str = RELATIONS[0]) -> Case:
+        wanted = Case(
+            batch=min(batch, most),
+            family=family,
+            seed=next(seeds),
+            pin=next(turn),
+            programs=programs,
+            layout=layout,
+            relation=relation,
+        )
+        return _thinned(wanted)
+
+    yield from (case(next(batches), family) for family in FAMILIES)
+    yield from (case(3, "normal", relation=relation) for relation in relations)
+    yield from (case(2, "normal", layout=layout) for layout in LAYOUTS[1:])
+    yield case(2, "normal", LAYOUTS[-1], "new-contents")
+    yield from (case(batch, "normal") for batch in named)
+    yield case(operation.max_batch, "normal")
+
+
+def _thinned(case: Case) -> Case:
+    """Return the case with fewer programs if it makes many calls."""
+    if case.relation not in MANY_CALLS:
+        return case
+    return msgspec.structs.replace(case, programs=min(case.programs, FEW_PROGRAMS))
+
+
+def _everything_whole(pins: Sequence[int], relations: Sequence[str], seeds: Iterator[int]) -> Iterator[Case]:
+    """Yield what a run of all programs has the time for: one image each, and two images once."""
+    turn = itertools.cycle(pins)
+    yield Case(batch=2, family="normal", seed=next(seeds), pin=next(turn))
+    for family in FAMILIES:
+        yield Case(batch=1, family=family, seed=next(seeds), pin=next(turn))
+    for relation in relations:
+        yield Case(batch=1, family="normal", seed=next(seeds), pin=next(turn), relation=relation)
+    for layout in LAYOUTS[1:]:
+        yield Case(batch=1, family="normal", seed=next(seeds), pin=next(turn), layout=layout)
+
+
+def _pinned(
+    batch: int, family: str, pins: Sequence[int], programs: int, seeds: Iterator[int]
+) -> Iterator[Case]:
+    for pin in pins:
+        yield Case(batch=batch, family=family, seed=next(seeds), pin=pin, programs=programs)
+
+
+def _running_pins(compiled: CompiledKernel) -> tuple[int, ...]:
+    """Return one pin for each different program: the same machine code on another grid is another."""
+    first: dict[tuple[Launched, ...], int] = {}
+    for pin, record in enumerate(compiled.configs):
+        if record.launches:
+            first.setdefault(launched(record), pin)
+    return tuple(first.values())
+
+
+def _quickest_first(compiled: CompiledKernel) -> tuple[int, ...]:
+    return tuple(sorted(_running_pins(compiled), key=lambda pin: _programs(compiled.configs[pin])))
+
+
+def _programs(record: ConfigRecord) -> int:
+    """Return the programs of all launches at the measured batch."""
+    return sum(math.prod(launch.grid) for launch in record.launches)
+
+
+def _largest_sampled(operation: Convolution, record: ConfigRecord) -> int:
+    """Return the largest batch at which one program is still quick: a persistent one then has more to do."""
+    outputs = math.prod(operation.output_shape(operation.measured_batch))
+    programs = _programs(record)
+    if outputs / programs <= MAX_OUTPUTS_A_PROGRAM:
+        return operation.max_batch
+    return max(1, int(programs * MAX_OUTPUTS_A_PROGRAM / math.prod(operation.output_shape(1))))

@@ -1,0 +1,119 @@
+"""Is the kernel right? Planned cases side by side, then drawn ones, and what each law saw of them."""
+
+import contextlib
+import queue
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import hypothesis
+
+from kernelgate.correctness.case import Case
+from kernelgate.correctness.case_runner import HOPELESS, CaseResult, CaseRunner, Finding
+from kernelgate.correctness.coverage import describe_laws
+from kernelgate.correctness.hypothesis_profile import Profile
+from kernelgate.correctness.plan import CasePlan
+from kernelgate.correctness.result import Correctness
+from kernelgate.operations.accuracy import Errors
+
+
+class CaseSearch:
+    """All cases of one kernel: each is tried once, whoever asks for it, and its outcome is remembered."""
+
+    def __init__(
+        self, case_runners: Sequence[CaseRunner], pool: ThreadPoolExecutor, tick: Callable[[], None]
+    ) -> None:
+        self.case_runners, self.pool, self.tick = case_runners, pool, tick
+        self.outcomes: dict[Case, CaseResult] = {}
+
+    def judge(self, case: Case, case_runner: CaseRunner | None = None) -> CaseResult:
+        """Return what the case showed."""
+        if case not in self.outcomes:
+            self.outcomes[case] = (case_runner or self.case_runners[0]).run(case)
+            self.tick()
+        return self.outcomes[case]
+
+    def judge_all(self, cases: Sequence[Case]) -> None:
+        """Judge the cases side by side, in order, until one fails."""
+        waiting: queue.SimpleQueue[Case] = queue.SimpleQueue()
+        for case in cases:
+            waiting.put(case)
+
+        def work(case_runner: CaseRunner) -> None:
+            while self.finding is None:
+                try:
+                    case = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                self.judge(case, case_runner)
+
+        for done in [self.pool.submit(work, case_runner) for case_runner in self.case_runners]:
+            done.result()
+
+    @property
+    def finding(self) -> Finding | None:
+        """The simplest failing case so far."""
+        found = [outcome.finding for outcome in list(self.outcomes.values()) if outcome.finding is not None]
+        return min(found, key=lambda finding: finding.case.simplicity, default=None)
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether a fault was seen that costs its whole limit each time."""
+        found = (outcome.finding for outcome in self.outcomes.values())
+        return any(finding is not None and finding.law in HOPELESS for finding in found)
+
+    def conclude(self, where: str, profile: Profile, entropy: int, seconds: float) -> Correctness:
+        """Return what all cases together showed."""
+        outcomes = list(self.outcomes.values())
+        errors = Errors()
+        for outcome in outcomes:
+            errors = errors.worst(outcome.errors)
+        return Correctness(
+            where=where,
+            profile=profile.name,
+            examples=sum(not outcome.untried for outcome in outcomes),
+            calls=sum(outcome.calls for outcome in outcomes),
+            seconds=seconds,
+            entropy=entropy,
+            bound_fraction=errors.bound_fraction,
+            error_ratio=errors.error_ratio,
+            vendor_ratio=max((o.vendor_ratio for o in outcomes if o.vendor_ratio is not None), default=None),
+            laws=describe_laws(outcomes, where, self.case_runners[0].operation.max_batch),
+            finding=self.finding,
+        )
+
+
+def explore(search: CaseSearch, plan: CasePlan, profile: Profile, entropy: int) -> None:
+    """Let Hypothesis draw; from the first failure on it looks for a smaller one, for a bounded time."""
+    started = time.monotonic()
+    seconds = profile.shrink_seconds if search.finding else profile.draw_seconds
+
+    @hypothesis.settings(
+        max_examples=profile.examples,
+        database=profile.database,
+        deadline=None,
+        derandomize=False,
+        report_multiple_bugs=False,
+        phases=(hypothesis.Phase.reuse, hypothesis.Phase.generate, hypothesis.Phase.shrink),
+        suppress_health_check=list(hypothesis.HealthCheck),
+        verbosity=hypothesis.Verbosity.quiet,
+    )
+    @hypothesis.seed(entropy)  # below the settings: it takes the database out of those that it finds
+    @hypothesis.given(plan.strategy())
+    def every_case_holds(case: Case) -> None:
+        nonlocal started, seconds
+        out_of_time = search.is_hopeless or time.monotonic() - started > seconds
+        if out_of_time and case not in search.outcomes:
+            return
+        finding = search.judge(case).finding
+        if finding is not None:
+            if seconds != profile.shrink_seconds:
+                started, seconds = time.monotonic(), profile.shrink_seconds
+            raise _FailingError(finding.law)
+
+    with contextlib.suppress(_FailingError):  # the search holds every finding
+        every_case_holds()
+
+
+class _FailingError(Exception):
+    """Tells Hypothesis that an example fails."""

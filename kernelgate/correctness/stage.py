@@ -1,0 +1,140 @@
+"""The correctness stage at work: on the GPUs at hand, in the interpreter where there is none."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+
+import msgspec
+import torch
+
+from kernelgate import protocol
+from kernelgate.compilation.compiler import CompiledKernel
+from kernelgate.correctness.calls import KernelCaller
+from kernelgate.correctness.case import Case
+from kernelgate.correctness.case_runner import CaseResult, CaseRunner
+from kernelgate.correctness.hypothesis_profile import Profile
+from kernelgate.correctness.plan import CasePlan, plan_for_gpu, plan_for_interpreter, probe_cases, samplable
+from kernelgate.correctness.result import Correctness
+from kernelgate.correctness.search import CaseSearch, explore
+from kernelgate.kernel_file.named_sizes import named_batches
+from kernelgate.kernel_file.source import KernelFile
+from kernelgate.machine.gpu import GpuError
+from kernelgate.sandbox.sandbox import Sandbox
+
+MAX_INTERPRETERS = 4
+"""Workers side by side: each may use several gigabytes at the end of the domain."""
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """How a kernel is tried; `entropy` seeds every draw, `replay` asks for one case and no other.
+
+    `gpus` name those to use, as CUDA_VISIBLE_DEVICES would; none means the interpreter.
+    """
+
+    gpus: tuple[str, ...]
+    profile: Profile
+    programs: int
+    entropy: int
+    replay: Case | None
+    workers: int | None = None
+
+
+def try_kernel(
+    sandbox: Sandbox, kernel: KernelFile, compiled: CompiledKernel, trial: Trial, tick: Callable[[], None]
+) -> Correctness:
+    """Return the result of the stage for a kernel that was compiled before.
+
+    Raises WorkerFault, kind `crowded`, if the GPU has not the memory that a worker is promised, and
+    GpuError if it has not what the judge needs beside that.
+    """
+    started = time.monotonic()
+    with _case_runners(sandbox, kernel, trial) as (case_runners, pool):
+        search = CaseSearch(case_runners, pool, tick)
+        plan = _plan(search, kernel, compiled, trial)
+        if plan is not None:
+            for case_runner in case_runners:
+                case_runner.sampled = plan.sampled
+            watch = partial(_watch_memory, sandbox, kernel, compiled, trial)
+            _judge(search, plan, trial, watch)
+        where = "GPU" if trial.gpus else "interpreter"
+        return search.conclude(where, trial.profile, trial.entropy, time.monotonic() - started)
+
+
+def _judge(search: CaseSearch, plan: CasePlan, trial: Trial, watch: Callable[[], CaseResult | None]) -> None:
+    """Judge all that is planned and drawn, and watch beside a GPU unless the first cases there fail."""
+    try:
+        search.judge_all(plan.planned[: len(trial.gpus)])
+        beside = None if search.finding else search.pool.submit(watch)
+        search.judge_all(plan.planned)
+        if plan.draws:
+            explore(search, plan, trial.profile, trial.entropy)
+        if beside is not None and (watched := beside.result()) is not None:
+            search.outcomes[watched.case] = watched
+    except torch.OutOfMemoryError as error:
+        raise GpuError(f"too little memory is left on the GPU to judge an answer: {error}") from error
+
+
+def _watch_memory(
+    sandbox: Sandbox, kernel: KernelFile, compiled: CompiledKernel, trial: Trial
+) -> CaseResult | None:
+    """Return what one interpreted image shows beside a GPU, which hides a read whose value is dropped."""
+    if not trial.gpus or trial.replay is not None:
+        return None
+    caller = KernelCaller(sandbox, kernel, "interpret")
+    try:
+        watched = CaseRunner(caller).run(probe_cases(compiled, trial.entropy)[0])
+    finally:
+        caller.close()
+    if watched.finding is None:
+        return watched
+    detail = f"in the interpreter (to replay it, set CUDA_VISIBLE_DEVICES=): {watched.finding.detail}"
+    return msgspec.structs.replace(watched, finding=msgspec.structs.replace(watched.finding, detail=detail))
+
+
+def _plan(search: CaseSearch, kernel: KernelFile, compiled: CompiledKernel, trial: Trial) -> CasePlan | None:
+    """Return the plan, None if a probe fails."""
+    operation = search.case_runners[0].operation
+    named = named_batches(kernel, operation.max_batch)
+    if trial.gpus:
+        return _or_replay(plan_for_gpu(operation, compiled, named, trial.entropy), trial.replay)
+    probed = _probe(search, compiled, trial)
+    runs = [each.first_run for each in probed if each.first_run is not None]
+    if len(runs) < len(probed) and trial.replay is None:
+        return None
+    sampled = samplable([launch for run in runs for launch in run.ran.launches])
+    plan = plan_for_interpreter(operation, compiled, named, sampled, trial.programs, trial.entropy)
+    return _or_replay(plan, trial.replay)
+
+
+def _probe(search: CaseSearch, compiled: CompiledKernel, trial: Trial) -> list[CaseResult]:
+    """Return what the first cases showed, as far as they were tried: one that fails ends them."""
+    probes = probe_cases(compiled, trial.entropy)
+    if trial.replay is not None:
+        # For a replay one tells what can be sampled; how it ends is no part of the answer.
+        return [search.case_runners[0].run(probes[0])]
+    search.judge_all(probes)
+    return list(search.outcomes.values())
+
+
+def _or_replay(plan: CasePlan, replay: Case | None) -> CasePlan:
+    return plan if replay is None else msgspec.structs.replace(plan, planned=(replay,), draws=False)
+
+
+@contextmanager
+def _case_runners(
+    sandbox: Sandbox, kernel: KernelFile, trial: Trial
+) -> Iterator[tuple[list[CaseRunner], ThreadPoolExecutor]]:
+    """Give a case runner for each GPU, or some for the interpreter, and threads; workers end with it."""
+    workers = trial.workers or min(os.cpu_count() or 1, MAX_INTERPRETERS)
+    places = trial.gpus or ("",) * workers
+    mode: protocol.Mode = "gpu" if trial.gpus else "interpret"
+    callers = [KernelCaller(sandbox, kernel, mode, gpu) for gpu in places]
+    with ThreadPoolExecutor(len(callers) + 1) as pool:
+        try:
+            yield [CaseRunner(caller) for caller in callers], pool
+        finally:
+            for caller in callers:
+                caller.close()

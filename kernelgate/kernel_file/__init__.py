@@ -1,0 +1,1 @@
+"""A candidate's text: read and parsed, never imported."""

@@ -1,0 +1,161 @@
+"""The laws that every answer must obey, each a small function: what is broken, where, got and allowed."""
+
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.reference import Truth, unravel
+
+TF32_UNIT = 2.0**-10
+"""TF32 keeps 10 fraction bits, and hardware may truncate: the relative error of an operand (CUDA C++
+Programming Guide, "Alternate floating point"; IEEE 754 section 4.3 for the direction of rounding)."""
+
+FLOAT32_UNIT = 2.0**-23
+MAX_ERROR_RATIO = 4.0
+"""In units of the yardstick: operands truncated by the hardware measure 2.6, bf16 operands 8."""
+
+
+MIN_RATIO_ELEMENTS = 256
+"""Of fewer elements the rms says too little: one unlucky rounding may be the whole of it."""
+
+
+class Broken(msgspec.Struct, frozen=True, kw_only=True):
+    """A law that does not hold; `forbidden` tells breaking the rules from a wrong answer."""
+
+    law: str
+    detail: str
+    forbidden: bool = False
+
+
+class Errors(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an answer is from the truth: of the hard bound at the worst element, and rms in yardsticks."""
+
+    bound_fraction: float = 0.0
+    error_ratio: float = 0.0
+
+    def worst(self, other: "Errors") -> "Errors":
+        """Return the larger of both, field by field."""
+        return Errors(
+            bound_fraction=max(self.bound_fraction, other.bound_fraction),
+            error_ratio=max(self.error_ratio, other.error_ratio),
+        )
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """The values of a run with the truth at the same places, one-dimensional and in one order."""
+
+    operation: Convolution
+    values: Tensor
+    truth: Truth
+    offsets: NDArray[np.int64]
+    poison_bits: int
+
+    def name(self, element: int) -> str:
+        """Return `out[n,c,h,w]: got ...` for an element of the values."""
+        place = unravel(self.operation, self.offsets[element : element + 1])
+        index = ",".join(str(int(axis)) for axis in place)
+        value = self.values[element]
+        held = int(value.cpu().view(torch.int32)) & 0xFFFFFFFF
+        note = " (never written)" if held == self.poison_bits else ""
+        return f"out[{index}]: got {float(value):.9g}{note}, exact {float(self.truth.exact[element]):.9g}"
+
+
+def check_special_values(answer: Answer) -> Iterator[Broken]:
+    """Yield if NaN or an infinity stands where float64 has none, or another one, or none where it has one."""
+    got, exact = answer.values.double(), answer.truth.exact
+    same = (got == exact) | (got.isnan() & exact.isnan())
+    wrong = ~same & ~(got.isfinite() & exact.isfinite())
+    if bool(wrong.any()):
+        worst = int(wrong.int().argmax())
+        detail = f"{answer.name(worst)}; {int(wrong.sum())} elements are NaN or infinite amiss"
+        yield Broken(law="special-values", detail=detail)
+
+
+def check_exact(answer: Answer) -> Iterator[Broken]:
+    """Yield if an element differs at all, where no sum of any order can round."""
+    wrong = answer.values.double() != answer.truth.exact
+    if bool(wrong.any()):
+        worst = int(((answer.values.double() - answer.truth.exact).abs().nan_to_num(torch.inf)).argmax())
+        detail = (
+            f"{answer.name(worst)}, allowed that value only; {int(wrong.sum())} of {wrong.numel()} differ"
+        )
+        yield Broken(law="exact", detail=detail)
+
+
+def hard_bound(operation: Convolution, truth: Truth) -> Tensor:
+    """Return the largest honest error of each element: operands in TF32, sums in float32 in any order.
+
+    (2u + u^2 + g) S + 2^-23 |exact|, g = K 2^-23 / (1 - K 2^-23): Higham, Accuracy and Stability of Numerical
+    Algorithms, 2nd edition, section 3.1, with the operands' rounding added.
+    """
+    sums = operation.reduction * FLOAT32_UNIT / (1 - operation.reduction * FLOAT32_UNIT)
+    operands = 2 * TF32_UNIT + TF32_UNIT**2
+    return (operands + sums) * truth.magnitude + FLOAT32_UNIT * truth.exact.abs()
+
+
+def measure_errors(answer: Answer) -> Errors:
+    """Return the errors of an answer where the truth is finite; not-a-number counts as infinite there."""
+    finite = answer.truth.exact.isfinite()
+    error = _error(answer)[finite]
+    if not error.numel():
+        return Errors()
+    bound = hard_bound(answer.operation, answer.truth)[finite]
+    fraction = torch.where(error == 0, 0, error / bound).max()
+    truth = answer.truth
+    # Where operands are exact in TF32 the yardstick is zero, and float32 sums still round.
+    yardstick = _rms((truth.yardstick - truth.exact)[finite]) + FLOAT32_UNIT * _rms(truth.magnitude[finite])
+    ratio = torch.where(yardstick > 0, _rms(error) / yardstick, 0)
+    enough = error.numel() >= MIN_RATIO_ELEMENTS
+    return Errors(bound_fraction=float(fraction), error_ratio=float(ratio) if enough else 0.0)
+
+
+def check_bound(answer: Answer) -> Iterator[Broken]:
+    """Yield the worst element beyond the hard bound."""
+    error = _error(answer)
+    bound = hard_bound(answer.operation, answer.truth)
+    beyond = answer.truth.exact.isfinite() & (error > bound)
+    if not bool(beyond.any()):
+        return
+    # Where the bound is zero an exact element divides zero by zero: only what is beyond may be named.
+    worst = int(torch.where(beyond, error / bound, -1).argmax())
+    yield Broken(
+        law="hard-bound",
+        detail=(
+            f"{answer.name(worst)}: error {float(error[worst]):.3g}, allowed {float(bound[worst]):.3g}; "
+            f"{int(beyond.sum())} of {beyond.numel()} elements are beyond the bound"
+        ),
+    )
+
+
+def check_error_ratio(errors: Errors) -> Iterator[Broken]:
+    """Yield if the error as a whole is larger than TF32 explains."""
+    if not errors.error_ratio <= MAX_ERROR_RATIO:
+        yield Broken(
+            law="error-ratio",
+            detail=f"rms error is {errors.error_ratio:.2f} times TF32's own, allowed {MAX_ERROR_RATIO:g}",
+        )
+
+
+def check_second_opinion(answer: Answer, vendor: Tensor) -> Iterator[Broken]:
+    """Yield if the vendor's answer and this one are further apart than both bounds allow."""
+    apart = (answer.values.double() - vendor.double()).abs()
+    allowed = 2 * hard_bound(answer.operation, answer.truth)
+    beyond = answer.truth.exact.isfinite() & ~(apart <= allowed)
+    if bool(beyond.any()):
+        worst = int(torch.where(beyond, apart / allowed, -1).argmax())
+        detail = f"{answer.name(worst)}, cuDNN {float(vendor[worst]):.9g}: {float(apart[worst]):.3g} apart"
+        yield Broken(law="second-opinion", detail=f"{detail}, allowed {float(allowed[worst]):.3g}")
+
+
+def _error(answer: Answer) -> Tensor:
+    apart = (answer.values.double() - answer.truth.exact).abs()
+    return apart.nan_to_num(nan=torch.inf, posinf=torch.inf)
+
+
+def _rms(values: Tensor) -> Tensor:
+    return values.double().square().mean().sqrt()

@@ -1,0 +1,68 @@
+"""A 2-d convolution: its geometry, its work and its traffic."""
+
+import math
+from typing import Literal
+
+import msgspec
+
+from kernelgate.operations.kernel_config import KernelConfig
+
+MAX_OUTPUT_ELEMENTS = 2**31 - 1
+"""int32 offsets end here: the domain of an operation is every batch whose output is no larger."""
+
+
+class Convolution(msgspec.Struct, frozen=True, kw_only=True):
+    """A 2-d convolution, NCHW, float32 in and out, with one fixed geometry and any batch in its domain.
+
+    `math` is the least precise arithmetic that its products may be formed in.
+    """
+
+    name: str
+    in_channels: int
+    out_channels: int
+    in_size: int
+    kernel_size: int
+    stride: int
+    padding: int
+    measured_batch: int
+    math: Literal["tf32"]
+    original_config: KernelConfig
+    original_stages: tuple[int, ...]
+    original_sha256: str
+
+    @property
+    def out_size(self) -> int:
+        """Height and width of the output, in pixels."""
+        return (self.in_size + 2 * self.padding - self.kernel_size) // self.stride + 1
+
+    @property
+    def reduction(self) -> int:
+        """K: products summed for one output element."""
+        return self.in_channels * self.kernel_size**2
+
+    @property
+    def max_batch(self) -> int:
+        """The largest batch of the domain, the last whose output offsets fit int32."""
+        return MAX_OUTPUT_ELEMENTS // (self.out_channels * self.out_size**2)
+
+    @property
+    def weight_shape(self) -> tuple[int, int, int, int]:
+        """[C_out, C_in, KH, KW]."""
+        return self.out_channels, self.in_channels, self.kernel_size, self.kernel_size
+
+    def input_shape(self, batch: int) -> tuple[int, int, int, int]:
+        """Return [N, C_in, H, W]."""
+        return batch, self.in_channels, self.in_size, self.in_size
+
+    def output_shape(self, batch: int) -> tuple[int, int, int, int]:
+        """Return [N, C_out, OH, OW]."""
+        return batch, self.out_channels, self.out_size, self.out_size
+
+    def flops(self, batch: int) -> int:
+        """Return the floating-point operations of products and sums; the bias is not counted."""
+        return 2 * math.prod(self.output_shape(batch)) * self.reduction
+
+    def min_bytes(self, batch: int) -> int:
+        """Return the fewest bytes that must cross device memory: each tensor read or written once."""
+        elements = math.prod(self.input_shape(batch)) + math.prod(self.output_shape(batch))
+        return 4 * (elements + math.prod(self.weight_shape) + self.out_channels)

@@ -1,0 +1,1 @@
+"""Stage performance: whether the candidate is really faster."""

@@ -1,0 +1,114 @@
+"""The 1-2 % rule: where KEEP is decided."""
+
+import math
+
+from kernelgate.performance.decision.log_ratio import Slowdown
+from kernelgate.settings import PerformanceSettings
+from kernelgate.verdict import Outcome, Rule, Verdict, conclude
+
+
+def decide(
+    rule: Rule, slowdown: Slowdown, settings: PerformanceSettings, control: Slowdown | None
+) -> Verdict:
+    """Return the verdict on the candidate's log-ratio to the accepted kernel.
+
+    `control` is the accepted kernel against itself. A flag comes before every row of the rule table, so
+    that what cannot be trusted neither passes nor counts as REGRESSED; a missing control is such a flag.
+    REGRESSED is asked before REVERT, whose condition it implies: a proven loss is called one.
+    """
+    flag = _find_fault(slowdown, settings, control) or _find_noise(slowdown, settings, control)
+    if flag is not None:
+        return flag
+    if rule is Rule.TUNE:
+        return _apply_tune(slowdown, settings)
+    return _apply_guard(slowdown, settings)
+
+
+def _find_fault(
+    slowdown: Slowdown, settings: PerformanceSettings, control: Slowdown | None
+) -> Verdict | None:
+    if control is None:
+        detail = f"{_describe(slowdown)}; the accepted kernel was not timed against itself"
+        return conclude(Outcome.INVALID, "no-control", detail)
+    numbers = [*_numbers(slowdown), *_numbers(control), *settings.lines]
+    if not all(math.isfinite(number) for number in numbers):
+        detail = f"{_describe(slowdown)}, control {_describe(control)}: not every number is finite"
+        return conclude(Outcome.INVALID, "not-a-number", detail)
+    return None
+
+
+def _find_noise(
+    slowdown: Slowdown, settings: PerformanceSettings, control: Slowdown | None
+) -> Verdict | None:
+    offset = abs(control.estimate) if control is not None else math.inf
+    checks = [
+        ("control-offset", "accepted kernel against itself", offset, settings.max_control_offset),
+        ("replicates-apart", "replicates apart by", slowdown.spread, settings.max_replicate_spread),
+    ]
+    if len(slowdown.replicates) >= settings.looks[-1]:  # before the last look more replicates narrow it
+        checks.append(("interval-too-wide", "half-width", slowdown.half_width, settings.max_half_width))
+    for reason, name, got, allowed in checks:
+        if got > allowed:
+            detail = f"{name} {100 * got:.2f} %, allowed {_percent(allowed)}; {_describe(slowdown)}"
+            return conclude(Outcome.UNSTABLE, reason, detail)
+    return None
+
+
+def _apply_tune(slowdown: Slowdown, settings: PerformanceSettings) -> Verdict:
+    gain = _describe(slowdown)
+    needs = f"keep needs {_percent(settings.proven_gain)}"
+    noise = _percent(settings.noise_gain)
+    if _is_proven(slowdown, settings):
+        return conclude(Outcome.KEEP, "proven-gain", f"{gain}; {needs}")
+    if _is_in_every_replicate(slowdown, settings):
+        return conclude(Outcome.KEEP, "gain-in-every-replicate", f"{gain}, over {noise} in each of them")
+    if _is_slower(slowdown, settings):
+        return conclude(Outcome.REGRESSED, "proven-slower", f"{gain}; a loss over {noise} is proven")
+    if slowdown.low > math.log1p(-settings.proven_gain):
+        return conclude(Outcome.REVERT, "gain-too-small", f"{gain}; {needs}")
+    if slowdown.high < math.log1p(settings.noise_gain):
+        return conclude(Outcome.REVERT, "gain-not-proven", f"{gain}; {needs}")
+    return _call_undecided(slowdown)
+
+
+def _apply_guard(slowdown: Slowdown, settings: PerformanceSettings) -> Verdict:
+    gain = _describe(slowdown)
+    noise = _percent(settings.noise_gain)
+    if _is_proven(slowdown, settings) or _is_in_every_replicate(slowdown, settings):
+        return conclude(Outcome.NO_REGRESSION, "proven-gain", f"{gain}; no loss over {noise} was asked")
+    if _is_slower(slowdown, settings):
+        return conclude(Outcome.REGRESSED, "proven-slower", f"{gain}; a loss over {noise} is proven")
+    if slowdown.high < math.log1p(settings.noise_gain):
+        return conclude(Outcome.NO_REGRESSION, "within-margin", f"{gain}; a loss over {noise} is ruled out")
+    return _call_undecided(slowdown)
+
+
+def _is_proven(slowdown: Slowdown, settings: PerformanceSettings) -> bool:
+    return slowdown.high <= math.log1p(-settings.proven_gain)
+
+
+def _is_in_every_replicate(slowdown: Slowdown, settings: PerformanceSettings) -> bool:
+    line = math.log1p(-settings.noise_gain)
+    return slowdown.high < line and max(slowdown.replicates) < line
+
+
+def _is_slower(slowdown: Slowdown, settings: PerformanceSettings) -> bool:
+    return slowdown.low > math.log1p(settings.noise_gain)
+
+
+def _call_undecided(slowdown: Slowdown) -> Verdict:
+    detail = f"{_describe(slowdown)}; the interval lies across the lines"
+    return conclude(Outcome.UNSTABLE, "undecided", detail)
+
+
+def _numbers(slowdown: Slowdown) -> tuple[float, ...]:
+    return (slowdown.estimate, slowdown.low, slowdown.high, *slowdown.replicates)
+
+
+def _describe(slowdown: Slowdown) -> str:
+    ends = f"[{100 * slowdown.gain_low:z.2f}, {100 * slowdown.gain_high:z.2f}]"
+    return f"gain {100 * slowdown.gain:z.2f} % {ends} in {len(slowdown.replicates)} replicates"
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:g} %"

@@ -1,0 +1,245 @@
+"""One replicate: a fresh set of processes side by side, which the judge interleaves block by block.
+
+Where code and tensors lie in device memory changes a kernel's time, and a process keeps its places: on an
+H200 the first kernel, unrolled to over 100 KB of code, ran up to 1.2 % faster or slower each time its module
+was loaded, and 0.7 % faster on tensors allocated elsewhere. One layout a process would make luck look like a
+gain (Mytkowicz et al., "Producing Wrong Data Without Doing Anything Obviously Wrong!", ASPLOS 2009), so
+layouts are drawn anew all the time (Curtsinger & Berger, "Stabilizer", ASPLOS 2013): code for every sample,
+tensors every other block.
+"""
+
+import os
+import random
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from kernelgate import protocol
+from kernelgate.compilation.ptx import find_narrow
+from kernelgate.files import read_foreign, read_words
+from kernelgate.machine.gpu import Gpu, GpuError, read_health
+from kernelgate.performance.samples import (
+    CANDIDATE,
+    Conduct,
+    MeasuredReplicate,
+    Reading,
+    Sample,
+    TimedAnswer,
+)
+from kernelgate.performance.schedule import draw_orders, draw_places
+from kernelgate.sandbox.sandbox import Sandbox
+from kernelgate.sandbox.worker_process import Answer, Worker, WorkerFault, live_pids
+from kernelgate.settings import PerformanceSettings
+
+SAMPLES_A_BLOCK = 2
+"""Of each arm, since a block is a palindrome."""
+
+BLOCKS_A_PLACE = 2
+MIN_TIME_MS = 1e-5
+"""Ten nanoseconds, which no launch undercuts: less is a fault of the timer."""
+
+MAX_PAD_BYTES = 64 * 2**20
+SEED_BITS = 31
+MAX_CODE_BYTES = 64 * 2**20
+ELEMENTS_JUDGED = 1024
+"""Of the answer to each timed call of the candidate. Where a hundredth of an output is not computed, all of
+them are right in 3 calls of 100,000: no call is made faster by work that is left out."""
+
+
+class Replicate:
+    """A fresh set of processes, and what is measured of them. `place` is the attempt and the number in it."""
+
+    def __init__(
+        self,
+        place: tuple[int, int],
+        sandbox: Sandbox,
+        crew: Mapping[str, Worker],
+        gpu: Gpu,
+        settings: PerformanceSettings,
+        chance: random.Random,
+    ) -> None:
+        self.place, self.sandbox, self.crew = place, sandbox, crew
+        self.gpu, self.settings, self.chance = gpu, settings, chance
+        self.parameters = self.until_watch = 0
+        self.samples: list[Sample] = []
+        self.readings: list[Reading] = []
+        self.answers: list[TimedAnswer] = []
+        self.delegated: list[str] = []
+
+    def measure(self) -> MeasuredReplicate:
+        """Return the replicate, measured."""
+        chosen = _warm_up(self.sandbox, self.crew)
+        arms, blocks = tuple(self.crew), self.settings.blocks
+        places = iter(draw_places(arms, blocks // BLOCKS_A_PLACE, self.chance))
+        for block, order in enumerate(draw_orders(arms, blocks, self.chance)):
+            if block % BLOCKS_A_PLACE == 0:
+                self._place(next(places))
+            self._time_block(block, order)
+            if (block + 1) % BLOCKS_A_PLACE == 0:
+                self._watch_if_due()
+        delegated = tuple(dict.fromkeys(self.delegated))
+        return MeasuredReplicate(
+            samples=tuple(self.samples),
+            chosen=chosen,
+            readings=tuple(self.readings),
+            answers=tuple(self.answers),
+            conduct=Conduct(delegated=delegated, narrow=_read_code(self.crew[CANDIDATE])),
+        )
+
+    def _place(self, names: Sequence[str]) -> None:
+        self.parameters = self.chance.getrandbits(SEED_BITS)
+        placing = _placing(self.sandbox, self.gpu, self.settings, self.parameters)
+        _place_tensors(self.sandbox, [self.crew[name] for name in names], placing, self.chance)
+        # Before any of the candidate's samples on these tensors, or after the last of them.
+        self.until_watch = self.chance.randrange(SAMPLES_A_BLOCK * BLOCKS_A_PLACE + 1)
+
+    def _time_block(self, block: int, order: tuple[str, ...]) -> None:
+        read_at = self.chance.randrange(len(order))
+        for slot, arm in enumerate(order):
+            if arm == CANDIDATE:
+                self._watch_if_due()
+            request = protocol.TimeLaunches(seed=self._draw_seed(), launches=self.settings.launches)
+            reading = partial(_read, self.readings, self.gpu, block, arm) if slot == read_at else None
+            self.samples.append(_sample(self.crew[arm], request, (*self.place, block, slot, arm), reading))
+            if arm == CANDIDATE:
+                self._fetch_answers(request)
+
+    def _watch_if_due(self) -> None:
+        """Have the candidate make calls that pass for timed ones, and see who computes in them."""
+        self.until_watch -= 1
+        if self.until_watch == -1:
+            candidate = self.crew[CANDIDATE]
+            candidate.ask(protocol.MoveCode(), protocol.Done, candidate.limits.run_timeout_s)
+            request = protocol.WatchLaunches(seed=self._draw_seed(), launches=self.settings.launches)
+            self.delegated += candidate.ask(
+                request, protocol.Watched, candidate.limits.run_timeout_s
+            ).delegated
+            self._fetch_answers(request)
+
+    def _fetch_answers(self, request: protocol.TimeLaunches | protocol.WatchLaunches) -> None:
+        self.answers += _fetch_answers(
+            self.sandbox, self.crew[CANDIDATE], self.parameters, request, self._draw_seed()
+        )
+
+    def _draw_seed(self) -> int:
+        return self.chance.getrandbits(SEED_BITS)
+
+
+def _placing(
+    sandbox: Sandbox, gpu: Gpu, settings: PerformanceSettings, parameters: int
+) -> protocol.PlaceTensors:
+    return protocol.PlaceTensors(
+        batch=sandbox.operation.measured_batch,
+        seed=parameters,
+        launches=settings.launches,
+        flush_bytes=2 * gpu.l2_bytes,
+        pad_bytes=0,
+    )
+
+
+def _warm_up(sandbox: Sandbox, crew: Mapping[str, Worker]) -> dict[str, tuple[str, ...]]:
+    """Prepare arms side by side, warm them in turn: an autotuner that shares the GPU chooses badly."""
+    for worker in crew.values():
+        sandbox.await_loaded(worker)
+    batch, timeout_s = sandbox.operation.measured_batch, sandbox.limits.run_timeout_s
+    prepared = _ask_all(crew.values(), protocol.Prepare(batch=batch), protocol.Warm, timeout_s)
+    return {
+        name: warm.chosen or worker.ask(protocol.WarmUp(batch=batch), protocol.Warm, timeout_s).chosen
+        for (name, worker), warm in zip(crew.items(), prepared, strict=True)
+    }
+
+
+def _ask_all(
+    crew: Collection[Worker], request: protocol.Request, answer: type[Answer], timeout_s: float
+) -> list[Answer]:
+    for worker in crew:
+        worker.send(request)
+    return [worker.receive(answer, timeout_s) for worker in crew]
+
+
+def _place_tensors(
+    sandbox: Sandbox, crew: Sequence[Worker], placing: protocol.PlaceTensors, chance: random.Random
+) -> None:
+    """Let every arm give its memory back, then take it anew in the order of the list."""
+    _ask_all(crew, protocol.ReleaseTensors(), protocol.Done, sandbox.limits.run_timeout_s)
+    for worker in crew:
+        request = msgspec.structs.replace(placing, pad_bytes=chance.randrange(1, MAX_PAD_BYTES))
+        worker.ask(request, protocol.Done, sandbox.limits.run_timeout_s)
+
+
+def _read(readings: list[Reading], gpu: Gpu, block: int, arm: str) -> None:
+    health = read_health(gpu, {os.getpid(), *live_pids()})
+    if health.foreign_processes:
+        shared = f"while kernels were timed, {gpu.name} was shared with {health.foreign_processes} more"
+        raise GpuError(f"{shared}: end the other programs, or judge on another GPU", "gpu-shared")
+    readings.append(Reading(block=block, arm=arm, health=health))
+
+
+def _sample(
+    worker: Worker,
+    request: protocol.TimeLaunches,
+    place: tuple[int, int, int, int, str],
+    meanwhile: Callable[[], None] | None,
+) -> Sample:
+    """Return what the request came to; `meanwhile` is done while the kernels run."""
+    attempt, replicate, block, slot, arm = place
+    worker.ask(protocol.MoveCode(), protocol.Done, worker.limits.run_timeout_s)
+    started = time.perf_counter()
+    worker.send(request)
+    if meanwhile is not None:
+        meanwhile()
+    timed = worker.receive(protocol.Timed, worker.limits.run_timeout_s)
+    wall_ms = 1000 * (time.perf_counter() - started)
+    if len(timed.times_ms) != request.launches or not all(
+        MIN_TIME_MS < time_ms < wall_ms for time_ms in timed.times_ms
+    ):
+        raise WorkerFault("timer", f"sent the times {timed.times_ms} within {wall_ms:.3f} ms", arm)
+    return Sample(
+        attempt=attempt,
+        replicate=replicate,
+        block=block,
+        slot=slot,
+        arm=arm,
+        seed=request.seed,
+        times_ms=timed.times_ms,
+        wall_ms=wall_ms,
+    )
+
+
+def _read_code(candidate: Worker) -> tuple[str, ...]:
+    """Return the instructions of less than TF32 in the kernels that were loaded, with the kernels' names."""
+    loaded = candidate.ask(protocol.SendCode(), protocol.Code, candidate.limits.run_timeout_s).kernels
+    found = []
+    for each in loaded:
+        try:
+            ptx, ttir = (
+                read_foreign(Path(file), MAX_CODE_BYTES).decode(errors="replace")
+                for file in (each.ptx_file, each.ttir_file)
+            )
+        except (OSError, ValueError) as error:  # a name may hold what no name can
+            raise WorkerFault("protocol", f"left no readable code: {error}", CANDIDATE) from error
+        found += [f"{each.kernel}: {name}" for name in find_narrow(ptx, ttir)]
+    return tuple(dict.fromkeys(found))
+
+
+def _fetch_answers(
+    sandbox: Sandbox,
+    worker: Worker,
+    parameters: int,
+    timed: protocol.TimeLaunches | protocol.WatchLaunches,
+    places: int,
+) -> Iterator[TimedAnswer]:
+    """Yield the elements at places that were drawn after the calls, of the answer to each of them."""
+    out = worker.folder / "timed-answers.f32"
+    request = protocol.SendAnswers(seed=places, count=ELEMENTS_JUDGED, out=str(out))
+    worker.ask(request, protocol.Done, sandbox.limits.run_timeout_s)
+    try:
+        words = read_words(out, timed.launches * ELEMENTS_JUDGED)
+    except OSError as error:
+        raise WorkerFault("protocol", f"left no readable output: {error}", CANDIDATE) from error
+    for call in range(timed.launches):
+        bits = None if words is None else words[call * ELEMENTS_JUDGED : (call + 1) * ELEMENTS_JUDGED]
+        yield TimedAnswer(parameters=parameters, contents=timed.seed + call, places=places, bits=bits)

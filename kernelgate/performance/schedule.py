@@ -1,0 +1,36 @@
+"""In which order the arms are timed and take their memory."""
+
+import random
+
+from kernelgate.performance.samples import (
+    ACCEPTED,
+    CANDIDATE,
+)
+
+
+def draw_orders(arms: tuple[str, ...], blocks: int, chance: random.Random) -> list[tuple[str, ...]]:
+    """Return a palindrome of the arms for each block: ABBA or BAAB for every pair, so linear drift cancels.
+
+    Candidate comes before accepted in exactly half of the blocks.
+    """
+    first = [True, False] * (blocks // 2)
+    chance.shuffle(first)
+    orders = []
+    for candidate_first in first:
+        order = list(arms)
+        chance.shuffle(order)
+        here, there = order.index(CANDIDATE), order.index(ACCEPTED)
+        if (here < there) != candidate_first:
+            order[here], order[there] = order[there], order[here]
+        orders.append((*order, *reversed(order)))
+    return orders
+
+
+def draw_places(arms: tuple[str, ...], times: int, chance: random.Random) -> list[tuple[str, ...]]:
+    """Return the orders in which the arms take their GPU memory: every arm in every place, by turns."""
+    places: list[tuple[str, ...]] = []
+    while len(places) < times:
+        order = list(arms)
+        chance.shuffle(order)
+        places += [(*order[shift:], *order[:shift]) for shift in range(len(order))]
+    return places[:times]

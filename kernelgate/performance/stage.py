@@ -1,0 +1,160 @@
+"""The performance stage at work: the stored record, the lock, the replicates, the conclusion."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+import torch
+
+from kernelgate.baselines.kernels import Kernels
+from kernelgate.baselines.records import SpeedRecord, gpu_slug
+from kernelgate.baselines.store import BaselineError, load_speed, propose, record_path
+from kernelgate.machine.gpu import Gpu, GpuError, read_health
+from kernelgate.machine.gpu_lock import locked
+from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.operation import find_operation
+from kernelgate.performance.conclusion import (
+    Conditions,
+    Performance,
+    conclude_performance,
+    contrasts,
+    decide_look,
+    not_measured_by,
+    propose_record,
+)
+from kernelgate.performance.decision.log_ratio import Slowdown
+from kernelgate.performance.replicates import measure_replicates
+from kernelgate.performance.samples import ACCEPTED, CANDIDATE, CONTROL, ORIGINAL, VENDOR, MeasuredReplicate
+from kernelgate.performance.samples_file import SamplesError, Timing, read_samples, write_samples
+from kernelgate.sandbox.sandbox import Sandbox
+from kernelgate.sandbox.worker_process import WorkerFault
+from kernelgate.verdict import Outcome, Verdict
+
+MAX_ATTEMPTS = 2
+SAMPLES_NAME = "samples.jsonl"
+
+
+def load_record(root: Path, operation: Convolution, gpu: Gpu, accepted_sha256: str) -> SpeedRecord | None:
+    """Return the accepted kernel's record on this GPU, None if there is none; raises BaselineError else."""
+    path = record_path(root, operation.name, gpu_slug(gpu.name))
+    try:
+        return load_speed(path, operation=operation.name, gpu=gpu.name, kernel_sha256=accepted_sha256)
+    except BaselineError as error:
+        if error.reason == "missing":
+            return None
+        raise
+
+
+def measure_performance(
+    sandbox: Sandbox, kernels: Kernels, conditions: Conditions, tick: Callable[[], None]
+) -> tuple[Performance, list[list[MeasuredReplicate]]]:
+    """Return what candidate against accepted comes to, the original as control, and all that was timed.
+
+    What is UNSTABLE is tried once more, and then stands as it is; nothing else is. Raises WorkerFault
+    with the failing arm's name, GpuError if the GPU is not to be had alone.
+    """
+    attempts: list[list[MeasuredReplicate]] = []
+    remarks: tuple[str, ...] = ()
+    torch.cuda.empty_cache()  # what the judge's own reference held: five arms must fit beside it
+    with locked(conditions.gpu):
+        while True:
+            started = time.monotonic()
+            attempts.append(_measure(sandbox, kernels, conditions, tick, len(attempts) + 1))
+            performance = _conclude(conditions, attempts[-1], time.monotonic() - started)
+            if performance.verdict.outcome is not Outcome.UNSTABLE or len(attempts) == MAX_ATTEMPTS:
+                break
+            remarks = (f"tried again after {performance.verdict.reason}: {performance.verdict.detail}",)
+    return msgspec.structs.replace(performance, remarks=(*remarks, *performance.remarks)), attempts
+
+
+def _measure(
+    sandbox: Sandbox, kernels: Kernels, conditions: Conditions, tick: Callable[[], None], attempt: int
+) -> list[MeasuredReplicate]:
+    arms = {
+        VENDOR: None,  # the first on the GPU: where it fails, the GPU is at fault
+        CANDIDATE: kernels.candidate,
+        ACCEPTED: kernels.accepted,
+        CONTROL: kernels.accepted,
+        ORIGINAL: kernels.original,
+    }
+
+    def is_decided(so_far: Sequence[MeasuredReplicate]) -> bool:
+        return decide_look(conditions, so_far).outcome is not Outcome.UNSTABLE
+
+    gpu, settings = conditions.gpu, conditions.settings
+    try:
+        return measure_replicates(sandbox, arms, gpu, settings, is_decided, tick, attempt)
+    except WorkerFault:
+        read_health(gpu, set())  # which raises GpuError: a GPU that fell off is no arm's fault
+        raise
+
+
+def _conclude(conditions: Conditions, measured: Sequence[MeasuredReplicate], seconds: float) -> Performance:
+    try:
+        return conclude_performance(conditions, measured, seconds)
+    except torch.OutOfMemoryError as error:
+        raise GpuError(f"no GPU memory left to judge the timed answers: {error}") from error
+
+
+def verdict_by_rule(
+    conditions: Conditions, performance: Performance, attempts: Sequence[Sequence[MeasuredReplicate]]
+) -> Verdict:
+    """Return what was measured comes to where there is no record to hold it against."""
+    if performance.verdict.outcome is Outcome.NO_BASELINE:
+        return decide_look(conditions, attempts[-1])
+    return performance.verdict
+
+
+def propose_speed(
+    performance: Performance, kernels: Kernels, conditions: Conditions, directory: Path
+) -> Path | None:
+    """Write the record that would follow: of a candidate to keep, of an accepted kernel that has none."""
+    verdict = performance.verdict
+    if verdict.outcome is Outcome.KEEP:
+        arm, kernel = CANDIDATE, kernels.candidate
+    elif verdict.outcome is Outcome.NO_BASELINE or verdict.reason == "environment-changed":
+        arm, kernel = ACCEPTED, kernels.accepted
+    else:
+        return None
+    record = propose_record(performance, conditions.operation, arm, kernel.sha256, conditions.environment)
+    return propose(record, directory)
+
+
+def keep_samples(
+    conditions: Conditions, attempts: Sequence[Sequence[MeasuredReplicate]], directory: Path
+) -> Path:
+    """Return samples.jsonl of the report directory, written with all that was timed."""
+    timing = Timing(
+        operation=conditions.operation.name,
+        gpu=conditions.gpu,
+        rule=conditions.rule,
+        settings=conditions.settings,
+        environment=conditions.environment,
+        ada_path=conditions.ada_path,
+    )
+    return write_samples(timing, attempts, directory / SAMPLES_NAME)
+
+
+def replay(file: Path) -> tuple[Verdict, list[Slowdown]]:
+    """Return what the samples of a file come to, and the contrasts that say so; raises SamplesError.
+
+    The last attempt decides, as it did. Neither the answers nor the stored record are asked again.
+    """
+    timing, attempts = read_samples(file)
+    try:
+        conditions = Conditions(
+            operation=find_operation(timing.operation),
+            gpu=timing.gpu,
+            rule=timing.rule,
+            settings=timing.settings,
+            record=None,
+            environment=timing.environment,
+        )
+        contrast = contrasts(timing.settings, attempts[-1])
+        verdict = decide_look(conditions, attempts[-1])
+        if timing.ada_path:
+            verdict = not_measured_by(timing.gpu, verdict)
+        return verdict, [contrast(CANDIDATE, ACCEPTED), contrast(CONTROL, ACCEPTED)]
+    except (ValueError, KeyError) as error:
+        raise SamplesError(f"{file}: {error.args[0]}") from error

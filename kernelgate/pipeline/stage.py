@@ -1,0 +1,59 @@
+"""What is asked of the gate, and how each of its stages ended."""
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from kernelgate.compilation.stage import CompileResult
+from kernelgate.correctness.case import Case
+from kernelgate.correctness.result import Correctness
+from kernelgate.kernel_file.violation import Violation
+from kernelgate.machine.gpu import Gpu
+from kernelgate.performance.conclusion import Performance
+from kernelgate.verdict import Rule, Verdict
+
+StageName = Literal["format", "compile", "stage-rules", "correctness", "performance"]
+ORDER: tuple[StageName, ...] = ("format", "compile", "stage-rules", "correctness", "performance")
+Result = CompileResult | Correctness | Performance | tuple[Violation, ...] | None
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What the caller asks to be judged; `gpu` is the one at hand, `measure` asks for its timing.
+
+    `gpus` are all that correctness may be tried on, as CUDA_VISIBLE_DEVICES names them, `workers` the most
+    interpreters side by side, `entropy` what seeds every draw. With `ada_path` the GPU runs what an RTX 4090
+    would be asked to run.
+    """
+
+    root: Path
+    candidate: Path
+    operation: str
+    accepted: str | None
+    stage: str
+    rule: Rule | None
+    report_dir: Path
+    gpu: Gpu | None
+    measure: bool
+    replay: Case | None
+    gpus: tuple[str, ...] = ()
+    workers: int | None = None
+    entropy: int | None = None
+    ada_path: bool = False
+
+
+class StageResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How one stage ended, in a sentence; `result` is the stage's own record."""
+
+    status: Literal["passed", "failed", "not-run", "not-needed"]
+    detail: str
+    seconds: float = 0.0
+    result: Result = None
+
+
+class Stopped(Exception):  # noqa: N818 - a stage's answer, carried past the rest of it
+    """A stage failed, with the verdict that follows from it."""
+
+    def __init__(self, verdict: Verdict, result: Result = None) -> None:
+        super().__init__(verdict.detail)
+        self.verdict, self.result = verdict, result

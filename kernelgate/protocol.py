@@ -1,0 +1,300 @@
+"""What the judge and a worker say to each other: one JSON line a message, tensors as files beside it.
+
+Every message is decoded into one of these records and nothing else, so a worker that writes anything
+it likes on the pipe is a protocol fault, not a surprise in the judge.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.operations.recipe import Recipe
+
+MAX_MESSAGE_BYTES = 4 * 2**20
+
+Count = Annotated[int, msgspec.Meta(ge=1, le=2**31)]
+Mode = Literal["compile", "interpret", "gpu"]
+
+
+class _Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=True):
+    pass
+
+
+class Start(_Message, frozen=True):
+    """Become a worker: the folder that it lives in, and all of its environment."""
+
+    folder: str
+    environment: dict[str, str]
+
+
+class Load(_Message, frozen=True):
+    """Import a kernel file and make its model; no file means the vendor implementation.
+
+    With `ada_on`, for mode `gpu`, its PTX is that for sm_89, assembled for a GPU of this compute capability.
+    """
+
+    operation: str
+    file: str | None
+    gpu_memory_bytes: int
+    ada_on: int | None = None
+
+
+class CompileOne(_Message, frozen=True):
+    """Run the model once with an autotune configuration pinned, and return what it would launch.
+
+    PTX is for a GPU of `capability`, machine code for one of `card`; the same without it.
+    """
+
+    batch: int
+    pin: int
+    capability: int
+    card: int | None = None
+
+
+class RunOne(_Message, frozen=True):
+    """Call the model on the tensors of a recipe, and keep its answer until it is asked for.
+
+    Without a `pin` the autotuner chooses. `model` counts models made of the same file. `same_storage` writes
+    the contents into the x of the last call, which must have had the same shape and layout. Programs of the
+    `sampled` kernels are sampled, `programs` of each launch; of all others every program runs. Both are for
+    mode `interpret`.
+    """
+
+    recipe: Recipe
+    layout: str
+    pin: int | None
+    poison_bits: int
+    model: Annotated[int, msgspec.Meta(ge=0, le=1)] = 0
+    same_storage: bool = False
+    programs: int = 0
+    sampled: tuple[str, ...] = ()
+
+
+class SendRun(_Message, frozen=True):
+    """Write what the last call answered: float32 values to `out`, their flat offsets, int64, to `places`.
+
+    `images` choose; without them it is every value that was computed. Mode `interpret` sends no others.
+    """
+
+    out: str
+    places: str
+    images: tuple[int, ...] = ()
+
+
+class Prepare(_Message, frozen=True):
+    """Call the model at this batch with each configuration, so that all are compiled and loaded.
+
+    What is chosen is empty in the answer as long as an autotuner has a choice.
+    """
+
+    batch: int
+
+
+class WarmUp(_Message, frozen=True):
+    """Call the model once at this batch, and let the autotuner choose with the GPU to itself."""
+
+    batch: int
+
+
+class PlaceTensors(_Message, frozen=True):
+    """Allocate on the GPU what the next timed calls need, parameters from a seed; make them once, untimed.
+
+    `launches` is how many calls will be timed in one request.
+    """
+
+    batch: int
+    seed: int
+    launches: int
+    flush_bytes: int
+    pad_bytes: int
+
+
+class ReleaseTensors(_Message, frozen=True):
+    """Give all GPU memory of the timed calls back to the driver."""
+
+
+class MoveCode(_Message, frozen=True):
+    """Load the machine code anew and call the model once, untimed: the first call after a switch is slow."""
+
+
+class TimeLaunches(_Message, frozen=True):
+    """Time calls, each after a flush of the L2 cache, on contents made from that seed and those after it."""
+
+    seed: int
+    launches: int
+
+
+class WatchLaunches(_Message, frozen=True):
+    """Make calls as `TimeLaunches` does, and see who computes in them; what they take counts for nothing."""
+
+    seed: int
+    launches: int
+
+
+class SendCode(_Message, frozen=True):
+    """Write what was compiled of every kernel that this process has loaded."""
+
+
+class SendAnswers(_Message, frozen=True):
+    """Write to `out`, for each call timed last, the elements of its output at places drawn from a seed."""
+
+    seed: int
+    count: int
+    out: str
+
+
+Request = (
+    Load
+    | CompileOne
+    | RunOne
+    | SendRun
+    | Prepare
+    | WarmUp
+    | PlaceTensors
+    | ReleaseTensors
+    | MoveCode
+    | TimeLaunches
+    | WatchLaunches
+    | SendCode
+    | SendAnswers
+)
+
+
+class Autotuned(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An autotuned kernel of the file and its configurations, in the order of the file."""
+
+    kernel: str
+    configs: tuple[KernelConfig, ...]
+
+
+class Loaded(_Message, frozen=True):
+    """The file is imported and its model stands."""
+
+    autotuned: tuple[Autotuned, ...]
+
+
+class RecordedLaunch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One launch as the JIT's own binder specialised it, compiled; `arguments` in order, one text each."""
+
+    kernel: Annotated[str, msgspec.Meta(min_length=1)]
+    grid: tuple[Count, Count, Count]
+    arguments: tuple[str, ...]
+    num_warps: Annotated[int, msgspec.Meta(ge=1, le=64)]
+    num_stages: int
+    shared_bytes: Annotated[int, msgspec.Meta(ge=0, le=2**31)]
+    cubin_file: str
+    ptx_file: str
+    ttir_file: str
+    ptxas_log: str
+
+
+class Compiled(_Message, frozen=True):
+    """The launches of one call; `refused` says why the compiler would not take this configuration."""
+
+    launches: tuple[RecordedLaunch, ...]
+    refused: str = ""
+
+
+class SeenLaunch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One launch of a call: the programs of its grid, how many of them ran, and what the busiest wrote.
+
+    `programs_idle` are those at the end of the grid that write nothing, where programs are sampled.
+    `most_written` counts its elements, averaged over the rows of the grid where each has a busiest one.
+    Mode `gpu` counts none of these.
+    `makes_answer` if it wrote into the memory of the answer alone, and no later launch read what it wrote:
+    then some of its programs can be run without the others.
+    """
+
+    kernel: str
+    programs_run: int
+    programs_total: int
+    makes_answer: bool
+    most_written: int = 0
+    programs_idle: int = 0
+
+
+class Ran(_Message, frozen=True):
+    """What forward returned, and how it got there.
+
+    `memory` tells of accesses outside the tensors, `delegated` of work that was not a launch's;
+    `earlier_intact` is whether the answers of earlier calls are still what they were.
+    """
+
+    returned: str
+    shape: tuple[int, ...] = ()
+    dtype: str = ""
+    device: str = ""
+    contiguous: bool = True
+    launches: tuple[SeenLaunch, ...] = ()
+    inputs_intact: bool = True
+    earlier_intact: bool = True
+    memory: tuple[str, ...] = ()
+    delegated: tuple[str, ...] = ()
+
+
+class Sent(_Message, frozen=True):
+    """How many values were written; `whole` if they are all that was asked for, in order, without offsets."""
+
+    count: Annotated[int, msgspec.Meta(ge=0)]
+    whole: bool
+
+
+class Warm(_Message, frozen=True):
+    """The model is warm; `chosen` is the autotuner's choice, one text a kernel."""
+
+    chosen: tuple[str, ...]
+
+
+class Done(_Message, frozen=True):
+    """What was asked for is done; there is nothing to tell."""
+
+
+class Timed(_Message, frozen=True):
+    """Event times of the calls in order, in milliseconds."""
+
+    times_ms: tuple[float, ...]
+
+
+class Watched(_Message, frozen=True):
+    """What somebody else computed in the calls than launches of the file."""
+
+    delegated: tuple[str, ...]
+
+
+class LoadedCode(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A kernel that was loaded, and the files that hold what it was compiled to."""
+
+    kernel: str
+    ptx_file: str
+    ttir_file: str
+
+
+class Code(_Message, frozen=True):
+    """The kernels that were loaded so far."""
+
+    kernels: tuple[LoadedCode, ...]
+
+
+class Failed(_Message, frozen=True):
+    """The kernel file failed, at `line` of its own, 0 if unknown.
+
+    `untried` says that this mode cannot do what was asked of this file, `crowded` that others hold memory of
+    the GPU that it was promised: neither is a fault of the file.
+    """
+
+    kind: Literal["raises", "exits", "memory", "untried", "crowded"]
+    detail: str
+    line: int
+
+
+Response = Loaded | Compiled | Ran | Sent | Warm | Timed | Watched | Code | Done | Failed
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    """Return the message as one line of JSON, without its end."""
+    return msgspec.json.encode(message)
+
+
+decode_request = msgspec.json.Decoder(Request).decode
+decode_response = msgspec.json.Decoder(Response).decode

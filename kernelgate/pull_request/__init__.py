@@ -1,0 +1,1 @@
+"""What a change proposes, judged by the base commit, and GitHub's side of it."""

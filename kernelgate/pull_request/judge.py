@@ -1,0 +1,164 @@
+"""A change is judged: each kernel that it proposes, or all accepted ones, and one answer for all of them."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from kernelgate.baselines.kernels import kernel_path
+from kernelgate.files import read_foreign
+from kernelgate.operations.operation import OPERATIONS
+from kernelgate.pull_request.change import Change, show_blob
+from kernelgate.verdict import Outcome, Rule
+
+MIN_FREE_BYTES = 2**30
+"""Compile caches, answers and samples of one judgement fit into it."""
+
+MAX_REPORT_BYTES = 32 * 2**20
+
+
+class RoomError(Exception):
+    """There is no room to judge in, with the place and what to do."""
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """How the judgement of one kernel ended; its report lies in `folder`, empty if there is none."""
+
+    kernel: str
+    rule: str
+    verdict: str
+    passes: bool
+    detail: str
+    next_step: str
+    folder: str
+
+
+class Bench(msgspec.Struct, frozen=True, kw_only=True):
+    """Where kernels are judged: by the gate under `root`, into a new folder `reports`; timed if `measure`.
+
+    `profile` says how much is drawn, by the name of a Hypothesis profile.
+    """
+
+    root: Path
+    reports: Path
+    measure: bool
+    profile: str | None = None
+
+
+class SaidOf(msgspec.Struct, frozen=True, kw_only=True):
+    """Which bytes a report is of."""
+
+    sha256: str | None
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What a report is asked for; the rest of it is for people."""
+
+    candidate: SaidOf
+    rule: Rule
+    verdict: Outcome
+    passes: bool
+    detail: str
+    next_step: str
+
+
+def judge_change(bench: Bench, repository: Path, change: Change) -> list[Judged]:
+    """Return how each proposed kernel fares before the gate, the records and the kernels of the bench.
+
+    Raises RoomError.
+    """
+    _make_room(bench.reports)
+    return [
+        _judge(bench, kernel.path, show_blob(repository, kernel.blob), kernel.operation, None)
+        for kernel in change.kernels
+    ]
+
+
+def judge_accepted(bench: Bench) -> list[Judged]:
+    """Return how each accepted kernel of the bench fares under rule guard. Raises RoomError."""
+    _make_room(bench.reports)
+    files = {name: kernel_path(bench.root, operation) for name, operation in sorted(OPERATIONS.items())}
+    return [
+        _judge(bench, str(file.relative_to(bench.root)), file.read_bytes(), name, Rule.GUARD)
+        for name, file in files.items()
+    ]
+
+
+def _judge(bench: Bench, path: str, content: bytes, operation: str, rule: Rule | None) -> Judged:
+    """Return what a run of the gate says of these bytes, which are laid beside its report."""
+    file = bench.reports / path
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(content)
+    folder = Path(path).stem
+    command = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", str(bench.root / "tests/gate")]
+    # Or pytest takes its settings from wherever the paths of the other options meet.
+    command += ["--rootdir", str(bench.root), "-c", str(bench.root / "pyproject.toml")]
+    # In one word with its option: a value that is also a path would have the conftest.py beside it loaded.
+    command += [f"--candidate={path}", f"--operation={operation}", f"--report-dir={folder}"]
+    command += [f"--rule={rule}"] if rule else []
+    command += ["-m", "perf or not perf"] if bench.measure else []
+    command += [f"--hypothesis-profile={bench.profile}"] if bench.profile else []
+    # What was said so far must stand before what the gate says.
+    sys.stdout.flush()
+    # Named from here, so that no report holds the machine's paths; the package is that of the bench.
+    environment = os.environ | {"PYTHONPATH": str(bench.root)}
+    status = subprocess.run(command, cwd=bench.reports, env=environment, check=False).returncode
+    judged = _read_report(bench.reports / folder, path, hashlib.sha256(content).hexdigest())
+    if status == 0 or not judged.passes:
+        return judged
+    detail = f"the gate ended with status {status}, its report says {judged.verdict}"
+    return msgspec.structs.replace(judged, verdict=Outcome.INVALID.value, passes=False, detail=detail)
+
+
+def _read_report(folder: Path, path: str, sha256: str) -> Judged:
+    """Return what the report says; none, or one of other bytes, never passes."""
+    try:
+        said = msgspec.json.decode(read_foreign(folder / "report.json", MAX_REPORT_BYTES), type=Said)
+    except (OSError, ValueError, RecursionError) as error:
+        return _without_report(path, f"the gate left no report that can be read ({error!r:.200})")
+    digest = said.candidate.sha256
+    # What cannot be read has no digest, and is a reason to fail only.
+    if digest != sha256 and (digest is not None or said.passes):
+        return _without_report(path, f"the report is of other bytes: {digest!s:.64}")
+    return Judged(
+        kernel=path,
+        rule=said.rule.value,
+        verdict=said.verdict.value,
+        passes=said.passes and said.verdict.passes,
+        detail=said.detail,
+        next_step=said.next_step,
+        folder=folder.name,
+    )
+
+
+def _without_report(path: str, detail: str) -> Judged:
+    return Judged(
+        kernel=path,
+        rule="",
+        verdict=Outcome.INVALID.value,
+        passes=False,
+        detail=detail,
+        next_step="Read the log of this step: the gate says there why it ended.",
+        folder="",
+    )
+
+
+def _make_room(reports: Path) -> None:
+    """Make the folder, which must be new: a report that lies there already is of another change."""
+    try:
+        reports.mkdir(parents=True)
+    except FileExistsError:
+        raise RoomError(f"{reports}: exists already; name a new folder for the reports") from None
+    for place in (reports, Path(tempfile.gettempdir())):
+        free = shutil.disk_usage(place).free
+        if free < MIN_FREE_BYTES:
+            reports.rmdir()  # so that it is new again
+            need = f"{MIN_FREE_BYTES / 2**20:.0f} MiB are needed"
+            raise RoomError(
+                f"disk full: {free / 2**20:.0f} MiB free under {place}, {need}. Make room, and run again."
+            )

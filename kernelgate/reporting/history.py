@@ -1,0 +1,77 @@
+"""How the accepted kernel's speed has moved: what was accepted on each GPU, and where a run stands."""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kernelgate.baselines.records import SpeedRecord
+from kernelgate.baselines.store import read_proposal
+from kernelgate.operations.convolution import Convolution
+from kernelgate.reporting.markdown import table
+
+
+class HistoryError(ValueError):
+    """A report that does not say how fast the accepted kernel was."""
+
+
+class Today(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run measured: ln(t_accepted / t_original), and half of its interval's width."""
+
+    gpu: str
+    log_ratio: float
+    half_width: float
+    kernel_sha256: str
+
+
+def render_history(root: Path, operation: Convolution, report: Path | None) -> Iterator[str]:
+    """Yield a Markdown table for each GPU that has a record: gains over the original, oldest first.
+
+    The last row is the report's own measurement of the accepted kernel. Raises BaselineError, HistoryError.
+    """
+    today = _read_today(report) if report else None
+    for path in sorted((root / "baselines" / operation.name).glob("*.json")):
+        record = read_proposal(path)
+        if isinstance(record, SpeedRecord):
+            yield f"**{record.gpu}**: {operation.name}, gain of the accepted kernel over the original"
+            yield table(("date", "gain", "error", "kernel", "reason"), list(_rows(record, today)))
+
+
+def _rows(record: SpeedRecord, today: Today | None) -> Iterator[tuple[str, ...]]:
+    for accepted in record.history:
+        yield (
+            accepted.date,
+            _percent_gain(accepted.log_ratio_original),
+            _percent(accepted.error_original),
+            accepted.kernel_sha256[:12],
+            accepted.reason,
+        )
+    if today and today.gpu == record.gpu:
+        offset = today.log_ratio - record.log_ratio_original
+        off = f"{100 * offset:+.2f} % off the record; the interval is +-{100 * today.half_width:.2f} %"
+        yield "this run", _percent_gain(today.log_ratio), "", today.kernel_sha256[:12], off
+
+
+def _read_today(report: Path) -> Today:
+    try:
+        said: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+        contrast = said["stages"]["performance"]["result"]["accepted_to_original"]
+        return Today(
+            gpu=said["gpu"],
+            log_ratio=float(contrast["estimate"]),
+            half_width=(float(contrast["high"]) - float(contrast["low"])) / 2,
+            kernel_sha256=str(said["accepted"]["sha256"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise HistoryError(f"{report}: does not say how fast the accepted kernel was: {error!r}") from error
+
+
+def _percent_gain(log_ratio: float | None) -> str:
+    return "" if log_ratio is None else f"{100 * (1 - math.exp(log_ratio)):+.2f} %"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.2f} %"

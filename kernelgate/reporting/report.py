@@ -1,0 +1,64 @@
+"""The gate's answer as people and programs read it: report.json, report.md and the terminal's summary."""
+
+from typing import Literal
+
+import msgspec
+
+from kernelgate.machine.versions import Provenance
+from kernelgate.performance.hardware_counters import Counters
+from kernelgate.pipeline.pipeline import Gate
+from kernelgate.pipeline.stage import ORDER, StageName, StageResult
+from kernelgate.verdict import Outcome
+
+
+class KernelIdentity(msgspec.Struct, frozen=True, kw_only=True):
+    """Which bytes were meant; no digest if they could not be read."""
+
+    path: str
+    sha256: str | None
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a judgement said. `schema` changes when a field changes its meaning or goes."""
+
+    schema: Literal["kernelgate.report/1"] = "kernelgate.report/1"
+    verdict: Outcome
+    reason: str
+    detail: str
+    next_step: str
+    passes: bool
+    operation: str
+    stage: str
+    rule: str
+    candidate: KernelIdentity
+    accepted: KernelIdentity
+    stages: dict[StageName, StageResult]
+    environment: Provenance
+    gpu: str | None
+    counters: Counters | None = None
+    ada_path: bool = False
+
+
+def make_report(gate: Gate) -> Report:
+    """Return the report of a gate; stages that were not asked for are in it as not run."""
+    verdict = gate.verdict()
+    not_asked = StageResult(status="not-run", detail="was not asked for")
+    request = gate.request
+    wants_speed = request.measure and not request.ada_path  # whose speed is no GPU's
+    return Report(
+        verdict=verdict.outcome,
+        reason=verdict.reason,
+        detail=verdict.detail,
+        next_step=verdict.next_step,
+        passes=verdict.outcome.passes and not (wants_speed and verdict.outcome is Outcome.NOT_MEASURED),
+        operation=request.operation,
+        stage=request.stage,
+        rule=gate.rule.value,
+        candidate=KernelIdentity(path=str(request.candidate), sha256=gate.candidate_sha256),
+        accepted=KernelIdentity(path=gate.accepted.path, sha256=gate.accepted.sha256),
+        stages={name: gate.results.get(name, not_asked) for name in ORDER},
+        environment=gate.environment,
+        gpu=request.gpu.name if request.gpu else None,
+        counters=gate.counters,
+        ada_path=request.ada_path,
+    )

@@ -1,0 +1,1 @@
+"""Command tune: the best configurations that final micro-tuning allows."""

@@ -1,0 +1,1 @@
+"""The program of a worker: the only place where a kernel file is imported."""

@@ -1,0 +1,1 @@
+"""Mode compile: what a call would launch, compiled with no GPU."""

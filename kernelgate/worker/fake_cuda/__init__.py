@@ -1,0 +1,1 @@
+"""What lets a kernel file run its CUDA code where there is no GPU."""

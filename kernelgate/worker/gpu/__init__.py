@@ -1,0 +1,1 @@
+"""Mode gpu: calls and timed calls on an NVIDIA GPU."""

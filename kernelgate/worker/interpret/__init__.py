@@ -1,0 +1,1 @@
+"""Mode interpret: a call in Triton's interpreter, with its memory watched."""

@@ -1,0 +1,1 @@
+"""The model of a kernel file, and the calls made of it."""

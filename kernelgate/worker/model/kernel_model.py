@@ -1,0 +1,108 @@
+"""Importing a kernel file, making its model, and pinning its autotuners to one configuration."""
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from triton.runtime.autotuner import Autotuner, Config
+
+from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.protocol import Autotuned
+
+
+class KernelModel:
+    """The model of one imported kernel file, and every autotuner that the import made."""
+
+    def __init__(self, path: str) -> None:
+        self.autotuners: list[Any] = []
+        with _collected(self.autotuners):
+            self._module = _import(path)
+            self.model = self.make_model()
+        self.conv1: nn.Module = self.model.conv1  # type: ignore[assignment]
+
+    def make_model(self) -> nn.Module:
+        """Return another model of the same file; raises TypeError if it holds no conv1."""
+        model: nn.Module = self._module.ModelNew()
+        if not isinstance(getattr(model, "conv1", None), nn.Module):
+            raise TypeError("ModelNew() holds no module named conv1")
+        return model
+
+    @property
+    def pins(self) -> int:
+        """How many configurations there are to pin: those of the autotuner that has most."""
+        return max((len(tuner.configs) for tuner in self.autotuners), default=1)
+
+    def describe(self) -> tuple[Autotuned, ...]:
+        """Return the autotuned kernels with their configurations."""
+        return tuple(
+            Autotuned(kernel=tuner.base_fn.__name__, configs=tuple(map(describe_config, tuner.configs)))
+            for tuner in self.autotuners
+        )
+
+    def chosen(self) -> tuple[str, ...]:
+        """Return what each autotuner that has run has chosen last."""
+        return tuple(
+            f"{tuner.base_fn.__name__}: {describe_config(tuner.best_config)}"
+            for tuner in self.autotuners
+            if hasattr(tuner, "best_config")
+        )
+
+    @contextmanager
+    def pinned(self, pin: int | None) -> Iterator[None]:
+        """Let each autotuner see one configuration only, without timing any; None leaves them free."""
+        saved = [tuner.configs for tuner in self.autotuners]
+        if pin is not None:
+            for tuner, configs in zip(self.autotuners, saved, strict=True):
+                tuner.configs = [configs[pin % len(configs)]]
+        try:
+            yield
+        finally:
+            for tuner, configs in zip(self.autotuners, saved, strict=True):
+                tuner.configs = configs
+
+    def set_parameters(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
+        """Copy into conv1's own storage: a cache of the old contents that survives this is a fault."""
+        with torch.no_grad():
+            self.conv1.get_parameter("weight").copy_(weight)
+            self.conv1.get_parameter("bias").copy_(bias)
+
+
+def describe_config(config: Config) -> KernelConfig:
+    """Return the configuration as a record; values that are not integers become text."""
+    blocks = {key: int(v) if isinstance(v, int) else repr(v) for key, v in config.kwargs.items()}
+    return KernelConfig(
+        blocks=blocks,
+        num_warps=config.num_warps,
+        num_stages=config.num_stages,
+        num_ctas=config.num_ctas,
+        max_registers=config.maxnreg,
+    )
+
+
+def _import(path: str) -> Any:
+    specification = importlib.util.spec_from_file_location("kernel_under_judgement", path)
+    if specification is None or specification.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[specification.name] = module
+    specification.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def _collected(autotuners: list[Any]) -> Iterator[None]:
+    make = Autotuner.__init__
+
+    def make_and_note(self: Any, *args: Any, **kwargs: Any) -> None:
+        make(self, *args, **kwargs)
+        autotuners.append(self)
+
+    Autotuner.__init__ = make_and_note
+    try:
+        yield
+    finally:
+        Autotuner.__init__ = make

@@ -1,0 +1,1 @@
+"""Which GPU the code is for."""

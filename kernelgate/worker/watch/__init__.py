@@ -1,0 +1,1 @@
+"""Who computed the answer: operations, launches, graphs and events of the process."""

@@ -1,0 +1,257 @@
+"""What the judge takes from a worker for an answer: files of the right size, places in order, no more."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import msgspec
+import numpy as np
+import pytest
+
+from kernelgate import protocol
+from kernelgate.correctness.calls import Call, KernelCaller, Run, draw_poison
+from kernelgate.kernel_file.source import KernelFile
+from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
+from kernelgate.operations.recipe import Recipe
+from kernelgate.sandbox.sandbox import Sandbox
+from kernelgate.sandbox.worker_process import WorkerFault
+
+SMALL = msgspec.structs.replace(ALEXNET_CONV1, in_size=15, out_channels=4)
+BATCH, AN_IMAGE = 3, 4 * 3 * 3
+TOTAL = BATCH * AN_IMAGE
+RAN = protocol.Ran(returned="Tensor", shape=SMALL.output_shape(BATCH), dtype="torch.float32", device="cuda:0")
+CALL = Call(recipe=Recipe(family="normal", seed=6, batch=BATCH), pin=2, layout="offset")
+WHOLE = np.arange(TOTAL, dtype=np.uint32)
+
+Write = Callable[[Path, Path], None]
+
+
+class PretendedWorker:
+    """Says that it ran, and leaves what the test writes."""
+
+    def __init__(
+        self, folder: Path, ran: protocol.Ran, sent: protocol.Sent, write: Write, forks: bool
+    ) -> None:
+        self.folder, self.ran, self.sent, self.write, self.forks = folder, ran, sent, write, forks
+        self.asked: list[Any] = []
+        self.closed = False
+
+    def ask(self, request: Any, _answer: Any, _timeout_s: float) -> Any:
+        self.asked.append(request)
+        if isinstance(request, protocol.RunOne):
+            return self.ran
+        self.write(Path(request.out), Path(request.places))
+        return self.sent
+
+    def has_descendants(self) -> bool:
+        return self.forks
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def write_words(values: np.ndarray, places: np.ndarray | None = None) -> Write:
+    def write(out: Path, where: Path) -> None:
+        out.write_bytes(values.astype(np.uint32).tobytes())
+        if places is not None:
+            where.write_bytes(places.tobytes())
+
+    return write
+
+
+class Bench:
+    """Runs calls against workers that the test describes; `started` are those that were."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.started: list[PretendedWorker] = []
+        self.ran, self.sent, self.write = RAN, protocol.Sent(count=TOTAL, whole=True), write_words(WHOLE)
+        self.forks = False
+
+    def caller(self, mode: protocol.Mode = "interpret") -> KernelCaller:
+        """Return a caller whose workers are pretended."""
+        sandbox = SimpleNamespace(
+            operation=SMALL,
+            limits=SimpleNamespace(run_timeout_s=1.0),
+            start=self._start,
+            await_loaded=lambda _: None,
+        )
+        kernel = KernelFile(path="k.py", sha256="0" * 64, source="")
+        return KernelCaller(cast("Sandbox", sandbox), kernel, mode)
+
+    def _start(self, _mode: str, _kernel: KernelFile, gpu: str) -> PretendedWorker:
+        assert gpu == ""
+        self.started.append(PretendedWorker(self.folder, self.ran, self.sent, self.write, self.forks))
+        return self.started[-1]
+
+    def run_sample(self, places: Any, count: int | None = None, mode: protocol.Mode = "interpret") -> Run:
+        """Return what becomes of a sample at these places."""
+        offsets = np.array(places, dtype=np.int64)
+        self.sent = protocol.Sent(count=offsets.size if count is None else count, whole=False)
+        self.write = write_words(np.arange(offsets.size), offsets)
+        return self.caller(mode).run(CALL)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_a_whole_answer_arrives_in_order(bench: Bench) -> None:
+    """Every bit of it, at every place."""
+    run = bench.caller().run(CALL)
+    assert run.bits is not None
+    assert run.offsets is not None
+    assert run.bits.tolist() == WHOLE.tolist()
+    assert run.offsets.tolist() == list(range(TOTAL))
+    assert (run.call, run.ran) == (CALL, RAN)
+
+
+def test_chosen_images_arrive_at_their_places(bench: Bench) -> None:
+    """The first and the last of three."""
+    bench.write = write_words(np.arange(2 * AN_IMAGE))
+    run = bench.caller("gpu").run(msgspec.structs.replace(CALL, images=(0, 2)))
+    assert run.offsets is not None
+    assert run.offsets.tolist() == [*range(AN_IMAGE), *range(2 * AN_IMAGE, 3 * AN_IMAGE)]
+
+
+def test_a_contestant_is_asked_for_what_the_call_says(bench: Bench) -> None:
+    """And where to leave its answer: in a folder of its own."""
+    call = msgspec.structs.replace(CALL, model=1, same_storage=True, programs=4, sampled=("conv",), number=2)
+    bench.caller().run(call)
+    run, send = bench.started[0].asked
+    for field in ("recipe", "layout", "pin", "model", "same_storage", "programs", "sampled"):
+        assert getattr(run, field) == getattr(call, field)
+    assert run.poison_bits == draw_poison(6 + 2)
+    assert Path(send.out).parent == Path(send.places).parent == bench.folder
+
+
+@pytest.mark.parametrize(
+    "ran",
+    [{"returned": "tuple"}, {"dtype": "torch.float16"}, {"shape": (*SMALL.output_shape(BATCH)[:3], 4)}],
+    ids=str,
+)
+def test_what_is_no_such_tensor_is_not_fetched(bench: Bench, ran: dict[str, Any]) -> None:
+    """There is nothing to compare; what it was instead is kept."""
+    bench.ran = msgspec.structs.replace(RAN, **ran)
+    run = bench.caller().run(CALL)
+    assert (run.bits, run.offsets) == (None, None)
+    assert run.ran == bench.ran
+    assert len(bench.started[0].asked) == 1
+
+
+@pytest.mark.parametrize("places", [[0], [0, 5, TOTAL - 1], list(range(TOTAL))], ids=len)
+def test_a_sample_arrives_at_its_places(bench: Bench, places: list[int]) -> None:
+    """In order, each once."""
+    run = bench.run_sample(places)
+    assert run.bits is not None
+    assert run.offsets is not None
+    assert run.offsets.tolist() == places
+    assert run.bits.tolist() == list(range(len(places)))
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        [],
+        [0, 0],
+        [0, 7, 5],
+        [-1, 3],
+        [0, TOTAL],
+        [0, 2**63 - 1, -(2**63), -1, 10],
+        [5, -(2**63), 7],
+    ],
+    ids=str,
+)
+def test_places_that_are_none_of_the_answer_are_not_taken(bench: Bench, places: list[int]) -> None:
+    """Twice the same, out of order or outside it: nothing of that answer is believed."""
+    run = bench.run_sample(places)
+    assert run.bits is None or run.offsets is None
+
+
+@pytest.mark.parametrize("count", [2, 4, TOTAL + 1, 2**62])
+def test_a_count_that_is_not_that_of_the_files_is_not_taken(bench: Bench, count: int) -> None:
+    """Neither fewer nor more, however many it says."""
+    run = bench.run_sample([0, 1, 2], count)
+    assert run.bits is None or run.offsets is None
+
+
+def test_on_a_gpu_a_part_is_not_taken_for_the_answer(bench: Bench) -> None:
+    """There every program runs, and what is asked for is all there is."""
+    assert bench.run_sample([0, 1, 2], mode="gpu").bits is None
+
+
+@pytest.mark.parametrize("size", [0, TOTAL - 1, TOTAL + 1])
+def test_a_whole_answer_of_another_size_is_not_taken(bench: Bench, size: int) -> None:
+    """Not even its beginning."""
+    bench.write = write_words(np.arange(size))
+    assert bench.caller().run(CALL).bits is None
+
+
+def leave_link(out: Path, _places: Path) -> None:
+    (out.parent / "target").write_bytes(WHOLE.tobytes())
+    out.symlink_to(out.parent / "target")
+
+
+def leave_folder(out: Path, _places: Path) -> None:
+    out.mkdir()
+
+
+def leave_nothing(_out: Path, _places: Path) -> None:
+    pass
+
+
+@pytest.mark.parametrize("write", [leave_link, leave_folder, leave_nothing], ids=lambda write: write.__name__)
+def test_a_file_that_is_none_is_a_fault_of_the_contestant(bench: Bench, write: Write) -> None:
+    """A link may lead anywhere. The worker is ended, and the next call is made of another."""
+    bench.write = write
+    caller = bench.caller()
+    with pytest.raises(WorkerFault) as caught:
+        caller.run(CALL)
+    assert caught.value.kind == "protocol"
+    assert bench.started[0].closed
+    shutil.rmtree(bench.folder)
+    bench.folder.mkdir()
+    bench.write = write_words(WHOLE)
+    assert caller.run(CALL).bits is not None
+    assert len(bench.started) == 2
+
+
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(bench: Bench) -> None:
+    """It would block for ever; there is no answer in it."""
+    bench.write = lambda out, _: os.mkfifo(out)
+    assert bench.caller().run(CALL).bits is None
+
+
+def test_a_contestant_serves_until_it_is_told_to_end(bench: Bench) -> None:
+    """Starting one takes seconds; what it remembers is tried, too."""
+    caller = bench.caller()
+    caller.run(CALL)
+    caller.run(CALL)
+    assert len(bench.started) == 1
+    caller.close()
+    caller.close()
+    assert bench.started[0].closed
+    caller.run(CALL)
+    assert len(bench.started) == 2
+
+
+def test_a_process_that_is_left_running_is_delegation(bench: Bench) -> None:
+    """Seen from outside, whatever the worker says of itself."""
+    bench.forks = True
+    assert bench.caller().run(CALL).ran.delegated == ("a process that it started is still running",)
+
+
+def test_poison_is_a_nan_an_infinity_or_a_plausible_value_in_turn() -> None:
+    """No kind can be waited for; the same seed gives the same, so that a replay meets it again."""
+    words = np.array([draw_poison(seed) for seed in range(30)], dtype=np.uint32)
+    values = words.view(np.float32)
+    assert np.isnan(values[::3]).all()
+    assert np.isinf(values[1::3]).all()
+    assert (np.isfinite(values[2::3]) & (np.abs(values[2::3]) < 100)).all()
+    assert len(set(words[::3])) > 5
+    assert 0x7FC00000 not in words
+    assert [draw_poison(seed) for seed in range(30)] == words.tolist()

@@ -1,0 +1,264 @@
+"""What a case comes to: which law a fault is laid to, what is untried, and what is asked of a caller."""
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from kernelgate.correctness.calls import Run
+from kernelgate.correctness.case import LAYOUTS, RELATIONS
+from kernelgate.correctness.case_runner import HOPELESS, MAX_WHOLE_BATCH, CaseResult, Finding
+from kernelgate.correctness.relations import CALLS, CALLS_WHOLE
+from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
+from kernelgate.operations.values import FAMILIES
+from kernelgate.sandbox.worker_process import WorkerFault
+from tests.selftest.support.pretended_runner import Change, make_case, make_examiner, spoiled
+
+DOMAIN = {"batch": ALEXNET_CONV1.max_batch, "programs": 2}
+
+
+def examine(change: Change | None = None, **changes: Any) -> CaseResult:
+    operation = ALEXNET_CONV1 if changes.get("batch") == ALEXNET_CONV1.max_batch else None
+    case_runner, _ = make_examiner(change, **({"operation": operation} if operation else {}))
+    return case_runner.run(make_case(**changes))
+
+
+def finding_of(change: Change, **changes: Any) -> Finding:
+    finding = examine(change, **changes).finding
+    assert finding is not None
+    return finding
+
+
+def at_call(number: int) -> Change:
+    """Return what spoils one call of a case."""
+    return lambda run, place: spoiled(run) if place == number else run
+
+
+def with_ran(**changes: Any) -> Change:
+    """Return what makes something else of how the call went."""
+    return lambda run, _: msgspec.structs.replace(run, ran=msgspec.structs.replace(run.ran, **changes))
+
+
+def failing(kind: str, number: int = 0) -> Change:
+    def fail(run: Run, place: int) -> Run:
+        if place == number:
+            raise WorkerFault(kind, "seen doing it")
+        return run
+
+    return fail
+
+
+EVERY_CASE = [
+    *({"relation": name} for name in RELATIONS),
+    *({"layout": name} for name in LAYOUTS[1:]),
+    *({"family": name} for name in FAMILIES),
+    {"programs": 2},
+    {"programs": 2, "relation": "new-contents"},
+    DOMAIN,
+]
+
+
+@pytest.mark.parametrize("changes", EVERY_CASE, ids=str)
+def test_a_kernel_that_is_right_breaks_nothing(changes: dict[str, Any]) -> None:
+    """Of any kind of case; its errors are measured, and its first run is kept."""
+    seen = examine(**changes)
+    assert (seen.finding, seen.untried) == (None, "")
+    assert seen.calls >= 1
+    assert seen.first_run is not None
+    assert 0 <= seen.errors.bound_fraction < 0.01
+    assert seen.vendor_ratio is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "law", "said"),
+    [
+        ({}, "hard-bound", "out[1,31,2,2]: got 1000000"),
+        ({"family": "integer"}, "exact", "out[1,31,2,2]: got 1000000"),
+        ({"layout": "offset"}, "layout", "x offset: hard-bound: out["),
+        ({"layout": "transposed", "family": "integer"}, "layout", "x transposed: exact: out["),
+        (DOMAIN, "domain", "hard-bound: out[7393,95,54,54]: got 1000000"),
+        ({"relation": "no-bias"}, "no-bias", "call 1: hard-bound: out["),
+        ({"relation": "autotuned"}, "autotuned", "call 1: hard-bound: out["),
+        ({"relation": "repeat"}, "hard-bound", "out["),
+        ({"relation": "new-contents"}, "hard-bound", "out["),
+        ({"relation": "two-models"}, "hard-bound", "out["),
+        ({"relation": "new-contents", "layout": "offset"}, "layout", "x offset: hard-bound"),
+    ],
+    ids=str,
+)
+def test_a_wrong_value_is_laid_to_what_is_unusual_about_its_case(
+    changes: dict[str, Any], law: str, said: str
+) -> None:
+    """In the first call; where nothing is unusual it is the plain law's."""
+    finding = finding_of(at_call(0), **changes)
+    assert (finding.law, finding.forbidden) == (law, False)
+    assert finding.detail.startswith(said)
+    assert finding.case == make_case(**changes)
+
+
+@pytest.mark.parametrize(
+    ("relation", "number"), [("new-contents", 1), ("new-contents", 4), ("two-models", 1), ("two-models", 2)]
+)
+@pytest.mark.parametrize("layout", ["contiguous", "transposed"])
+def test_a_later_call_that_is_wrong_shows_what_a_model_remembers(
+    relation: str, number: int, layout: str
+) -> None:
+    """The first call was right: what is broken is the state, whatever the layout; the call is told."""
+    finding = finding_of(at_call(number), relation=relation, layout=layout)
+    assert finding.law == relation
+    assert finding.detail.startswith(f"call {number + 1}: hard-bound: ")
+
+
+@pytest.mark.parametrize("relation", ["repeat", "scaled-input", "shuffled-channels", "sliced-batch"])
+def test_answers_that_are_right_alone_may_break_a_relation(relation: str) -> None:
+    """By one bit, far within every bound."""
+
+    def flip(run: Run, place: int) -> Run:
+        assert run.bits is not None
+        return msgspec.structs.replace(run, bits=run.bits ^ 1) if place else run
+
+    assert finding_of(flip, relation=relation).law == relation
+
+
+def test_a_special_value_amiss_is_laid_to_special_values() -> None:
+    """A clamp leaves numbers where float64 has infinities and NaN."""
+
+    def clamp(run: Run, _place: int) -> Run:
+        assert run.bits is not None
+        values = np.nan_to_num(run.bits.view(np.float32), nan=0.0, posinf=1e30, neginf=-1e30)
+        return msgspec.structs.replace(run, bits=values.view(np.uint32))
+
+    assert finding_of(clamp, family="special").law == "special-values"
+    assert finding_of(clamp, family="special-weight", layout="offset").law == "layout"
+
+
+@pytest.mark.parametrize("changes", [{}, {"layout": "offset"}, {"relation": "two-models"}, DOMAIN], ids=str)
+@pytest.mark.parametrize(
+    ("amiss", "law", "forbidden"),
+    [
+        ({"launches": ()}, "delegation", True),
+        ({"delegated": ("aten.conv on x",)}, "delegation", True),
+        ({"returned": "tuple"}, "form", False),
+        ({"memory": ("read before x",)}, "memory", False),
+        ({"inputs_intact": False}, "inputs-intact", False),
+        ({"earlier_intact": False}, "earlier-answers", False),
+    ],
+    ids=str,
+)
+def test_conduct_is_its_own_law_in_every_case(
+    changes: dict[str, Any], amiss: dict[str, Any], law: str, forbidden: bool
+) -> None:
+    """It is asked before the values, which need not be looked at, and no layout or batch excuses it."""
+
+    def wrong_too(run: Run, place: int) -> Run:
+        return spoiled(with_ran(**amiss)(run, place))
+
+    finding = finding_of(wrong_too, **changes)
+    assert (finding.law, finding.forbidden) == (law, forbidden)
+
+
+def test_an_element_that_nobody_wrote_is_found_where_all_programs_ran() -> None:
+    """It has no value to compare."""
+
+    def leave_out(run: Run, _place: int) -> Run:
+        assert run.bits is not None
+        assert run.offsets is not None
+        return msgspec.structs.replace(run, bits=run.bits[:-3], offsets=run.offsets[:-3])
+
+    assert finding_of(leave_out).law == "all-written"
+    assert finding_of(leave_out, layout="offset").law == "layout"
+
+
+def test_a_sample_of_too_few_programs_is_found() -> None:
+    """None of those that ran is wrong."""
+
+    def few(run: Run, place: int) -> Run:
+        launch = msgspec.structs.replace(run.ran.launches[0], most_written=1)
+        return with_ran(launches=(launch,))(run, place)
+
+    assert finding_of(few, programs=2).law == "all-written"
+
+
+@pytest.mark.parametrize("kind", ["raises", "exits", "crashes", "hangs", "prints", "protocol"])
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_contestant_that_fails_is_named_by_how(kind: str, number: int) -> None:
+    """In any call; a flood of output is against the rules."""
+    finding = finding_of(failing(kind, number), relation="repeat")
+    assert (finding.law, finding.detail, finding.forbidden) == (kind, "seen doing it", kind == "prints")
+
+
+def test_what_cannot_be_tried_here_is_no_finding() -> None:
+    """The reason is kept; whatever was right before it is not taken for the whole case."""
+    seen = examine(failing("untried", 1), relation="repeat")
+    assert (seen.finding, seen.untried, seen.first_run) == (None, "seen doing it", None)
+
+
+def test_a_model_may_say_that_it_needs_a_bias() -> None:
+    """An error is clear, a crash is not; and no other case excuses an error."""
+    seen = examine(failing("raises"), relation="no-bias")
+    assert (seen.finding, seen.untried) == (None, "without a bias: seen doing it")
+    assert finding_of(failing("crashes"), relation="no-bias").law == "crashes"
+    assert finding_of(failing("raises"), relation="autotuned").law == "raises"
+
+
+@pytest.mark.parametrize("batch", [2, MAX_WHOLE_BATCH, MAX_WHOLE_BATCH + 1])
+@pytest.mark.parametrize("mode", ["interpret", "gpu"])
+def test_memory_that_a_gpu_would_have_is_not_missed_on_the_host(mode: Any, batch: int) -> None:
+    """Of a large batch, without a GPU: untried. Otherwise it is how the worker failed."""
+    case_runner, _ = make_examiner(failing("memory"), mode)
+    seen = case_runner.run(make_case(batch=batch, programs=2 if mode == "interpret" else 0))
+    if mode == "interpret" and batch > MAX_WHOLE_BATCH:
+        assert (seen.finding, seen.untried) == (None, "seen doing it")
+    else:
+        assert seen.finding is not None
+        assert seen.finding.law == "out-of-memory"
+
+
+def test_a_gpu_that_others_fill_is_no_finding() -> None:
+    """Nothing can be said of the kernel then, in this case or another."""
+    with pytest.raises(WorkerFault, match="crowded"):
+        examine(failing("crowded"))
+
+
+def test_only_faults_that_cost_their_whole_limit_are_hopeless() -> None:
+    """Looking for a smaller example of an access out of bounds takes a moment, of a hang minutes."""
+    slow = {finding_of(failing(kind)).law for kind in ("hangs", "memory", "prints")}
+    assert slow == set(HOPELESS)
+    quick = {finding_of(failing(kind)).law for kind in ("raises", "exits", "crashes", "protocol")}
+    quick |= {finding_of(with_ran(memory=("read before x",))).law, finding_of(at_call(0)).law}
+    assert not quick & set(HOPELESS)
+
+
+def test_a_contestant_that_broke_a_law_is_not_asked_again() -> None:
+    """What it remembers may be the fault; one that is right goes on to the next case."""
+    for change, closed in ((None, 0), (at_call(0), 1), (with_ran(inputs_intact=False), 1)):
+        case_runner, caller = make_examiner(change)
+        case_runner.run(make_case())
+        assert caller.closed == closed
+
+
+def test_twenty_calls_begin_with_a_contestant_of_their_own() -> None:
+    """One that counts its calls counts these from the first."""
+    case_runner, caller = make_examiner()
+    case_runner.run(make_case(relation="new-contents"))
+    assert caller.closed == 1
+
+
+@pytest.mark.parametrize(("programs", "count"), [(0, CALLS_WHOLE), (2, CALLS)])
+def test_fewer_calls_are_made_where_each_takes_seconds(programs: int, count: int) -> None:
+    """Where all programs of a call are interpreted."""
+    case_runner, caller = make_examiner()
+    assert case_runner.run(make_case(relation="new-contents", programs=programs)).calls == count
+    assert len(caller.calls) == count
+
+
+def test_a_runner_is_asked_for_what_the_case_says() -> None:
+    """Kernels are sampled only where the case samples."""
+    case_runner, caller = make_examiner()
+    case = make_case(layout="offset", programs=2, pin=3)
+    case_runner.run(case)
+    case_runner.run(make_case())
+    sampled, whole = caller.calls
+    assert (sampled.recipe, sampled.pin, sampled.layout) == (case.recipe, 3, "offset")
+    assert (sampled.programs, sampled.sampled, whole.programs, whole.sampled) == (2, ("conv",), 0, ())

@@ -1,0 +1,76 @@
+"""Cases on a GPU: the truth comes in parts, cuDNN is asked too, of large batches some images count."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from kernelgate.correctness import case_runner as examiner_module
+from kernelgate.correctness.case import Case
+from kernelgate.correctness.case_runner import IMAGES_OF_LARGE, MAX_WHOLE_BATCH, CaseResult
+from tests.selftest.support.pretended_runner import AN_IMAGE, Change, make_case, make_examiner, spoiled
+
+
+@pytest.fixture(autouse=True)
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what would be on the GPU stay where it is."""
+    monkeypatch.setattr(torch.Tensor, "cuda", lambda self: self)
+
+
+def examine(case: Case, change: Change | None = None) -> tuple[CaseResult, Any]:
+    case_runner, caller = make_examiner(change, "gpu")
+    return case_runner.run(case), caller
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"batch": 70}, {"family": "special"}, {"relation": "repeat"}], ids=str
+)
+def test_a_kernel_that_is_right_breaks_nothing(changes: dict[str, Any]) -> None:
+    """CuDNN's own error is told beside it, but where there are values that it need not agree on."""
+    seen, _ = examine(make_case(**changes))
+    assert seen.finding is None
+    assert (seen.vendor_ratio is None) == (changes.get("family") == "special")
+
+
+@pytest.mark.parametrize("image", [0, 31, 32, 40, 69])
+def test_a_fault_in_any_part_of_a_batch_is_named_by_its_place(image: int) -> None:
+    """The truth is made in parts; no part is left out, and none is taken for another."""
+    seen, _ = examine(make_case(batch=70), lambda run, _: spoiled(run, image * AN_IMAGE + 10))
+    assert seen.finding is not None
+    assert seen.finding.detail.startswith(f"out[{image},1,0,1]: got 1000000")
+
+
+@pytest.mark.parametrize(("batch", "compared"), [(MAX_WHOLE_BATCH, 0), (700, IMAGES_OF_LARGE)])
+def test_of_a_large_batch_some_images_are_compared(batch: int, compared: int) -> None:
+    """First and last among them, and none twice."""
+    seen, caller = examine(make_case(batch=batch))
+    images = caller.calls[0].images
+    assert seen.finding is None
+    assert len(set(images)) == len(images) == compared
+    assert not images or (images[0], images[-1]) == (0, batch - 1)
+
+
+def test_a_fault_in_a_compared_image_of_a_large_batch_is_named() -> None:
+    """By its image in the batch, not among those compared."""
+    seen, _ = examine(make_case(batch=700), lambda run, _: spoiled(run))
+    assert seen.finding is not None
+    assert seen.finding.detail.startswith("out[699,31,2,2]: got 1000000")
+
+
+@pytest.mark.parametrize("relation", ["sliced-batch", "shuffled-images", "repeat"])
+@pytest.mark.parametrize("seed", [4, 5])
+def test_a_large_batch_can_be_sliced_and_shuffled(relation: str, seed: int) -> None:
+    """A replay may ask for it: no image is compared that the second call has not."""
+    seen, caller = examine(make_case(batch=700, relation=relation, seed=seed))
+    assert seen.finding is None
+    assert all(max(call.images) < call.recipe.batch for call in caller.calls)
+
+
+def test_an_answer_far_from_the_vendors_is_not_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where truth and kernel agree and cuDNN does not, one of three is wrong, and a person must look."""
+    monkeypatch.setattr(
+        examiner_module, "vendor_answer", lambda _, inputs: torch.zeros(len(inputs.x), AN_IMAGE)
+    )
+    seen, _ = examine(make_case())
+    assert seen.finding is not None
+    assert seen.finding.law == "second-opinion"

@@ -1,0 +1,265 @@
+"""Which cases are planned for made-up compiles, and the bounds of the drawn ones."""
+
+from typing import Any
+
+import hypothesis
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kernelgate.baselines.compiled import ConfigRecord
+from kernelgate.compilation.compiler import CompiledKernel
+from kernelgate.correctness.case import LAYOUTS, RELATIONS, parse_case
+from kernelgate.correctness.plan import (
+    FEW_PROGRAMS,
+    MANY_CALLS,
+    MAX_DRAWN_BATCH,
+    MAX_SEED,
+    WITHOUT_SAMPLES,
+    CasePlan,
+    plan_for_gpu,
+    plan_for_interpreter,
+    probe_cases,
+    samplable,
+)
+from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
+from kernelgate.operations.values import FAMILIES
+from kernelgate.protocol import SeenLaunch
+from tests.selftest.support.made_up_launches import make_launch
+
+LIGHT, HEAVY, PERSISTENT = (24200, 2, 1), (3025, 1, 1), (128, 1, 1)
+SEED = 1000
+SAMPLED = 10
+LAST = ALEXNET_CONV1.max_batch
+NAMED = (37, 4099)
+
+
+def make_record(code: str, *grids: tuple[int, int, int], arguments: str = "0") -> ConfigRecord:
+    launches = tuple(
+        make_launch(
+            grid=grid,
+            arguments_sha256=arguments * 64,
+            code_sha256=code * 64,
+            registers=200,
+            shared_bytes=12288,
+            blocks_per_sm=2,
+            warps_per_sm=8,
+        )
+        for grid in grids
+    )
+    error = "" if grids else "out of shared memory"
+    return ConfigRecord(config=ALEXNET_CONV1.original_config, launches=launches, error=error)
+
+
+def make_kernel(*records: ConfigRecord) -> CompiledKernel:
+    return CompiledKernel(target="sm_89", kernel_sha256="f" * 64, configs=records)
+
+
+def interpret(*records: ConfigRecord, sampled: tuple[str, ...] = ("conv",)) -> CasePlan:
+    return plan_for_interpreter(ALEXNET_CONV1, make_kernel(*records), NAMED, sampled, SAMPLED, SEED)
+
+
+def whole(*records: ConfigRecord) -> CasePlan:
+    return interpret(*records, sampled=())
+
+
+def on_gpu(*records: ConfigRecord) -> CasePlan:
+    return plan_for_gpu(ALEXNET_CONV1, make_kernel(*records), NAMED, SEED)
+
+
+def seen(kernel: str, *, makes_answer: bool) -> SeenLaunch:
+    return SeenLaunch(kernel=kernel, programs_run=1, programs_total=1, makes_answer=makes_answer)
+
+
+TWO_AND_A_TWIN = (
+    make_record("a", LIGHT),
+    make_record("a", LIGHT),
+    make_record("b"),
+    make_record("c", (12100, 2, 1)),
+)
+EVERYWHERE = pytest.mark.parametrize("plan", [interpret, whole, on_gpu])
+
+
+def test_each_configuration_is_probed_by_one_image_of_all_its_programs() -> None:
+    """The quickest first, and exactly; a twin, and what cannot run, are not asked."""
+    probes = probe_cases(make_kernel(*TWO_AND_A_TWIN), SEED)
+    assert [(case.batch, case.programs, case.pin, case.seed) for case in probes] == [
+        (1, 0, 3, SEED),
+        (1, 0, 0, SEED + 1),
+    ]
+    assert all(FAMILIES[case.family].exact for case in probes)
+
+
+def test_a_file_is_sampled_if_every_one_of_its_launches_makes_the_answer() -> None:
+    """One launch that another reads from needs all its programs."""
+    launches = [
+        seen("prepare", makes_answer=False),
+        seen("conv", makes_answer=True),
+        seen("twice", makes_answer=True),
+        seen("twice", makes_answer=False),
+        seen("conv", makes_answer=True),
+    ]
+    assert samplable(launches) == ()
+    assert samplable(launches[-1:]) == ("conv",)
+    assert samplable(launches[:1]) == samplable([]) == ()
+
+
+@pytest.mark.parametrize(("plan", "programs"), [(interpret, SAMPLED), (on_gpu, 0)])
+def test_every_program_runs_at_the_measured_batch(plan: Any, programs: int) -> None:
+    """On the GPU whole, in the interpreter by a sample; a twin and a failure are not run."""
+    planned = [case for case in plan(*TWO_AND_A_TWIN).planned if case.batch == 256]
+    assert sorted((case.pin, case.programs, case.family) for case in planned) == [
+        (0, programs, "normal"),
+        (3, programs, "normal"),
+    ]
+
+
+@EVERYWHERE
+@pytest.mark.parametrize(
+    "other",
+    [make_record("b", LIGHT), make_record("a", (24199, 2, 1)), make_record("a", LIGHT, arguments="1")],
+    ids=["code", "grid", "arguments"],
+)
+def test_other_code_grid_or_arguments_are_another_program(plan: Any, other: ConfigRecord) -> None:
+    """The same machine code on a grid that leaves a tile out is tried as well."""
+    planned = plan(make_record("a", LIGHT), other)
+    assert set(planned.pins) == {0, 1}
+    largest = max(case.batch for case in planned.planned if case.batch <= 256)
+    assert {case.pin for case in planned.planned if case.batch in (1, largest)} == {0, 1}
+
+
+@EVERYWHERE
+def test_every_family_and_layout_has_a_case_of_its_own(plan: Any) -> None:
+    """No law is tried by luck."""
+    planned = plan(*TWO_AND_A_TWIN).planned
+    assert {case.family for case in planned} == set(FAMILIES)
+    # A finding must be the layout's own: nothing else is unusual about its case.
+    plain = [case for case in planned if (case.family, case.relation) == ("normal", RELATIONS[0])]
+    assert {case.layout for case in plain} == set(LAYOUTS)
+
+
+@pytest.mark.parametrize(
+    ("plan", "left_out"), [(interpret, WITHOUT_SAMPLES), (whole, WITHOUT_SAMPLES), (on_gpu, ())]
+)
+def test_every_relation_has_a_case_of_its_own(plan: Any, left_out: tuple[str, ...]) -> None:
+    """But those whose calls share no sampled program: comparing nothing would pass for holding."""
+    wanted = set(RELATIONS) - set(left_out)
+    planned = plan(*TWO_AND_A_TWIN)
+    assert {case.relation for case in planned.planned} == set(planned.relations) == wanted
+    plain = [case for case in planned.planned if (case.family, case.layout) == ("normal", LAYOUTS[0])]
+    assert {case.relation for case in plain} == wanted
+
+
+@pytest.mark.parametrize("plan", [interpret, on_gpu])
+def test_the_end_of_the_domain_and_the_batches_that_the_source_names_are_tried(plan: Any) -> None:
+    """A fault that waits for a batch says which."""
+    batches = {case.batch for case in plan(*TWO_AND_A_TWIN).planned}
+    assert {LAST, *NAMED, 1, 2, 3} <= batches
+
+
+def test_images_at_a_tiles_border_are_interpreted_whole_once() -> None:
+    """Three of the quickest configuration begin, so that others run beside them."""
+    first, *others = interpret(*TWO_AND_A_TWIN).planned
+    assert (first.batch, first.pin, first.programs) == (3, 3, 0)
+    assert all(case.programs for case in others)
+
+
+def test_twenty_calls_are_sampled_thinly() -> None:
+    """What is asked so often must be quick each time."""
+    planned = interpret(*TWO_AND_A_TWIN).planned
+    assert {case.programs for case in planned if case.relation == "new-contents"} == {FEW_PROGRAMS}
+    assert {case.programs for case in planned if case.relation == "repeat"} == {SAMPLED}
+
+
+@EVERYWHERE
+def test_the_configurations_take_turns(plan: Any) -> None:
+    """Layouts, families and relations are not the first configuration's alone."""
+    planned = plan(*TWO_AND_A_TWIN).planned
+    assert {case.pin for case in planned if case.layout != LAYOUTS[0]} == {0, 3}
+    assert {case.pin for case in planned if case.relation != RELATIONS[0]} == {0, 3}
+
+
+def test_where_nothing_can_be_sampled_small_batches_run_whole() -> None:
+    """No program of any is sampled, and no large batch is planned or drawn."""
+    plan = whole(*TWO_AND_A_TWIN)
+    assert {case.programs for case in plan.planned} == {plan.programs} == {0}
+    assert {case.batch for case in plan.planned} == {1, 2}
+    assert plan.max_batch == 1
+    assert plan.sampled == ()
+
+
+@pytest.mark.parametrize(
+    ("grid", "largest"), [((256 * 18, 1, 1), LAST), ((256 * 17, 1, 1), 245), (PERSISTENT, 7), ((1, 1, 1), 1)]
+)
+def test_heavy_programs_keep_the_batches_small(grid: tuple[int, int, int], largest: int) -> None:
+    """290400 outputs an image over 18 programs are 16133 each, over 17 they are too many."""
+    plan = interpret(make_record("a", LIGHT), make_record("d", grid))
+    assert max(case.batch for case in plan.planned) == largest
+    assert plan.max_batch == min(largest, 256)
+
+
+@EVERYWHERE
+def test_exact_sums_are_always_planned_whole_or_small(plan: Any) -> None:
+    """A bias that is a percent off hides behind the bound of ordinary values."""
+    exact = [case for case in plan(*TWO_AND_A_TWIN).planned if FAMILIES[case.family].exact]
+    assert exact
+    assert all(case.batch <= 32 for case in exact)
+
+
+@EVERYWHERE
+def test_planned_cases_differ_in_their_contents(plan: Any) -> None:
+    """No answer of one case, or of the probe, is the right one for another."""
+    seeds = [case.seed for case in plan(*TWO_AND_A_TWIN, make_record("e", LIGHT)).planned]
+    assert len({SEED, *seeds}) == len(seeds) + 1
+
+
+kernels = st.lists(
+    st.builds(
+        lambda code, grids: make_record(code, *grids),
+        st.sampled_from("abcdef"),
+        st.lists(st.sampled_from([LIGHT, HEAVY, PERSISTENT, (1, 1, 1), (2**30, 1, 1)]), max_size=2),
+    ),
+    min_size=1,
+    max_size=6,
+).filter(lambda records: any(record.launches for record in records))
+
+
+@given(kernels, st.sampled_from([interpret, whole, on_gpu]), st.data())
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+def test_drawn_cases_stay_in_their_bounds(
+    records: list[ConfigRecord], make_plan: Any, data: st.DataObject
+) -> None:
+    """Batches of the domain, pins that run, layouts and relations of the plan; all can be replayed."""
+    plan = make_plan(*records)
+    assert all(records[pin].launches for pin in plan.pins)
+    case = data.draw(plan.strategy())
+    assert 1 <= case.batch <= plan.max_batch <= (MAX_DRAWN_BATCH if make_plan is on_gpu else 256)
+    assert case.relation in plan.relations
+    assert 0 <= case.seed <= MAX_SEED
+    assert case.pin in plan.pins
+    assert case.programs == (
+        min(plan.programs, FEW_PROGRAMS) if case.relation in MANY_CALLS else plan.programs
+    )
+    assert parse_case(case.replay) == case
+
+
+@given(kernels, st.sampled_from([interpret, whole, on_gpu]))
+@settings(max_examples=50, deadline=None)
+def test_every_program_is_planned_and_no_case_leaves_the_domain(
+    records: list[ConfigRecord], make_plan: Any
+) -> None:
+    """Once for each program, by a pin that runs it."""
+    plan = make_plan(*records)
+    assert len(plan.pins) == len(make_kernel(*records).programs())
+    assert {case.pin for case in plan.planned} == set(plan.pins)
+    assert all(1 <= case.batch <= LAST for case in plan.planned)
+
+
+@pytest.mark.parametrize(("plan", "programs"), [(interpret, SAMPLED), (whole, 0), (on_gpu, 0)])
+def test_a_failure_shrinks_to_the_simplest_case(plan: Any, programs: int) -> None:
+    """One image of normal values as they usually lie, in one call."""
+    simplest = hypothesis.find(
+        plan(*TWO_AND_A_TWIN).strategy(), lambda _: True, settings=settings(database=None)
+    )
+    assert (simplest.batch, simplest.family, simplest.seed, simplest.programs) == (1, "normal", 0, programs)
+    assert (simplest.layout, simplest.relation) == (LAYOUTS[0], RELATIONS[0])

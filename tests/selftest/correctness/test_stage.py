@@ -1,0 +1,188 @@
+"""The stage at work on a pretended kernel: who is asked what, where, and what it all comes to."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+import torch
+
+from kernelgate.baselines.compiled import ConfigRecord
+from kernelgate.compilation.compiler import CompiledKernel
+from kernelgate.correctness import stage as correctness_stage
+from kernelgate.correctness.calls import Run
+from kernelgate.correctness.case import Case
+from kernelgate.correctness.hypothesis_profile import Profile
+from kernelgate.correctness.result import Correctness
+from kernelgate.correctness.stage import Trial, try_kernel
+from kernelgate.kernel_file.source import KernelFile
+from kernelgate.machine.gpu import GpuError
+from kernelgate.sandbox.worker_process import WorkerFault
+from tests.selftest.support.made_up_launches import make_launch
+from tests.selftest.support.pretended_runner import SMALL, Change, PretendedRunner, make_case, spoiled
+
+QUICK = Profile(name="quick", fixed=True, examples=1, draw_seconds=60.0, shrink_seconds=0.01)
+KERNEL = KernelFile(path="k.py", sha256="0" * 64, source="waits = 37\n")
+LAUNCH = make_launch(grid=(100, 1, 1))
+COMPILED = CompiledKernel(
+    target="sm_89",
+    kernel_sha256="0" * 64,
+    configs=(ConfigRecord(config=SMALL.original_config, launches=(LAUNCH,), error=""),),
+)
+
+
+class Stage:
+    """Tries a kernel that is right but for a change; `runners` are those asked for, by mode and GPU."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.runners: list[tuple[str, str, PretendedRunner]] = []
+        self.changes: dict[str, Change] = {}
+        monkeypatch.setattr(correctness_stage, "Runner", self._start)
+        monkeypatch.setattr(torch.Tensor, "cuda", lambda self: self)
+
+    def _start(self, _workplace: object, kernel: KernelFile, mode: Any, gpu: str = "") -> PretendedRunner:
+        assert kernel is KERNEL
+        runner = PretendedRunner(self.changes.get(mode), mode, SMALL)
+        self.runners.append((mode, gpu, runner))
+        return runner
+
+    def try_it(
+        self, gpus: tuple[str, ...] = (), replay: Case | None = None, workers: int = 1, entropy: int = 40
+    ) -> Correctness:
+        """Return what the stage says."""
+        trial = Trial(gpus=gpus, profile=QUICK, programs=2, entropy=entropy, replay=replay, workers=workers)
+        sandbox: Any = SimpleNamespace(operation=SMALL)
+        return try_kernel(sandbox, KERNEL, COMPILED, trial, lambda: None)
+
+    def calls(self, mode: str) -> list[Any]:
+        return [call for each, _, runner in self.runners for call in runner.calls if each == mode]
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
+    return Stage(monkeypatch)
+
+
+def statuses(result: Correctness) -> dict[str, str]:
+    return {line.law: line.status for line in result.laws}
+
+
+def fail(_run: Run, _place: int) -> Run:
+    raise WorkerFault("untried", "a graph of launches")
+
+
+def read_outside(run: Run, _place: int) -> Run:
+    return msgspec.structs.replace(run, ran=msgspec.structs.replace(run.ran, memory=("read before x",)))
+
+
+def test_a_kernel_that_is_right_holds_every_law_that_can_be_tried_here(stage: Stage) -> None:
+    """Without a GPU all but two: cuDNN is not asked, and shuffled images share no sampled program."""
+    result = stage.try_it()
+    assert result.passed
+    assert result.where == "interpreter"
+    assert {law for law, status in statuses(result).items() if status != "held"} == {
+        "second-opinion",
+        "shuffled-images",
+    }
+    assert {mode for mode, _, _ in stage.runners} == {"interpret"}
+
+
+def test_one_whole_image_comes_first_and_says_what_can_be_sampled(stage: Stage) -> None:
+    """Then samples of its kernel, at the batch that the file names among them."""
+    stage.try_it()
+    first, *others = stage.calls("interpret")
+    assert (first.recipe.batch, first.programs) == (1, 0)
+    assert {call.sampled for call in others if call.programs} == {("conv",)}
+    assert any(call.recipe.batch == 37 for call in others)
+    assert any(call.recipe.batch == SMALL.max_batch for call in others)
+
+
+def test_nothing_more_is_tried_where_the_first_image_is_wrong(stage: Stage) -> None:
+    """It is the finding, and the smallest there is."""
+    stage.changes["interpret"] = lambda run, _: spoiled(run)
+    result = stage.try_it()
+    assert result.finding is not None
+    assert (result.finding.law, result.finding.case.batch) == ("exact", 1)
+    assert len(stage.calls("interpret")) == 1
+
+
+def test_a_kernel_that_cannot_be_tried_here_has_not_passed(stage: Stage) -> None:
+    """Nothing is found wrong with it, and nothing is held; the reason is in the line of each law."""
+    stage.changes["interpret"] = fail
+    result = stage.try_it()
+    assert result.finding is None
+    assert not result.passed
+    assert set(statuses(result).values()) == {"not tried"}
+    assert "a graph of launches" in {line.note for line in result.laws}
+
+
+def test_a_replay_judges_its_case_and_no_other(stage: Stage) -> None:
+    """The image that says what can be sampled is no part of the answer."""
+    case = make_case(layout="offset", programs=2, pin=0)
+    result = stage.try_it(replay=case)
+    assert (result.examples, result.calls, result.passed) == (1, 1, True)
+    _, replayed = stage.calls("interpret")
+    assert (replayed.recipe, replayed.layout, replayed.sampled) == (case.recipe, "offset", ("conv",))
+
+
+def test_every_gpu_has_a_contestant_of_its_own(stage: Stage) -> None:
+    """By the name that the caller gave it; each law is tried but none of the interpreter's is asked twice."""
+    result = stage.try_it(gpus=("3", "GPU-ab"))
+    assert (result.where, result.passed) == ("GPU", True)
+    assert [gpu for mode, gpu, _ in stage.runners if mode == "gpu"] == ["3", "GPU-ab"]
+    assert statuses(result)["second-opinion"] == statuses(result)["shuffled-images"] == "held"
+    assert all(call.programs == 0 for call in stage.calls("gpu"))
+
+
+def test_memory_is_watched_in_the_interpreter_beside_a_gpu(stage: Stage) -> None:
+    """A GPU drops a read whose value nobody uses; one interpreted image does not, and its finding counts."""
+    stage.changes["interpret"] = read_outside
+    result = stage.try_it(gpus=("0",))
+    assert len(stage.calls("interpret")) == 1
+    assert result.finding is not None
+    assert result.finding.law == "memory"
+    assert result.finding.detail.startswith("in the interpreter")
+
+
+def test_a_gpu_without_room_for_the_judge_says_nothing_of_the_kernel(stage: Stage) -> None:
+    """It is the GPU that cannot be had."""
+
+    def exhaust(_run: Run, _place: int) -> Run:
+        raise torch.OutOfMemoryError("tried to allocate 8 GiB")
+
+    stage.changes["gpu"] = exhaust
+    with pytest.raises(GpuError, match="left on the GPU to judge"):
+        stage.try_it(gpus=("0",))
+    assert all(runner.closed for _, _, runner in stage.runners)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_interpreters_work_side_by_side(stage: Stage, workers: int) -> None:
+    """As many as were asked for; all are told to end, whatever came out."""
+    stage.try_it(workers=workers)
+    assert len(stage.runners) == workers
+    assert all(runner.closed for _, _, runner in stage.runners)
+
+
+def test_contestants_end_with_an_error_of_the_gate_too(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is left running."""
+
+    def stumble(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(correctness_stage, "plan_for_interpreter", stumble)
+    with pytest.raises(ZeroDivisionError):
+        stage.try_it(workers=2)
+    assert [runner.closed for _, _, runner in stage.runners] == [1, 1]
+
+
+def test_another_entropy_tries_other_contents(stage: Stage) -> None:
+    """The same gives the same, down to the seed of each planned case."""
+    seeds = []
+    for entropy in (40, 40, 41_000):
+        stage.runners.clear()
+        stage.try_it(entropy=entropy)
+        seeds.append({call.recipe.seed for call in stage.calls("interpret")})
+    assert seeds[0] == seeds[1]
+    # What Hypothesis draws first is always the simplest case, of seed 0.
+    assert not seeds[0] & seeds[2] - {0}

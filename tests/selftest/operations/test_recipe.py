@@ -1,0 +1,203 @@
+"""Recipes: the same bits again, and every way in which one recipe is a part or a change of another."""
+
+from typing import Any
+
+import msgspec
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
+from kernelgate.operations.recipe import (
+    Recipe,
+    channel_order,
+    draw_images,
+    image_numbers,
+    image_order,
+    make_images,
+    make_inputs,
+    make_parameters,
+    make_x,
+)
+from kernelgate.operations.values import FAMILIES
+
+SMALL = msgspec.structs.replace(ALEXNET_CONV1, in_size=15, out_channels=12)
+POOL = 4
+MANY = 100
+
+
+def recipe(**changes: Any) -> Recipe:
+    return msgspec.structs.replace(Recipe(family="normal", seed=3, batch=6), **changes)
+
+
+def same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether two tensors hold the same bits; a NaN equals itself."""
+    return one.shape == other.shape and torch.equal(one.view(torch.int32), other.view(torch.int32))
+
+
+recipes = st.builds(
+    Recipe,
+    family=st.sampled_from(list(FAMILIES)),
+    seed=st.integers(0, 2**63 - 1),
+    batch=st.integers(1, 9),
+    first=st.integers(0, 9),
+    pool=st.integers(1, 9),
+    x_exponent=st.integers(-20, 20),
+    weight_exponent=st.integers(-20, 20),
+    shuffled_images=st.booleans(),
+    shuffled_channels=st.booleans(),
+    bias=st.booleans(),
+    weight_seed=st.none() | st.integers(0, 9),
+    bias_seed=st.none() | st.integers(0, 9),
+    half_seed=st.none() | st.integers(0, 9),
+)
+
+
+@given(recipes)
+@settings(max_examples=40, deadline=None)
+def test_the_same_recipe_makes_the_same_bits(drawn: Recipe) -> None:
+    """A replay meets the very bits that failed."""
+    first, again = (make_inputs(SMALL, drawn) for _ in range(2))
+    assert same(first.x, again.x)
+    assert same(first.weight, again.weight)
+    assert same(first.bias, again.bias)
+
+
+@given(recipes)
+@settings(max_examples=40, deadline=None)
+def test_images_made_one_by_one_are_those_of_the_whole_batch(drawn: Recipe) -> None:
+    """The truth is asked for a few places of a batch that nobody could hold."""
+    whole = make_x(SMALL, drawn)
+    places = [drawn.batch - 1, 0, drawn.batch // 2]
+    assert same(make_images(SMALL, drawn, places), whole[places])
+
+
+@given(
+    st.integers(1, MANY), st.integers(0, MANY), st.integers(0, MANY), st.integers(1, MANY), st.integers(0, 9)
+)
+@settings(max_examples=300, deadline=None)
+def test_a_slice_of_a_recipe_is_the_slice_of_its_batch(
+    batch: int, start: int, end: int, pool: int, seed: int
+) -> None:
+    """Wherever it starts and ends, beside the pool or across its end."""
+    start, end = sorted((start % batch, end % batch))
+    whole = recipe(batch=batch, pool=pool, seed=seed)
+    part = msgspec.structs.replace(whole, first=start, batch=end - start + 1)
+    assert image_numbers(part).tolist() == image_numbers(whole)[start : end + 1].tolist()
+
+
+def test_a_slice_holds_the_images_of_its_place() -> None:
+    """Not only their numbers."""
+    whole = make_x(SMALL, recipe(batch=6))
+    assert same(make_x(SMALL, recipe(batch=3, first=2)), whole[2:5])
+    assert not same(whole[:3], whole[2:5])
+
+
+@pytest.mark.parametrize("pool", [POOL, 64])
+def test_shuffled_images_are_the_same_in_another_order(pool: int) -> None:
+    """The order is the one that the relation asks for, and not the old one."""
+    plain, shuffled = recipe(pool=pool), recipe(pool=pool, shuffled_images=True)
+    order = image_order(shuffled)
+    assert sorted(order.tolist()) == list(range(6))
+    assert order.tolist() != list(range(6))
+    assert same(make_x(SMALL, shuffled), make_x(SMALL, plain)[order])
+
+
+def test_shuffled_channels_take_their_filter_and_bias_along() -> None:
+    """Both by the same order; x stays."""
+    plain, shuffled = recipe(), recipe(shuffled_channels=True)
+    order = channel_order(SMALL, shuffled)
+    assert sorted(order.tolist()) == list(range(SMALL.out_channels))
+    assert order.tolist() != list(range(SMALL.out_channels))
+    before, after = make_inputs(SMALL, plain), make_inputs(SMALL, shuffled)
+    assert same(after.weight, before.weight[order])
+    assert same(after.bias, before.bias[order])
+    assert same(after.x, before.x)
+
+
+def test_a_batch_over_the_pool_repeats_its_images() -> None:
+    """All of the pool, each several times, and in no plain order."""
+    numbers = image_numbers(recipe(batch=MANY, pool=POOL)).tolist()
+    assert set(numbers) == set(range(POOL))
+    assert numbers != [place % POOL for place in range(MANY)]
+
+
+def test_each_different_image_is_drawn_once() -> None:
+    """The largest batch takes the time and the memory of its pool."""
+    large = recipe(batch=ALEXNET_CONV1.max_batch, pool=POOL)
+    drawn, places = draw_images(SMALL, large, "cpu")
+    assert len(drawn) == POOL
+    assert len(places) == ALEXNET_CONV1.max_batch
+    assert same(drawn[places[-3:]], make_images(SMALL, large, [len(places) + at for at in (-3, -2, -1)]))
+
+
+def test_a_batch_within_the_pool_has_no_image_twice() -> None:
+    """Two equal images would hide that one stands in the other's place."""
+    x = make_x(SMALL, recipe(batch=64))
+    assert len(x.flatten(1).unique(dim=0)) == 64
+
+
+@pytest.mark.parametrize(
+    ("changes", "x_by", "weight_by", "bias_by"),
+    [
+        ({"x_exponent": 20}, 20, 0, 20),
+        ({"x_exponent": -20}, -20, 0, -20),
+        ({"weight_exponent": 20}, 0, 20, 20),
+        ({"weight_exponent": -20, "x_exponent": 3}, 3, -20, -17),
+    ],
+)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_exponents_scale_the_answer_and_round_nothing(
+    family: str, changes: dict[str, int], x_by: int, weight_by: int, bias_by: int
+) -> None:
+    """The bias goes with both, so that the whole answer scales; what is no number stays as it is."""
+    plain = make_inputs(SMALL, recipe(family=family))
+    scaled = make_inputs(SMALL, recipe(family=family, **changes))
+    for before, after, by in zip(
+        (plain.x, plain.weight, plain.bias),
+        (scaled.x, scaled.weight, scaled.bias),
+        (x_by, weight_by, bias_by),
+        strict=True,
+    ):
+        assert torch.equal(
+            torch.ldexp(before.double(), torch.tensor(by)).nan_to_num(), after.double().nan_to_num()
+        )
+        assert torch.equal(before.isnan(), after.isnan())
+
+
+def test_parts_with_a_seed_of_their_own_change_alone() -> None:
+    """Weight, bias and the second half of the filters; what has none follows the recipe's seed."""
+    plain, half = make_inputs(SMALL, recipe()), SMALL.out_channels // 2
+    for changes, changed in (
+        ({"weight_seed": 4}, (False, True, True, False)),
+        ({"bias_seed": 4}, (False, False, False, True)),
+        ({"half_seed": 4}, (False, False, True, False)),
+        ({"seed": 4, "weight_seed": 3, "bias_seed": 3}, (True, False, False, False)),
+        ({"weight_seed": 3, "bias_seed": 3, "half_seed": 3}, (False, False, False, False)),
+        ({"seed": 4}, (True, True, True, True)),
+    ):
+        other = make_inputs(SMALL, recipe(**changes))
+        seen = (
+            not same(other.x, plain.x),
+            not same(other.weight[:half], plain.weight[:half]),
+            not same(other.weight[half:], plain.weight[half:]),
+            not same(other.bias, plain.bias),
+        )
+        assert seen == changed
+
+
+def test_a_recipe_without_a_bias_has_zeros_for_it() -> None:
+    """The truth adds nothing; the filters are the same."""
+    weight, bias = make_parameters(SMALL, recipe(bias=False))
+    with_bias = make_parameters(SMALL, recipe())
+    assert bias.shape == (SMALL.out_channels,)
+    assert not bool(bias.any())
+    assert bool(with_bias[1].any())
+    assert same(weight, with_bias[0])
+
+
+def test_a_special_bias_leaves_nothing_behind_where_there_is_none() -> None:
+    """Infinity times zero would be NaN."""
+    _, bias = make_parameters(SMALL, recipe(family="special-weight", bias=False))
+    assert torch.equal(bias, torch.zeros(SMALL.out_channels))

@@ -1,0 +1,249 @@
+"""The GPU's counters are read where a profiler is, and where none is the report says so and goes on."""
+
+import os
+import stat
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+import pytest
+import torch
+from triton.runtime.driver import driver
+
+from kernelgate.baselines.compiled import ConfigRecord
+from kernelgate.machine.gpu import Gpu, GpuError
+from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
+from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.performance import hardware_counters as counters
+from kernelgate.performance.hardware_counters import METRICS, Counters, read_counters
+from kernelgate.profile_order import ProfileOrder, decode_profile_order
+from kernelgate.reporting.counters import render_counters
+from kernelgate.sandbox.sandbox import Sandbox
+from kernelgate.settings import load_settings
+from kernelgate.worker.fake_cuda.tensors import PretendedGpu
+from kernelgate.worker.fake_cuda.triton_driver import StubDriver, activate
+from kernelgate.worker.gpu import profiled
+from tests.selftest.support.left_running import nothing_left_running
+from tests.selftest.support.made_up_launches import make_launch
+from tests.selftest.support.small_kernels import LOOP, TWO_LAUNCHES
+from tests.selftest.worker.test_compile_mode import as_kernel_file
+
+ROOT = Path(__file__).resolve().parents[3]
+LIMITS = msgspec.structs.replace(
+    load_settings(ROOT / "pyproject.toml").limits, load_timeout_s=1.0, run_timeout_s=1.0
+)
+GPU = Gpu(name="NVIDIA Test", uuid="GPU-0", capability=90, driver="1", l2_bytes=1024)
+CONFIG = KernelConfig(blocks={"BLOCK": 1024}, num_warps=4, num_stages=1)
+FILL, SHIFT = make_launch(kernel="fill", grid=(48400, 1, 1)), make_launch(kernel="shift", grid=(100, 3, 2))
+RUNS = ConfigRecord(config=CONFIG, launches=(FILL, SHIFT), error="")
+REFUSED = ConfigRecord(config=msgspec.structs.replace(CONFIG, num_warps=8), launches=(), error="refused")
+HEADER = '"ID","Process ID","Kernel Name","Block Size",' + ",".join(f'"{name}"' for name in METRICS)
+UNITS = '"","","","","%","","%","%","%"'
+ROWS = (
+    '"0","123","fill","(128, 1, 1)","49.01","48,400","19.30","5.10","76.20"',
+    '"1","123","shift","(128, 1, 1)","64.79","600","33.05","26.97","93.40"',
+)
+LOG = "\n".join(("==PROF== Connected to process 123", HEADER, UNITS, *ROWS, "==PROF== Disconnected"))
+
+Profiler = Callable[[str], Path]
+
+
+@pytest.fixture
+def profiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Profiler:
+    """Give a function that puts a program called ncu on the path; it knows its `log` and `command`."""
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    def install(body: str) -> Path:
+        file = tmp_path / "ncu"
+        head = f"""#!{sys.executable}
+import os, pathlib, subprocess, sys, time
+log = pathlib.Path(sys.argv[sys.argv.index("--log-file") + 1])
+command = sys.argv[sys.argv.index("--log-file") + 2:]
+"""
+        file.write_text(head + textwrap.dedent(body), encoding="utf-8")
+        file.chmod(stat.S_IRWXU)
+        return file
+
+    return install
+
+
+@pytest.fixture(autouse=True)
+def held(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Take note of when the GPU is held."""
+    holds: list[str] = []
+
+    @contextmanager
+    def shared(gpu: Gpu) -> Iterator[None]:
+        holds.append(gpu.uuid)
+        yield
+
+    monkeypatch.setattr(counters, "shared", shared)
+    return holds
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Iterator[Callable[[], Counters]]:
+    """Give a function that reads the counters of a file of which one configuration runs and one does not."""
+    sandbox = Sandbox(ALEXNET_CONV1, LIMITS, ada_on=90)
+    kernel = as_kernel_file(TWO_LAUNCHES, tmp_path)
+    with nothing_left_running():
+        yield lambda: read_counters(sandbox, kernel, [REFUSED, RUNS], GPU)
+        assert not list(sandbox.root.glob("profile-*"))
+        sandbox.close()
+
+
+def test_the_counters_of_each_launch_are_read(
+    profiler: Profiler, read: Callable[[], Counters], held: list[str]
+) -> None:
+    """By the names that Nsight Compute has for them, and for the configurations that run."""
+    profiler(f"log.write_text({LOG!r})")
+    found = read()
+    assert found.missing == ""
+    ((config, (fill, shift)),) = ((each.config, each.launches) for each in found.configs)
+    assert (config, fill.kernel, shift.kernel) == (CONFIG, "fill", "shift")
+    assert list(fill.metrics.values()) == [49.01, 48400, 19.3, 5.1, 76.2]
+    assert shift.metrics["sm__warps_active.avg.pct_of_peak_sustained_active"] == 33.05
+    assert held == [GPU.uuid]
+
+
+def test_a_kernel_may_launch_as_many_programs_as_the_gpu_has_sms(
+    profiler: Profiler, read: Callable[[], Counters]
+) -> None:
+    """Which are others than the compile stage's pretended GPU has; what was counted is what ran."""
+    profiler(f"log.write_text({LOG.replace('48,400', '132')!r})")
+    found = read()
+    assert found.missing == ""
+    assert found.configs[0].launches[0].metrics["launch__grid_size"] == 132
+
+
+def test_the_profiler_is_asked_for_the_file_and_leaves_the_clocks_alone(
+    profiler: Profiler, read: Callable[[], Counters], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an environment without the judge's secrets."""
+    monkeypatch.setenv("GITHUB_TOKEN", "secret")
+    seen = tmp_path / "seen.json"
+    profiler(f"import json; pathlib.Path({str(seen)!r}).write_text(json.dumps([sys.argv, dict(os.environ)]))")
+    assert "left no log" in read().missing
+    arguments, environment = msgspec.json.decode(seen.read_bytes())
+    assert arguments[arguments.index("--clock-control") + 1] == "none"
+    assert arguments[arguments.index("--metrics") + 1] == ",".join(METRICS)
+    assert arguments[arguments.index("--kernel-name") + 1] == "regex:^(fill|shift)$"
+    assert arguments[-5:-1] == [sys.executable, "-P", "-m", "kernelgate.worker.gpu.profiled"]
+    request = decode_profile_order(arguments[-1])
+    assert (request.batch, request.pins, request.ada_on) == (ALEXNET_CONV1.measured_batch, (1,), 90)
+    assert "GITHUB_TOKEN" not in environment
+    assert environment["TRITON_CACHE_DIR"].startswith(str(Path(request.file).parent / "cache-"))
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (
+            "log.write_text('==ERROR== ERR_NVGPUCTRPERM - The user does not have permission'); sys.exit(1)",
+            "may not read",
+        ),
+        (
+            "log.write_text('==ERROR== Failed to initialize the profiler: LibraryNotLoaded')",
+            "LibraryNotLoaded",
+        ),
+        ("log.write_text('==PROF== Connected'); sys.exit(9)", "status 9: the kernel file failed"),
+        ("log.write_text('==WARNING== No kernels were profiled.')", "saw 0 launches, other than the 2"),
+        (f"log.write_text({LOG.replace(ROWS[1], '')!r})", "saw 1 launches"),
+        (f"log.write_text({LOG.replace('shift', 'drift')!r})", "saw 2 launches, other"),
+        (f"log.write_text({LOG.replace('76.20', 'n/a')!r})", "cannot be read"),
+        (f"log.write_text({LOG.replace('76.20', 'nan')!r})", "cannot be read"),
+        (f"log.write_text({LOG.replace('lts__', 'l2__')!r})", "cannot be read"),
+        (f"log.write_text({LOG[:-40]!r})", "cannot be read"),
+        ("log.write_text('1,2')", "saw 0 launches"),
+        ("log.symlink_to('/dev/zero')", "left no log"),
+        ("log.write_bytes(bytes(2**21))", "left no log"),
+        ("time.sleep(60)", "did not end in 2 s"),
+        ("subprocess.Popen(['sleep', '60']); time.sleep(60)", "did not end in 2 s"),
+        ("subprocess.Popen(['sleep', '60'])", "left no log"),
+        ("subprocess.Popen(['sleep', '60'], start_new_session=True)", "left no log"),
+    ],
+)
+def test_where_nothing_was_counted_the_result_says_why(
+    profiler: Profiler, read: Callable[[], Counters], body: str, says: str
+) -> None:
+    """In bounded time, and nothing that was started lives on."""
+    profiler(body)
+    began = time.monotonic()
+    found = read()
+    assert found.missing.startswith("not read: ")
+    assert says in found.missing
+    assert not found.configs
+    assert time.monotonic() - began < 20
+
+
+def test_what_flees_to_its_own_session_while_it_runs_is_ended(
+    profiler: Profiler, read: Callable[[], Counters]
+) -> None:
+    """A kernel file under a profiler is the same file as anywhere."""
+    profiler("print(subprocess.Popen(['sleep', '61'], start_new_session=True).pid); time.sleep(60)")
+    assert "did not end" in read().missing
+    assert not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "61"]]
+
+
+def test_without_a_profiler_nothing_is_started(
+    read: Callable[[], Counters], monkeypatch: pytest.MonkeyPatch, held: list[str]
+) -> None:
+    """The GPU is not waited for either."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert read() == Counters(missing="not read: ncu (Nsight Compute) is not installed")
+    assert not held
+
+
+def test_a_gpu_that_is_not_to_be_had_is_a_reason(
+    profiler: Profiler, read: Callable[[], Counters], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The verdict stands already."""
+
+    def refuse(_gpu: Gpu) -> Any:
+        raise GpuError("another judge has held it for 300 s")
+
+    profiler("")
+    monkeypatch.setattr(counters, "shared", refuse)
+    assert read().missing == "not read: another judge has held it for 300 s"
+
+
+def test_a_profiler_that_cannot_be_started_is_a_reason(
+    profiler: Profiler, read: Callable[[], Counters]
+) -> None:
+    """As one that is not installed."""
+    profiler("").write_text("no program")
+    assert "Exec format error" in read().missing
+
+
+def test_the_program_that_is_profiled_calls_each_configuration_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the order asked for, at the batch asked for."""
+    file = as_kernel_file(LOOP, tmp_path).path
+    monkeypatch.setattr(torch.nn.Module, "cuda", lambda module: module)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: None)
+    monkeypatch.setattr(driver, "_active", None)  # which is put back, whatever it was
+    stages: list[int] = []
+    request = ProfileOrder(operation="alexnet_conv1", file=file, batch=2, pins=(1, 0, 1))
+    with PretendedGpu():
+        activate(StubDriver(89, lambda _source, metadata, *_: stages.append(metadata.num_stages)))
+        profiled.call_each(request)
+    assert stages == [3, 1, 3]
+
+
+def test_the_page_has_a_row_a_launch_or_the_reason(profiler: Profiler, read: Callable[[], Counters]) -> None:
+    """And nothing at all where no timing was asked for."""
+    profiler(f"log.write_text({LOG!r})")
+    page = "\n".join(render_counters(read(), "NVIDIA Test"))
+    assert "## What NVIDIA Test counted" in page
+    assert f"| {CONFIG} | fill | 49.0 | 48400 | 19.3 | 5.1 | 76.2 |" in page
+    assert "| shift | 64.8 | 600 | 33.0 | 27.0 | 93.4 |" in page
+    missing = list(render_counters(Counters(missing="not read: no"), "NVIDIA Test"))
+    assert missing == ["## What NVIDIA Test counted", "not read: no."]
+    assert not list(render_counters(None, None))

@@ -1,0 +1,512 @@
+"""The judge's side of timing, with workers that only pretend to compute."""
+
+import itertools
+import os
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, get_args
+
+import msgspec
+import numpy as np
+import pytest
+
+from kernelgate import protocol
+from kernelgate.machine.gpu import Gpu, GpuError, Health
+from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
+from kernelgate.performance import replicate
+from kernelgate.performance import replicates as timing
+from kernelgate.performance.samples import ARMS, CANDIDATE, VENDOR, Conduct, MeasuredReplicate
+from kernelgate.sandbox.worker_process import WorkerFault
+from kernelgate.settings import PerformanceSettings, load_settings
+
+SETTINGS = load_settings(Path(__file__).parents[3] / "pyproject.toml")
+PERFORMANCE = SETTINGS.performance
+GPU = Gpu(name="NVIDIA Test", uuid="GPU-0", capability=89, driver="1", l2_bytes=1024)
+KERNELS = dict.fromkeys(ARMS)
+REQUESTS = get_args(protocol.Request)
+
+
+class PretendedWorker:
+    """Answers every request at once; `log` is shared by all, in the order of the requests."""
+
+    delegated: tuple[str, ...] = ()
+    code: tuple[protocol.LoadedCode, ...] = ()
+
+    def __init__(
+        self, log: list[tuple["PretendedWorker", protocol.Request]], folder: Path, time_ms: float
+    ) -> None:
+        self.log, self.folder, self.time_ms = log, folder, time_ms
+        self.limits, self.name, self.closed = SETTINGS.limits, "", False
+        self.pid, self.missing_words, self.waiting = 0, 0, False
+
+    def __enter__(self) -> "PretendedWorker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def send(self, request: protocol.Request) -> None:
+        assert not self.closed
+        self.log.append((self, request))
+        self.asked, self.waiting = request, True
+
+    def receive(self, answer: type, _timeout_s: float) -> Any:
+        assert not self.closed
+        self.waiting = False
+        if isinstance(self.asked, protocol.Prepare):
+            return protocol.Warm(chosen=("the only one",) if self.name == VENDOR else ())
+        if isinstance(self.asked, protocol.WarmUp):
+            return protocol.Warm(chosen=(f"config of {self.name}",))
+        if isinstance(self.asked, protocol.TimeLaunches):
+            return protocol.Timed(times_ms=self.times_ms(self.asked.launches))
+        if isinstance(self.asked, protocol.WatchLaunches):
+            return protocol.Watched(delegated=self.delegated)
+        if isinstance(self.asked, protocol.SendCode):
+            return protocol.Code(kernels=self.code)
+        if isinstance(self.asked, protocol.SendAnswers):
+            self.write_answers(Path(self.asked.out), self.asked.count * PERFORMANCE.launches)
+        return answer()
+
+    def times_ms(self, launches: int) -> tuple[float, ...]:
+        return (self.time_ms,) * launches
+
+    def write_answers(self, file: Path, words: int) -> None:
+        np.arange(words - self.missing_words, dtype=np.uint32).tofile(file)
+
+    def ask(self, request: protocol.Request, answer: type, timeout_s: float) -> Any:
+        self.send(request)
+        return self.receive(answer, timeout_s)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class PretendedSandbox:
+    """Starts pretended workers."""
+
+    def __init__(self, folder: Path, time_ms: float) -> None:
+        self.folder, self.time_ms, self.missing_words = folder, time_ms, 0
+        self.operation, self.limits = ALEXNET_CONV1, SETTINGS.limits
+        self.log: list[tuple[PretendedWorker, protocol.Request]] = []
+        self.started: list[PretendedWorker] = []
+
+    def start(self, mode: protocol.Mode, _kernel: object, name: str) -> PretendedWorker:
+        assert mode == "gpu"
+        self.started.append(PretendedWorker(self.log, self.folder, self.time_ms))
+        self.started[-1].name, self.started[-1].missing_words = name, self.missing_words
+        return self.started[-1]
+
+    def await_loaded(self, worker: PretendedWorker) -> None:
+        assert not worker.closed
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PretendedSandbox:
+    healthy = Health(sm_clock_mhz=1, temperature_c=1, throttled=(), foreign_processes=0)
+    monkeypatch.setattr(replicate, "read_health", lambda *_: healthy)
+    return PretendedSandbox(tmp_path, time_ms=1e-4)
+
+
+def requests(sandbox: PretendedSandbox, *kinds: type) -> list[tuple[str, Any]]:
+    """Return the requests of these kinds, each with the arm that it went to."""
+    return [(worker.name, request) for worker, request in sandbox.log if type(request) in kinds]
+
+
+def measure(
+    sandbox: Any,
+    settings: PerformanceSettings = PERFORMANCE,
+    is_decided: Callable[[Sequence[MeasuredReplicate]], bool] = lambda _: True,
+) -> list[MeasuredReplicate]:
+    return timing.measure_replicates(sandbox, KERNELS, GPU, settings, is_decided, lambda: None)
+
+
+def test_every_arm_is_sampled_twice_in_every_block_of_every_replicate(sandbox: PretendedSandbox) -> None:
+    """The samples are complete and balanced."""
+    for index, measured in enumerate(measure(sandbox)):
+        places = [(sample.block, sample.arm) for sample in measured.samples]
+        assert sorted(places) == sorted(
+            (block, arm) for block in range(PERFORMANCE.blocks) for arm in ARMS for _ in range(2)
+        )
+        assert {sample.replicate for sample in measured.samples} == {index}
+        assert [reading.block for reading in measured.readings] == list(range(PERFORMANCE.blocks))
+
+
+def test_each_replicate_has_fresh_processes_and_none_is_left(sandbox: PretendedSandbox) -> None:
+    """A process serves one replicate and is closed after it, as is a crew that was not needed."""
+    replicates = measure(sandbox)
+    timed = {worker for worker, request in sandbox.log if isinstance(request, protocol.TimeLaunches)}
+    assert len(timed) == len(ARMS) * len(replicates)
+    assert all(worker.closed for worker in sandbox.started)
+
+
+def test_a_crew_is_closed_before_the_next_is_on_the_gpu(sandbox: PretendedSandbox) -> None:
+    """Its memory is given back, and none of its processes runs beside those that are timed."""
+    closed: list[int] = []
+
+    def count() -> None:
+        closed.append(sum(worker.closed for worker in sandbox.started))
+
+    timing.measure_replicates(sandbox, KERNELS, GPU, PERFORMANCE, lambda _: True, count)  # type: ignore[arg-type]
+    assert closed == [len(ARMS) * (index + 1) for index in range(PERFORMANCE.looks[0])]
+
+
+def test_arms_are_prepared_side_by_side_and_warmed_one_after_the_other(sandbox: PretendedSandbox) -> None:
+    """Before any is timed: an autotuner has the GPU to itself, compiled code is loaded by all at once."""
+    measure(sandbox)
+    first_crew = sandbox.started[: len(ARMS)]
+    kinds = [type(request) for worker, request in sandbox.log if worker in first_crew]
+    assert kinds[: 2 * len(ARMS) - 1] == [protocol.Prepare] * len(ARMS) + [protocol.WarmUp] * (len(ARMS) - 1)
+    assert not {protocol.Prepare, protocol.WarmUp} & set(kinds[2 * len(ARMS) - 1 :])
+    batches = {request.batch for _, request in requests(sandbox, protocol.Prepare, protocol.WarmUp)}
+    assert batches == {ALEXNET_CONV1.measured_batch}
+
+
+def test_every_arm_is_asked_to_prepare_before_any_answer_is_awaited(
+    sandbox: PretendedSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or they would load their configurations one after the other."""
+    asked: list[int] = []
+    receive = PretendedWorker.receive
+
+    def note(worker: PretendedWorker, answer: type, timeout_s: float) -> Any:
+        if isinstance(worker.asked, protocol.Prepare):
+            asked.append(len(requests(sandbox, protocol.Prepare)))
+        return receive(worker, answer, timeout_s)
+
+    monkeypatch.setattr(PretendedWorker, "receive", note)
+    measure(sandbox)
+    assert asked[: len(ARMS)] == [len(ARMS)] * len(ARMS)
+
+
+def test_an_arm_without_a_choice_is_not_warmed_again(sandbox: PretendedSandbox) -> None:
+    """Of the others it is noted what they chose."""
+    chosen = measure(sandbox)[0].chosen
+    assert chosen == {arm: ("the only one",) if arm == VENDOR else (f"config of {arm}",) for arm in ARMS}
+    warmed = {worker.name for worker, request in sandbox.log if isinstance(request, protocol.WarmUp)}
+    assert warmed == set(ARMS) - {VENDOR}
+
+
+@pytest.mark.parametrize("strangers", [1, 2])
+def test_a_stranger_on_the_gpu_ends_the_timing_at_once(
+    sandbox: PretendedSandbox, monkeypatch: pytest.MonkeyPatch, strangers: int
+) -> None:
+    """What was timed beside it says nothing; all processes are ended."""
+    crowd = Health(sm_clock_mhz=1, temperature_c=1, throttled=(), foreign_processes=strangers)
+    monkeypatch.setattr(replicate, "read_health", lambda *_: crowd)
+    with pytest.raises(GpuError, match=f"NVIDIA Test was shared with {strangers} more: end") as caught:
+        measure(sandbox)
+    assert caught.value.reason == "gpu-shared"
+    assert len(requests(sandbox, protocol.TimeLaunches)) <= 2 * len(ARMS), "in the first block"
+    assert all(worker.closed for worker in sandbox.started)
+
+
+def test_tensors_are_released_by_all_arms_before_any_takes_its_own_anew(
+    sandbox: PretendedSandbox,
+) -> None:
+    """A new layout is drawn every other block, out of memory that all have given back."""
+    measure(sandbox)
+    kinds = [type(request) for _, request in sandbox.log]
+    places = [index for index, kind in enumerate(kinds) if kind is protocol.PlaceTensors]
+    arms, rounds = len(ARMS), PERFORMANCE.blocks // replicate.BLOCKS_A_PLACE
+    assert len(places) == arms * rounds * PERFORMANCE.looks[0]
+    for first in places[::arms]:
+        assert kinds[first - arms : first] == [protocol.ReleaseTensors] * arms
+
+
+def test_tensors_of_all_arms_are_placed_alike_but_for_where_they_lie(sandbox: PretendedSandbox) -> None:
+    """The same parameters for all, the size that is judged, and a flush of twice the L2 cache."""
+    measure(sandbox)
+    placed = requests(sandbox, protocol.PlaceTensors)
+    for first in range(0, len(placed), len(ARMS)):
+        together = [request for _, request in placed[first : first + len(ARMS)]]
+        assert len({request.seed for request in together}) == 1
+    for _, request in placed:
+        assert (request.batch, request.launches) == (ALEXNET_CONV1.measured_batch, PERFORMANCE.launches)
+        assert request.flush_bytes == 2 * GPU.l2_bytes
+        assert 0 < request.pad_bytes < replicate.MAX_PAD_BYTES
+    assert len({request.pad_bytes for _, request in placed}) > len(placed) / 2
+
+
+def test_every_arm_is_placed_first_and_last_by_turns(sandbox: PretendedSandbox) -> None:
+    """In as many rounds as there are arms each has had every place."""
+    measure(sandbox)
+    names = [name for name, _ in requests(sandbox, protocol.PlaceTensors)[: len(ARMS) ** 2]]
+    for place in range(len(ARMS)):
+        assert sorted(names[place :: len(ARMS)]) == sorted(ARMS)
+
+
+@pytest.fixture
+def replayable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw the same seeds in every run: two of 31 bits may be alike by chance."""
+    chance = SimpleNamespace(Random=lambda: random.Random(1))  # noqa: S311 - as in the module itself
+    monkeypatch.setattr(replicate, "random", chance)
+
+
+@pytest.mark.usefixtures("replayable")
+def test_no_timed_call_sees_contents_that_another_has_seen(sandbox: PretendedSandbox) -> None:
+    """Of any arm, nor those of the calls that are made once before."""
+    for measured in measure(sandbox):
+        seeds = [sample.seed + call for sample in measured.samples for call in range(PERFORMANCE.launches)]
+        placed = {request.seed for _, request in requests(sandbox, protocol.PlaceTensors)}
+        assert len(set(seeds)) == len(seeds)
+        assert not placed & set(seeds)
+
+
+def test_every_timed_answer_of_the_candidate_is_fetched(sandbox: PretendedSandbox) -> None:
+    """Right after each of its samples and watched calls, at other places each time; no other arm's is."""
+    replicates = measure(sandbox)
+    asked_for = [
+        request.seed
+        for name, request in requests(sandbox, protocol.TimeLaunches, protocol.WatchLaunches)
+        if name == CANDIDATE
+    ]
+    contents = [answer.contents for measured in replicates for answer in measured.answers]
+    assert contents == [seed + call for seed in asked_for for call in range(PERFORMANCE.launches)]
+    for measured in replicates:
+        samples = [sample for sample in measured.samples if sample.arm == CANDIDATE]
+        assert {sample.seed for sample in samples} < {answer.contents for answer in measured.answers}
+        for index, answer in enumerate(measured.answers):
+            assert answer.bits is not None
+            first = index % PERFORMANCE.launches * replicate.ELEMENTS_JUDGED
+            assert answer.bits.tolist() == list(range(first, first + replicate.ELEMENTS_JUDGED))
+        watched = PERFORMANCE.blocks // replicate.BLOCKS_A_PLACE
+        assert len({answer.places for answer in measured.answers}) == len(samples) + watched
+    log = sandbox.log
+    for (before, asked), (worker, request) in itertools.pairwise(log):
+        timed = isinstance(asked, protocol.TimeLaunches | protocol.WatchLaunches) and before.name == CANDIDATE
+        assert isinstance(request, protocol.SendAnswers) == timed
+        assert not timed or worker is before
+
+
+@pytest.mark.usefixtures("replayable")
+def test_what_is_looked_at_of_an_answer_cannot_be_known_beforehand(sandbox: PretendedSandbox) -> None:
+    """Places are drawn by themselves each time, and are so many that a hundredth left out shows."""
+    answers = [answer for measured in measure(sandbox) for answer in measured.answers]
+    places, known = {answer.places for answer in answers}, {answer.contents for answer in answers}
+    assert len(places) * PERFORMANCE.launches == len(answers), "in no replicate the same"
+    assert not places & (known | {answer.parameters for answer in answers})
+    assert (1 - 0.01) ** replicate.ELEMENTS_JUDGED < 1e-4
+
+
+def test_the_parameters_of_an_answer_are_those_it_was_timed_with(sandbox: PretendedSandbox) -> None:
+    """They are drawn anew with each place in memory."""
+    replicates = measure(sandbox)
+    used = [answer.parameters for measured in replicates for answer in measured.answers]
+    placed = [request.seed for name, request in requests(sandbox, protocol.PlaceTensors) if name == CANDIDATE]
+    assert list(dict.fromkeys(used)) == placed
+    for measured in replicates:
+        by_place: dict[int, int] = {}
+        for answer in measured.answers:
+            by_place[answer.parameters] = by_place.get(answer.parameters, 0) + 1
+        assert len(by_place) == PERFORMANCE.blocks // replicate.BLOCKS_A_PLACE
+        calls = replicate.BLOCKS_A_PLACE * 2 + 1
+        assert set(by_place.values()) == {calls * PERFORMANCE.launches}
+
+
+def test_the_candidate_is_watched_once_a_placing_in_calls_like_the_timed_ones(
+    sandbox: PretendedSandbox,
+) -> None:
+    """Asked for in the same way, with the same that follows; as often before each of its samples as after."""
+    for _ in range(8):
+        measure(sandbox)
+    own = [request for worker, request in sandbox.log if worker.name == CANDIDATE]
+    kinds = [type(request) for request in own]
+    calls = (protocol.TimeLaunches, protocol.WatchLaunches)
+    for at, request in enumerate(own):
+        if isinstance(request, calls):
+            assert request.launches == PERFORMANCE.launches
+            assert kinds[at - 1] is protocol.MoveCode
+            assert kinds[at + 1] is protocol.SendAnswers
+    watched: list[int] = []
+    for kind in (kind for kind in kinds if kind in (*calls, protocol.PlaceTensors)):
+        if kind is protocol.PlaceTensors:
+            groups: list[type] = []
+            continue
+        groups.append(kind)
+        if kind is protocol.WatchLaunches:
+            watched.append(len(groups))
+    assert len(watched) == kinds.count(protocol.PlaceTensors)
+    assert set(watched) == {1, 2, 3, 4, 5}
+    assert kinds.count(protocol.TimeLaunches) == 4 * len(watched)
+
+
+def test_what_a_candidate_delegates_is_kept_with_its_replicate(
+    sandbox: PretendedSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it said."""
+    monkeypatch.setattr(PretendedWorker, "delegated", ("PyTorch computed aten.conv",), raising=False)
+    first, *_ = measure(sandbox)
+    assert first.conduct == Conduct(delegated=("PyTorch computed aten.conv",))
+
+
+@pytest.mark.parametrize(
+    ("instruction", "narrow"),
+    [("mma.sync.aligned.m16n8k8.row.col.f32.bf16.bf16.f32", True), ("fma.rn.f32", False)],
+)
+def test_what_a_candidate_has_loaded_is_read(
+    sandbox: PretendedSandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    instruction: str,
+    narrow: bool,
+) -> None:
+    """After its last timed call, of every kernel."""
+    (tmp_path / "1.ptx").write_text(f"  {instruction} %r1, %r2;")
+    (tmp_path / "1.ttir").write_text("tt.dot")
+    loaded = protocol.LoadedCode(
+        kernel="conv", ptx_file=str(tmp_path / "1.ptx"), ttir_file=str(tmp_path / "1.ttir")
+    )
+    monkeypatch.setattr(PretendedWorker, "code", (loaded,), raising=False)
+    first, *_ = measure(sandbox)
+    assert first.conduct.narrow == ((f"conv: {instruction}",) if narrow else ())
+    assert {name for name, _ in requests(sandbox, protocol.SendCode)} == {CANDIDATE}
+    of_candidate = [request for name, request in requests(sandbox, *REQUESTS) if name == CANDIDATE]
+    last = max(at for at, request in enumerate(of_candidate) if isinstance(request, protocol.SendCode))
+    assert last == len(of_candidate) - 1
+    for nowhere in (str(tmp_path / "2.ptx"), "\0"):
+        loaded = msgspec.structs.replace(loaded, ptx_file=nowhere)
+        monkeypatch.setattr(PretendedWorker, "code", (loaded,))
+        with pytest.raises(WorkerFault, match="left no readable code") as fault:
+            measure(sandbox)
+        assert fault.value.worker == CANDIDATE
+
+
+def test_answers_that_are_cut_short_are_no_answers(sandbox: PretendedSandbox) -> None:
+    """A file with a word too few is not read at all."""
+    sandbox.missing_words = 1
+    assert all(answer.bits is None for measured in measure(sandbox) for answer in measured.answers)
+
+
+def test_an_answer_that_was_not_written_is_a_fault_of_the_candidate(
+    sandbox: PretendedSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is judged in its place."""
+    monkeypatch.setattr(PretendedWorker, "write_answers", lambda *_: None)
+    with pytest.raises(WorkerFault, match="left no readable output") as caught:
+        measure(sandbox)
+    assert (caught.value.kind, caught.value.worker) == ("protocol", CANDIDATE)
+
+
+GOOD = 1e-4
+
+
+@pytest.mark.parametrize(
+    "times_ms",
+    [
+        *[(time_ms,) * PERFORMANCE.launches for time_ms in (0.0, -1.0, float("nan"), float("inf"), 1e9)],
+        (*[GOOD] * (PERFORMANCE.launches - 1), 0.0),
+        (*[GOOD] * (PERFORMANCE.launches - 1), 1e9),
+        (GOOD,) * (PERFORMANCE.launches - 1),
+        (GOOD,) * (PERFORMANCE.launches + 1),
+        (),
+    ],
+)
+def test_times_that_cannot_be_are_a_fault_of_the_arm_that_sent_them(
+    sandbox: PretendedSandbox, monkeypatch: pytest.MonkeyPatch, times_ms: tuple[float, ...]
+) -> None:
+    """Zero, negative, not a number, or longer than the judge waited: one is enough; too few, too many."""
+    monkeypatch.setattr(PretendedWorker, "times_ms", lambda *_: times_ms)
+    with pytest.raises(WorkerFault) as caught:
+        measure(sandbox)
+    assert caught.value.kind == "timer"
+    assert caught.value.worker in ARMS
+    assert all(worker.closed for worker in sandbox.started)
+
+
+def test_the_judge_itself_is_not_counted_as_a_stranger_on_the_gpu(
+    sandbox: PretendedSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds a context of its own since the correctness stage."""
+    seen: list[set[int]] = []
+
+    def note(_gpu: Gpu, own_pids: set[int]) -> Health:
+        seen.append(own_pids)
+        return Health(sm_clock_mhz=None, temperature_c=None, throttled=(), foreign_processes=None)
+
+    monkeypatch.setattr(replicate, "read_health", note)
+    monkeypatch.setattr(replicate, "live_pids", lambda: {-1, -2})
+    measure(sandbox)
+    assert seen
+    assert all(own_pids == {os.getpid(), -1, -2} for own_pids in seen), "nor are the workers"
+
+
+def test_the_gpu_is_read_while_the_kernels_of_an_arm_run(
+    sandbox: PretendedSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a block, between a request and its answer, and under every arm."""
+    idle = Health(sm_clock_mhz=1, temperature_c=1, throttled=(), foreign_processes=0)
+    under: list[str] = []
+
+    def note(_gpu: Gpu, _own: set[int]) -> Health:
+        worker, request = sandbox.log[-1]
+        assert isinstance(request, protocol.TimeLaunches)
+        assert worker.waiting
+        under.append(worker.name)
+        return idle
+
+    monkeypatch.setattr(replicate, "read_health", note)
+    read = [reading.arm for measured in measure(sandbox) for reading in measured.readings]
+    assert read == under
+    assert set(read) == set(ARMS)
+
+
+def test_the_clock_covers_the_whole_request_and_nothing_else(
+    sandbox: PretendedSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sending, reading the GPU, and waiting; moving the code before it is no part of the sample."""
+    now = [0.0]
+    costs: dict[type, tuple[float, float]] = {
+        protocol.MoveCode: (4.0, 4.0),
+        protocol.TimeLaunches: (1.0, 2.0),
+    }
+    send, receive, read = PretendedWorker.send, PretendedWorker.receive, replicate._read
+
+    def send_slowly(worker: PretendedWorker, request: protocol.Request) -> None:
+        send(worker, request)
+        now[0] += costs.get(type(request), (0.0, 0.0))[0]
+
+    def receive_slowly(worker: PretendedWorker, answer: type, timeout_s: float) -> Any:
+        now[0] += costs.get(type(worker.asked), (0.0, 0.0))[1]
+        return receive(worker, answer, timeout_s)
+
+    def read_slowly(*args: Any) -> None:
+        now[0] += 0.5
+        read(*args)
+
+    monkeypatch.setattr(PretendedWorker, "send", send_slowly)
+    monkeypatch.setattr(PretendedWorker, "receive", receive_slowly)
+    monkeypatch.setattr(replicate, "_read", read_slowly)
+    monkeypatch.setattr(replicate.time, "perf_counter", lambda: now[0])
+    samples = [sample for measured in measure(sandbox) for sample in measured.samples]
+    walls = [round(sample.wall_ms) for sample in samples]
+    assert set(walls) == {3000, 3500}
+    assert walls.count(3500) == PERFORMANCE.blocks * PERFORMANCE.looks[0]
+
+
+def test_code_is_moved_right_before_every_sample(sandbox: PretendedSandbox) -> None:
+    """The call that loads it is not among those that are timed."""
+    measure(sandbox)
+    log = sandbox.log
+    timed = [index for index, (_, request) in enumerate(log) if isinstance(request, protocol.TimeLaunches)]
+    assert timed
+    for index in timed:
+        assert isinstance(log[index - 1][1], protocol.MoveCode)
+        assert log[index - 1][0] is log[index][0]
+
+
+def test_replicates_are_added_until_a_look_decides(sandbox: PretendedSandbox) -> None:
+    """The question is asked at the looks alone; after the last there are no more."""
+    settings = msgspec.structs.replace(PERFORMANCE, looks=(4, 6, 7))
+    for decides_at, asked_at in ((4, [4]), (6, [4, 6]), (None, [4, 6, 7])):
+        asked: list[int] = []
+
+        def is_decided(so_far: Sequence[MeasuredReplicate], at: int | None = decides_at) -> bool:
+            asked.append(len(so_far))  # noqa: B023 - called before the next turn
+            return len(so_far) == at
+
+        measured = measure(sandbox, settings, is_decided)
+        assert asked == asked_at
+        assert len(measured) == asked_at[-1]
+        assert all(worker.closed for worker in sandbox.started)

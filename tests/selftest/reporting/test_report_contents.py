@@ -1,0 +1,153 @@
+"""What a report holds: every stage and law, the case to replay, and the same for programs as for people."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import msgspec
+import pytest
+
+from kernelgate.kernel_file.violation import Violation
+from kernelgate.pipeline.pipeline import ORDER, Gate, StageResult
+from kernelgate.reporting.interval_chart import draw_gain
+from kernelgate.reporting.page import render_markdown
+from kernelgate.reporting.report import KernelIdentity, make_report
+from kernelgate.reporting.report_files import write_report
+from kernelgate.verdict import Outcome, Rule, conclude
+from tests.selftest.support.made_up_launches import make_launch
+from tests.selftest.support.made_up_reports import (
+    ENVIRONMENT,
+    SHA,
+    SMUGGLED,
+    make_compile_result,
+    make_correctness,
+    make_performance,
+    make_report_of,
+    with_result,
+)
+
+
+def test_the_replay_is_in_the_report() -> None:
+    """The smallest failing case can be copied from it."""
+    text = render_markdown(with_result("correctness", make_correctness("hard-bound")))
+    assert "--replay batch=3,family=normal,seed=1,pin=0,programs=10" in text
+
+
+def test_each_law_has_a_line_with_what_became_of_it() -> None:
+    """What was not tried is said as plainly as what held, and why."""
+    text = render_markdown(with_result("correctness", make_correctness("off by one")))
+    assert "| form | held | 5 | a tensor |" in text
+    assert "| hard-bound | broken | 5 | off by one |" in text
+    assert "| second-opinion | not tried | 0 | needs a GPU |" in text
+
+
+def test_how_much_was_tried_is_in_the_report() -> None:
+    """By whose profile, how many examples and calls, where, and what seeds them."""
+    text = render_markdown(with_result("correctness", make_correctness("plain")))
+    assert "5 in the interpreter, 29 calls, profile default, entropy 9" in text
+
+
+@pytest.mark.parametrize("products", [("tf32",), ("fma",), ()])
+def test_the_products_of_a_kernel_are_named(products: tuple[str, ...]) -> None:
+    """In what its sums of products are formed; a dash where it has none. A program launched twice is one."""
+    launch = make_launch(
+        grid=(1, 1, 1),
+        arguments_sha256=SHA,
+        code_sha256=SHA,
+        registers=168,
+        shared_bytes=24576,
+        blocks_per_sm=3,
+        warps_per_sm=12,
+        products=products,
+    )
+    other = msgspec.structs.replace(launch, code_sha256="b" * 64, warps_per_sm=8)
+    result = make_compile_result("64")
+    record = msgspec.structs.replace(result.candidate.configs[0], launches=(launch, launch, other), error="")
+    kernel = msgspec.structs.replace(result.candidate, configs=(record,))
+    text = render_markdown(with_result("compile", msgspec.structs.replace(result, candidate=kernel)))
+    shown = "/".join(products) or "-"
+    assert f"| 12 + 8 | {shown} + {shown} |" in text
+
+
+def test_the_json_has_every_promised_key(tmp_path: Path) -> None:
+    """It is read back by any JSON reader, without a NaN or an infinity in it."""
+    report = with_result("correctness", make_correctness("hard-bound"))
+    write_report(report, tmp_path / "new" / "folder")
+    text = (tmp_path / "new" / "folder" / "report.json").read_text(encoding="utf-8")
+    document = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert document["schema"] == "kernelgate.report/1"
+    assert (document["verdict"], document["reason"], document["passes"]) == ("WRONG", "hard-bound", False)
+    assert document["candidate"] == {"path": "kernels/a.py", "sha256": SHA}
+    assert list(document["stages"]) == list(ORDER)
+    assert {stage["status"] for stage in document["stages"].values()} == {"passed"}
+    assert document["environment"] == msgspec.structs.asdict(ENVIRONMENT)
+    assert document["stages"]["correctness"]["result"]["finding"]["case"]["batch"] == 3
+    assert document == json.loads(msgspec.json.encode(msgspec.to_builtins(report)))
+
+
+def test_the_json_holds_a_detail_as_it_was(tmp_path: Path) -> None:
+    """Escaping is for what is rendered."""
+    for smuggled in SMUGGLED:
+        write_report(make_report_of(smuggled), tmp_path)
+        document = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+        assert document["detail"] == smuggled
+
+
+def make_gate(outcome: Outcome, measure: bool, **results: StageResult) -> Gate:
+    """Return what a report asks of a gate, and nothing else of one."""
+    request = SimpleNamespace(
+        candidate=Path("k.py"),
+        operation="alexnet_conv1",
+        stage="open",
+        measure=measure,
+        gpu=None,
+        ada_path=False,
+    )
+    fake = SimpleNamespace(
+        request=request,
+        verdict=lambda: conclude(outcome, "some-reason", "A sentence."),
+        rule=Rule.TUNE,
+        candidate_sha256=None,
+        accepted=SimpleNamespace(path="HEAD:k.py", sha256=SHA),
+        results={name.replace("_", "-"): result for name, result in results.items()},
+        environment=ENVIRONMENT,
+        counters=None,
+    )
+    return cast("Gate", fake)
+
+
+def test_a_stage_that_was_not_asked_for_is_not_run() -> None:
+    """It is in the report all the same, and never passed."""
+    broken = Violation(rule="order", line=3, message="late")
+    failed = StageResult(status="failed", detail="late", result=(broken,))
+    report = make_report(make_gate(Outcome.FORBIDDEN, measure=False, format=failed))
+    assert list(report.stages) == list(ORDER)
+    assert report.stages["format"] == failed
+    assert {report.stages[name].status for name in ORDER[1:]} == {"not-run"}
+
+
+@pytest.mark.parametrize("measure", [False, True])
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_a_report_passes_as_its_outcome_does(outcome: Outcome, measure: bool) -> None:
+    """But where the speed was asked for, not to have measured it is no pass."""
+    report = make_report(make_gate(outcome, measure))
+    unanswered = measure and outcome is Outcome.NOT_MEASURED
+    assert report.passes == (outcome.passes and not unanswered)
+
+
+def test_a_candidate_that_could_not_be_read_has_no_digest() -> None:
+    """And the report can still be written."""
+    report = make_report(make_gate(Outcome.FORBIDDEN, measure=False))
+    assert report.candidate == KernelIdentity(path="k.py", sha256=None)
+    assert "k.py (unread)" in render_markdown(report)
+
+
+def test_a_timing_is_drawn_with_the_confidence_of_its_interval() -> None:
+    """The chart stands before the table, whose heading says how sure the ends are."""
+    result = make_performance("chosen")
+    narrow = msgspec.structs.replace(result.candidate, confidence=0.9926)
+    report = with_result("performance", msgspec.structs.replace(result, candidate=narrow, band=(0.03, 0.04)))
+    page = render_markdown(report)
+    assert draw_gain(narrow, (0.03, 0.04)) in page
+    assert "| interval at 99.26 % |" in page

@@ -1,0 +1,76 @@
+"""The judge's scratch folder."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kernelgate.kernel_file.source import KernelFile
+from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
+from kernelgate.sandbox import sandbox as sandbox_module
+from kernelgate.sandbox.sandbox import Sandbox
+from kernelgate.sandbox.scratch import PREFIX
+from kernelgate.settings import load_settings
+
+LIMITS = load_settings(Path(__file__).parents[3] / "pyproject.toml").limits
+SOURCE = "# a kernel\r\n"
+KERNEL = KernelFile(path="k.py", sha256=hashlib.sha256(SOURCE.encode()).hexdigest(), source=SOURCE)
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    monkeypatch.setattr(sandbox_module, "roomy_folder", lambda: tmp_path)
+    place = Sandbox(ALEXNET_CONV1, LIMITS)
+    yield place
+    place.close()
+    assert not place.root.exists()
+
+
+def test_a_copy_that_was_tampered_with_is_restored(sandbox: Sandbox) -> None:
+    """Byte for byte, before the next worker reads it."""
+    file = sandbox.place(KERNEL)
+    assert file.read_bytes() == SOURCE.encode()
+    file.unlink()
+    file.write_text("# another kernel")
+    assert sandbox.place(KERNEL).read_bytes() == SOURCE.encode()
+
+
+def test_who_is_reading_a_copy_is_not_disturbed(sandbox: Sandbox) -> None:
+    """The file is exchanged whole: the reader keeps the old one, and its name is never gone."""
+    file = sandbox.place(KERNEL)
+    with file.open("rb") as reader:
+        before = os.fstat(reader.fileno()).st_ino
+        assert sandbox.place(KERNEL) == file
+        assert file.stat().st_ino != before
+        assert reader.read() == SOURCE.encode()
+    assert [path.name for path in sandbox.root.iterdir()] == [file.name]
+
+
+def test_no_two_kernel_files_share_a_cache_of_compiled_programs(sandbox: Sandbox) -> None:
+    """One could poison it for the other; the vendor's arm has its own."""
+    other = KernelFile(path=KERNEL.path, sha256="0" * 64, source="# another kernel")
+    caches = {sandbox.cache_of(kernel) for kernel in (KERNEL, other, None)}
+    assert len(caches) == 3
+    assert all(sandbox.root in cache.parents for cache in caches)
+    assert sandbox.cache_of(KERNEL) in caches
+
+
+def test_what_a_killed_judge_left_is_swept_and_a_living_one_keeps_its_own(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """By the process id in the folder's name."""
+    ended = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
+    )
+    dead, alive = tmp_path / f"{PREFIX}{int(ended.stdout)}-x", tmp_path / f"{PREFIX}{os.getppid()}-x"
+    for folder in (dead, alive):
+        folder.mkdir()
+        (folder / "x.f32").write_bytes(b"left")
+    Sandbox(ALEXNET_CONV1, LIMITS).close()
+    assert not dead.exists()
+    assert alive.exists()
+    assert sandbox.root.exists()

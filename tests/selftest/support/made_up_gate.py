@@ -1,0 +1,80 @@
+"""A gate that passes whatever it is given within a moment, with anything planted in what it leaves."""
+
+from pathlib import Path
+
+from kernelgate.pull_request.change import Change, Proposed
+from kernelgate.pull_request.judge import Bench, Judged, judge_change
+from tests.selftest.support.made_up_repository import hash_content, make_repository
+
+A, B = "kernels/alexnet_conv1_a.py", "kernels/alexnet_conv1_b.py"
+
+SETTINGS = """
+[tool.pytest.ini_options]
+addopts = ["--import-mode=importlib", "-m", "not perf"]
+markers = ["perf: timed"]
+"""
+TESTS = """
+import pytest
+
+def test_right(): pass
+
+@pytest.mark.perf
+def test_fast(): pass
+"""
+GATE = """
+import hashlib, json, os, pathlib, signal
+import pytest
+
+def pytest_addoption(parser):
+    for name in ("--candidate", "--operation", "--report-dir", "--rule", "--hypothesis-profile"):
+        parser.addoption(name)
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    asked = session.config.option
+    content = pathlib.Path(asked.candidate).read_bytes()
+    folder = pathlib.Path(asked.report_dir)
+    folder.mkdir()
+    report = folder / "report.json"
+    (folder / "report.md").write_text("# the page of " + asked.candidate)
+    said = {
+        "schema": "kernelgate.report/1",
+        "verdict": "KEEP",
+        "reason": "proven-gain",
+        "detail": "as it should be",
+        "next_step": "Keep it.",
+        "passes": True,
+        "rule": asked.rule or "tune",
+        "candidate": {"path": asked.candidate, "sha256": hashlib.sha256(content).hexdigest()},
+    }
+    write = lambda: report.write_text(json.dumps(said))
+    PLANT
+    write()
+"""
+
+
+def make_bench(folder: Path, plant: str = "pass", measure: bool = False, profile: str | None = None) -> Bench:
+    """Return a bench under the folder; `plant` is what its gate does before it writes, in one line."""
+    root = folder / "root"
+    (root / "tests" / "gate").mkdir(parents=True)
+    (root / "pyproject.toml").write_text(SETTINGS)
+    (root / "tests" / "gate" / "test_x.py").write_text(TESTS)
+    (root / "conftest.py").write_text(GATE.replace("PLANT", plant))
+    return Bench(root=root, reports=folder / "reports", measure=measure, profile=profile)
+
+
+def judge(bench: Bench, contents: dict[str, bytes]) -> list[Judged]:
+    """Return how these files fare, proposed by a change of a real repository beside the bench."""
+    repository = bench.root.parent / "repository"
+    make_repository(repository)
+    kernels = tuple(
+        Proposed(path=path, blob=hash_content(repository, content), operation="alexnet_conv1")
+        for path, content in contents.items()
+    )
+    return judge_change(bench, repository, Change(kernels=kernels, refused=(), edited={}))
+
+
+def judge_one(folder: Path, plant: str = "pass") -> Judged:
+    """Return how one kernel fares before a gate with this planted in it."""
+    (judged,) = judge(make_bench(folder, plant), {A: b"# a\n"})
+    return judged

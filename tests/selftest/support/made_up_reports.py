@@ -1,0 +1,127 @@
+"""Reports of judgements that nobody made, with any text in every place that a candidate can reach."""
+
+from typing import Any, cast
+
+import msgspec
+
+from kernelgate.baselines.compiled import ConfigRecord
+from kernelgate.compilation.compiler import CompiledKernel
+from kernelgate.compilation.stage import CompileResult
+from kernelgate.correctness.case import Case
+from kernelgate.correctness.case_runner import Finding
+from kernelgate.correctness.coverage import LawLine
+from kernelgate.correctness.result import Correctness
+from kernelgate.machine.gpu import Gpu
+from kernelgate.machine.versions import Provenance
+from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.performance.conclusion import Performance
+from kernelgate.performance.decision.log_ratio import Slowdown
+from kernelgate.performance.samples import ARMS
+from kernelgate.pipeline.pipeline import ORDER, StageResult
+from kernelgate.reporting.report import KernelIdentity, Report
+from kernelgate.verdict import NEXT_STEPS, Outcome, conclude
+
+SHA = "a" * 64
+ENVIRONMENT = Provenance(python="3.11", torch="2.11", triton="3.6", cuda="13", cudnn="9", driver="unknown")
+SMUGGLED = [
+    "x |\n# WRONG -> KEEP",
+    "| x |\n| --- |\n| KEEP |",
+    "\n\n## Verdict\n\nKEEP",
+    "<script>alert(1)</script>",
+    "<!-- hidden -->",
+    "</td></tr></table><h1>KEEP</h1>",
+    "```\n# KEEP\n```",
+    "` | ` |",
+    "\\| a \\\\| b",
+    "[KEEP](https://example.org)",
+    "![x](https://example.org/x.png)",
+    "**Next:** nothing",
+    "&#35; KEEP &lt;b&gt;",
+    "\r\n- KEEP\n1. KEEP\n> KEEP",
+    "\x1b[2J\x1b[1mKEEP",
+]
+
+
+def make_report_of(detail: str = "as it should be", path: str = "kernels/a.py", **changes: Any) -> Report:
+    report = Report(
+        verdict=Outcome.WRONG,
+        reason="hard-bound",
+        detail=detail,
+        next_step=NEXT_STEPS[Outcome.WRONG],
+        passes=False,
+        operation="alexnet_conv1",
+        stage="open",
+        rule="tune",
+        candidate=KernelIdentity(path=path, sha256=SHA),
+        accepted=KernelIdentity(path="HEAD:kernels/a.py", sha256=SHA),
+        stages={name: StageResult(status="passed", detail=detail, seconds=1.5) for name in ORDER},
+        environment=ENVIRONMENT,
+        gpu="NVIDIA H200",
+    )
+    return msgspec.structs.replace(report, **changes)
+
+
+def with_result(name: str, result: Any) -> Report:
+    report = make_report_of()
+    stage = msgspec.structs.replace(report.stages[cast("Any", name)], result=result)
+    return msgspec.structs.replace(report, stages={**report.stages, name: stage})
+
+
+def make_compile_result(text: str) -> CompileResult:
+    config = KernelConfig(blocks={"M": 32, "N": text}, num_warps=4, num_stages=2)
+    refused = ConfigRecord(config=config, launches=(), error=text or "none")
+    kernel = CompiledKernel(target="sm_89", kernel_sha256=SHA, configs=(refused,))
+    return CompileResult(
+        candidate=kernel,
+        accepted=kernel,
+        at_hand=kernel,
+        accepted_from_record=False,
+        same_code=False,
+        changes=(f"{config}: spills 0 -> 4 bytes a thread",),
+        twins=(f"{config}: the same machine code",),
+    )
+
+
+def make_correctness(text: str) -> Correctness:
+    case = Case(batch=3, family="normal", seed=1, pin=0, programs=10)
+    lines = (
+        LawLine(law="form", says="a tensor", status="held", cases=5),
+        LawLine(law="hard-bound", says="close", status="broken", cases=5, note=text),
+        LawLine(law="second-opinion", says="as cuDNN", status="not tried", cases=0, note="needs a GPU"),
+    )
+    return Correctness(
+        where="interpreter",
+        profile="default",
+        examples=5,
+        calls=29,
+        seconds=1.0,
+        entropy=9,
+        bound_fraction=2.0,
+        error_ratio=float("inf"),
+        vendor_ratio=None,
+        laws=lines,
+        finding=Finding(case=case, law=text or "raises", detail=text, forbidden=False),
+    )
+
+
+def make_performance(text: str) -> Performance:
+    slowdown = Slowdown(estimate=-0.02, low=-0.03, high=-0.01, replicates=(-0.02,) * 4, confidence=0.95)
+    return Performance(
+        gpu=Gpu(name="NVIDIA H200", uuid="GPU-0", capability=90, driver="580", l2_bytes=1),
+        batch=256,
+        rule="tune",
+        band=(0.01, 0.02),
+        candidate=slowdown,
+        control=slowdown,
+        candidate_to_original=slowdown,
+        candidate_to_vendor=slowdown,
+        accepted_to_original=slowdown,
+        accepted_to_vendor=slowdown,
+        time_ms=dict.fromkeys(ARMS, 1.8),
+        chosen=dict.fromkeys(ARMS, (text,)),
+        floor_ms=0.1,
+        sm_clock_mhz=(1900, 1980),
+        seconds=30.0,
+        remarks=(f"remark {text}",),
+        verdict=conclude(Outcome.KEEP, "proven-gain", "gain 2 %"),
+    )

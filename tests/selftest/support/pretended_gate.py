@@ -1,0 +1,148 @@
+"""A gate whose slow stages answer what a test says."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from kernelgate.baselines.compiled import ConfigRecord
+from kernelgate.compilation.compiler import CompiledKernel
+from kernelgate.compilation.stage import CompileResult
+from kernelgate.correctness.case import Case
+from kernelgate.correctness.case_runner import Finding
+from kernelgate.correctness.coverage import LawLine
+from kernelgate.correctness.result import Correctness
+from kernelgate.correctness.stage import Trial
+from kernelgate.kernel_file.source import KernelFile
+from kernelgate.machine.gpu import Gpu, GpuError
+from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
+from kernelgate.performance.hardware_counters import Counters
+from kernelgate.pipeline import pipeline as gate_module
+from kernelgate.pipeline.pipeline import Gate, Request
+from kernelgate.settings import load_settings
+from tests.selftest.support.made_up_launches import make_launch
+
+ROOT = Path(__file__).parents[3]
+SETTINGS = load_settings(ROOT / "pyproject.toml")
+ACCEPTED = ROOT / "kernels" / "alexnet_conv1_original.py"
+GPU = Gpu(name="NVIDIA Test", uuid="GPU-0", capability=90, driver="1", l2_bytes=1024)
+CASE = Case(batch=1, family="normal", seed=0, pin=0, programs=0)
+
+
+def compiled(code: str, narrow: tuple[str, ...] = ()) -> CompiledKernel:
+    launch = make_launch(
+        kernel="conv2d_fwd_kernel",
+        code_sha256=code * 64,
+        narrow=narrow,
+    )
+    configs = tuple(
+        ConfigRecord(
+            config=msgspec.structs.replace(ALEXNET_CONV1.original_config, num_stages=stages),
+            launches=(launch,),
+            error="",
+        )
+        for stages in (1, 2, 3)
+    )
+    return CompiledKernel(target="sm_89", kernel_sha256="0" * 64, configs=configs)
+
+
+def compile_result(*, same: bool) -> CompileResult:
+    ours = compiled("a" if same else "b")
+    return CompileResult(
+        candidate=ours,
+        accepted=compiled("a"),
+        at_hand=ours,
+        accepted_from_record=False,
+        same_code=same,
+        changes=(),
+        twins=(),
+    )
+
+
+def correctness(finding: Finding | None = None) -> Correctness:
+    return Correctness(
+        where="interpreter",
+        profile="default",
+        examples=1,
+        calls=1,
+        seconds=0.0,
+        entropy=0,
+        bound_fraction=0.0,
+        error_ratio=0.0,
+        vendor_ratio=None,
+        laws=(
+            LawLine(law="form", says="a tensor", status="held", cases=1),
+            LawLine(law="second-opinion", says="as cuDNN", status="not tried", cases=0, note="needs a GPU"),
+        ),
+        finding=finding,
+    )
+
+
+class Bench:
+    """Builds gates whose slow stages answer what the test says; `trials` are what correctness was asked."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.patch = folder, monkeypatch
+        self.gates: list[Gate] = []
+        self.trials: list[Trial] = []
+        self.holds: list[str] = []
+        self.counted: list[tuple[str, object, Gpu]] = []
+        self.compile: Any = compile_result(same=False)
+        self.correctness: Any = correctness()
+        self.performance: Any = GpuError("not in this test")
+        self.prepared: list[tuple[str, ...]] = []
+        monkeypatch.setattr(gate_module, "prepare", lambda *modes: self.prepared.append(modes))
+        monkeypatch.setattr(gate_module, "compile_all", lambda *_: self._give(self.compile))
+        monkeypatch.setattr(gate_module, "try_kernel", self._try)
+        monkeypatch.setattr(gate_module, "shared", self._hold)
+        monkeypatch.setattr(gate_module, "measure_performance", lambda *_: self._give(self.performance))
+        monkeypatch.setattr(gate_module, "propose", lambda *_: None)
+        monkeypatch.setattr(gate_module, "read_counters", self._count)
+        self.candidate = folder / "candidate.py"
+        self.candidate.write_text(ACCEPTED.read_text().replace("patch", "field"))
+
+    def close(self) -> None:
+        """Close every gate that was made; each leaves nothing behind."""
+        for gate in self.gates:
+            gate.close()
+            assert not gate.sandbox.root.exists()
+
+    def _try(
+        self, _workplace: object, _kernel: object, _compiled: object, trial: Trial, _tick: object
+    ) -> Any:
+        self.trials.append(trial)
+        return self._give(self.correctness)
+
+    @contextmanager
+    def _hold(self, gpu: Gpu) -> Iterator[None]:
+        self.holds.append("takes")
+        yield
+        self.holds.append(f"gives back {gpu.name}")
+
+    def _count(self, _workplace: object, kernel: KernelFile, configs: object, gpu: Gpu) -> Counters:
+        self.counted.append((kernel.path, configs, gpu))
+        return Counters(missing="not read: no profiler in this test")
+
+    def _give(self, answer: object) -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def gate(self, **changes: object) -> Gate:
+        request = Request(
+            root=ROOT,
+            candidate=self.candidate,
+            operation="alexnet_conv1",
+            accepted=str(ACCEPTED),
+            stage="final-micro-tuning",
+            rule=None,
+            report_dir=self.folder,
+            gpu=None,
+            measure=False,
+            replay=None,
+        )
+        self.gates.append(Gate(msgspec.structs.replace(request, **changes), SETTINGS, lambda _: None))
+        return self.gates[-1]

@@ -1,0 +1,110 @@
+"""A caller without a worker: it answers right, on a small picture, but where a test says otherwise."""
+
+import functools
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelgate.correctness.calls import Call, KernelCaller, Run
+from kernelgate.correctness.case import Case
+from kernelgate.correctness.case_runner import CaseRunner
+from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
+from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.recipe import Inputs, Recipe, make_images, make_parameters
+from kernelgate.operations.reference import truth_at, truth_everywhere, unravel
+from kernelgate.protocol import Mode, Ran, SeenLaunch
+
+SMALL = msgspec.structs.replace(ALEXNET_CONV1, in_size=15, out_channels=32)
+AN_IMAGE = 32 * 3 * 3
+SAMPLE = 300
+"""Places of a sampled answer: enough for a ratio of errors."""
+
+Change = Callable[[Run, int], Run]
+"""What a test makes of the right answer to a call, by the call's place in the case."""
+
+
+class PretendedRunner:
+    """Stands in for a `KernelCaller`: `calls` are those made, `closed` is how often it started afresh."""
+
+    def __init__(self, change: Change | None, mode: Mode, operation: Convolution) -> None:
+        self.change, self.mode = change, mode
+        self.sandbox = SimpleNamespace(operation=operation)
+        self.calls: list[Call] = []
+        self.closed = 0
+
+    def run(self, call: Call) -> Run:
+        """Return the answer to a call, as the test would have it."""
+        self.calls.append(call)
+        run = answer(self.sandbox.operation, call)
+        return self.change(run, len(self.calls) - 1) if self.change else run
+
+    def close(self) -> None:
+        """Note it."""
+        self.closed += 1
+
+
+def answer(operation: Convolution, call: Call) -> Run:
+    """Return what a kernel that is right answers: all on the small picture, or a sample on any."""
+    shape = operation.output_shape(call.recipe.batch)
+    launch = SeenLaunch(
+        kernel="conv",
+        programs_run=2 if call.programs else 100,
+        programs_total=100,
+        makes_answer=True,
+        most_written=int(np.prod(shape)),
+    )
+    bits, offsets = _sampled(operation, call) if call.programs else _whole(call)
+    ran = Ran(
+        returned="Tensor",
+        shape=shape,
+        dtype="torch.float32",
+        device="cuda:0",
+        contiguous=True,
+        launches=(launch,),
+    )
+    return Run(call=call, ran=ran, bits=bits, offsets=offsets, poison_bits=0x7FC0BEEF)
+
+
+def _sampled(operation: Convolution, call: Call) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    end = int(np.prod(operation.output_shape(call.recipe.batch)))
+    offsets = np.arange(min(SAMPLE, end))
+    offsets[-1] = end - 1
+    exact = truth_at(operation, call.recipe, unravel(operation, offsets)).exact
+    return exact.float().numpy().view(np.uint32), offsets
+
+
+def _whole(call: Call) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    images = call.images or tuple(range(call.recipe.batch))
+    offsets = np.array(images)[:, None] * AN_IMAGE + np.arange(AN_IMAGE)
+    return _answer_of(call.recipe, images), offsets.ravel()
+
+
+@functools.cache
+def _answer_of(recipe: Recipe, images: tuple[int, ...]) -> NDArray[np.uint32]:
+    inputs = Inputs(make_images(SMALL, recipe, images), *make_parameters(SMALL, recipe))
+    return truth_everywhere(SMALL, inputs).exact.float().numpy().ravel().view(np.uint32)
+
+
+def make_case(**changes: Any) -> Case:
+    """Return a plain case on two images, run whole, with what is to be otherwise."""
+    return Case(**{"batch": 2, "family": "normal", "seed": 5, "pin": 1, **changes})
+
+
+def make_examiner(
+    change: Change | None = None, mode: Mode = "interpret", operation: Convolution = SMALL
+) -> tuple[CaseRunner, PretendedRunner]:
+    """Return a case runner of answers that are right but for the change, and its caller."""
+    caller = PretendedRunner(change, mode, operation)
+    return CaseRunner(cast("KernelCaller", caller), sampled=("conv",)), caller
+
+
+def spoiled(run: Run, place: int = -1, value: float = 1e6) -> Run:
+    """Return the run with another value at a place of its answer."""
+    assert run.bits is not None
+    bits = run.bits.copy()
+    bits.view(np.float32)[place] = value
+    return msgspec.structs.replace(run, bits=bits)

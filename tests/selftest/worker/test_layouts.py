@@ -1,0 +1,72 @@
+"""The layouts of x: the same values in other strides, in memory of their own, with NaN beside."""
+
+import pytest
+import torch
+
+from kernelgate.correctness.case import LAYOUTS
+from kernelgate.worker.tensors.layouts import OFFSET, lay_out, overwrite
+
+SHAPE = (3, 2, 4, 6)
+STRIDES = {
+    "contiguous": (48, 24, 6, 1),
+    "channels-last": (48, 1, 12, 2),
+    "every-second-image": (96, 24, 6, 1),
+    "column-slice": (176, 88, 22, 1),
+    "offset": (48, 24, 6, 1),
+    "transposed": (48, 24, 1, 4),
+}
+
+
+@pytest.fixture
+def x() -> torch.Tensor:
+    return torch.arange(144, dtype=torch.float32).reshape(SHAPE)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_layout_has_the_same_values_in_strides_of_its_own(x: torch.Tensor, layout: str) -> None:
+    """Every layout that a case may name."""
+    laid = lay_out(x, layout)
+    assert torch.equal(laid, x)
+    assert laid.stride() == STRIDES[layout]
+    assert laid.is_contiguous() == (layout in ("contiguous", "offset"))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_beside_what_belongs_to_x_lies_nan(x: torch.Tensor, layout: str) -> None:
+    """All else in its memory is not a number, so that a wrong stride shows."""
+    laid = lay_out(x, layout)
+    whole = torch.empty(0).set_(laid.untyped_storage())
+    laid.fill_(0)
+    assert int(whole.isnan().sum()) == whole.numel() - x.numel()
+
+
+def test_an_offset_x_begins_within_its_memory_on_a_whole_cache_line(x: torch.Tensor) -> None:
+    """The pointer is as round as any, and what lies before it is not x's."""
+    laid = lay_out(x, "offset")
+    assert laid.storage_offset() == OFFSET
+    assert OFFSET * laid.element_size() % 128 == 0
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_layout_is_a_copy(x: torch.Tensor, layout: str) -> None:
+    """What is done to it is not done to the values that the judge compares with."""
+    lay_out(x, layout).zero_()
+    assert torch.equal(x, torch.arange(144, dtype=torch.float32).reshape(SHAPE))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_new_contents_come_into_the_same_memory_unannounced(x: torch.Tensor, layout: str) -> None:
+    """As a raw copy would bring them: a cache that asks for PyTorch's version of the tensor sees none."""
+    laid = lay_out(x, layout)
+    address, version = laid.data_ptr(), laid._version
+    overwrite(laid, -x)
+    assert torch.equal(laid, -x)
+    assert (laid.data_ptr(), laid._version) == (address, version)
+    laid.copy_(x)
+    assert laid._version > version
+
+
+def test_a_layout_that_is_not_known_is_refused(x: torch.Tensor) -> None:
+    """By its name."""
+    with pytest.raises(KeyError, match="sideways"):
+        lay_out(x, "sideways")
