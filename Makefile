@@ -28,14 +28,14 @@ test: $(READY) $(ACT) $(ACTIONLINT)
 # What the workflow runs on every change: neither act in itself nor every bad kernel, and few planted faults.
 quick-test: $(READY) $(ACTIONLINT)
 	$(RUN) pytest tests/selftest -q -n auto -m "not perf and not act and not slow" --fault-share 48 \
-		--deselect tests/selftest/test_planted.py::test_an_honest_file_is_not_refused
+		--deselect tests/selftest/corpus/test_planted.py::test_an_honest_file_is_not_refused
 
 # The workflow itself, on this machine; ARGS go to .github/act/run.py, whose --help names them.
 act: $(READY) $(ACT) $(ACTIONLINT)
 	$(VENV)/bin/python .github/act/run.py $(if $(CANDIDATE),--candidate $(CANDIDATE)) $(ARGS)
 
 corpus: $(READY)
-	$(RUN) pytest tests/selftest/test_planted.py -n auto
+	$(RUN) pytest tests/selftest/corpus/test_planted.py -n auto
 
 lint: $(READY)
 	$(RUN) ruff check
