@@ -78,7 +78,7 @@ def run_workflow(repository: Path, tmp_path: Path) -> Propose:
             (tmp_path / "kernel.py").write_text(kernel, encoding="utf-8")
             options = (*options, "--candidate", str(tmp_path / "kernel.py"))
         command = [sys.executable, str(repository / ".github/act/run.py"), *options]
-        command += ["--tools", str(ROOT / ".tools"), "--report-dir", str(tmp_path / "report")]
+        command += ["--report-dir", str(tmp_path / "report")]
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         return Ran(ended.returncode, ended.stdout + ended.stderr, tmp_path / "report")
 

@@ -35,9 +35,7 @@ def zizmor(persona: str, *files: Path) -> subprocess.CompletedProcess[str]:
 
 def actionlint(file: Path) -> subprocess.CompletedProcess[str]:
     config = GITHUB / "actionlint.yaml"
-    return run(
-        ROOT / ".tools/bin/actionlint", "-shellcheck", TOOLS / "shellcheck", "-config-file", config, file
-    )
+    return run(TOOLS / "actionlint", "-shellcheck", TOOLS / "shellcheck", "-config-file", config, file)
 
 
 def jobs_of(workflow: str) -> dict[str, str]:
@@ -191,7 +189,7 @@ def test_lint_and_self_tests_run_unless_the_base_says_that_only_kernels_changed(
     """An output that is missing is empty, which is not `false`: then they run."""
     hosted = jobs_of((GITHUB / "workflows/gate.yml").read_text(encoding="utf-8"))["hosted"]
     conditions = {
-        name: re.findall(r"^        if: (.+)", step, re.M) for name, step in steps_of(hosted).items()
+        name: re.findall(r"^        if: (.+)", step, re.MULTILINE) for name, step in steps_of(hosted).items()
     }
     unless_kernels_alone = ["steps.judge.outputs.tests != 'false'"]
     assert conditions["Set up the change's own environment"] == unless_kernels_alone
