@@ -17,9 +17,6 @@ REGULAR = ("100644", "100755")
 ABSENT = "000000"
 ORIGINAL = "_original.py"
 
-KERNEL_FILE = re.compile(r"kernels/[^/]*\.py", re.DOTALL)
-"""Kernel files lie directly in kernels/; whatever lies there beside them is none."""
-
 HARMLESS = ("kernels/", "docs/", "benchmarks/", "tests/selftest/", "README.md", "LICENSE", ".gitignore")
 OWN = {
     "settings and dependencies": (
@@ -63,7 +60,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be judged, what is `refused` without a trial, and which files of the judge are `edited`.
 
     None of the edited files, listed by their kind, judges the kernels that come with them.
-    `beside_kernels` says that it touches a file that is no kernel file, be it a text or a test.
+    `beside_kernels` says that it touches a file that is not judged as a kernel, be it a text or a test.
     `from_nothing` says that there is no earlier commit to compare with: then all is judged anew.
     """
 
@@ -111,7 +108,7 @@ def classify(entries: Sequence[Entry]) -> Change:
             edited[kind] = (*edited.get(kind, ()), entry.path)
     kernels, refused = [], []
     for entry in entries:
-        if not KERNEL_FILE.fullmatch(entry.path):
+        if not re.fullmatch(r"kernels/[^/]*\.py", entry.path, re.DOTALL):
             continue
         proposed = _read_entry(entry)
         if isinstance(proposed, Proposed):
@@ -122,7 +119,7 @@ def classify(entries: Sequence[Entry]) -> Change:
         kernels=tuple(kernels),
         refused=tuple(refused),
         edited=edited,
-        beside_kernels=not all(KERNEL_FILE.fullmatch(entry.path) for entry in entries),
+        beside_kernels=len(kernels) < len(entries),
     )
 
 

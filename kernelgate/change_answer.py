@@ -54,7 +54,7 @@ def _render_change(change: Change) -> Iterator[str]:
     if not change.kernels and not change.guards_all and not change.refused:
         yield "No kernel was changed, nor anything that judges one: there is nothing to judge."
     if change.kernels and not change.needs_tests:
-        yield "Only kernel files are changed: lint, types and self-tests have nothing new to look at."
+        yield "Only kernels are changed, and they are judged: lint, types and self-tests are not run."
 
 
 def _list(paths: Sequence[str], most: int = 8) -> str:

@@ -21,7 +21,7 @@ KERNEL = Proposed(path="kernels/alexnet_conv1_a.py", blob="0" * 40, operation="a
 PROPOSAL = msgspec.structs.replace(NOTHING, kernels=(KERNEL,))
 REFUSED = msgspec.structs.replace(NOTHING, refused=("kernels/x.py: is of no operation",))
 NO_EARLIER = msgspec.structs.replace(NOTHING, from_nothing=True)
-ONLY_KERNELS = "Only kernel files are changed: lint, types and self-tests have nothing new to look at."
+ONLY_KERNELS = "Only kernels are changed"
 SECTION = "**This change also edits what judges.**"
 
 
