@@ -61,18 +61,25 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be judged, what is `refused` without a trial, and which files of the judge are `edited`.
 
     None of the edited files, listed by their kind, judges the kernels that come with them.
+    `beside_kernels` says that it touches a file that is not judged as a kernel, be it a text or a test.
     `from_nothing` says that there is no earlier commit to compare with: then all is judged anew.
     """
 
     kernels: tuple[Proposed, ...]
     refused: tuple[str, ...]
     edited: dict[str, tuple[str, ...]]
+    beside_kernels: bool = False
     from_nothing: bool = False
 
     @property
     def guards_all(self) -> bool:
         """Whether every accepted kernel must be judged anew."""
         return self.from_nothing or any(kind in self.edited for kind in GUARDED)
+
+    @property
+    def needs_tests(self) -> bool:
+        """Whether lint, types and self-tests have something new to look at. They read texts too."""
+        return self.from_nothing or self.beside_kernels
 
 
 def head_of(checkout: Path, revision: str = "HEAD") -> str:
@@ -109,7 +116,12 @@ def classify(entries: Sequence[Entry]) -> Change:
             kernels.append(proposed)
         elif proposed:
             refused.append(proposed)
-    return Change(kernels=tuple(kernels), refused=tuple(refused), edited=edited)
+    return Change(
+        kernels=tuple(kernels),
+        refused=tuple(refused),
+        edited=edited,
+        beside_kernels=len(kernels) < len(entries),
+    )
 
 
 def show_blob(repository: Path, blob: str) -> bytes:
