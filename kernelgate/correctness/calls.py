@@ -60,24 +60,24 @@ class KernelCaller:
 
     def __init__(self, sandbox: Sandbox, kernel: KernelFile, mode: protocol.Mode, gpu: str = "") -> None:
         self.sandbox, self.kernel, self.mode, self.gpu = sandbox, kernel, mode, gpu
-        self._contestant: Worker | None = None
+        self._worker: Worker | None = None
 
     def run(self, call: Call) -> Run:
         """Return what the kernel makes of a call; after a WorkerFault the next run starts afresh."""
-        worker, self._contestant = self._contestant or self._start(), None
+        worker, self._worker = self._worker or self._start(), None
         try:
             finished = self._ask(worker, call)
         except BaseException:
             worker.close()
             raise
-        self._contestant = worker
+        self._worker = worker
         return finished
 
     def close(self) -> None:
         """End the worker, if one runs: the next call is made of a fresh one."""
-        if self._contestant is not None:
-            self._contestant.close()
-            self._contestant = None
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
 
     def _ask(self, worker: Worker, call: Call) -> Run:
         poison_bits = draw_poison(call.recipe.seed + call.number)

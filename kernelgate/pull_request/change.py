@@ -18,7 +18,10 @@ REGULAR = ("100644", "100755")
 ABSENT = "000000"
 ORIGINAL = "_original.py"
 
-HARMLESS = ("kernels/", "docs/", "benchmarks/", "tests/selftest/", "README.md", "LICENSE", ".gitignore")
+HARMLESS = (
+    *("kernels/", "docs/", "benchmarks/", "tests/selftest/", ".gitignore", "LICENSE"),
+    *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"),
+)
 OWN = {
     "settings and dependencies": (
         "pyproject.toml",

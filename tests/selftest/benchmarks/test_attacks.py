@@ -105,7 +105,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, module: Any, *found: Decision | Exc
         yield
 
     def decide_so(
-        _workplace: object, _gpu: object, _settings: object, kernel: KernelFile, _: object
+        _sandbox: object, _gpu: object, _settings: object, kernel: KernelFile, _: object
     ) -> Decision:
         names.append(Path(kernel.path).stem)
         outcome = next(outcomes)

@@ -118,7 +118,7 @@ def test_chosen_images_arrive_at_their_places(bench: Bench) -> None:
     assert run.offsets.tolist() == [*range(AN_IMAGE), *range(2 * AN_IMAGE, 3 * AN_IMAGE)]
 
 
-def test_a_contestant_is_asked_for_what_the_call_says(bench: Bench) -> None:
+def test_a_worker_is_asked_for_what_the_call_says(bench: Bench) -> None:
     """And where to leave its answer: in a folder of its own."""
     call = msgspec.structs.replace(CALL, model=1, same_storage=True, programs=4, sampled=("conv",), number=2)
     bench.caller().run(call)
@@ -205,7 +205,7 @@ def leave_nothing(_out: Path, _places: Path) -> None:
 
 
 @pytest.mark.parametrize("write", [leave_link, leave_folder, leave_nothing], ids=lambda write: write.__name__)
-def test_a_file_that_is_none_is_a_fault_of_the_contestant(bench: Bench, write: Write) -> None:
+def test_a_file_that_is_none_is_a_fault_of_the_worker(bench: Bench, write: Write) -> None:
     """A link may lead anywhere. The worker is ended, and the next call is made of another."""
     bench.write = write
     caller = bench.caller()
@@ -226,7 +226,7 @@ def test_a_pipe_that_nobody_writes_to_is_not_waited_for(bench: Bench) -> None:
     assert bench.caller().run(CALL).bits is None
 
 
-def test_a_contestant_serves_until_it_is_told_to_end(bench: Bench) -> None:
+def test_a_worker_serves_until_it_is_told_to_end(bench: Bench) -> None:
     """Starting one takes seconds; what it remembers is tried, too."""
     caller = bench.caller()
     caller.run(CALL)

@@ -182,7 +182,7 @@ def test_a_sample_of_too_few_programs_is_found() -> None:
 
 @pytest.mark.parametrize("kind", ["raises", "exits", "crashes", "hangs", "prints", "protocol"])
 @pytest.mark.parametrize("number", [0, 1])
-def test_a_contestant_that_fails_is_named_by_how(kind: str, number: int) -> None:
+def test_a_worker_that_fails_is_named_by_how(kind: str, number: int) -> None:
     """In any call; a flood of output is against the rules."""
     finding = finding_of(failing(kind, number), relation="repeat")
     assert (finding.law, finding.detail, finding.forbidden) == (kind, "seen doing it", kind == "prints")
@@ -230,7 +230,7 @@ def test_only_faults_that_cost_their_whole_limit_are_hopeless() -> None:
     assert not quick & set(HOPELESS)
 
 
-def test_a_contestant_that_broke_a_law_is_not_asked_again() -> None:
+def test_a_worker_that_broke_a_law_is_not_asked_again() -> None:
     """What it remembers may be the fault; one that is right goes on to the next case."""
     for change, closed in ((None, 0), (at_call(0), 1), (with_ran(inputs_intact=False), 1)):
         case_runner, caller = make_examiner(change)
@@ -238,7 +238,7 @@ def test_a_contestant_that_broke_a_law_is_not_asked_again() -> None:
         assert caller.closed == closed
 
 
-def test_twenty_calls_begin_with_a_contestant_of_their_own() -> None:
+def test_twenty_calls_begin_with_a_worker_of_their_own() -> None:
     """One that counts its calls counts these from the first."""
     case_runner, caller = make_examiner()
     case_runner.run(make_case(relation="new-contents"))

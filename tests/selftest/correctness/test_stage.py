@@ -40,7 +40,7 @@ class Stage:
         monkeypatch.setattr(correctness_stage, "Runner", self._start)
         monkeypatch.setattr(torch.Tensor, "cuda", lambda self: self)
 
-    def _start(self, _workplace: object, kernel: KernelFile, mode: Any, gpu: str = "") -> PretendedRunner:
+    def _start(self, _sandbox: object, kernel: KernelFile, mode: Any, gpu: str = "") -> PretendedRunner:
         assert kernel is KERNEL
         runner = PretendedRunner(self.changes.get(mode), mode, SMALL)
         self.runners.append((mode, gpu, runner))
@@ -125,7 +125,7 @@ def test_a_replay_judges_its_case_and_no_other(stage: Stage) -> None:
     assert (replayed.recipe, replayed.layout, replayed.sampled) == (case.recipe, "offset", ("conv",))
 
 
-def test_every_gpu_has_a_contestant_of_its_own(stage: Stage) -> None:
+def test_every_gpu_has_a_worker_of_its_own(stage: Stage) -> None:
     """By the name that the caller gave it; each law is tried but none of the interpreter's is asked twice."""
     result = stage.try_it(gpus=("3", "GPU-ab"))
     assert (result.where, result.passed) == ("GPU", True)
@@ -164,7 +164,7 @@ def test_interpreters_work_side_by_side(stage: Stage, workers: int) -> None:
     assert all(runner.closed for _, _, runner in stage.runners)
 
 
-def test_contestants_end_with_an_error_of_the_gate_too(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_end_with_an_error_of_the_gate_too(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """None is left running."""
 
     def stumble(*_: object) -> None:

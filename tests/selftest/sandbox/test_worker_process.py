@@ -75,7 +75,7 @@ def test_a_good_file_loads_and_close_may_be_called_again(load: Load) -> None:
     assert not psutil.pid_exists(worker.pid)
 
 
-def test_a_fresh_contestant_works_after_a_fault(load: Load) -> None:
+def test_a_fresh_worker_works_after_a_fault(load: Load) -> None:
     """A fault ends one worker, not the next."""
     fault = fault_of(load("raise OSError('no disk today')"))
     assert (fault.kind, "no disk today (line 1" in fault.detail) == ("raises", True)
@@ -235,7 +235,7 @@ JUDGE = """
 @pytest.mark.parametrize(
     "hang", ["while True: pass", "list(map(int, iter(int, 1)))"], ids=["in-python", "in-c-with-the-lock"]
 )
-def test_a_contestant_does_not_outlive_a_judge_that_was_killed(tmp_path: Path, hang: str) -> None:
+def test_a_worker_does_not_outlive_a_judge_that_was_killed(tmp_path: Path, hang: str) -> None:
     """Even if the kernel file never lets another thread of its process run."""
     file, reached = tmp_path / "kernel.py", tmp_path / "reached"
     file.write_text(f"open({str(reached)!r}, 'w').close()\n{hang}\n", encoding="utf-8")

@@ -110,9 +110,7 @@ class Bench:
             gate.close()
             assert not gate.sandbox.root.exists()
 
-    def _try(
-        self, _workplace: object, _kernel: object, _compiled: object, trial: Trial, _tick: object
-    ) -> Any:
+    def _try(self, _sandbox: object, _kernel: object, _compiled: object, trial: Trial, _tick: object) -> Any:
         self.trials.append(trial)
         return self._give(self.correctness)
 
@@ -122,7 +120,7 @@ class Bench:
         yield
         self.holds.append(f"gives back {gpu.name}")
 
-    def _count(self, _workplace: object, kernel: KernelFile, configs: object, gpu: Gpu) -> Counters:
+    def _count(self, _sandbox: object, kernel: KernelFile, configs: object, gpu: Gpu) -> Counters:
         self.counted.append((kernel.path, configs, gpu))
         return Counters(missing="not read: no profiler in this test")
 

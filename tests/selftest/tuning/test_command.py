@@ -64,7 +64,7 @@ class Machine:
             tune_stage, "verdict_by_rule", lambda _conditions, result, _attempts: result.verdict
         )
 
-    def compile(self, _workplace: object, kernels: dict[KernelFile, object]) -> dict[KernelFile, Any]:
+    def compile(self, _sandbox: object, kernels: dict[KernelFile, object]) -> dict[KernelFile, Any]:
         self.compiled += kernels
         accepted = CompiledKernel(target="sm_89", kernel_sha256="0" * 64, configs=(record(ORIGINAL),))
         near = nearby_configs(ALEXNET_CONV1, accepted)
@@ -74,12 +74,12 @@ class Machine:
         wide = msgspec.structs.replace(accepted, configs=configs)
         return {kernel: [wide if len(configs_in(kernel.source)) == 12 else accepted] for kernel in kernels}
 
-    def count(self, _workplace: object, kernel: KernelFile, _configs: object, _gpu: Gpu) -> Counters:
+    def count(self, _sandbox: object, kernel: KernelFile, _configs: object, _gpu: Gpu) -> Counters:
         self.counted.append(configs_in(kernel.source))
         return Counters(missing="not read: no profiler in this test")
 
     def measure(
-        self, _workplace: object, kernels: Any, conditions: Any, _tick: object
+        self, _sandbox: object, kernels: Any, conditions: Any, _tick: object
     ) -> tuple[Any, list[Any]]:
         if self.error is not None:
             raise self.error

@@ -120,7 +120,7 @@ def test_configurations_that_are_one_program_are_so_for_each_card(
 
 
 @pytest.mark.parametrize(("ada_on", "target"), [(HOPPER, "sm_89 on sm_90"), (None, "sm_90")])
-def test_what_runs_on_the_gpu_at_hand_is_compiled_as_the_workplace_says(
+def test_what_runs_on_the_gpu_at_hand_is_compiled_as_the_sandbox_says(
     tmp_path: Path, ada_on: int | None, target: str
 ) -> None:
     """For an RTX 4090 in any case."""
@@ -165,7 +165,7 @@ def start_driver(driver: Any) -> None:
 
 
 @pytest.mark.usefixtures("ada_path")
-def test_a_contestant_takes_the_gpu_for_an_rtx_4090(tmp_path: Path) -> None:
+def test_a_worker_takes_the_gpu_for_an_rtx_4090(tmp_path: Path) -> None:
     """Before the kernel file is imported, which may choose its code by the GPU; memory is what is there."""
     source = (
         TWO_LAUNCHES
@@ -212,7 +212,7 @@ assert fill.run.__qualname__.startswith("Launches.follow")
 
 
 @pytest.mark.parametrize("ada_on", [None, HOPPER])
-def test_contestants_of_a_workplace_take_its_path(
+def test_workers_of_a_sandbox_take_its_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ada_on: int | None
 ) -> None:
     """Whatever they are started for."""

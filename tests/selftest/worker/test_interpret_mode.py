@@ -218,7 +218,7 @@ def test_an_operation_that_would_read_all_of_a_huge_tensor_is_not_tried(runner_o
     assert "GiB" in examined.untried
 
 
-def test_a_fault_is_followed_by_a_fresh_contestant(runner_of: MakeRunner) -> None:
+def test_a_fault_is_followed_by_a_fresh_worker(runner_of: MakeRunner) -> None:
     """What one call breaks does not reach the next."""
     source = TWO_LAUNCHES.replace(
         "        grid = (", "        if len(x) == 2: torch.os._exit(1)\n        grid = ("

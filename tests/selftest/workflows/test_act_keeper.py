@@ -12,11 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kernelgate.workplace import PREFIX, SHARED_MEMORY
+from kernelgate.sandbox.scratch import PREFIX, SHARED_MEMORY
 from tests.selftest.made_up_repository import commit, make_repository
 from tests.selftest.script_module import load_script
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 KEEPER = ROOT / ".github/act/keeper.py"
 PATIENCE_S = 60
 LEAVES_A_DAEMON = 'setsid sleep 600 </dev/null >/dev/null 2>&1 & echo "daemon $!"'
