@@ -24,7 +24,7 @@ import psutil
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 POLL_S = 0.02
 OWNED = re.compile(r"kernelgate-(?:act-)?(\d+)-")
-"""What runs and gates call their folders: with the process that removes them. Gates name them in kernelgate/sandbox/scratch.py."""
+"""Folders of runs, and of gates (kernelgate/sandbox/scratch.py), bear the process that removes them."""
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only folders of processes that are gone are touched
 
