@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from kernelgate.sandbox.scratch import PREFIX, SHARED_MEMORY
-from tests.selftest.script_module import load_script
 from tests.selftest.support.made_up_repository import commit, make_repository
+from tests.selftest.support.script_module import load_script
 
 ROOT = Path(__file__).resolve().parents[3]
 KEEPER = ROOT / ".github/act/keeper.py"
