@@ -4,6 +4,7 @@ Every message is decoded into one of these records and nothing else, so a worker
 it likes on the pipe is a protocol fault, not a surprise in the judge.
 """
 
+import enum
 from typing import Annotated, Literal
 
 import msgspec
@@ -276,14 +277,24 @@ class Code(_Message, frozen=True):
     kernels: tuple[LoadedCode, ...]
 
 
-class Failed(_Message, frozen=True):
-    """The kernel file failed, at `line` of its own, 0 if unknown.
+class FailureKind(enum.StrEnum):
+    """What a worker may say of its own failure; whatever else befalls it, the judge sees for itself.
 
-    `untried` says that this mode cannot do what was asked of this file, `crowded` that others hold memory of
-    the GPU that it was promised: neither is a fault of the file.
+    `untried`: this mode cannot do what was asked of this file. `crowded`: others hold memory of the GPU that
+    it was promised. Neither is a fault of the file.
     """
 
-    kind: Literal["raises", "exits", "memory", "untried", "crowded"]
+    RAISES = "raises"
+    EXITS = "exits"
+    OUT_OF_MEMORY = "out-of-memory"
+    UNTRIED = "untried"
+    CROWDED = "crowded"
+
+
+class Failed(_Message, frozen=True):
+    """The kernel file failed, at `line` of its own, 0 if unknown."""
+
+    kind: FailureKind
     detail: str
     line: int
 
