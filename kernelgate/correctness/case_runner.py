@@ -11,9 +11,10 @@ from kernelgate.correctness import conduct
 from kernelgate.correctness.calls import Call, KernelCaller, Run
 from kernelgate.correctness.case import LAYOUTS, Case
 from kernelgate.correctness.relations import STATE, check_relation, plan_calls
+from kernelgate.correctness.result import Finding
 from kernelgate.operations import accuracy
 from kernelgate.operations.accuracy import Answer, Broken, Errors
-from kernelgate.operations.recipe import Inputs, make_images, make_parameters
+from kernelgate.operations.inputs import Inputs, make_images, make_parameters
 from kernelgate.operations.reference import Truth, truth_at, truth_everywhere, unravel, vendor_answer
 from kernelgate.operations.values import FAMILIES
 from kernelgate.sandbox.faults import FaultKind
@@ -29,15 +30,6 @@ IMAGES_AT_ONCE = 32
 
 IMAGES_OF_LARGE = 16
 """Of a larger batch so many images are compared: first, last, and others evenly between."""
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """A failing case: the law it broke, and how."""
-
-    case: Case
-    law: str
-    detail: str
-    forbidden: bool
 
 
 class CaseResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,8 +5,8 @@ import msgspec
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.stage import CompileResult
 from kernelgate.correctness.result import Correctness
-from kernelgate.performance.conclusion import Performance
 from kernelgate.performance.decision.log_ratio import Slowdown
+from kernelgate.performance.result import Performance
 from kernelgate.performance.samples import ARMS
 from kernelgate.reporting.counters import render_counters
 from kernelgate.reporting.interval_chart import draw_gain

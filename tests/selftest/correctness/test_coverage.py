@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from kernelgate.correctness.case import LAYOUTS, RELATIONS, Case
-from kernelgate.correctness.case_runner import CaseResult, Finding
-from kernelgate.correctness.coverage import LAWS, LawLine, describe_laws, law_of
+from kernelgate.correctness.case_runner import CaseResult
+from kernelgate.correctness.coverage import LAWS, describe_laws, law_of
+from kernelgate.correctness.result import Finding, LawLine
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.values import FAMILIES
 

@@ -71,6 +71,11 @@ def running(belongs: Callable[[psutil.Process], bool]) -> list[psutil.Process]:
     return found
 
 
+def scratch_of(gate: Gate) -> str:
+    """Return the folder of its workers, or one that nobody has where `format` was the end."""
+    return str(gate.open_sandbox.root) if gate.open_sandbox else str(ROOT / "no-scratch-folder")
+
+
 def judge(file: Path, folder: Path, settings: Settings, replay: Case | None = None) -> Gate:
     """Return the gate after all stages that need no GPU; it is closed, its report is written."""
     request = Request(
@@ -92,7 +97,8 @@ def judge(file: Path, folder: Path, settings: Settings, replay: Case | None = No
         report = make_report(gate)
         write_report(report, request.report_dir)
         assert render_summary(report).isprintable() or "\n" in render_summary(report)
-        assert not running(lambda process: str(gate.sandbox.root) in process.cwd())
+        scratch = scratch_of(gate)
+        assert not running(lambda process: scratch in process.cwd())
     finally:
         gate.close()
     return gate
@@ -113,7 +119,7 @@ def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     What a file names is not asked: the judge must hold whatever gets past that question.
     """
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
-    monkeypatch.setattr("kernelgate.pipeline.pipeline.check_names", lambda _kernel: ())
+    monkeypatch.setattr("kernelgate.pipeline.format_step.check_names", lambda _kernel: ())
     started = time.monotonic()
     with nothing_left_running():
         yield
@@ -125,7 +131,7 @@ def test_a_bad_kernel_gets_the_verdict_that_names_it(bad: BadKernel, tmp_path: P
     """Whatever a file breaks, the verdict says so, and nothing of it stays."""
     gate = judge(bad.write(tmp_path), tmp_path, small_settings(bad))
     assert_named(gate, bad)
-    assert not os.path.lexists(gate.sandbox.root)
+    assert not os.path.lexists(scratch_of(gate))
 
 
 @pytest.mark.parametrize("bad", REACHING_OUT, ids=lambda bad: bad.name)

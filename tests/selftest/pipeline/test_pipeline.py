@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from kernelgate.baselines.kernels import AcceptedError
-from kernelgate.correctness.case_runner import Finding
+from kernelgate.correctness.result import Finding
 from kernelgate.machine.gpu import GpuError
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.pipeline import pipeline as gate_module
+from kernelgate.pipeline import judgement, performance_step
 from kernelgate.reporting.page import render_markdown
 from kernelgate.reporting.report import make_report
 from kernelgate.sandbox.faults import FaultKind
@@ -160,7 +160,7 @@ def test_the_counters_are_read_of_what_was_timed_and_change_no_verdict(
 ) -> None:
     """Of the candidate as the GPU at hand runs it; not where no figure is to be trusted."""
     for name in ("load_record", "keep_samples", "propose_speed"):
-        monkeypatch.setattr(gate_module, name, lambda *_: None)
+        monkeypatch.setattr(performance_step, name, lambda *_: None)
     bench.performance = SimpleNamespace(verdict=verdict), []
     gate = bench.gate(gpu=GPU, measure=True)
     gate.stage("performance")
@@ -174,12 +174,12 @@ def test_an_error_in_counting_leaves_no_verdict_that_passes(
 ) -> None:
     """As any error of the gate's own."""
     for name in ("load_record", "keep_samples", "propose_speed"):
-        monkeypatch.setattr(gate_module, name, lambda *_: None)
+        monkeypatch.setattr(performance_step, name, lambda *_: None)
 
     def fail(*_: object) -> None:
         raise RuntimeError("a mistake of the gate's")
 
-    monkeypatch.setattr(gate_module, "read_counters", fail)
+    monkeypatch.setattr(performance_step, "read_counters", fail)
     bench.performance = SimpleNamespace(verdict=conclude(Outcome.KEEP, "proven-gain", "4 %")), []
     gate = bench.gate(gpu=GPU, measure=True)
     with pytest.raises(RuntimeError):
@@ -213,7 +213,7 @@ def test_a_changed_original_is_refused_before_anything_runs(
 ) -> None:
     """The control of every timing is frozen."""
     changed = msgspec.structs.replace(ALEXNET_CONV1, original_sha256="0" * 64)
-    monkeypatch.setattr(gate_module, "find_operation", lambda _: changed)
+    monkeypatch.setattr(judgement, "find_operation", lambda _: changed)
     with pytest.raises(AcceptedError, match="must never change"):
         bench.gate()
 
