@@ -1,6 +1,6 @@
 """A gate whose slow stages answer what a test says."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,10 @@ def correctness(finding: Finding | None = None) -> Correctness:
     )
 
 
+def unchanged(request: Request) -> Request:
+    return request
+
+
 class Bench:
     """Builds gates whose slow stages answer what the test says; `trials` are what correctness was asked."""
 
@@ -130,7 +134,7 @@ class Bench:
             raise answer
         return answer
 
-    def gate(self, **changes: object) -> Gate:
+    def gate(self, find_gpus: Callable[[Request], Request] = unchanged, **changes: object) -> Gate:
         request = Request(
             root=ROOT,
             candidate=self.candidate,
@@ -143,5 +147,6 @@ class Bench:
             measure=False,
             replay=None,
         )
-        self.gates.append(Gate(msgspec.structs.replace(request, **changes), SETTINGS, lambda _: None))
+        asked = msgspec.structs.replace(request, **changes)
+        self.gates.append(Gate(asked, SETTINGS, lambda _: None, find_gpus))
         return self.gates[-1]
