@@ -278,17 +278,13 @@ class Code(_Message, frozen=True):
 
 
 class FailureKind(enum.StrEnum):
-    """What a worker may say of its own failure; whatever else befalls it, the judge sees for itself.
-
-    `untried`: this mode cannot do what was asked of this file. `crowded`: others hold memory of the GPU that
-    it was promised. Neither is a fault of the file.
-    """
+    """What a worker may say of its own failure; the last two are no fault of the file."""
 
     RAISES = "raises"
     EXITS = "exits"
     OUT_OF_MEMORY = "out-of-memory"
-    UNTRIED = "untried"
-    CROWDED = "crowded"
+    UNTRIED = "untried"  # this mode cannot do what was asked
+    CROWDED = "crowded"  # others hold memory of the GPU that the worker was promised
 
 
 class Failed(_Message, frozen=True):

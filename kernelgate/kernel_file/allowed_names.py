@@ -53,19 +53,28 @@ OUTSIDE = {"builtins", "ctypes", "gc", "importlib", "inspect", "os", "pkgutil", 
 
 
 def check_names(kernel: KernelFile) -> tuple[Violation, ...]:
-    """Return every place where the file reaches out of its libraries or changes what is not its own.
-
-    What only PyTorch can tell is asked last, of a file that is free of the rest: its import takes seconds.
-    """
+    """Return every place where the file reaches out of its libraries or changes what is not its own."""
     tree = parse_kernel(kernel)
-    attributes = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    attributes = _bases_of_longer_names(tree)
+    return _in_order([*_check_text(tree, attributes), *_check_torch_names(tree, attributes)])
+
+
+def check_names_as_written(kernel: KernelFile) -> tuple[Violation, ...]:
+    """Return those of them that the text alone shows: without PyTorch, whose import takes seconds."""
+    tree = parse_kernel(kernel)
+    return _in_order(_check_text(tree, _bases_of_longer_names(tree)))
+
+
+def _bases_of_longer_names(tree: ast.AST) -> set[int]:
+    return {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+
+
+def _check_text(tree: ast.AST, attributes: set[int]) -> Iterator[Violation]:
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    found = []
     for node in ast.walk(tree):
-        found += list(_check_node(node, attributes))
+        yield from _check_node(node, attributes)
         if isinstance(node, ast.Name) and node.id in BY_NAME and id(node) not in called:
-            found.append(_violation(node, f"{node.id} by another name; allowed: {node.id}(object, 'name')"))
-    return _in_order(found) or _in_order(_check_torch_names(tree, attributes))
+            yield _violation(node, f"{node.id} by another name; allowed: {node.id}(object, 'name')")
 
 
 def _in_order(found: Iterable[Violation]) -> tuple[Violation, ...]:

@@ -18,7 +18,9 @@ import pytest
 from kernelgate.correctness.case import Case
 from kernelgate.kernel_file.allowed_names import check_names
 from kernelgate.kernel_file.source import read_kernel
-from kernelgate.pipeline.pipeline import Gate, Request
+from kernelgate.pipeline import format_step
+from kernelgate.pipeline.pipeline import Gate
+from kernelgate.pipeline.stage import Request
 from kernelgate.reporting.report import make_report
 from kernelgate.reporting.report_files import write_report
 from kernelgate.reporting.terminal import render_summary
@@ -119,7 +121,8 @@ def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     What a file names is not asked: the judge must hold whatever gets past that question.
     """
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
-    monkeypatch.setattr("kernelgate.pipeline.format_step.check_names", lambda _kernel: ())
+    for name in ("check_names_as_written", "check_names"):
+        monkeypatch.setattr(format_step, name, lambda _kernel: ())
     started = time.monotonic()
     with nothing_left_running():
         yield
