@@ -40,7 +40,11 @@ LAWS = (
         says="a contiguous float32 tensor of the right shape, on the input's device",
         applies=_always,
     ),
-    Law(name="runs", says="no error, crash, hang or flood of output, within its memory", applies=_always),
+    Law(
+        name="runs",
+        says="an answer in time, no error, crash or flood of output, within its memory",
+        applies=_always,
+    ),
     Law(name="delegation", says="launches of this call computed the answer, nothing else", applies=_always),
     Law(name="memory", says="no access outside the tensors, no race between programs", applies=_always),
     Law(name="inputs-intact", says="x, weight and bias unchanged, bit for bit", applies=_always),

@@ -11,8 +11,8 @@ def blame(fault: WorkerFault, candidate: str, *, is_candidate: bool) -> Verdict:
     """
     outcome = fault.kind.outcome
     if outcome is Outcome.INVALID:
-        return conclude(outcome, fault.kind, f"{fault.worker[:16]} {fault.detail}".strip())
+        return conclude(outcome, fault.kind.value, f"{fault.worker[:16]} {fault.detail}".strip())
     if not is_candidate:
         detail = f"not the candidate but {fault.worker[:16]} failed: {fault.detail}"
         return conclude(Outcome.INVALID, f"arm-{fault.kind}", detail)
-    return conclude(outcome, fault.kind, f"{candidate} {fault.kind}: {fault.detail}")
+    return conclude(outcome, fault.kind.value, f"{candidate} {fault.kind}: {fault.detail}")
