@@ -16,7 +16,7 @@ from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.performance.conclusion import Conditions
 from kernelgate.performance.samples import CANDIDATE, MeasuredReplicate
 from kernelgate.performance.stage import measure_performance, verdict_by_rule
-from kernelgate.sandbox.faults import blame
+from kernelgate.sandbox.blame import blame
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import Settings

@@ -12,6 +12,7 @@ from kernelgate import protocol
 from kernelgate.files import read_array
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.operations.recipe import Recipe
+from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import Worker, WorkerFault
 
@@ -126,7 +127,7 @@ class KernelCaller:
                 return None, None
             return read_array(out, sent.count, np.uint32), offsets
         except OSError as error:
-            raise WorkerFault("protocol", f"left no readable output: {error}") from error
+            raise WorkerFault(FaultKind.PROTOCOL, f"left no readable output: {error}") from error
 
     def _start(self) -> Worker:
         worker = self.sandbox.start(self.mode, self.kernel, gpu=self.gpu)

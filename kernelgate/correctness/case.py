@@ -3,7 +3,6 @@
 import msgspec
 
 from kernelgate.operations.recipe import Recipe
-from kernelgate.operations.values import FAMILIES
 
 SEED_LIMIT = 2**63
 """What a seed may be; the text of a case holds it."""
@@ -53,7 +52,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """Sorts cases: small batches first, then early families, layouts and relations."""
         return (
             self.batch,
-            list(FAMILIES).index(self.family),
+            _families().index(self.family),
             LAYOUTS.index(self.layout),
             RELATIONS.index(self.relation),
         )
@@ -73,11 +72,20 @@ def parse_case(text: str) -> Case:
         case = msgspec.convert(fields, Case, strict=False)
     except (ValueError, msgspec.ValidationError) as error:
         raise ValueError(f"not a case: {text!r}: {error}") from error
+    families = _families()
     counts = min(case.batch, case.seed + 1, case.pin + 1, case.programs + 1)
-    known = case.family in FAMILIES and case.layout in LAYOUTS and case.relation in RELATIONS
+    known = case.family in families and case.layout in LAYOUTS and case.relation in RELATIONS
     if not known or counts < 1 or case.seed >= SEED_LIMIT:
         raise ValueError(
-            f"not a case: {text!r}: families are {', '.join(FAMILIES)}; layouts {', '.join(LAYOUTS)}; "
+            f"not a case: {text!r}: families are {', '.join(families)}; layouts {', '.join(LAYOUTS)}; "
             f"relations {', '.join(RELATIONS)}; counts start at 0, N at 1"
         )
     return case
+
+
+def _families() -> tuple[str, ...]:
+    """Return the names of the families of values, the simplest first."""
+    # It imports PyTorch, which a report that holds a case does not need.
+    from kernelgate.operations.values import FAMILIES  # noqa: PLC0415
+
+    return tuple(FAMILIES)

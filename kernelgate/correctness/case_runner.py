@@ -11,33 +11,25 @@ from kernelgate.correctness import conduct
 from kernelgate.correctness.calls import Call, KernelCaller, Run
 from kernelgate.correctness.case import LAYOUTS, Case
 from kernelgate.correctness.relations import STATE, check_relation, plan_calls
+from kernelgate.correctness.result import Finding
 from kernelgate.operations import accuracy
 from kernelgate.operations.accuracy import Answer, Broken, Errors
-from kernelgate.operations.recipe import Inputs, make_images, make_parameters
+from kernelgate.operations.inputs import Inputs, make_images, make_parameters
 from kernelgate.operations.reference import Truth, truth_at, truth_everywhere, unravel, vendor_answer
 from kernelgate.operations.values import FAMILIES
+from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
+from kernelgate.verdict import Outcome
 
-OUT_OF_MEMORY = "out-of-memory"
-HOPELESS = ("hangs", OUT_OF_MEMORY, "prints")
-"""Faults that cost their whole limit each time: looking for a smaller example would take minutes."""
+HOPELESS = frozenset(kind for kind in FaultKind if kind.costs_its_limit)
+"""The laws of such findings: looking for a smaller example would take minutes."""
 
-UNSUPPORTED = "raises"
 MAX_WHOLE_BATCH = 256
 IMAGES_AT_ONCE = 32
 """Float64 takes nine times the answer's memory, and the judge must fit beside a worker on a GPU."""
 
 IMAGES_OF_LARGE = 16
 """Of a larger batch so many images are compared: first, last, and others evenly between."""
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """A failing case: the law it broke, and how."""
-
-    case: Case
-    law: str
-    detail: str
-    forbidden: bool
 
 
 class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,19 +100,19 @@ class CaseRunner:
         return CaseResult(case=case, finding=finding)
 
     def _faulted(self, case: Case, fault: WorkerFault) -> CaseResult:
-        if fault.kind == "crowded":
+        if fault.kind is FaultKind.CROWDED:
             raise fault
-        if fault.kind == "untried":
+        if fault.kind is FaultKind.UNTRIED:
             return CaseResult(case=case, untried=fault.detail)
-        if fault.kind == "memory" and self.caller.mode == "interpret" and case.batch > MAX_WHOLE_BATCH:
+        is_large = self.caller.mode == "interpret" and case.batch > MAX_WHOLE_BATCH
+        if fault.kind is FaultKind.OUT_OF_MEMORY and is_large:
             # A GPU has room for what a wrapper allocates here; the host that pretends to be one has not.
             return CaseResult(case=case, untried=fault.detail)
-        if fault.kind == UNSUPPORTED and case.relation == "no-bias":
+        if fault.kind is FaultKind.RAISES and case.relation == "no-bias":
             # The model of a file always has a bias; one that says clearly that it needs it is not wrong.
             return CaseResult(case=case, untried=f"without a bias: {fault.detail}")
-        # `memory` is the law of what a launch touches, not of how much a worker takes.
-        law = OUT_OF_MEMORY if fault.kind == "memory" else fault.kind
-        finding = Finding(case=case, law=law, detail=fault.detail, forbidden=fault.kind == "prints")
+        forbidden = fault.kind.outcome is Outcome.FORBIDDEN
+        finding = Finding(case=case, law=fault.kind.value, detail=fault.detail, forbidden=forbidden)
         return CaseResult(case=case, finding=finding)
 
     def _judge(self, run: Run) -> tuple[Broken | None, Errors, float | None]:

@@ -1,25 +1,15 @@
 """What each law saw in a run, one line each: a report says what was tried, not only that nothing failed."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import msgspec
 
 from kernelgate.correctness.case import LAYOUTS, Case
 from kernelgate.correctness.case_runner import CaseResult
+from kernelgate.correctness.result import LawLine
 from kernelgate.operations.values import FAMILIES
 
 Applies = Callable[[Case], bool]
-
-
-class LawLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One law: how many cases tried it, and how that ended."""
-
-    law: str
-    says: str
-    status: Literal["held", "broken", "not tried"]
-    cases: int
-    note: str = ""
 
 
 class Law(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +40,11 @@ LAWS = (
         says="a contiguous float32 tensor of the right shape, on the input's device",
         applies=_always,
     ),
-    Law(name="runs", says="no error, crash, hang or flood of output, within its memory", applies=_always),
+    Law(
+        name="runs",
+        says="an answer in time, no error, crash or flood of output, within its memory",
+        applies=_always,
+    ),
     Law(name="delegation", says="launches of this call computed the answer, nothing else", applies=_always),
     Law(name="memory", says="no access outside the tensors, no race between programs", applies=_always),
     Law(name="inputs-intact", says="x, weight and bias unchanged, bit for bit", applies=_always),

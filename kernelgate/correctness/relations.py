@@ -15,7 +15,8 @@ from kernelgate.correctness.calls import Call, Run
 from kernelgate.correctness.case import Case
 from kernelgate.operations.accuracy import Broken
 from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.recipe import Recipe, channel_order, image_order
+from kernelgate.operations.inputs import channel_order, image_order
+from kernelgate.operations.recipe import Recipe
 from kernelgate.operations.reference import unravel
 
 CALLS = 20

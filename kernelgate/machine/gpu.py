@@ -7,7 +7,6 @@ from typing import TypeVar
 
 import msgspec
 import pynvml
-import torch
 
 Reading = TypeVar("Reading")
 
@@ -51,6 +50,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
 def find_gpu() -> Gpu:
     """Return the GPU; raises GpuError if there is none, or NVML does not answer for it."""
+    import torch  # noqa: PLC0415 - a second or more, and the records here are read without a GPU
+
     if not torch.cuda.is_available():
         raise GpuError("no NVIDIA GPU: CUDA found no device or no driver. Run where nvidia-smi lists one.")
     try:
@@ -93,6 +94,8 @@ def visible_gpus() -> tuple[str, ...]:
     """Return the GPUs that the caller may see, as CUDA_VISIBLE_DEVICES names them; touches none."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is None:
+        import torch  # noqa: PLC0415 - as above
+
         return tuple(map(str, range(torch.cuda.device_count())))
     tokens = [part.strip() for part in named.split(",")]
     return tuple(itertools.takewhile(lambda token: token and not token.startswith("-"), tokens))

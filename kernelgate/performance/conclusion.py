@@ -16,6 +16,7 @@ from kernelgate.performance.decision.instability import find_flag
 from kernelgate.performance.decision.interim_looks import confidence_at
 from kernelgate.performance.decision.log_ratio import Slowdown, measure_slowdown
 from kernelgate.performance.decision.rule import decide
+from kernelgate.performance.result import Performance
 from kernelgate.performance.roofline import physical_floor_ms
 from kernelgate.performance.samples import (
     ACCEPTED,
@@ -44,32 +45,6 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
     settings: PerformanceSettings
     record: SpeedRecord | None
     environment: Provenance
-    ada_path: bool = False
-
-
-class Performance(msgspec.Struct, frozen=True, kw_only=True):
-    """The stage's result: log-ratios with intervals, typical times for orientation, and the verdict.
-
-    `band` are the gains between which the 1-2 % rule asks for more.
-    """
-
-    gpu: Gpu
-    batch: int
-    rule: str
-    band: tuple[float, float]
-    candidate: Slowdown
-    control: Slowdown
-    candidate_to_original: Slowdown
-    candidate_to_vendor: Slowdown
-    accepted_to_original: Slowdown
-    accepted_to_vendor: Slowdown
-    time_ms: dict[str, float]
-    chosen: dict[str, tuple[str, ...]]
-    floor_ms: float | None
-    sm_clock_mhz: tuple[int, int] | None
-    seconds: float
-    remarks: tuple[str, ...]
-    verdict: Verdict
     ada_path: bool = False
 
 

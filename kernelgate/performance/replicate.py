@@ -30,6 +30,7 @@ from kernelgate.performance.samples import (
     TimedAnswer,
 )
 from kernelgate.performance.schedule import draw_orders, draw_places
+from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import Answer, Worker, WorkerFault, live_pids
 from kernelgate.settings import PerformanceSettings
@@ -196,7 +197,7 @@ def _sample(
     if len(timed.times_ms) != request.launches or not all(
         MIN_TIME_MS < time_ms < wall_ms for time_ms in timed.times_ms
     ):
-        raise WorkerFault("timer", f"sent the times {timed.times_ms} within {wall_ms:.3f} ms", arm)
+        raise WorkerFault(FaultKind.TIMER, f"sent the times {timed.times_ms} within {wall_ms:.3f} ms", arm)
     return Sample(
         attempt=attempt,
         replicate=replicate,
@@ -220,7 +221,7 @@ def _read_code(candidate: Worker) -> tuple[str, ...]:
                 for file in (each.ptx_file, each.ttir_file)
             )
         except (OSError, ValueError) as error:  # a name may hold what no name can
-            raise WorkerFault("protocol", f"left no readable code: {error}", CANDIDATE) from error
+            raise WorkerFault(FaultKind.PROTOCOL, f"left no readable code: {error}", CANDIDATE) from error
         found += [f"{each.kernel}: {name}" for name in find_narrow(ptx, ttir)]
     return tuple(dict.fromkeys(found))
 
@@ -239,7 +240,7 @@ def _fetch_answers(
     try:
         words = read_words(out, timed.launches * ELEMENTS_JUDGED)
     except OSError as error:
-        raise WorkerFault("protocol", f"left no readable output: {error}", CANDIDATE) from error
+        raise WorkerFault(FaultKind.PROTOCOL, f"left no readable output: {error}", CANDIDATE) from error
     for call in range(timed.launches):
         bits = None if words is None else words[call * ELEMENTS_JUDGED : (call + 1) * ELEMENTS_JUDGED]
         yield TimedAnswer(parameters=parameters, contents=timed.seed + call, places=places, bits=bits)

@@ -16,7 +16,6 @@ from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.operation import find_operation
 from kernelgate.performance.conclusion import (
     Conditions,
-    Performance,
     conclude_performance,
     contrasts,
     decide_look,
@@ -25,6 +24,7 @@ from kernelgate.performance.conclusion import (
 )
 from kernelgate.performance.decision.log_ratio import Slowdown
 from kernelgate.performance.replicates import measure_replicates
+from kernelgate.performance.result import Performance
 from kernelgate.performance.samples import ACCEPTED, CANDIDATE, CONTROL, ORIGINAL, VENDOR, MeasuredReplicate
 from kernelgate.performance.samples_file import SamplesError, Timing, read_samples, write_samples
 from kernelgate.sandbox.sandbox import Sandbox

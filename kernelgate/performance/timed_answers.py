@@ -7,7 +7,7 @@ import torch
 
 from kernelgate.operations import accuracy as laws
 from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.recipe import Inputs
+from kernelgate.operations.inputs import Inputs
 from kernelgate.operations.reference import truth_of, unravel
 from kernelgate.operations.timing_inputs import draw_offsets, make_timing_input, make_timing_parameters
 from kernelgate.performance.samples import (

@@ -5,8 +5,8 @@ import msgspec
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.stage import CompileResult
 from kernelgate.correctness.result import Correctness
-from kernelgate.performance.conclusion import Performance
 from kernelgate.performance.decision.log_ratio import Slowdown
+from kernelgate.performance.result import Performance
 from kernelgate.performance.samples import ARMS
 from kernelgate.reporting.counters import render_counters
 from kernelgate.reporting.interval_chart import draw_gain
@@ -137,7 +137,7 @@ def _gain_row(name: str, slowdown: Slowdown) -> tuple[str, ...]:
 
 def _render_environment(report: Report) -> str:
     versions = msgspec.structs.asdict(report.environment).items()
-    rows = [*versions, ("GPU", report.gpu or "none"), ("stage", report.stage), ("rule", report.rule)]
+    rows = [*versions, ("GPU", report.gpu or "none used"), ("stage", report.stage), ("rule", report.rule)]
     rows += [
         ("accepted kernel", f"{report.accepted.path} ({(report.accepted.sha256 or '')[:12]})"),
         ("candidate", f"{report.candidate.path} ({(report.candidate.sha256 or 'unread')[:12]})"),

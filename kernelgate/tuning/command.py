@@ -24,7 +24,7 @@ from kernelgate.performance.conclusion import Conditions
 from kernelgate.performance.hardware_counters import Counters, read_counters
 from kernelgate.performance.samples import CANDIDATE
 from kernelgate.performance.stage import measure_performance, verdict_by_rule
-from kernelgate.sandbox.faults import blame
+from kernelgate.sandbox.blame import blame
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import Settings

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-from scipy import stats
 
 from kernelgate.settings import MIN_REPLICATES
 
@@ -52,7 +51,10 @@ class BlockTimes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     def contrast(self, arm: str, against: str) -> float:
         """Return the trimmed mean of the block contrasts, which is what this replicate counts for."""
-        return float(stats.trim_mean(self.contrasts(arm, against), TRIMMED_SHARE))
+        # SciPy takes a second to import, and a report that holds a log-ratio does not need it.
+        from scipy.stats import trim_mean  # noqa: PLC0415
+
+        return float(trim_mean(self.contrasts(arm, against), TRIMMED_SHARE))
 
 
 class Slowdown(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -119,10 +121,12 @@ def measure_slowdown(
 
 def summarise(means: Sequence[float], confidence: float = 0.95) -> Slowdown:
     """Return the log-ratio that the contrasts of replicates come to; raises ValueError as above."""
+    from scipy.stats import t  # noqa: PLC0415 - as above
+
     _require_replicates(len(means))
     estimate = float(np.mean(means))
     error = float(np.std(means, ddof=1)) / math.sqrt(len(means))
-    half_width = float(stats.t.ppf((1 + confidence) / 2, len(means) - 1)) * error
+    half_width = float(t.ppf((1 + confidence) / 2, len(means) - 1)) * error
     return Slowdown(
         estimate=estimate,
         low=estimate - half_width,

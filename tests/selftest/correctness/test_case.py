@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kernelgate.correctness.case import LAYOUTS, RELATIONS, SEED_LIMIT, Case, parse_case
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.recipe import make_parameters, make_x
+from kernelgate.operations.inputs import make_parameters, make_x
 from kernelgate.operations.values import FAMILIES
 
 PLAIN = Case(batch=2, family="normal", seed=7, pin=0)

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from kernelgate.correctness.case import LAYOUTS, RELATIONS, Case
-from kernelgate.correctness.case_runner import CaseResult, Finding
-from kernelgate.correctness.coverage import LAWS, LawLine, describe_laws, law_of
+from kernelgate.correctness.case_runner import CaseResult
+from kernelgate.correctness.coverage import LAWS, describe_laws, law_of
+from kernelgate.correctness.result import Finding, LawLine
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.values import FAMILIES
 
@@ -102,7 +103,7 @@ def test_a_broken_law_says_how_and_with_which_case(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["raises", "exits", "crashes", "hangs", "prints", "protocol", "out-of-memory"]
+    "kind", ["raises", "exits", "crashes", "no-answer", "prints", "protocol", "out-of-memory"]
 )
 def test_how_a_worker_failed_is_all_one_law(kind: str) -> None:
     """And not the law of what it did to memory that is not its own."""

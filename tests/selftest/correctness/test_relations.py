@@ -23,7 +23,8 @@ from kernelgate.correctness.relations import (
 )
 from kernelgate.operations.accuracy import Broken
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.recipe import Recipe, make_inputs
+from kernelgate.operations.inputs import make_inputs
+from kernelgate.operations.recipe import Recipe
 from kernelgate.operations.reference import truth_everywhere
 from kernelgate.protocol import Ran, SeenLaunch
 

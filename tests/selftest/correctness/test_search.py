@@ -10,10 +10,10 @@ import pytest
 from hypothesis.database import InMemoryExampleDatabase
 
 from kernelgate.correctness.case import LAYOUTS, RELATIONS, Case
-from kernelgate.correctness.case_runner import CaseResult, CaseRunner, Finding
+from kernelgate.correctness.case_runner import CaseResult, CaseRunner
 from kernelgate.correctness.hypothesis_profile import Profile
 from kernelgate.correctness.plan import FEW_PROGRAMS, MANY_CALLS, CasePlan
-from kernelgate.correctness.result import Correctness
+from kernelgate.correctness.result import Correctness, Finding
 from kernelgate.correctness.search import CaseSearch, explore
 from kernelgate.operations.accuracy import Errors
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
@@ -172,7 +172,7 @@ def test_a_drawn_failure_ends_in_the_simplest_case_that_fails(
 
 
 @pytest.mark.parametrize(
-    ("law", "few"), [("hangs", True), ("prints", True), ("out-of-memory", True), ("memory", False)]
+    ("law", "few"), [("no-answer", True), ("prints", True), ("out-of-memory", True), ("memory", False)]
 )
 def test_after_a_fault_that_costs_its_whole_limit_nothing_more_is_tried(
     pool: ThreadPoolExecutor, law: str, few: bool

@@ -17,6 +17,7 @@ from kernelgate.correctness.result import Correctness
 from kernelgate.correctness.stage import Trial, try_kernel
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import GpuError
+from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
 from tests.selftest.support.made_up_launches import make_launch
 from tests.selftest.support.pretended_runner import SMALL, Change, PretendedRunner, make_case, spoiled
@@ -68,7 +69,7 @@ def statuses(result: Correctness) -> dict[str, str]:
 
 
 def fail(_run: Run, _place: int) -> Run:
-    raise WorkerFault("untried", "a graph of launches")
+    raise WorkerFault(FaultKind.UNTRIED, "a graph of launches")
 
 
 def read_outside(run: Run, _place: int) -> Run:

@@ -13,7 +13,8 @@ from torch.nn.functional import conv2d
 from kernelgate.operations import accuracy as laws
 from kernelgate.operations.accuracy import Answer
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.recipe import Inputs, Recipe, make_inputs
+from kernelgate.operations.inputs import Inputs, make_inputs
+from kernelgate.operations.recipe import Recipe
 from kernelgate.operations.reference import Truth, round_to_tf32, truth_everywhere
 from kernelgate.operations.values import FAMILIES
 

@@ -16,7 +16,8 @@ from kernelgate.machine.gpu import Gpu, Health
 from kernelgate.machine.versions import Provenance
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.performance import conclusion as performance
-from kernelgate.performance.conclusion import Conditions, Performance, conclude_performance, propose_record
+from kernelgate.performance.conclusion import Conditions, conclude_performance, propose_record
+from kernelgate.performance.result import Performance
 from kernelgate.performance.samples import (
     ACCEPTED,
     ARMS,

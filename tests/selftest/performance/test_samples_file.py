@@ -13,6 +13,7 @@ from kernelgate.performance.conclusion import decide_look
 from kernelgate.performance.samples import CANDIDATE
 from kernelgate.performance.samples_file import SamplesError, read_samples
 from kernelgate.performance.stage import keep_samples, measure_performance, replay
+from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.verdict import Outcome, Rule
 from tests.selftest.support.made_up_samples import CONDITIONS, SETTINGS, make_replicates
@@ -161,7 +162,7 @@ def test_a_gpu_that_falls_off_is_no_arms_fault(monkeypatch: pytest.MonkeyPatch, 
     """Whichever arm was on it; on a GPU that answers, the arm is named."""
 
     def fail(*_: object) -> None:
-        raise WorkerFault("raises", "CUDA error: unspecified launch failure", CANDIDATE)
+        raise WorkerFault(FaultKind.RAISES, "CUDA error: unspecified launch failure", CANDIDATE)
 
     def read(*_: object) -> None:
         if lost:

@@ -9,7 +9,7 @@ import torch
 
 from kernelgate.machine.gpu import Gpu, Health
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.recipe import Inputs
+from kernelgate.operations.inputs import Inputs
 from kernelgate.operations.reference import truth_everywhere
 from kernelgate.operations.timing_inputs import draw_offsets
 from kernelgate.performance import validity as trust

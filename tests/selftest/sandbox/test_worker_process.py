@@ -87,7 +87,7 @@ def test_no_answer_in_time_is_a_fault(load: Load) -> None:
     """The deadline holds, whatever the child is at."""
     loaded = load("while True: pass")  # before the clock: the worker's first waits for the imports
     started = time.monotonic()
-    assert fault_of(loaded, 3).kind == "hangs"
+    assert fault_of(loaded, 3).kind == "no-answer"
     assert time.monotonic() - started < 8
 
 
@@ -102,7 +102,7 @@ def test_a_message_that_drips_in_does_not_outlast_the_deadline(load: Load) -> No
                 except OSError: pass
     """
     started = time.monotonic()
-    assert fault_of(load(code), START_SECONDS).kind == "hangs"
+    assert fault_of(load(code), START_SECONDS).kind == "no-answer"
     assert time.monotonic() - started < START_SECONDS + 5
 
 
@@ -116,7 +116,7 @@ def test_printing_over_the_cap_is_a_fault(load: Load, then: str) -> None:
 def test_memory_over_the_cap_is_a_fault(load: Load) -> None:
     """Resident memory is watched, children's included."""
     fault = fault_of(load("hoard = []\nwhile True: hoard.append(bytearray(b'1') * 2**24)"))
-    assert (fault.kind, "GiB" in fault.detail) == ("memory", True)
+    assert (fault.kind, "GiB" in fault.detail) == ("out-of-memory", True)
 
 
 def test_a_secret_of_the_judge_does_not_reach_the_child(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:

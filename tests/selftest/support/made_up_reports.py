@@ -8,14 +8,12 @@ from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compiler import CompiledKernel
 from kernelgate.compilation.stage import CompileResult
 from kernelgate.correctness.case import Case
-from kernelgate.correctness.case_runner import Finding
-from kernelgate.correctness.coverage import LawLine
-from kernelgate.correctness.result import Correctness
+from kernelgate.correctness.result import Correctness, Finding, LawLine
 from kernelgate.machine.gpu import Gpu
 from kernelgate.machine.versions import Provenance
 from kernelgate.operations.kernel_config import KernelConfig
-from kernelgate.performance.conclusion import Performance
 from kernelgate.performance.decision.log_ratio import Slowdown
+from kernelgate.performance.result import Performance
 from kernelgate.performance.samples import ARMS
 from kernelgate.pipeline.pipeline import ORDER, StageResult
 from kernelgate.reporting.report import KernelIdentity, Report

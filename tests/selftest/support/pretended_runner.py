@@ -14,7 +14,8 @@ from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseRunner
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.recipe import Inputs, Recipe, make_images, make_parameters
+from kernelgate.operations.inputs import Inputs, make_images, make_parameters
+from kernelgate.operations.recipe import Recipe
 from kernelgate.operations.reference import truth_at, truth_everywhere, unravel
 from kernelgate.protocol import Mode, Ran, SeenLaunch
 

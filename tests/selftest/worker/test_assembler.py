@@ -24,10 +24,11 @@ from kernelgate.compilation.stage import ADA, compile_all
 from kernelgate.machine.gpu import Gpu
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.performance import conclusion as performance
-from kernelgate.performance.conclusion import Performance, conclude_performance
+from kernelgate.performance.conclusion import conclude_performance
+from kernelgate.performance.result import Performance
 from kernelgate.performance.samples import CANDIDATE
 from kernelgate.performance.stage import keep_samples, propose_speed, replay
-from kernelgate.pipeline import pipeline as gate_module
+from kernelgate.pipeline import performance_step
 from kernelgate.profile_order import ProfileOrder
 from kernelgate.reporting.page import render_markdown
 from kernelgate.reporting.report import make_report
@@ -283,7 +284,7 @@ def test_the_gate_runs_its_stages_by_that_code_and_says_so(
 ) -> None:
     """The record of the GPU's own code is not read; a report that was asked for this passes."""
     monkeypatch.setattr(performance, "judge_answers", lambda *_: None)
-    monkeypatch.setattr(gate_module, "load_record", lambda *_: pytest.fail("read the record"))
+    monkeypatch.setattr(performance_step, "load_record", lambda *_: pytest.fail("read the record"))
     bench.performance = finish(), [measure()]
     gate = bench.gate(gpu=GPU, measure=True, ada_path=True)
     assert gate.sandbox.ada_on == GPU.capability

@@ -13,7 +13,8 @@ from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseRunner
 from kernelgate.kernel_file.source import read_kernel
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.recipe import Recipe, make_inputs
+from kernelgate.operations.inputs import make_inputs
+from kernelgate.operations.recipe import Recipe
 from kernelgate.operations.reference import unravel
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault, live_pids
