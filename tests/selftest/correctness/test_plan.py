@@ -9,19 +9,18 @@ from hypothesis import strategies as st
 
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compiler import CompiledKernel
-from kernelgate.correctness.case import LAYOUTS, RELATIONS, parse_case
+from kernelgate.correctness.case import CONTIGUOUS, LAYOUTS, parse_case
 from kernelgate.correctness.plan import (
     FEW_PROGRAMS,
-    MANY_CALLS,
     MAX_DRAWN_BATCH,
     MAX_SEED,
-    WITHOUT_SAMPLES,
     CasePlan,
     plan_for_gpu,
     plan_for_interpreter,
     probe_cases,
     samplable,
 )
+from kernelgate.correctness.relations import NO_RELATION, RELATIONS
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.values import FAMILIES
 from kernelgate.protocol import SeenLaunch
@@ -134,19 +133,19 @@ def test_every_family_and_layout_has_a_case_of_its_own(plan: Any) -> None:
     planned = plan(*TWO_AND_A_TWIN).planned
     assert {case.family for case in planned} == set(FAMILIES)
     # A finding must be the layout's own: nothing else is unusual about its case.
-    plain = [case for case in planned if (case.family, case.relation) == ("normal", RELATIONS[0])]
+    plain = [case for case in planned if (case.family, case.relation) == ("normal", NO_RELATION.name)]
     assert {case.layout for case in plain} == set(LAYOUTS)
 
 
 @pytest.mark.parametrize(
-    ("plan", "left_out"), [(interpret, WITHOUT_SAMPLES), (whole, WITHOUT_SAMPLES), (on_gpu, ())]
+    ("plan", "left_out"), [(interpret, ("shuffled-images",)), (whole, ("shuffled-images",)), (on_gpu, ())]
 )
 def test_every_relation_has_a_case_of_its_own(plan: Any, left_out: tuple[str, ...]) -> None:
     """But those whose calls share no sampled program: comparing nothing would pass for holding."""
     wanted = set(RELATIONS) - set(left_out)
     planned = plan(*TWO_AND_A_TWIN)
     assert {case.relation for case in planned.planned} == set(planned.relations) == wanted
-    plain = [case for case in planned.planned if (case.family, case.layout) == ("normal", LAYOUTS[0])]
+    plain = [case for case in planned.planned if (case.family, case.layout) == ("normal", CONTIGUOUS)]
     assert {case.relation for case in plain} == wanted
 
 
@@ -175,8 +174,8 @@ def test_twenty_calls_are_sampled_thinly() -> None:
 def test_the_configurations_take_turns(plan: Any) -> None:
     """Layouts, families and relations are not the first configuration's alone."""
     planned = plan(*TWO_AND_A_TWIN).planned
-    assert {case.pin for case in planned if case.layout != LAYOUTS[0]} == {0, 3}
-    assert {case.pin for case in planned if case.relation != RELATIONS[0]} == {0, 3}
+    assert {case.pin for case in planned if case.layout != CONTIGUOUS} == {0, 3}
+    assert {case.pin for case in planned if case.relation != NO_RELATION.name} == {0, 3}
 
 
 def test_where_nothing_can_be_sampled_small_batches_run_whole() -> None:
@@ -238,7 +237,7 @@ def test_drawn_cases_stay_in_their_bounds(
     assert 0 <= case.seed <= MAX_SEED
     assert case.pin in plan.pins
     assert case.programs == (
-        min(plan.programs, FEW_PROGRAMS) if case.relation in MANY_CALLS else plan.programs
+        min(plan.programs, FEW_PROGRAMS) if RELATIONS[case.relation].many_calls else plan.programs
     )
     assert parse_case(case.replay) == case
 
@@ -262,4 +261,4 @@ def test_a_failure_shrinks_to_the_simplest_case(plan: Any, programs: int) -> Non
         plan(*TWO_AND_A_TWIN).strategy(), lambda _: True, settings=settings(database=None)
     )
     assert (simplest.batch, simplest.family, simplest.seed, simplest.programs) == (1, "normal", 0, programs)
-    assert (simplest.layout, simplest.relation) == (LAYOUTS[0], RELATIONS[0])
+    assert (simplest.layout, simplest.relation) == (CONTIGUOUS, NO_RELATION.name)
