@@ -110,29 +110,43 @@ def plan_for_interpreter(
 
     Where a sample would say nothing, since a launch reads what another wrote, small batches are run whole.
     """
-    pins = _quickest_first(compiled)
     seeds = itertools.count(seed + 1)
-    relations = tuple(name for name, relation in RELATIONS.items() if not relation.gpu_only)
     if not sampled:
-        make = _CaseMaker(pins, seeds, operation.max_batch)
-        whole = (*_pinned(1, "normal", pins, 0, seeds), *_everything_whole(make, relations))
-        return CasePlan(planned=whole, pins=pins, max_batch=1, programs=0, relations=relations)
+        return _plan_of_whole_runs(operation, compiled, seeds)
+    plan = _plan_of_samples(operation, compiled, named, programs, seeds)
+    return msgspec.structs.replace(plan, sampled=sampled)
+
+
+def _plan_of_whole_runs(operation: Convolution, compiled: CompiledKernel, seeds: Iterator[int]) -> CasePlan:
+    pins, relations = _quickest_first(compiled), _interpreted()
+    make = _CaseMaker(pins, seeds, operation.max_batch)
+    planned = (*_pinned(1, "normal", pins, 0, seeds), *_everything_whole(make, relations))
+    return CasePlan(planned=planned, pins=pins, max_batch=1, programs=0, relations=relations)
+
+
+def _plan_of_samples(
+    operation: Convolution,
+    compiled: CompiledKernel,
+    named: Sequence[int],
+    programs: int,
+    seeds: Iterator[int],
+) -> CasePlan:
+    pins, relations = _quickest_first(compiled), _interpreted()
     largest = min(_largest_sampled(operation, compiled.configs[pin]) for pin in pins)
+    measured = min(largest, operation.measured_batch)
     make = _CaseMaker(pins, seeds, largest, programs)
-    planned = [
+    planned = (
         # The longest first, so that the others run beside it.
         *_pinned(min(largest, WHOLE_BATCH), "normal", pins[:1], 0, seeds),
-        *_pinned(min(largest, operation.measured_batch), "normal", pins, programs, seeds),
+        *_pinned(measured, "normal", pins, programs, seeds),
         *_everything(operation, make, relations, named),
-    ]
-    return CasePlan(
-        planned=tuple(planned),
-        pins=pins,
-        max_batch=min(largest, operation.measured_batch),
-        programs=programs,
-        relations=relations,
-        sampled=sampled,
     )
+    return CasePlan(planned=planned, pins=pins, max_batch=measured, programs=programs, relations=relations)
+
+
+def _interpreted() -> tuple[str, ...]:
+    """Return the relations that are tried where there is no GPU."""
+    return tuple(name for name, relation in RELATIONS.items() if not relation.gpu_only)
 
 
 class _CaseMaker:

@@ -102,9 +102,9 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
         bits, _ = _answer(runs[-1])
         wrong = np.flatnonzero(computed & (expected != _canonical(bits)))
         if wrong.size:
-            place = _describe(operation, runs[-1], expected, int(wrong[0]))
+            element = _describe_element(operation, runs[-1], expected, int(wrong[0]))
             differ = f"{wrong.size} of {int(computed.sum())} elements differ from the first call's"
-            yield Broken(law=self.name, detail=f"{place}; {differ}")
+            yield Broken(law=self.name, detail=f"{element}; {differ}")
 
 
 def _kernels(run: Run) -> list[str]:
@@ -126,7 +126,7 @@ def _expect(source: Source, operation: Convolution, first: Run, last: Run) -> tu
     return _scaled(bits[places], recipe.x_exponent + recipe.weight_exponent), offsets[places] == wanted
 
 
-def _describe(operation: Convolution, run: Run, expected: Bits, place: int) -> str:
+def _describe_element(operation: Convolution, run: Run, expected: Bits, place: int) -> str:
     bits, offsets = _answer(run)
     index = ",".join(str(int(axis)) for axis in unravel(operation, offsets[place : place + 1]))
     got, allowed = (each.view(np.float32)[place] for each in (bits, expected))
@@ -174,35 +174,26 @@ def _call(like: Call, recipe: Recipe, number: int, *, model: int = 0, same_stora
     return msgspec.structs.replace(changed, model=model, same_storage=same_storage)
 
 
-def _once_more(change: Callable[[Recipe], Recipe]) -> LaterCalls:
-    """Return what makes a second call, of the first recipe with a change."""
-    return lambda first, _slow: [_call(first, change(first.recipe), 1)]
+def _once_more(**changes: bool) -> LaterCalls:
+    """Return what makes a second call, of the first recipe with these changes."""
+    return lambda first, _slow: [_call(first, _change(first.recipe, **changes), 1)]
 
 
-def _scale_input(recipe: Recipe) -> Recipe:
-    return _change(recipe, x_exponent=_exponent(recipe))
+def _scale(exponent: str) -> LaterCalls:
+    """Return what makes a second call, with this exponent of the recipe up or down as the seed is odd."""
+
+    def call_scaled(first: Call, _slow: bool) -> list[Call]:
+        power = SCALE_EXPONENT if first.recipe.seed % 2 else -SCALE_EXPONENT
+        return [_call(first, _change(first.recipe, **{exponent: power}), 1)]
+
+    return call_scaled
 
 
-def _scale_weight(recipe: Recipe) -> Recipe:
-    return _change(recipe, weight_exponent=_exponent(recipe))
-
-
-def _exponent(recipe: Recipe) -> int:
-    return SCALE_EXPONENT if recipe.seed % 2 else -SCALE_EXPONENT
-
-
-def _shuffle_images(recipe: Recipe) -> Recipe:
-    return _change(recipe, shuffled_images=True)
-
-
-def _shuffle_channels(recipe: Recipe) -> Recipe:
-    return _change(recipe, shuffled_channels=True)
-
-
-def _slice_batch(recipe: Recipe) -> Recipe:
-    """Return the recipe without its last image, or without its first; one image stays."""
+def _slice_batch(first: Call, _slow: bool) -> list[Call]:
+    """Return a call on the batch without its last image, or without its first; one image stays."""
+    recipe = first.recipe
     skipped = int(recipe.batch > 1 and recipe.seed % 2 == 1)
-    return _change(recipe, batch=max(1, recipe.batch - 1), first=skipped)
+    return [_call(first, _change(recipe, batch=max(1, recipe.batch - 1), first=skipped), 1)]
 
 
 def _with_seeds_of_each_part(call: Call) -> Call:
@@ -244,43 +235,41 @@ def _unpinned(call: Call) -> Call:
 
 
 NO_RELATION = Relation(name="none", says="right in one call")
-"""The plain case: its one answer is held against the laws of values, and to nothing else."""
+"""The plain case: its one answer is held against the laws of values, and against nothing else."""
 
 _ALL = (
     NO_RELATION,
-    Relation(
-        name="repeat", says="the same call, the same bits", later=_once_more(_change), source=_same_place
-    ),
+    Relation(name="repeat", says="the same call, the same bits", later=_once_more(), source=_same_place),
     Relation(
         name="scaled-input",
         says="x and bias times 2^k, the answer times 2^k",
-        later=_once_more(_scale_input),
+        later=_scale("x_exponent"),
         source=_same_place,
     ),
     Relation(
         name="scaled-weight",
         says="weight and bias times 2^k, likewise",
-        later=_once_more(_scale_weight),
+        later=_scale("weight_exponent"),
         source=_same_place,
     ),
     Relation(
         name="shuffled-images",
         says="images permuted, answers permuted",
-        later=_once_more(_shuffle_images),
+        later=_once_more(shuffled_images=True),
         source=_same_image,
         gpu_only=True,
     ),
     Relation(
         name="sliced-batch",
         says="a slice of the batch, the slice of the answer",
-        later=_once_more(_slice_batch),
+        later=_slice_batch,
         source=_same_image,
         changes_batch=True,
     ),
     Relation(
         name="shuffled-channels",
         says="output channels permuted, answers permuted",
-        later=_once_more(_shuffle_channels),
+        later=_once_more(shuffled_channels=True),
         source=_same_channel,
     ),
     Relation(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compiler import CompiledKernel
 from kernelgate.correctness.case import CONTIGUOUS, LAYOUTS, parse_case
+from kernelgate.correctness.coverage import LAWS
 from kernelgate.correctness.plan import (
     FEW_PROGRAMS,
     MAX_DRAWN_BATCH,
@@ -147,6 +148,17 @@ def test_every_relation_has_a_case_of_its_own(plan: Any, left_out: tuple[str, ..
     assert {case.relation for case in planned.planned} == set(planned.relations) == wanted
     plain = [case for case in planned.planned if (case.family, case.layout) == ("normal", CONTIGUOUS)]
     assert {case.relation for case in plain} == wanted
+
+
+@pytest.mark.parametrize("name", [name for name in RELATIONS if name != NO_RELATION.name])
+def test_every_relation_is_planned_judged_and_reported(name: str) -> None:
+    """One entry is all that a relation needs: what says nothing, or can break nothing, is none."""
+    relation = RELATIONS[name]
+    (planned, *_) = (case for case in on_gpu(*TWO_AND_A_TWIN).planned if case.relation == name)
+    tried = [law for law in LAWS if law.name == name and law.is_tried_by(planned, LAST)]
+    assert [law.says for law in tried] == [relation.says]
+    assert relation.says
+    assert relation.source is not None or relation.owns_values_from is not None
 
 
 @pytest.mark.parametrize("plan", [interpret, on_gpu])
