@@ -178,8 +178,17 @@ def test_images_at_a_tiles_border_are_interpreted_whole_once() -> None:
 def test_twenty_calls_are_sampled_thinly() -> None:
     """What is asked so often must be quick each time."""
     planned = interpret(*TWO_AND_A_TWIN).planned
-    assert {case.programs for case in planned if case.relation == "new-contents"} == {FEW_PROGRAMS}
+    thinly = {case.relation for case in planned if case.programs == FEW_PROGRAMS}
+    assert thinly == {"new-contents", "autotuned"}
     assert {case.programs for case in planned if case.relation == "repeat"} == {SAMPLED}
+
+
+@pytest.mark.parametrize("plan", [interpret, on_gpu])
+def test_new_contents_are_also_written_into_an_x_with_other_strides(plan: Any) -> None:
+    """A copy that makes such an x contiguous may be kept too long."""
+    planned = plan(*TWO_AND_A_TWIN).planned
+    strided = [case.relation for case in planned if case.layout == LAYOUTS[-1]]
+    assert strided == [NO_RELATION.name, "new-contents"]
 
 
 @EVERYWHERE
