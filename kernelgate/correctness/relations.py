@@ -61,22 +61,16 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
 
     owns_values_from: int | None = None
     """Wrong values in this call (the first is 0) or a later one break the relation, not a law of values."""
-
     changes_batch: bool = False
     """The last call has another batch: other kernels may rightly compute it, with other bits."""
-
     many_calls: bool = False
     """So many calls are made, by the case or the autotuner, that each runs few sampled programs."""
-
     gpu_only: bool = False
     """Planned and drawn on a GPU only: in the interpreter its calls share no sampled program."""
-
     also_strided: bool = False
     """A planned case tries it with another layout of x too."""
-
     fresh_worker: bool = False
     """A file that counts its calls must count these from the first."""
-
     error_allowed: str = ""
     """How the model is used, if a clear error is a right answer to it: then the case is untried."""
 
@@ -170,30 +164,26 @@ def _change(recipe: Recipe, **changes: int) -> Recipe:
 
 def _call(like: Call, recipe: Recipe, number: int, *, model: int = 0, same_storage: bool = False) -> Call:
     images = tuple(image for image in like.images if image < recipe.batch)
-    changed = msgspec.structs.replace(like, recipe=recipe, number=number, images=images)
-    return msgspec.structs.replace(changed, model=model, same_storage=same_storage)
+    changes = {"recipe": recipe, "number": number, "images": images, "model": model}
+    return msgspec.structs.replace(like, same_storage=same_storage, **changes)
 
 
-def _once_more(**changes: bool) -> LaterCalls:
+def _once_more(**changes: int) -> LaterCalls:
     """Return what makes a second call, of the first recipe with these changes."""
     return lambda first, _slow: [_call(first, _change(first.recipe, **changes), 1)]
 
 
 def _scale(exponent: str) -> LaterCalls:
-    """Return what makes a second call, with this exponent of the recipe up or down as the seed is odd."""
-
-    def call_scaled(first: Call, _slow: bool) -> list[Call]:
-        power = SCALE_EXPONENT if first.recipe.seed % 2 else -SCALE_EXPONENT
-        return [_call(first, _change(first.recipe, **{exponent: power}), 1)]
-
-    return call_scaled
+    """Return what makes a second call, with this exponent of the recipe up if the seed is odd, else down."""
+    powers = (-SCALE_EXPONENT, SCALE_EXPONENT)
+    return lambda first, slow: _once_more(**{exponent: powers[first.recipe.seed % 2]})(first, slow)
 
 
 def _slice_batch(first: Call, _slow: bool) -> list[Call]:
     """Return a call on the batch without its last image, or without its first; one image stays."""
     recipe = first.recipe
-    skipped = int(recipe.batch > 1 and recipe.seed % 2 == 1)
-    return [_call(first, _change(recipe, batch=max(1, recipe.batch - 1), first=skipped), 1)]
+    changes = {"batch": max(1, recipe.batch - 1), "first": int(recipe.batch > 1 and recipe.seed % 2 == 1)}
+    return [_call(first, _change(recipe, **changes), 1)]
 
 
 def _with_seeds_of_each_part(call: Call) -> Call:
