@@ -9,8 +9,8 @@ import torch
 
 from kernelgate.correctness import conduct
 from kernelgate.correctness.calls import Call, KernelCaller, Run
-from kernelgate.correctness.case import LAYOUTS, Case
-from kernelgate.correctness.relations import STATE, check_relation, plan_calls
+from kernelgate.correctness.case import CONTIGUOUS, Case
+from kernelgate.correctness.relations import RELATIONS, Relation
 from kernelgate.correctness.result import Finding
 from kernelgate.operations import accuracy
 from kernelgate.operations.accuracy import Answer, Broken, Errors
@@ -30,6 +30,9 @@ IMAGES_AT_ONCE = 32
 
 IMAGES_OF_LARGE = 16
 """Of a larger batch so many images are compared: first, last, and others evenly between."""
+
+LAWS_OF_VALUES = ("hard-bound", "error-ratio", "exact", "special-values", "second-opinion", "all-written")
+"""Broken in a case that is there for another law, they are a fault of what is unusual about it."""
 
 
 class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,30 +56,33 @@ class CaseRunner:
 
     def run(self, case: Case) -> CaseResult:
         """Return what the case breaks, or how far it held."""
-        if case.relation == "new-contents":
-            self.caller.close()  # a file that counts its calls must count these from the first
-        runs: list[Run] = []
-        errors, vendor_ratio = Errors(), None
+        relation = RELATIONS[case.relation]
+        if relation.fresh_worker:
+            self.caller.close()
         try:
-            for call in plan_calls(case, self._first_call(case), slow=self._is_slow(case)):
-                runs.append(self.caller.run(call))
-                broken, seen, vendor = self._judge(runs[-1])
-                errors = errors.worst(seen)
-                vendor_ratio = max(filter(None, (vendor_ratio, vendor)), default=None)
-                if broken is not None:
-                    return self._broken(
-                        case, _attribute(broken, case, len(runs) - 1, self.operation.max_batch)
-                    )
-            broken = next(check_relation(self.operation, case, runs), None)
+            return self._judge_calls(case, relation)
         except WorkerFault as fault:
             return self._faulted(case, fault)
+
+    def _judge_calls(self, case: Case, relation: Relation) -> CaseResult:
+        runs: list[Run] = []
+        errors, vendor_ratio = Errors(), None
+        for call in relation.calls(self._plain_call(case), slow=self._is_slow(case)):
+            runs.append(self.caller.run(call))
+            broken, of_call, vendor = self._judge(runs[-1])
+            errors = errors.worst(of_call)
+            vendor_ratio = max(filter(None, (vendor_ratio, vendor)), default=None)
+            if broken is not None:
+                number, largest = len(runs) - 1, self.operation.max_batch
+                return self._broken(case, _attribute(broken, case, number, largest))
+        broken = next(relation.check(self.operation, runs), None)
         if broken is not None:
             return self._broken(case, broken)
         return CaseResult(
             case=case, errors=errors, vendor_ratio=vendor_ratio, calls=len(runs), first_run=runs[0]
         )
 
-    def _first_call(self, case: Case) -> Call:
+    def _plain_call(self, case: Case) -> Call:
         batch = case.batch
         images: tuple[int, ...] = ()
         if self.caller.mode == "gpu" and batch > MAX_WHOLE_BATCH:
@@ -108,9 +114,9 @@ class CaseRunner:
         if fault.kind is FaultKind.OUT_OF_MEMORY and is_large:
             # A GPU has room for what a wrapper allocates here; the host that pretends to be one has not.
             return CaseResult(case=case, untried=fault.detail)
-        if fault.kind is FaultKind.RAISES and case.relation == "no-bias":
-            # The model of a file always has a bias; one that says clearly that it needs it is not wrong.
-            return CaseResult(case=case, untried=f"without a bias: {fault.detail}")
+        error_allowed = RELATIONS[case.relation].error_allowed
+        if fault.kind is FaultKind.RAISES and error_allowed:
+            return CaseResult(case=case, untried=f"{error_allowed}: {fault.detail}")
         forbidden = fault.kind.outcome is Outcome.FORBIDDEN
         finding = Finding(case=case, law=fault.kind.value, detail=fault.detail, forbidden=forbidden)
         return CaseResult(case=case, finding=finding)
@@ -191,20 +197,15 @@ def _check_values(
 
 def _attribute(broken: Broken, case: Case, number: int, max_batch: int) -> Broken:
     """Return the finding under the law that the case is there to try, if the plain one holds without it."""
-    law = broken.law
-    detail = broken.detail
-    if broken.law in (
-        "hard-bound",
-        "error-ratio",
-        "exact",
-        "special-values",
-        "second-opinion",
-        "all-written",
-    ):
-        if case.relation in STATE and (number or case.relation in ("no-bias", "autotuned")):
-            law, detail = case.relation, f"call {number + 1}: {broken.law}: {broken.detail}"
-        elif case.layout != LAYOUTS[0]:
-            law, detail = "layout", f"x {case.layout}: {broken.law}: {broken.detail}"
-        elif case.batch == max_batch:
-            law, detail = "domain", f"{broken.law}: {broken.detail}"
-    return Broken(law=law, detail=detail, forbidden=broken.forbidden)
+    if broken.law not in LAWS_OF_VALUES:
+        return broken
+    law, detail = broken.law, f"{broken.law}: {broken.detail}"
+    if RELATIONS[case.relation].owns_values_of(number):
+        law, detail = case.relation, f"call {number + 1}: {detail}"
+    elif case.layout != CONTIGUOUS:
+        law, detail = "layout", f"x {case.layout}: {detail}"
+    elif case.batch == max_batch:
+        law = "domain"
+    else:
+        return broken
+    return msgspec.structs.replace(broken, law=law, detail=detail)

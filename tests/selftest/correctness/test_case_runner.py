@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from kernelgate.correctness.calls import Run
-from kernelgate.correctness.case import LAYOUTS, RELATIONS
+from kernelgate.correctness.case import LAYOUTS
 from kernelgate.correctness.case_runner import HOPELESS, MAX_WHOLE_BATCH, CaseResult
-from kernelgate.correctness.relations import CALLS, CALLS_WHOLE
+from kernelgate.correctness.relations import CALLS, CALLS_WHOLE, RELATIONS
 from kernelgate.correctness.result import Finding
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.values import FAMILIES
