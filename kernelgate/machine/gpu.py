@@ -9,6 +9,8 @@ import msgspec
 import pynvml
 import torch
 
+from kernelgate.errors import KernelgateError
+
 Reading = TypeVar("Reading")
 
 
@@ -22,7 +24,7 @@ THROTTLE_REASONS = {
 """Bits of nvmlDeviceGetCurrentClocksEventReasons (NVML API reference, nvmlClocksEventReasons)."""
 
 
-class GpuError(RuntimeError):
+class GpuError(KernelgateError, RuntimeError):
     """There is no GPU to measure on, or it cannot be had alone; the text says which and what to do."""
 
     def __init__(self, detail: str, reason: str = "gpu-not-to-be-had") -> None:
