@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 
 import msgspec
-import torch
 
 UNKNOWN = "unknown"
 
@@ -25,6 +24,8 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 def describe_environment(driver: str = UNKNOWN) -> Provenance:
     """Return the versions in force here; `driver` is the GPU driver's, where there is one."""
+    import torch  # noqa: PLC0415 - it takes seconds, and the other versions do not need it
+
     cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
     return Provenance(
         python=platform.python_version(),
