@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kernelgate.machine.gpu import Gpu
     from kernelgate.pipeline.pipeline import Gate
     from kernelgate.pipeline.stage import Request, StageName
+    from kernelgate.reporting.progress import StageProgress
     from kernelgate.reporting.report import Report
 
 STAGE_FILES = (
@@ -34,7 +35,7 @@ STAGE_FILES = (
 
 CODE_PATH = "sm_89"
 SUMMARY = "kernelgate_summary"
-REPORT = pytest.StashKey["Report"]()
+REPORT: "pytest.StashKey[Report]" = pytest.StashKey()
 CONCLUDED = pytest.StashKey[tuple[str, str, bool]]()
 """Operation, summary and whether the verdict passes, of this process or of the worker that judged."""
 
@@ -42,7 +43,7 @@ VISIBLE_GPUS = pytest.StashKey[tuple[str, ...]]()
 TERMINAL = pytest.StashKey[TextIO]()
 """Is there where the project has a gate."""
 
-PROGRESS = pytest.StashKey["StageProgress"]()
+PROGRESS: "pytest.StashKey[StageProgress]" = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -284,7 +285,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         return None
     from xdist.scheduler import LoadScopeScheduling  # it need not be installed
 
-    class OneJudge(LoadScopeScheduling):
+    class OneJudge(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
         def _split_scope(self, nodeid: str) -> str:
             return "gate" if nodeid.startswith("tests/gate/") else nodeid
 
