@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from kernelgate.errors import KernelgateError
+
 A_DAY = 86_400
 MIN_REPLICATES, MAX_REPLICATES = 4, 64
 """Student's t has its quantile blow up under three degrees of freedom: fewer processes prove nothing."""
@@ -17,7 +19,7 @@ Fraction = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 Stage = Literal["final-micro-tuning", "open"]
 
 
-class SettingsError(ValueError):
+class SettingsError(KernelgateError, ValueError):
     """The table is missing, or has a key or a value that it must not have."""
 
 

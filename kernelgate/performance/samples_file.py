@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from kernelgate.errors import KernelgateError
 from kernelgate.machine.gpu import Gpu
 from kernelgate.machine.versions import Provenance
 from kernelgate.performance.samples import MeasuredReplicate, Reading, Sample
@@ -19,7 +20,7 @@ from kernelgate.settings import PerformanceSettings
 from kernelgate.verdict import Rule
 
 
-class SamplesError(ValueError):
+class SamplesError(KernelgateError, ValueError):
     """A file that holds no samples; the text says which line, and what is wrong with it."""
 
 

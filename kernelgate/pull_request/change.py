@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
+from kernelgate.errors import KernelgateError
 from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.operation import OPERATIONS
 
@@ -40,7 +41,7 @@ GUARDED = ("settings and dependencies", "records", GATE)
 """Whoever edits these must not cost an accepted kernel its place: all are judged anew, under rule guard."""
 
 
-class ChangeError(ValueError):
+class ChangeError(KernelgateError, ValueError):
     """The commits cannot be compared."""
 
 

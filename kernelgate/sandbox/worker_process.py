@@ -13,6 +13,7 @@ from typing import Self, TypeVar
 import msgspec
 
 from kernelgate import protocol
+from kernelgate.errors import KernelgateError
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.fork_server import passed_on, start_copy
 from kernelgate.sandbox.process_tree import (
@@ -41,7 +42,7 @@ _CHILDREN = threading.Lock()
 """Held while a worker starts and while orphans are ended: one that is half started is no orphan."""
 
 
-class WorkerFault(Exception):  # noqa: N818 - the design's word: what a worker did, not an error of ours
+class WorkerFault(KernelgateError):  # noqa: N818 - the design's word: what a worker did, not an error of ours
     """A worker failed: `kind` says how, `detail` what it was seen doing."""
 
     def __init__(self, kind: FaultKind, detail: str, worker: str = "") -> None:

@@ -11,6 +11,7 @@ from kernelgate.baselines.kernels import Kernels, find_accepted, find_original
 from kernelgate.compilation.compiler import CompiledKernel, Target, compile_kernels
 from kernelgate.compilation.stage import ADA
 from kernelgate.compilation.stage_rules import CONFIG_COUNT, nearby_configs
+from kernelgate.errors import KernelgateError
 from kernelgate.kernel_file.allowed_names import check_names
 from kernelgate.kernel_file.config_list import with_configs
 from kernelgate.kernel_file.format import check_format
@@ -36,7 +37,7 @@ Note = Callable[[str, int, int], None]
 """Told what is worked on, how many steps are done and how many there are."""
 
 
-class TuneError(ValueError):
+class TuneError(KernelgateError, ValueError):
     """The file cannot be tuned; the text says why."""
 
 

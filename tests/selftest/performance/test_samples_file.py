@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kernelgate.__main__ import main
+from kernelgate.cli.main import main
 from kernelgate.machine.gpu import GpuError
 from kernelgate.performance import stage as performance_stage
 from kernelgate.performance.conclusion import decide_look

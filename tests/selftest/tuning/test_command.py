@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from kernelgate import __main__ as command
 from kernelgate.baselines.compiled import ConfigRecord
+from kernelgate.cli.main import main
 from kernelgate.compilation.compiler import CompiledKernel
 from kernelgate.compilation.stage_rules import nearby_configs
 from kernelgate.kernel_file.config_list import ConfigListError
@@ -319,10 +319,10 @@ def call(monkeypatch: pytest.MonkeyPatch, folder: Path, *more: str, gpu: Gpu | N
             raise GpuError("no NVIDIA GPU")
         return gpu
 
-    monkeypatch.setattr(command, "find_gpu", find)
+    monkeypatch.setattr("kernelgate.machine.gpu.find_gpu", find)
     accepted = ROOT / "kernels" / "alexnet_conv1_original.py"
     given = ("--root", str(ROOT), "--accepted", str(accepted), "--report-dir", str(folder))
-    return command.main(["tune", str(FILE), *given, *more])
+    return main(["tune", str(FILE), *given, *more])
 
 
 @pytest.mark.usefixtures("machine")

@@ -15,7 +15,6 @@ from triton.backends.nvidia.driver import CudaDriver
 from triton.compiler import CompiledKernel
 from triton.runtime.jit import JITFunction
 
-import conftest
 from kernelgate import protocol
 from kernelgate.baselines.kernels import Kernels
 from kernelgate.compilation import compiler as compile_check
@@ -30,6 +29,7 @@ from kernelgate.performance.samples import CANDIDATE
 from kernelgate.performance.stage import keep_samples, propose_speed, replay
 from kernelgate.pipeline import performance_step
 from kernelgate.profile_order import ProfileOrder
+from kernelgate.pytest_plugin import read_options
 from kernelgate.reporting.page import render_markdown
 from kernelgate.reporting.report import make_report
 from kernelgate.sandbox import sandbox as sandbox_module
@@ -310,6 +310,6 @@ def test_a_gpu_that_is_no_newer_cannot_be_asked(pytestconfig: pytest.Config, cap
         Gpu(name="a GPU", uuid="GPU-0", capability=capability, driver="", l2_bytes=1) if capability else None
     )
     options = {"--code-path": "sm_89", "--report-dir": "report"}
-    config: Any = SimpleNamespace(getoption=options.get, stash=pytestconfig.stash)
+    config: Any = SimpleNamespace(getoption=options.get, stash=pytestconfig.stash, rootpath=ROOT)
     with pytest.raises(ValueError, match="needs a GPU newer than sm_89"):
-        conftest._read_options(config, SETTINGS, gpu, measure=False)
+        read_options(config, SETTINGS, gpu, measure=False)
