@@ -8,9 +8,11 @@ import os
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, get_args
 
+import msgspec
 import pytest
 
 from kernelgate.errors import KernelgateError
@@ -157,6 +159,7 @@ def _share_cores() -> None:
 @pytest.fixture(scope="session")
 def gate(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> "Iterator[Gate]":
     """Give the judgement of this run: each stage is run once, by the first test that asks for it."""
+    from kernelgate.machine.gpu import NO_GPU, GpuError
     from kernelgate.pipeline.pipeline import Gate
     from kernelgate.reporting.progress import StageProgress
     from kernelgate.reporting.report import make_report
@@ -167,9 +170,11 @@ def gate(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> "Iterat
         pytest.fail("timing needs the machine to itself: run -m perf without -n", pytrace=False)
     try:
         settings = load_settings(pytestconfig.rootpath / "pyproject.toml")
-        asked = read_options(pytestconfig, settings, _gpu_at_hand(measure), measure)
+        if measure and not pytestconfig.stash[VISIBLE_GPUS]:
+            raise GpuError(NO_GPU)
+        asked = read_options(pytestconfig, settings, measure)
         progress = pytestconfig.stash[PROGRESS] = StageProgress(pytestconfig.stash[TERMINAL])
-        judgement = Gate(asked, settings, progress.note)
+        judgement = Gate(asked, settings, progress.note, partial(with_gpus, pytestconfig.stash[VISIBLE_GPUS]))
     except (KernelgateError, KeyError, ValueError) as error:
         pytest.exit(f"kernelgate: {error.args[0]}", returncode=pytest.ExitCode.USAGE_ERROR)
     _register_profiles(pytestconfig.rootpath)
@@ -195,21 +200,36 @@ def assert_passed(gate: "Gate") -> "Callable[[StageName], None]":
     return check
 
 
-def _gpu_at_hand(measure: bool) -> "Gpu | None":
+def with_gpus(visible: tuple[str, ...], request: "Request") -> "Request":
+    """Return the request with the GPUs at hand; `visible` are named as CUDA_VISIBLE_DEVICES names them.
+
+    Raises GpuError where timing was asked for and there is none.
+    """
     from kernelgate.machine.gpu import GpuError, find_gpu
 
     try:
-        return find_gpu()
+        gpu = find_gpu()
     except GpuError:
-        if measure:
+        if request.measure:
             raise
-        return None
+        gpu = None
+    refuse_code_path(request, gpu)
+    return msgspec.structs.replace(request, gpu=gpu, gpus=visible if gpu else ())
 
 
-def read_options(config: pytest.Config, settings: Settings, gpu: "Gpu | None", measure: bool) -> "Request":
-    """Return what the command line asks to be judged. Raises ValueError that names the option."""
-    from kernelgate.baselines.kernels import kernel_path
+def refuse_code_path(request: "Request", gpu: "Gpu | None") -> None:
+    """End the run, as for any wrong option, if the GPU cannot run an RTX 4090's code as another GPU's."""
     from kernelgate.compilation.stage import ADA
+
+    if request.ada_path and (gpu is None or gpu.capability <= ADA):
+        at_hand = f"{gpu.name} is sm_{gpu.capability}" if gpu else "there is none"
+        wrong = f"--code-path sm_{ADA}: needs a GPU newer than sm_{ADA}: {at_hand}"
+        pytest.exit(f"kernelgate: {wrong}", returncode=pytest.ExitCode.USAGE_ERROR)
+
+
+def read_options(config: pytest.Config, settings: Settings, measure: bool) -> "Request":
+    """Return what the command line asks to be judged, no GPU yet. Raises ValueError that names the option."""
+    from kernelgate.baselines.kernels import kernel_path
     from kernelgate.correctness.case import parse_case
     from kernelgate.operations.operation import find_operation
     from kernelgate.pipeline.stage import Request
@@ -220,9 +240,6 @@ def read_options(config: pytest.Config, settings: Settings, gpu: "Gpu | None", m
     )
     if not str(candidate).isprintable():
         raise ValueError(f"--candidate {str(candidate)!a}: the name must be printable text")
-    if config.getoption("--code-path") and (gpu is None or gpu.capability <= ADA):
-        at_hand = f"{gpu.name} is sm_{gpu.capability}" if gpu else "there is none"
-        raise ValueError(f"--code-path sm_{ADA}: needs a GPU newer than sm_{ADA}: {at_hand}")
     replay, rule = config.getoption("--replay"), config.getoption("--rule")
     return Request(
         root=config.rootpath,
@@ -232,10 +249,9 @@ def read_options(config: pytest.Config, settings: Settings, gpu: "Gpu | None", m
         stage=config.getoption("--stage") or settings.stage_of(Path(candidate)),
         rule=Rule(rule) if rule else None,
         report_dir=Path(config.getoption("--report-dir")),
-        gpu=gpu,
+        gpu=None,
         measure=measure,
         replay=parse_case(replay) if replay else None,
-        gpus=config.stash[VISIBLE_GPUS] if gpu else (),
         ada_path=bool(config.getoption("--code-path")),
     )
 

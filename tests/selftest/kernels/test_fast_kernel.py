@@ -42,7 +42,7 @@ def ask(pytestconfig: pytest.Config, folder: Path, stage: str | None = None) -> 
     config: Any = SimpleNamespace(
         getoption=(options | {"--stage": stage}).get, stash=pytestconfig.stash, rootpath=ROOT
     )
-    asked = read_options(config, SETTINGS, None, measure=False)
+    asked = read_options(config, SETTINGS, measure=False)
     return msgspec.structs.replace(asked, workers=1)
 
 

@@ -29,7 +29,7 @@ from kernelgate.performance.samples import CANDIDATE
 from kernelgate.performance.stage import keep_samples, propose_speed, replay
 from kernelgate.pipeline import performance_step
 from kernelgate.profile_order import ProfileOrder
-from kernelgate.pytest_plugin import read_options
+from kernelgate.pytest_plugin import read_options, refuse_code_path
 from kernelgate.reporting.page import render_markdown
 from kernelgate.reporting.report import make_report
 from kernelgate.sandbox import sandbox as sandbox_module
@@ -311,5 +311,6 @@ def test_a_gpu_that_is_no_newer_cannot_be_asked(pytestconfig: pytest.Config, cap
     )
     options = {"--code-path": "sm_89", "--report-dir": "report"}
     config: Any = SimpleNamespace(getoption=options.get, stash=pytestconfig.stash, rootpath=ROOT)
-    with pytest.raises(ValueError, match="needs a GPU newer than sm_89"):
-        read_options(config, SETTINGS, gpu, measure=False)
+    asked = read_options(config, SETTINGS, measure=False)
+    with pytest.raises(pytest.exit.Exception, match="needs a GPU newer than sm_89"):
+        refuse_code_path(asked, gpu)
