@@ -19,7 +19,7 @@ from kernelgate.machine.versions import describe_environment
 from kernelgate.operations.operation import find_operation
 from kernelgate.performance.decision.log_ratio import measure_slowdown
 from kernelgate.performance.replicates import measure_replicates
-from kernelgate.performance.samples import ACCEPTED, CANDIDATE, CONTROL, MeasuredReplicate
+from kernelgate.performance.samples import Arm, MeasuredReplicate
 from kernelgate.performance.stage import load_record
 from kernelgate.performance.validity import find_invalid
 from kernelgate.sandbox.sandbox import Sandbox
@@ -59,7 +59,9 @@ def _check_noise(gpu: Gpu, accepted: KernelFile, settings: Settings) -> Iterator
         compile_kernels(sandbox, {accepted: [Target(capability=gpu.capability)]})
         looks = settings.performance.looks[:1]
         short = msgspec.structs.replace(settings.performance, looks=looks)
-        arms = dict.fromkeys((CANDIDATE, ACCEPTED, CONTROL), accepted)
+        arms: dict[str, KernelFile | None] = dict.fromkeys(
+            (Arm.CANDIDATE, Arm.ACCEPTED, Arm.CONTROL), accepted
+        )
         with locked(gpu):
             measured = measure_replicates(sandbox, arms, gpu, short, lambda _: True, lambda: None)
     except GpuError as error:
@@ -77,9 +79,11 @@ def _check_noise(gpu: Gpu, accepted: KernelFile, settings: Settings) -> Iterator
 
 def _judge_noise(measured: Sequence[MeasuredReplicate], settings: PerformanceSettings) -> Check:
     replicates = [one.replicate() for one in measured]
-    contrast = measure_slowdown(replicates, CANDIDATE, ACCEPTED)
+    contrast = measure_slowdown(replicates, Arm.CANDIDATE, Arm.ACCEPTED)
     ends = f"[{100 * contrast.gain_low:z.2f}, {100 * contrast.gain_high:z.2f}]"
-    blocks = float(np.mean([np.std(each.contrasts(CANDIDATE, ACCEPTED), ddof=1) for each in replicates]))
+    blocks = float(
+        np.mean([np.std(each.contrasts(Arm.CANDIDATE, Arm.ACCEPTED), ddof=1) for each in replicates])
+    )
     process_sd = contrast.standard_error * math.sqrt(len(replicates))
     seen = (
         f"gain {100 * contrast.gain:z.2f} % {ends}, "

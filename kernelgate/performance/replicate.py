@@ -21,14 +21,7 @@ from kernelgate import protocol
 from kernelgate.compilation.ptx import find_narrow
 from kernelgate.files import read_foreign, read_words
 from kernelgate.machine.gpu import Gpu, GpuError, read_health
-from kernelgate.performance.samples import (
-    CANDIDATE,
-    Conduct,
-    MeasuredReplicate,
-    Reading,
-    Sample,
-    TimedAnswer,
-)
+from kernelgate.performance.samples import Arm, Conduct, MeasuredReplicate, Reading, Sample, TimedAnswer
 from kernelgate.performance.schedule import draw_orders, draw_places
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import Answer, Worker, WorkerFault, live_pids
@@ -86,7 +79,7 @@ class Replicate:
             chosen=chosen,
             readings=tuple(self.readings),
             answers=tuple(self.answers),
-            conduct=Conduct(delegated=delegated, narrow=_read_code(self.crew[CANDIDATE])),
+            conduct=Conduct(delegated=delegated, narrow=_read_code(self.crew[Arm.CANDIDATE])),
         )
 
     def _place(self, names: Sequence[str]) -> None:
@@ -99,19 +92,19 @@ class Replicate:
     def _time_block(self, block: int, order: tuple[str, ...]) -> None:
         read_at = self.chance.randrange(len(order))
         for slot, arm in enumerate(order):
-            if arm == CANDIDATE:
+            if arm == Arm.CANDIDATE:
                 self._watch_if_due()
             request = protocol.TimeLaunches(seed=self._draw_seed(), launches=self.settings.launches)
             reading = partial(_read, self.readings, self.gpu, block, arm) if slot == read_at else None
             self.samples.append(_sample(self.crew[arm], request, (*self.place, block, slot, arm), reading))
-            if arm == CANDIDATE:
+            if arm == Arm.CANDIDATE:
                 self._fetch_answers(request)
 
     def _watch_if_due(self) -> None:
         """Have the candidate make calls that pass for timed ones, and see who computes in them."""
         self.until_watch -= 1
         if self.until_watch == -1:
-            candidate = self.crew[CANDIDATE]
+            candidate = self.crew[Arm.CANDIDATE]
             candidate.ask(protocol.MoveCode(), protocol.Done, candidate.limits.run_timeout_s)
             request = protocol.WatchLaunches(seed=self._draw_seed(), launches=self.settings.launches)
             self.delegated += candidate.ask(
@@ -121,7 +114,7 @@ class Replicate:
 
     def _fetch_answers(self, request: protocol.TimeLaunches | protocol.WatchLaunches) -> None:
         self.answers += _fetch_answers(
-            self.sandbox, self.crew[CANDIDATE], self.parameters, request, self._draw_seed()
+            self.sandbox, self.crew[Arm.CANDIDATE], self.parameters, request, self._draw_seed()
         )
 
     def _draw_seed(self) -> int:
@@ -220,7 +213,7 @@ def _read_code(candidate: Worker) -> tuple[str, ...]:
                 for file in (each.ptx_file, each.ttir_file)
             )
         except (OSError, ValueError) as error:  # a name may hold what no name can
-            raise WorkerFault("protocol", f"left no readable code: {error}", CANDIDATE) from error
+            raise WorkerFault("protocol", f"left no readable code: {error}", Arm.CANDIDATE) from error
         found += [f"{each.kernel}: {name}" for name in find_narrow(ptx, ttir)]
     return tuple(dict.fromkeys(found))
 
@@ -239,7 +232,7 @@ def _fetch_answers(
     try:
         words = read_words(out, timed.launches * ELEMENTS_JUDGED)
     except OSError as error:
-        raise WorkerFault("protocol", f"left no readable output: {error}", CANDIDATE) from error
+        raise WorkerFault("protocol", f"left no readable output: {error}", Arm.CANDIDATE) from error
     for call in range(timed.launches):
         bits = None if words is None else words[call * ELEMENTS_JUDGED : (call + 1) * ELEMENTS_JUDGED]
         yield TimedAnswer(parameters=parameters, contents=timed.seed + call, places=places, bits=bits)

@@ -9,12 +9,7 @@ from kernelgate.machine.gpu import Gpu
 from kernelgate.operations.convolution import Convolution
 from kernelgate.performance.decision.log_ratio import TRIMMED_SHARE
 from kernelgate.performance.roofline import physical_floor_ms
-from kernelgate.performance.samples import (
-    ACCEPTED,
-    CANDIDATE,
-    MeasuredReplicate,
-    Sample,
-)
+from kernelgate.performance.samples import Arm, MeasuredReplicate, Sample
 from kernelgate.verdict import Outcome, Verdict, conclude
 
 MAX_OVERHEAD_SHARE = 0.002
@@ -49,7 +44,7 @@ def _find_throttled(measured: Sequence[MeasuredReplicate]) -> Verdict | None:
 
 def _find_impossible(operation: Convolution, samples: Sequence[Sample], gpu: Gpu) -> Verdict | None:
     floor_ms = physical_floor_ms(operation, operation.measured_batch, gpu.name)
-    fastest = min(min(sample.times_ms) for sample in samples if sample.arm == CANDIDATE)
+    fastest = min(min(sample.times_ms) for sample in samples if sample.arm == Arm.CANDIDATE)
     if floor_ms is not None and fastest < floor_ms:
         detail = f"a call took {fastest:.4f} ms, the GPU's peaks allow {floor_ms:.4f} ms"
         return conclude(Outcome.INVALID, "faster-than-physics", detail)
@@ -64,7 +59,7 @@ def _find_disagreeing_timer(measured: Sequence[MeasuredReplicate]) -> Verdict | 
     """
     excess = statistics.fmean(_excess_ms(one) for one in measured)
     samples = (sample for one in measured for sample in one.samples)
-    wall_ms = statistics.median(sample.wall_ms for sample in samples if sample.arm == ACCEPTED)
+    wall_ms = statistics.median(sample.wall_ms for sample in samples if sample.arm == Arm.ACCEPTED)
     allowed = MAX_OVERHEAD_MS + MAX_OVERHEAD_SHARE * wall_ms
     if not abs(excess) <= allowed:
         detail = (
@@ -80,6 +75,7 @@ def _excess_ms(one: MeasuredReplicate) -> float:
     for sample in one.samples:
         blocks.setdefault(sample.block, {}).setdefault(sample.arm, []).append(sample.overhead_ms)
     contrasts = [
-        statistics.fmean(arms[CANDIDATE]) - statistics.fmean(arms[ACCEPTED]) for arms in blocks.values()
+        statistics.fmean(arms[Arm.CANDIDATE]) - statistics.fmean(arms[Arm.ACCEPTED])
+        for arms in blocks.values()
     ]
     return float(stats.trim_mean(contrasts, TRIMMED_SHARE))

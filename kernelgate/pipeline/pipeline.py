@@ -32,7 +32,7 @@ from kernelgate.machine.versions import describe_environment
 from kernelgate.operations.operation import find_operation
 from kernelgate.performance.conclusion import Conditions
 from kernelgate.performance.hardware_counters import Counters, read_counters
-from kernelgate.performance.samples import CANDIDATE
+from kernelgate.performance.samples import Arm
 from kernelgate.performance.stage import keep_samples, load_record, measure_performance, propose_speed
 from kernelgate.pipeline.stage import ORDER, Request, Result, StageName, StageResult, Stopped
 from kernelgate.sandbox.faults import blame
@@ -241,7 +241,7 @@ class Gate:
         except BaselineError as error:
             raise Stopped(conclude(Outcome.INVALID, f"baseline-{error.reason}", str(error))) from error
         except WorkerFault as fault:
-            raise Stopped(self._blame(fault, is_candidate=fault.worker == CANDIDATE)) from fault
+            raise Stopped(self._blame(fault, is_candidate=fault.worker == Arm.CANDIDATE)) from fault
         except GpuError as error:
             raise Stopped(conclude(Outcome.INVALID, error.reason, str(error))) from error
         keep_samples(conditions, attempts, self.request.report_dir)

@@ -22,7 +22,7 @@ from kernelgate.operations.kernel_config import KernelConfig
 from kernelgate.operations.operation import find_operation
 from kernelgate.performance.conclusion import Conditions
 from kernelgate.performance.hardware_counters import Counters, read_counters
-from kernelgate.performance.samples import CANDIDATE
+from kernelgate.performance.samples import Arm
 from kernelgate.performance.stage import measure_performance, verdict_by_rule
 from kernelgate.sandbox.faults import blame
 from kernelgate.sandbox.sandbox import Sandbox
@@ -191,7 +191,7 @@ class _Bench:
             self._compile(candidate, gpu.capability)
             result, attempts = measure_performance(self.sandbox, kernels, conditions, lambda: None)
         except WorkerFault as fault:
-            if fault.worker not in (CANDIDATE, candidate.sha256):
+            if fault.worker not in (Arm.CANDIDATE, candidate.sha256):
                 raise
             verdict = blame(fault, self.kernel.path, is_candidate=True)
             return Timed(outcome=verdict.outcome, reason=verdict.reason, detail=verdict.detail)
@@ -204,7 +204,7 @@ class _Bench:
             gain_low=result.candidate.gain_low,
             gain_high=result.candidate.gain_high,
             gain_to_original=result.candidate_to_original.gain,
-            time_ms=result.time_ms[CANDIDATE],
+            time_ms=result.time_ms[Arm.CANDIDATE],
             seconds=time.monotonic() - started,
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from kernelgate.performance.decision.log_ratio import Slowdown
-from kernelgate.performance.samples import ACCEPTED, CANDIDATE, CONTROL, MeasuredReplicate
+from kernelgate.performance.samples import Arm, MeasuredReplicate
 from kernelgate.verdict import Outcome, Verdict, conclude
 
 MAX_CHOICE_EFFECT = 0.005
@@ -43,7 +43,7 @@ def _find_choices(
     measured: Sequence[MeasuredReplicate], replicates: Sequence[float]
 ) -> Iterator[tuple[str, str]]:
     """Find autotuners of an arm that chose in several ways, where it matters: users will get both."""
-    for arm in (CANDIDATE, ACCEPTED, CONTROL):
+    for arm in (Arm.CANDIDATE, Arm.ACCEPTED, Arm.CONTROL):
         by_choice: dict[tuple[str, ...], list[float]] = {}
         for one, value in zip(measured, replicates, strict=True):
             by_choice.setdefault(one.chosen[arm], []).append(value)
@@ -56,12 +56,11 @@ def _find_choices(
 
 def _find_clocks(measured: Sequence[MeasuredReplicate]) -> Iterator[tuple[str, str]]:
     clocks = _mean_clocks(measured)
-    if CANDIDATE in clocks and ACCEPTED in clocks:
-        apart = clocks[CANDIDATE] / clocks[ACCEPTED] - 1
+    if Arm.CANDIDATE in clocks and Arm.ACCEPTED in clocks:
+        candidate, accepted = clocks[Arm.CANDIDATE], clocks[Arm.ACCEPTED]
+        apart = candidate / accepted - 1
         if abs(apart) > MAX_CLOCKS_APART:
-            both = (
-                f"{clocks[CANDIDATE]:.0f} MHz under the candidate, {clocks[ACCEPTED]:.0f} under the accepted"
-            )
+            both = f"{candidate:.0f} MHz under the candidate, {accepted:.0f} under the accepted"
             yield "clocks-apart", f"the GPU ran at {both}: {100 * apart:+.2f} %"
 
 
@@ -69,6 +68,6 @@ def _mean_clocks(measured: Sequence[MeasuredReplicate]) -> Mapping[str, float]:
     clocks: dict[str, list[int]] = {}
     for reading in (reading for one in measured for reading in one.readings):
         if reading.health.sm_clock_mhz is not None:
-            arm = ACCEPTED if reading.arm == CONTROL else reading.arm
+            arm = Arm.ACCEPTED if reading.arm == Arm.CONTROL else reading.arm
             clocks.setdefault(arm, []).append(reading.health.sm_clock_mhz)
     return {arm: statistics.fmean(values) for arm, values in clocks.items()}

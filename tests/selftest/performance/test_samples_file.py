@@ -10,7 +10,7 @@ from kernelgate.__main__ import main
 from kernelgate.machine.gpu import GpuError
 from kernelgate.performance import stage as performance_stage
 from kernelgate.performance.conclusion import decide_look
-from kernelgate.performance.samples import CANDIDATE
+from kernelgate.performance.samples import Arm
 from kernelgate.performance.samples_file import SamplesError, read_samples
 from kernelgate.performance.stage import keep_samples, measure_performance, replay
 from kernelgate.sandbox.worker_process import WorkerFault
@@ -161,7 +161,7 @@ def test_a_gpu_that_falls_off_is_no_arms_fault(monkeypatch: pytest.MonkeyPatch, 
     """Whichever arm was on it; on a GPU that answers, the arm is named."""
 
     def fail(*_: object) -> None:
-        raise WorkerFault("raises", "CUDA error: unspecified launch failure", CANDIDATE)
+        raise WorkerFault("raises", "CUDA error: unspecified launch failure", Arm.CANDIDATE)
 
     def read(*_: object) -> None:
         if lost:
@@ -178,6 +178,6 @@ def test_a_gpu_that_falls_off_is_no_arms_fault(monkeypatch: pytest.MonkeyPatch, 
 def test_the_samples_of_a_candidate_are_told_from_the_others(file: Path) -> None:
     """By the name of the arm, in every block."""
     _, (first, _) = read_samples(file)
-    assert sum(sample.arm == CANDIDATE for sample in first[0].samples) == 2 * len(
+    assert sum(sample.arm == Arm.CANDIDATE for sample in first[0].samples) == 2 * len(
         {sample.block for sample in first[0].samples}
     )
