@@ -59,6 +59,7 @@ def decide(
         gpu=gpu,
         rule=Rule.TUNE,
         settings=settings.performance,
+        laws=settings.laws,
         record=None,
         environment=describe_environment(gpu.driver),
     )

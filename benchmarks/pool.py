@@ -65,11 +65,13 @@ def load(files: Sequence[Path]) -> Pool:
         measured += [one for attempt in attempts for one in attempt]
     if settings is None:
         raise SamplesError("no file of samples")
-    replicates = [one.replicate() for one in measured]
+    replicates, trimmed = [one.replicate() for one in measured], settings.trimmed_share
     arms = [arm for arm in replicates[0].blocks[0] if arm != Arm.ACCEPTED]
     return Pool(
         settings=settings,
-        contrasts={arm: np.array([each.contrast(arm, Arm.ACCEPTED) for each in replicates]) for arm in arms},
+        contrasts={
+            arm: np.array([each.contrast(arm, Arm.ACCEPTED, trimmed) for each in replicates]) for arm in arms
+        },
         calls={arm: np.array([_calls(one, arm) for one in measured]) for arm in (*arms, Arm.ACCEPTED)},
         seconds=np.array([_gpu_seconds(one) for one in measured]),
         control_blocks=np.array([each.contrasts(Arm.CONTROL, Arm.ACCEPTED) for each in replicates]),

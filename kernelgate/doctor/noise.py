@@ -26,6 +26,8 @@ from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.settings import PerformanceSettings, Settings
 
 STEADY_CLOCKS = 0.01
+"""Advice: it decides no verdict, and which clocks do is a setting."""
+
 NO_GPU = "install NVIDIA's driver; nvidia-smi must list the GPU"
 
 
@@ -69,7 +71,7 @@ def _check_noise(gpu: Gpu, accepted: KernelFile, settings: Settings) -> Iterator
         return
     finally:
         sandbox.close()
-    if invalid := find_invalid(sandbox.operation, measured, gpu):
+    if invalid := find_invalid(sandbox.operation, measured, gpu, short):
         seen = f"{invalid.reason}: {invalid.detail}"
         yield Check(name="A/A run", status="unfit", seen=seen, advice=invalid.next_step)
     else:
@@ -79,7 +81,9 @@ def _check_noise(gpu: Gpu, accepted: KernelFile, settings: Settings) -> Iterator
 
 def _judge_noise(measured: Sequence[MeasuredReplicate], settings: PerformanceSettings) -> Check:
     replicates = [one.replicate() for one in measured]
-    contrast = measure_slowdown(replicates, Arm.CANDIDATE, Arm.ACCEPTED)
+    contrast = measure_slowdown(
+        replicates, Arm.CANDIDATE, Arm.ACCEPTED, settings.confidence, settings.trimmed_share
+    )
     ends = f"[{100 * contrast.gain_low:z.2f}, {100 * contrast.gain_high:z.2f}]"
     blocks = float(
         np.mean([np.std(each.contrasts(Arm.CANDIDATE, Arm.ACCEPTED), ddof=1) for each in replicates])

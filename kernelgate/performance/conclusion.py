@@ -20,7 +20,7 @@ from kernelgate.performance.roofline import physical_floor_ms
 from kernelgate.performance.samples import Arm, MeasuredReplicate
 from kernelgate.performance.timed_answers import judge_answers, judge_conduct
 from kernelgate.performance.validity import find_invalid
-from kernelgate.settings import PerformanceSettings
+from kernelgate.settings import LawLimits, PerformanceSettings
 from kernelgate.verdict import Outcome, Rule, Verdict, conclude
 
 
@@ -34,6 +34,7 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
     gpu: Gpu
     rule: Rule
     settings: PerformanceSettings
+    laws: LawLimits
     record: SpeedRecord | None
     environment: Provenance
     ada_path: bool = False
@@ -106,8 +107,8 @@ def decide_look(conditions: Conditions, measured: Sequence[MeasuredReplicate]) -
     contrast = contrasts(conditions.settings, measured)
     candidate, control = contrast(Arm.CANDIDATE, Arm.ACCEPTED), contrast(Arm.CONTROL, Arm.ACCEPTED)
     return (
-        find_invalid(conditions.operation, measured, conditions.gpu)
-        or find_flag(measured, candidate)
+        find_invalid(conditions.operation, measured, conditions.gpu, conditions.settings)
+        or find_flag(measured, candidate, conditions.settings)
         or decide(conditions.rule, candidate, conditions.settings, control)
     )
 
@@ -116,8 +117,12 @@ def contrasts(
     settings: PerformanceSettings, measured: Sequence[MeasuredReplicate]
 ) -> Callable[[str, str], Slowdown]:
     """Return what gives the log-ratio of two arms, with the interval of the last look reached."""
-    confidence = confidence_at(settings.looks, len(measured))
-    return partial(measure_slowdown, [one.replicate() for one in measured], confidence=confidence)
+    return partial(
+        measure_slowdown,
+        [one.replicate() for one in measured],
+        confidence=confidence_at(settings, len(measured)),
+        trimmed_share=settings.trimmed_share,
+    )
 
 
 def _judge(
@@ -129,7 +134,7 @@ def _judge(
         return verdict
     answers = [answer for one in measured for answer in one.answers]
     wrong = judge_conduct(conditions.operation, [one.conduct for one in measured]) or judge_answers(
-        conditions.operation, answers
+        conditions.operation, answers, conditions.laws
     )
     if wrong:
         return wrong
@@ -153,7 +158,7 @@ def _hold_against_record(
     if changed := _find_drift(drift, conditions.settings):
         return changed
     candidate_to_original = contrasts(conditions.settings, measured)(Arm.CANDIDATE, Arm.ORIGINAL)
-    creep = find_creep(conditions.record, candidate_to_original)
+    creep = find_creep(conditions.record, candidate_to_original, conditions.settings)
     return conclude(Outcome.REGRESSED, "creep", creep) if creep and verdict.outcome.passes else verdict
 
 

@@ -32,7 +32,6 @@ from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.verdict import Outcome, Verdict
 
-MAX_ATTEMPTS = 2
 SAMPLES_NAME = "samples.jsonl"
 
 
@@ -52,7 +51,7 @@ def measure_performance(
 ) -> tuple[Performance, list[list[MeasuredReplicate]]]:
     """Return what candidate against accepted comes to, the original as control, and all that was timed.
 
-    What is UNSTABLE is tried once more, and then stands as it is; nothing else is. Raises WorkerFault
+    What is UNSTABLE is tried again, up to the attempts of the settings; nothing else is. Raises WorkerFault
     with the failing arm's name, GpuError if the GPU is not to be had alone.
     """
     attempts: list[list[MeasuredReplicate]] = []
@@ -63,7 +62,8 @@ def measure_performance(
             started = time.monotonic()
             attempts.append(_measure(sandbox, kernels, conditions, tick, len(attempts) + 1))
             performance = _conclude(conditions, attempts[-1], time.monotonic() - started)
-            if performance.verdict.outcome is not Outcome.UNSTABLE or len(attempts) == MAX_ATTEMPTS:
+            is_last = len(attempts) == conditions.settings.attempts
+            if is_last or performance.verdict.outcome is not Outcome.UNSTABLE:
                 break
             remarks = (f"tried again after {performance.verdict.reason}: {performance.verdict.detail}",)
     return msgspec.structs.replace(performance, remarks=(*remarks, *performance.remarks)), attempts
@@ -131,6 +131,7 @@ def keep_samples(
         gpu=conditions.gpu,
         rule=conditions.rule,
         settings=conditions.settings,
+        laws=conditions.laws,
         environment=conditions.environment,
         ada_path=conditions.ada_path,
     )
@@ -149,6 +150,7 @@ def replay(file: Path) -> tuple[Verdict, list[Slowdown]]:
             gpu=timing.gpu,
             rule=timing.rule,
             settings=timing.settings,
+            laws=timing.laws,
             record=None,
             environment=timing.environment,
         )

@@ -175,7 +175,11 @@ class Gate:
         if self._is_same_code() or self._judged().sha256 == self.accepted.sha256:
             return "the accepted kernel's own programs: nothing was changed", None
         broken = check_stage(
-            self.request.stage, self._compiled.candidate, self._compiled.accepted, self.operation
+            self.request.stage,
+            self._compiled.candidate,
+            self._compiled.accepted,
+            self.operation,
+            self.settings.stage_rules,
         )
         if broken:
             raise Stopped(_forbid(self.request.stage, self._judged().path, broken), broken)
@@ -187,6 +191,7 @@ class Gate:
         trial = Trial(
             gpus=self.request.gpus,
             profile=profile,
+            laws=self.settings.laws,
             programs=self.settings.correctness.sampled_programs,
             entropy=profile.draw_entropy() if self.request.entropy is None else self.request.entropy,
             replay=self.request.replay,
@@ -231,6 +236,7 @@ class Gate:
                 gpu=gpu,
                 rule=self.rule,
                 settings=self.settings.performance,
+                laws=self.settings.laws,
                 record=self._load_record(gpu),
                 environment=self.environment,
                 ada_path=self.request.ada_path,

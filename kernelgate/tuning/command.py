@@ -10,7 +10,7 @@ import msgspec
 from kernelgate.baselines.kernels import Kernels, find_accepted, find_original
 from kernelgate.compilation.compiler import CompiledKernel, Target, compile_kernels
 from kernelgate.compilation.stage import ADA
-from kernelgate.compilation.stage_rules import CONFIG_COUNT, nearby_configs
+from kernelgate.compilation.stage_rules import nearby_configs
 from kernelgate.kernel_file.allowed_names import check_names
 from kernelgate.kernel_file.config_list import with_configs
 from kernelgate.kernel_file.format import check_format
@@ -98,8 +98,8 @@ class _Bench:
         note("accepted kernel", 0, 2)
         accepted = self._compile(self.accepted)
         note("nearby configurations", 1, 2)
-        wide = with_configs(self.kernel, nearby_configs(self.operation, accepted))
-        return sort_out(self._compile(wide), accepted, self.operation)
+        wide = with_configs(self.kernel, nearby_configs(self.operation, accepted, self.settings.stage_rules))
+        return sort_out(self._compile(wide), accepted, self.operation, self.settings.stage_rules)
 
     def time(self, options: tuple[Option, ...], gpu: Gpu, note: Note) -> Tuned:
         """Return the options timed, and what the revert rule leaves of them."""
@@ -149,14 +149,14 @@ class _Bench:
         return tuned
 
     def _conclude(self, options: tuple[Option, ...], gpu: Gpu) -> Tuned:
-        configs = choose_configs(options, self.operation)
+        configs = choose_configs(options, self.operation, self.settings.stage_rules)
         if not configs:
             open_ones = [option for option in options if option.timed and not _is_settled(option.timed)]
             detail = "no configuration is proven faster than the accepted kernel"
             detail += f"; {len(open_ones)} could not be decided" if open_ones else ""
             return self.end("undecided" if open_ones else "reverted", detail, options)
-        if len(configs) < CONFIG_COUNT[0]:
-            few = f"{len(configs)} configurations are left, the format asks for {CONFIG_COUNT[0]}"
+        if len(configs) < (fewest := self.settings.stage_rules.min_configs):
+            few = f"{len(configs)} configurations are left, the format asks for {fewest}"
             return self.end("undecided", few, options, configs)
         final = self._time(with_configs(self.kernel, configs), gpu)
         if final.outcome is not Outcome.KEEP:
@@ -182,6 +182,7 @@ class _Bench:
             gpu=gpu,
             rule=Rule.TUNE,
             settings=self.settings.performance,
+            laws=self.settings.laws,
             record=None,
             environment=self.environment,
         )
@@ -223,6 +224,7 @@ class _Bench:
             self.original.sha256,
             self.job.gpu.uuid if self.job.gpu else "",
             msgspec.json.encode(self.settings.performance).decode(),
+            msgspec.json.encode(self.settings.laws).decode(),
             msgspec.json.encode(self.environment).decode(),
         )
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -20,13 +20,15 @@ from kernelgate.machine.gpu import GpuError
 from kernelgate.performance.samples import Arm
 from kernelgate.performance.samples_file import SamplesError, Timing
 from kernelgate.verdict import Rule
-from tests.selftest.support.made_up_samples import CONDITIONS, SETTINGS, make_replicates
+from tests.selftest.support.made_up_samples import CONDITIONS, make_replicates
+from tests.selftest.support.project_settings import PERFORMANCE
 
 TIMING = Timing(
     operation=CONDITIONS.operation.name,
     gpu=CONDITIONS.gpu,
     rule=Rule.TUNE,
-    settings=SETTINGS,
+    settings=PERFORMANCE,
+    laws=CONDITIONS.laws,
     environment=CONDITIONS.environment,
 )
 
@@ -40,7 +42,7 @@ def make_pool(shifts: dict[str, float], sd: float = 0.001, replicates: int = 40)
         for arm, shift in {**shifts, Arm.ACCEPTED: 0.0}.items()
     }
     return Pool(
-        settings=SETTINGS,
+        settings=PERFORMANCE,
         contrasts=contrasts,
         calls=calls,
         seconds=np.ones(replicates),
@@ -77,14 +79,14 @@ def test_the_gate_calls_what_its_table_says(rule: Rule, shift: float, call: str)
     """At the first look, where replicates vary by a tenth of a percent."""
     pool = make_pool({Arm.CONTROL: 0.0, Arm.CANDIDATE: shift})
     values = [pool.contrasts[arm].tolist() for arm in (Arm.CANDIDATE, Arm.CONTROL)]
-    assert call_in_looks(values[0], values[1], SETTINGS, rule) == (call, 4)
+    assert call_in_looks(values[0], values[1], PERFORMANCE, rule) == (call, 4)
 
 
 def test_noise_is_unstable_after_the_last_look() -> None:
     """Nothing is called that the table does not call."""
     pool = make_pool({Arm.CONTROL: 0.0, Arm.CANDIDATE: 0.005}, sd=0.02)
     values = [pool.contrasts[arm].tolist() for arm in (Arm.CANDIDATE, Arm.CONTROL)]
-    assert call_in_looks(values[0], values[1], SETTINGS, Rule.GUARD) == ("unstable", SETTINGS.looks[-1])
+    assert call_in_looks(values[0], values[1], PERFORMANCE, Rule.GUARD) == ("unstable", PERFORMANCE.looks[-1])
 
 
 def test_decisions_share_no_replicate() -> None:
@@ -180,7 +182,7 @@ def test_peers_see_processes_that_ran_side_by_side(monkeypatch: pytest.MonkeyPat
 def test_files_of_other_settings_make_no_pool(tmp_path: Path) -> None:
     """Nor do files that hold no samples."""
     record.append(TIMING, make_replicates((0.0,) * 4), tmp_path / "one.jsonl")
-    other = msgspec.structs.replace(TIMING, settings=msgspec.structs.replace(SETTINGS, blocks=14))
+    other = msgspec.structs.replace(TIMING, settings=msgspec.structs.replace(PERFORMANCE, blocks=14))
     record.append(other, make_replicates((0.0,) * 4), tmp_path / "other.jsonl")
     with pytest.raises(SamplesError, match="other settings"):
         load([tmp_path / "one.jsonl", tmp_path / "other.jsonl"])

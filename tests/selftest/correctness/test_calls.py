@@ -75,7 +75,7 @@ class Bench:
         """Return a caller whose workers are pretended."""
         sandbox = SimpleNamespace(
             operation=SMALL,
-            limits=SimpleNamespace(run_timeout_s=1.0),
+            limits=SimpleNamespace(run_timeout_s=1.0, whole_run_factor=3),
             start=self._start,
             await_loaded=lambda _: None,
         )

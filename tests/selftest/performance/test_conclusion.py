@@ -19,8 +19,8 @@ from kernelgate.performance import conclusion as performance
 from kernelgate.performance.conclusion import Conditions, Performance, conclude_performance, propose_record
 from kernelgate.performance.samples import Arm, Conduct, MeasuredReplicate, Reading, Sample, TimedAnswer
 from kernelgate.performance.stage import propose_speed
-from kernelgate.settings import PerformanceSettings
 from kernelgate.verdict import Outcome, Rule, conclude
+from tests.selftest.support.project_settings import LAWS, PERFORMANCE
 
 SHA = "a" * 64
 GPU = Gpu(name="NVIDIA H200", uuid="GPU-0", capability=90, driver="580", l2_bytes=50 * 2**20)
@@ -33,17 +33,7 @@ TYPICAL_MS = {
     Arm.VENDOR: 2.00,
 }
 CHOSEN = dict.fromkeys(Arm, ("conv: 32/64/32, 4 warps, 2 stages",))
-SETTINGS = PerformanceSettings(
-    looks=(4, 6, 8),
-    blocks=4,
-    launches=3,
-    noise_gain=0.01,
-    proven_gain=0.02,
-    max_half_width=0.005,
-    max_control_offset=0.005,
-    max_replicate_spread=0.02,
-    max_environment_drift=0.02,
-)
+SETTINGS = msgspec.structs.replace(PERFORMANCE, looks=(4, 6, 8), blocks=4, launches=3)
 ENVIRONMENT = Provenance(python="3.11", torch="2.11", triton="3.6", cuda="13", cudnn="9", driver="580")
 JITTER = (-3e-4, 1e-4, -1e-4, 3e-4)
 """By how much ln of the candidate's and the original's times differs in each of four processes."""
@@ -126,6 +116,7 @@ def make_conditions(
         gpu=GPU,
         rule=rule,
         settings=SETTINGS,
+        laws=LAWS,
         record=record,
         environment=environment,
     )

@@ -9,12 +9,13 @@ from kernelgate.performance.decision.log_ratio import measure_slowdown
 from kernelgate.performance.samples import Arm, MeasuredReplicate
 from kernelgate.verdict import Outcome
 from tests.selftest.support.made_up_samples import make_replicate, make_replicates
+from tests.selftest.support.project_settings import PERFORMANCE
 
 
 def flag_of(measured: Sequence[MeasuredReplicate]) -> str | None:
     """Return the reason of the flag, which is always one of instability."""
-    slowdown = measure_slowdown([one.replicate() for one in measured], Arm.CANDIDATE, Arm.ACCEPTED)
-    verdict = find_flag(measured, slowdown)
+    slowdown = measure_slowdown([one.replicate() for one in measured], Arm.CANDIDATE, Arm.ACCEPTED, 0.95, 0.1)
+    verdict = find_flag(measured, slowdown, PERFORMANCE)
     assert verdict is None or verdict.outcome is Outcome.UNSTABLE
     return verdict.reason if verdict else None
 

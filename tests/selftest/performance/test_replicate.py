@@ -209,7 +209,7 @@ def test_tensors_are_released_by_all_arms_before_any_takes_its_own_anew(
     measure(sandbox)
     kinds = [type(request) for _, request in sandbox.log]
     places = [index for index, kind in enumerate(kinds) if kind is protocol.PlaceTensors]
-    arms, rounds = len(Arm), PERFORMANCE.blocks // replicate.BLOCKS_A_PLACE
+    arms, rounds = len(Arm), PERFORMANCE.blocks // PERFORMANCE.blocks_per_layout
     assert len(places) == arms * rounds * PERFORMANCE.looks[0]
     for first in places[::arms]:
         assert kinds[first - arms : first] == [protocol.ReleaseTensors] * arms
@@ -269,9 +269,9 @@ def test_every_timed_answer_of_the_candidate_is_fetched(sandbox: PretendedSandbo
         assert {sample.seed for sample in samples} < {answer.contents for answer in measured.answers}
         for index, answer in enumerate(measured.answers):
             assert answer.bits is not None
-            first = index % PERFORMANCE.launches * replicate.ELEMENTS_JUDGED
-            assert answer.bits.tolist() == list(range(first, first + replicate.ELEMENTS_JUDGED))
-        watched = PERFORMANCE.blocks // replicate.BLOCKS_A_PLACE
+            first = index % PERFORMANCE.launches * PERFORMANCE.judged_elements
+            assert answer.bits.tolist() == list(range(first, first + PERFORMANCE.judged_elements))
+        watched = PERFORMANCE.blocks // PERFORMANCE.blocks_per_layout
         assert len({answer.places for answer in measured.answers}) == len(samples) + watched
     log = sandbox.log
     for (before, asked), (worker, request) in itertools.pairwise(log):
@@ -289,7 +289,7 @@ def test_what_is_looked_at_of_an_answer_cannot_be_known_beforehand(sandbox: Pret
     places, known = {answer.places for answer in answers}, {answer.contents for answer in answers}
     assert len(places) * PERFORMANCE.launches == len(answers), "in no replicate the same"
     assert not places & (known | {answer.parameters for answer in answers})
-    assert (1 - 0.01) ** replicate.ELEMENTS_JUDGED < 1e-4
+    assert (1 - 0.01) ** PERFORMANCE.judged_elements < 1e-4
 
 
 def test_the_parameters_of_an_answer_are_those_it_was_timed_with(sandbox: PretendedSandbox) -> None:
@@ -304,8 +304,8 @@ def test_the_parameters_of_an_answer_are_those_it_was_timed_with(sandbox: Preten
         by_place: dict[int, int] = {}
         for answer in measured.answers:
             by_place[answer.parameters] = by_place.get(answer.parameters, 0) + 1
-        assert len(by_place) == PERFORMANCE.blocks // replicate.BLOCKS_A_PLACE
-        calls = replicate.BLOCKS_A_PLACE * 2 + 1
+        assert len(by_place) == PERFORMANCE.blocks // PERFORMANCE.blocks_per_layout
+        calls = PERFORMANCE.blocks_per_layout * 2 + 1
         assert set(by_place.values()) == {calls * PERFORMANCE.launches}
 
 

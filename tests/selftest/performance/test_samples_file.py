@@ -15,7 +15,8 @@ from kernelgate.performance.samples_file import SamplesError, read_samples
 from kernelgate.performance.stage import keep_samples, measure_performance, replay
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.verdict import Outcome, Rule
-from tests.selftest.support.made_up_samples import CONDITIONS, SETTINGS, make_replicates
+from tests.selftest.support.made_up_samples import CONDITIONS, make_replicates
+from tests.selftest.support.project_settings import PERFORMANCE
 
 GAIN = (-0.03, -0.031, -0.029, -0.03)
 UNDECIDED = (-0.026, -0.012) * 5
@@ -31,7 +32,7 @@ def file(tmp_path: Path) -> Path:
 def test_samples_come_back_as_they_were(file: Path) -> None:
     """With what was timed, in the order of the attempts."""
     timing, (first, second) = read_samples(file)
-    assert (timing.rule, timing.settings, timing.gpu) == (Rule.TUNE, SETTINGS, CONDITIONS.gpu)
+    assert (timing.rule, timing.settings, timing.gpu) == (Rule.TUNE, PERFORMANCE, CONDITIONS.gpu)
     assert first == make_replicates(UNDECIDED)
     assert second == make_replicates(GAIN, attempt=2)
     assert [each.name for each in file.parent.iterdir()] == [file.name]
@@ -117,7 +118,7 @@ def test_too_few_replicates_say_nothing(file: Path) -> None:
     """A file cut short is an error, not a verdict."""
     timing, (_, second) = read_samples(file)
     keep_samples(CONDITIONS, [second[:3]], file.parent)
-    assert timing.settings == SETTINGS
+    assert timing.settings == PERFORMANCE
     with pytest.raises(SamplesError, match="too few replicates"):
         replay(file)
 

@@ -18,6 +18,7 @@ from kernelgate.performance.samples import Arm, Conduct, MeasuredReplicate, Read
 from kernelgate.performance.timed_answers import judge_answers, judge_conduct
 from kernelgate.performance.validity import find_invalid
 from kernelgate.verdict import Outcome
+from tests.selftest.support.project_settings import LAWS, PERFORMANCE
 
 RTX_4090 = Gpu(name="NVIDIA GeForce RTX 4090", uuid="GPU-0", capability=89, driver="580", l2_bytes=72 * 2**20)
 UNHEARD_OF = msgspec.structs.replace(RTX_4090, name="NVIDIA Unheard-of")
@@ -45,7 +46,7 @@ HONEST = make_measured(*map(make_sample, Arm))
 
 
 def find(*measured: MeasuredReplicate, gpu: Gpu = RTX_4090) -> str | None:
-    verdict = find_invalid(ALEXNET_CONV1, measured, gpu)
+    verdict = find_invalid(ALEXNET_CONV1, measured, gpu, PERFORMANCE)
     assert verdict is None or verdict.outcome is Outcome.INVALID
     return verdict.reason if verdict else None
 
@@ -76,7 +77,7 @@ def test_the_reasons_of_throttling_are_named() -> None:
     """Each once, in order."""
     hot = msgspec.structs.replace(QUIET, throttled=("hardware thermal slowdown",))
     capped = msgspec.structs.replace(QUIET, throttled=("hardware slowdown",))
-    verdict = find_invalid(ALEXNET_CONV1, [with_health(*[hot, capped] * 3)], RTX_4090)
+    verdict = find_invalid(ALEXNET_CONV1, [with_health(*[hot, capped] * 3)], RTX_4090, PERFORMANCE)
     assert verdict is not None
     assert verdict.detail == "6 of 24 readings show hardware slowdown, hardware thermal slowdown"
 
@@ -160,7 +161,7 @@ def test_what_cannot_be_trusted_first_is_told_first() -> None:
 
 def test_a_timed_call_without_an_output_is_wrong() -> None:
     """Speed without an answer is none; nothing is asked of a GPU to say so."""
-    verdict = judge_answers(ALEXNET_CONV1, [NO_ANSWER])
+    verdict = judge_answers(ALEXNET_CONV1, [NO_ANSWER], LAWS)
     assert verdict is not None
     assert (verdict.outcome, verdict.reason) == (Outcome.WRONG, "timed-answer")
 
@@ -206,11 +207,11 @@ def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_timed_answer_is_judged_on_its_own_contents() -> None:
     """The truth at the places that were asked for passes; that of another call is no answer."""
     right = answer_as()
-    assert judge_answers(SMALL, [right, right]) is None
+    assert judge_answers(SMALL, [right, right], LAWS) is None
     for change in ({"contents": 7}, {"parameters": 4}, {"places": 8}):
         other = msgspec.structs.replace(right, **change)
         for answers in ([other], [right, other]):
-            verdict = judge_answers(SMALL, answers)
+            verdict = judge_answers(SMALL, answers, LAWS)
             assert verdict is not None
             assert (verdict.outcome, verdict.reason) == (Outcome.WRONG, "timed-answer")
 
@@ -228,7 +229,7 @@ def test_a_timed_answer_is_judged_on_its_own_contents() -> None:
 )
 def test_a_timed_answer_obeys_the_bound_and_the_error_ratio(answer: TimedAnswer, law: str | None) -> None:
     """Either alone is enough: small errors everywhere, or one that is large."""
-    verdict = judge_answers(SMALL, [answer])
+    verdict = judge_answers(SMALL, [answer], LAWS)
     if law is None:
         assert verdict is None
     else:

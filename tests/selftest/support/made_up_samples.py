@@ -2,23 +2,22 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from kernelgate.machine.gpu import Gpu, Health
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.performance.conclusion import Conditions
 from kernelgate.performance.samples import Arm, MeasuredReplicate, Reading, Sample
-from kernelgate.settings import load_settings
 from kernelgate.verdict import Rule
 from tests.selftest.support.made_up_records import ENVIRONMENT
+from tests.selftest.support.project_settings import LAWS, PERFORMANCE
 
 BLOCKS = 4
-SETTINGS = load_settings(Path(__file__).parents[3] / "pyproject.toml").performance
 CONDITIONS = Conditions(
     operation=ALEXNET_CONV1,
     gpu=Gpu(name="NVIDIA H200", uuid="GPU-0", capability=90, driver="580", l2_bytes=50 * 2**20),
     rule=Rule.TUNE,
-    settings=SETTINGS,
+    settings=PERFORMANCE,
+    laws=LAWS,
     record=None,
     environment=ENVIRONMENT,
 )

@@ -27,6 +27,7 @@ from kernelgate.tuning.state import Tuned, read_state
 from kernelgate.verdict import Outcome, conclude
 from tests.selftest.kernel_file.test_config_list import configs_in
 from tests.selftest.support.made_up_launches import make_launch
+from tests.selftest.support.project_settings import RULES
 
 ROOT = Path(__file__).resolve().parents[3]
 SETTINGS = load_settings(ROOT / "pyproject.toml")
@@ -67,7 +68,7 @@ class Machine:
     def compile(self, _workplace: object, kernels: dict[KernelFile, object]) -> dict[KernelFile, Any]:
         self.compiled += kernels
         accepted = CompiledKernel(target="sm_89", kernel_sha256="0" * 64, configs=(record(ORIGINAL),))
-        near = nearby_configs(ALEXNET_CONV1, accepted)
+        near = nearby_configs(ALEXNET_CONV1, accepted, RULES)
         configs = tuple(
             record(each, 24 if each.num_warps == EIGHT.num_warps else 16, self.grid) for each in near
         )
