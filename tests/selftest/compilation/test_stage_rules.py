@@ -221,3 +221,35 @@ def test_a_configuration_is_compared_by_value() -> None:
     blocks = dict(reversed(ALEXNET_CONV1.original_config.blocks.items()))
     assert KernelConfig(blocks=blocks, num_warps=4, num_stages=2) == ALEXNET_CONV1.original_config
     assert add(make_record(blocks=blocks)) == []
+
+
+SIX = (*HONEST, make_record(16, 2, resident=16), make_record(4, 4), make_record(8, 3, resident=16))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "candidate"),
+    [
+        ("min_configs", 4, HONEST),
+        ("max_configs", 5, SIX),
+        ("warps", (2, 4, 16), HONEST),
+        ("stages", (2, 4), HONEST),
+        ("max_stages_step", 2, SIX),
+    ],
+)
+def test_a_rule_set_otherwise_changes_what_is_broken(
+    key: str, value: Any, candidate: tuple[ConfigRecord, ...]
+) -> None:
+    """So the settings decide, each of them."""
+    changed = msgspec.structs.replace(RULES, **{key: value})
+    by_project, otherwise = (
+        check_stage(TUNING, make_kernel(*candidate), ACCEPTED, ALEXNET_CONV1, rules)
+        for rules in (RULES, changed)
+    )
+    assert by_project != otherwise
+
+
+def test_no_rule_is_left_out() -> None:
+    """A new one needs a case above."""
+    assert {*RULES.__struct_fields__} == {
+        *("min_configs", "max_configs", "warps", "stages", "max_stages_step")
+    }

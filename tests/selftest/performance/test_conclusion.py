@@ -227,7 +227,7 @@ def test_what_was_delegated_in_any_replicate_comes_before_the_gain(place: int) -
 def test_the_answers_of_every_replicate_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     """All that were fetched, in their order."""
     seen: list[TimedAnswer] = []
-    monkeypatch.setattr(performance, "judge_answers", lambda _operation, answers: seen.extend(answers))
+    monkeypatch.setattr(performance, "judge_answers", lambda _operation, answers, _laws: seen.extend(answers))
     measured = measure()
     finish(measured, make_record())
     assert seen == [answer for one in measured for answer in one.answers]

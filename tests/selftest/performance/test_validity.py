@@ -12,7 +12,7 @@ from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.recipe import Inputs
 from kernelgate.operations.reference import truth_everywhere
 from kernelgate.operations.timing_inputs import draw_offsets
-from kernelgate.performance import validity as trust
+from kernelgate.performance import timed_answers
 from kernelgate.performance.roofline import physical_floor_ms
 from kernelgate.performance.samples import Arm, Conduct, MeasuredReplicate, Reading, Sample, TimedAnswer
 from kernelgate.performance.timed_answers import judge_answers, judge_conduct
@@ -199,8 +199,8 @@ def spoiled(answer: TimedAnswer, value: float) -> TimedAnswer:
 @pytest.fixture
 def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the inputs without a GPU."""
-    monkeypatch.setattr(trust, "make_timing_input", lambda _op, batch, seed: draw_x(seed)[:batch])
-    monkeypatch.setattr(trust, "make_timing_parameters", lambda _op, seed: draw_parameters(seed))
+    monkeypatch.setattr(timed_answers, "make_timing_input", lambda _op, batch, seed: draw_x(seed)[:batch])
+    monkeypatch.setattr(timed_answers, "make_timing_parameters", lambda _op, seed: draw_parameters(seed))
 
 
 @pytest.mark.usefixtures("on_the_cpu")
