@@ -184,3 +184,13 @@ def test_a_launch_that_was_not_sampled_is_not_counted() -> None:
     """All its programs ran: what they left out is known without counting."""
     helper = launch(kernel="prepare", programs_total=1, makes_answer=False, most_written=0)
     assert list(conduct.check_enough_programs(SMALL, make_run(launches=(helper,)), LAWS)) == []
+
+
+def test_a_wider_margin_lets_fewer_programs_pass() -> None:
+    """So the settings decide how much less to do the busiest of a sample may have had."""
+    run = make_run(
+        np.arange(12), ("conv",), launches=(launch(programs_run=2, programs_total=4, most_written=25),)
+    )
+    wider = msgspec.structs.replace(LAWS, busiest_margin=1.09)
+    assert list(conduct.check_enough_programs(SMALL, run, LAWS))
+    assert not list(conduct.check_enough_programs(SMALL, run, wider))

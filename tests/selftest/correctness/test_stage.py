@@ -38,7 +38,7 @@ class Stage:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.runners: list[tuple[str, str, PretendedRunner]] = []
         self.changes: dict[str, Change] = {}
-        monkeypatch.setattr(correctness_stage, "Runner", self._start)
+        monkeypatch.setattr(correctness_stage, "KernelCaller", self._start)
         monkeypatch.setattr(torch.Tensor, "cuda", lambda self: self)
 
     def _start(self, _workplace: object, kernel: KernelFile, mode: Any, gpu: str = "") -> PretendedRunner:

@@ -287,3 +287,15 @@ def test_the_worst_of_two_errors_is_kept_field_by_field() -> None:
     """One answer may be worse by its worst element, the other as a whole."""
     one, other = laws.Errors(bound_fraction=0.5, error_ratio=1.0), laws.Errors(error_ratio=2.0)
     assert one.worst(other) == other.worst(one) == laws.Errors(bound_fraction=0.5, error_ratio=2.0)
+
+
+def test_a_law_set_otherwise_judges_otherwise() -> None:
+    """So the settings decide what ratio is allowed, and of how many elements there is one."""
+    errors = laws.Errors(bound_fraction=0.0, error_ratio=5.0)
+    looser = msgspec.structs.replace(LAWS, max_error_ratio=6.0)
+    assert list(laws.check_error_ratio(errors, LAWS))
+    assert not list(laws.check_error_ratio(errors, looser))
+    inputs, truth = draw("normal")
+    answer = make_answer(convolve(inputs, truncate), truth)
+    more = msgspec.structs.replace(LAWS, min_ratio_elements=answer.values.numel() + 1)
+    assert laws.measure_errors(answer, LAWS).error_ratio > 0 == laws.measure_errors(answer, more).error_ratio

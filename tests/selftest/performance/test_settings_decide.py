@@ -89,7 +89,7 @@ TABLE: dict[str, tuple[Any, Measured]] = {
     "max_half_width": (0.0001, make_replicates((GAIN * 3)[:10])),
     "max_control_offset": (0.003, slowed(make_replicates(GAIN), Arm.CONTROL, 0.004)),
     "max_replicate_spread": (0.001, make_replicates(GAIN)),
-    "max_environment_drift": (0.005, slowed(make_replicates(GAIN), Arm.ACCEPTED, 0.01)),
+    "max_environment_drift": (0.005, slowed(make_replicates(GAIN), Arm.ORIGINAL, -0.01)),
     "max_creep": (0.005, slowed(make_replicates([0.0] * 4), Arm.ORIGINAL, -0.01)),
     "max_choice_effect": (0.01, TWO_CHOICES),
     "max_clocks_apart": (0.02, OTHER_CLOCKS),
