@@ -41,6 +41,7 @@ def record(file: Path, replicates: int) -> None:
         gpu=gpu,
         rule=Rule.TUNE,
         settings=settings.performance,
+        laws=settings.laws,
         environment=describe_environment(gpu.driver),
     )
     written = 0

@@ -16,7 +16,6 @@ from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import Worker, WorkerFault
 
-WHOLE_TIMES_LONGER = 3
 MAX_VALUES_SENT = 2**28
 """A gigabyte: larger answers are compared in some of their images."""
 
@@ -106,7 +105,8 @@ class KernelCaller:
     def _timeout_s(self, call: Call) -> float:
         """Return how long a call may take: every program of two images, interpreted, is no hang."""
         whole = self.mode == "interpret" and not call.programs
-        return self.sandbox.limits.run_timeout_s * (WHOLE_TIMES_LONGER if whole else 1)
+        limits = self.sandbox.limits
+        return limits.run_timeout_s * (limits.whole_run_factor if whole else 1)
 
     def _fetch(
         self, worker: Worker, call: Call, shape: tuple[int, ...]

@@ -19,6 +19,7 @@ from kernelgate.operations.reference import Truth, truth_at, truth_everywhere, u
 from kernelgate.operations.values import FAMILIES
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
+from kernelgate.settings import LawLimits
 from kernelgate.verdict import Outcome
 
 HOPELESS = frozenset(kind for kind in FaultKind if kind.costs_its_limit)
@@ -50,8 +51,8 @@ class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
 class CaseRunner:
     """Judges cases of one kernel, one after the other, each in the same worker while that is sound."""
 
-    def __init__(self, caller: KernelCaller, sampled: tuple[str, ...] = ()) -> None:
-        self.caller, self.sampled = caller, sampled
+    def __init__(self, caller: KernelCaller, limits: LawLimits, sampled: tuple[str, ...] = ()) -> None:
+        self.caller, self.limits, self.sampled = caller, limits, sampled
         self.operation = caller.sandbox.operation
 
     def run(self, case: Case) -> CaseResult:
@@ -127,12 +128,12 @@ class CaseRunner:
         if broken is not None:
             return broken, errors, vendor_ratio
         for answer, vendor in self._answers(run):
-            seen = accuracy.measure_errors(answer)
+            seen = accuracy.measure_errors(answer, self.limits)
             errors = errors.worst(seen)
             if vendor is not None:
-                theirs = accuracy.measure_errors(msgspec.structs.replace(answer, values=vendor))
+                theirs = accuracy.measure_errors(msgspec.structs.replace(answer, values=vendor), self.limits)
                 vendor_ratio = max(vendor_ratio or 0.0, theirs.error_ratio)
-            broken = next(_check_values(answer, seen, vendor, run.call.recipe.family), None)
+            broken = next(self._check_values(answer, seen, vendor, run.call.recipe.family), None)
             if broken is not None:
                 break
         return broken, errors, vendor_ratio
@@ -147,7 +148,7 @@ class CaseRunner:
         yield from conduct.check_arrived(run)
         if self.caller.mode == "interpret":
             yield from conduct.check_all_written(self.operation, run)
-            yield from conduct.check_enough_programs(self.operation, run)
+            yield from conduct.check_enough_programs(self.operation, run, self.limits)
 
     def _answers(self, run: Run) -> Iterator[tuple[Answer, torch.Tensor | None]]:
         """Yield the answer in parts with the truth at their places, on a GPU with the vendor's values."""
@@ -181,18 +182,17 @@ class CaseRunner:
             poison_bits=run.poison_bits,
         )
 
-
-def _check_values(
-    answer: Answer, errors: Errors, vendor: torch.Tensor | None, family: str
-) -> Iterator[Broken]:
-    if FAMILIES[family].special:
-        yield from accuracy.check_special_values(answer)
-    if FAMILIES[family].exact:
-        yield from accuracy.check_exact(answer)
-    yield from accuracy.check_bound(answer)
-    yield from accuracy.check_error_ratio(errors)
-    if vendor is not None:
-        yield from accuracy.check_second_opinion(answer, vendor)
+    def _check_values(
+        self, answer: Answer, errors: Errors, vendor: torch.Tensor | None, family: str
+    ) -> Iterator[Broken]:
+        if FAMILIES[family].special:
+            yield from accuracy.check_special_values(answer)
+        if FAMILIES[family].exact:
+            yield from accuracy.check_exact(answer)
+        yield from accuracy.check_bound(answer)
+        yield from accuracy.check_error_ratio(errors, self.limits)
+        if vendor is not None:
+            yield from accuracy.check_second_opinion(answer, vendor)
 
 
 def _attribute(broken: Broken, case: Case, number: int, max_batch: int) -> Broken:

@@ -46,6 +46,7 @@ def _plan_trial(judgement: Judgement) -> Trial:
     return Trial(
         gpus=request.gpus,
         profile=profile,
+        laws=judgement.settings.laws,
         programs=settings.sampled_programs,
         entropy=profile.draw_entropy() if request.entropy is None else request.entropy,
         replay=request.replay,

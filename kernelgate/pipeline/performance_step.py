@@ -48,6 +48,7 @@ def _conditions(judgement: Judgement, gpu: Gpu) -> Conditions:
         gpu=gpu,
         rule=judgement.rule,
         settings=judgement.settings.performance,
+        laws=judgement.settings.laws,
         record=record,
         environment=judgement.environment,
         ada_path=request.ada_path,

@@ -7,7 +7,7 @@ from kernelgate.baselines.store import BaselineError
 from kernelgate.compilation.compiler import TooManyConfigsError
 from kernelgate.kernel_file.violation import UnreadableKernel, Violation
 from kernelgate.machine.gpu import GpuError
-from kernelgate.performance.samples import CANDIDATE
+from kernelgate.performance.samples import Arm
 from kernelgate.pipeline.judgement import Judgement
 from kernelgate.pipeline.stage import Result, StageName, Stopped
 from kernelgate.sandbox.blame import blame
@@ -49,5 +49,5 @@ def forbid(rules: str, path: str, broken: tuple[Violation, ...]) -> Stopped:
 def _verdict_on(fault: WorkerFault, judgement: Judgement, stage: StageName) -> Verdict:
     # `correctness` runs the candidate alone. The others name a worker by its kernel's digest, or by its arm.
     kernel = judgement.kernel
-    is_candidate = stage == "correctness" or fault.worker in (kernel.sha256, CANDIDATE)
+    is_candidate = stage == "correctness" or fault.worker in (kernel.sha256, Arm.CANDIDATE)
     return blame(fault, kernel.path, is_candidate=is_candidate)

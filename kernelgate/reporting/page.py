@@ -7,7 +7,7 @@ from kernelgate.compilation.stage import CompileResult
 from kernelgate.correctness.result import Correctness
 from kernelgate.performance.decision.log_ratio import Slowdown
 from kernelgate.performance.result import Performance
-from kernelgate.performance.samples import ARMS
+from kernelgate.performance.samples import Arm
 from kernelgate.reporting.counters import render_counters
 from kernelgate.reporting.interval_chart import draw_gain
 from kernelgate.reporting.markdown import cell, code, inert, table
@@ -113,7 +113,7 @@ def _render_performance(result: Performance) -> str:
     )
     arms = table(
         ("arm", "time", "chosen"),
-        [(arm, f"{result.time_ms[arm]:.4f} ms", "; ".join(result.chosen[arm])) for arm in ARMS],
+        [(arm, f"{result.time_ms[arm]:.4f} ms", "; ".join(result.chosen[arm])) for arm in Arm],
     )
     clocks = (
         f", SM clock {result.sm_clock_mhz[0]} to {result.sm_clock_mhz[1]} MHz" if result.sm_clock_mhz else ""

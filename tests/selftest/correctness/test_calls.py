@@ -37,10 +37,12 @@ class PretendedWorker:
     ) -> None:
         self.folder, self.ran, self.sent, self.write, self.forks = folder, ran, sent, write, forks
         self.asked: list[Any] = []
+        self.timeouts_s: list[float] = []
         self.closed = False
 
-    def ask(self, request: Any, _answer: Any, _timeout_s: float) -> Any:
+    def ask(self, request: Any, _answer: Any, timeout_s: float) -> Any:
         self.asked.append(request)
+        self.timeouts_s.append(timeout_s)
         if isinstance(request, protocol.RunOne):
             return self.ran
         self.write(Path(request.out), Path(request.places))
@@ -75,7 +77,7 @@ class Bench:
         """Return a caller whose workers are pretended."""
         sandbox = SimpleNamespace(
             operation=SMALL,
-            limits=SimpleNamespace(run_timeout_s=1.0),
+            limits=SimpleNamespace(run_timeout_s=1.0, whole_run_factor=3),
             start=self._start,
             await_loaded=lambda _: None,
         )
@@ -255,3 +257,14 @@ def test_poison_is_a_nan_an_infinity_or_a_plausible_value_in_turn() -> None:
     assert len(set(words[::3])) > 5
     assert 0x7FC00000 not in words
     assert [draw_poison(seed) for seed in range(30)] == words.tolist()
+
+
+@pytest.mark.parametrize(
+    ("mode", "programs", "seconds"), [("interpret", 0, 3), ("interpret", 2, 1), ("gpu", 0, 1)]
+)
+def test_interpreting_every_program_may_take_longer(
+    bench: Bench, mode: protocol.Mode, programs: int, seconds: float
+) -> None:
+    """By the factor of the settings, and nothing else may."""
+    bench.caller(mode).run(msgspec.structs.replace(CALL, programs=programs))
+    assert bench.started[0].timeouts_s[0] == seconds

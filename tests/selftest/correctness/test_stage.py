@@ -21,6 +21,7 @@ from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
 from tests.selftest.support.made_up_launches import make_launch
 from tests.selftest.support.pretended_runner import SMALL, Change, PretendedRunner, make_case, spoiled
+from tests.selftest.support.project_settings import LAWS
 
 QUICK = Profile(name="quick", fixed=True, examples=1, draw_seconds=60.0, shrink_seconds=0.01)
 KERNEL = KernelFile(path="k.py", sha256="0" * 64, source="waits = 37\n")
@@ -38,7 +39,7 @@ class Stage:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.runners: list[tuple[str, str, PretendedRunner]] = []
         self.changes: dict[str, Change] = {}
-        monkeypatch.setattr(correctness_stage, "Runner", self._start)
+        monkeypatch.setattr(correctness_stage, "KernelCaller", self._start)
         monkeypatch.setattr(torch.Tensor, "cuda", lambda self: self)
 
     def _start(self, _sandbox: object, kernel: KernelFile, mode: Any, gpu: str = "") -> PretendedRunner:
@@ -51,7 +52,9 @@ class Stage:
         self, gpus: tuple[str, ...] = (), replay: Case | None = None, workers: int = 1, entropy: int = 40
     ) -> Correctness:
         """Return what the stage says."""
-        trial = Trial(gpus=gpus, profile=QUICK, programs=2, entropy=entropy, replay=replay, workers=workers)
+        trial = Trial(
+            gpus=gpus, profile=QUICK, laws=LAWS, programs=2, entropy=entropy, replay=replay, workers=workers
+        )
         sandbox: Any = SimpleNamespace(operation=SMALL)
         return try_kernel(sandbox, KERNEL, COMPILED, trial, lambda: None)
 

@@ -25,7 +25,7 @@ from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.performance import conclusion as performance
 from kernelgate.performance.conclusion import conclude_performance
 from kernelgate.performance.result import Performance
-from kernelgate.performance.samples import CANDIDATE
+from kernelgate.performance.samples import Arm
 from kernelgate.performance.stage import keep_samples, propose_speed, replay
 from kernelgate.pipeline import performance_step
 from kernelgate.profile_order import ProfileOrder
@@ -249,7 +249,7 @@ def test_a_speed_by_another_gpus_code_decides_nothing(
 ) -> None:
     """It is told, and no record is made of it."""
     monkeypatch.setattr(performance, "judge_answers", lambda *_: None)
-    concluded = finish(times_ms={CANDIDATE: time_ms})
+    concluded = finish(times_ms={Arm.CANDIDATE: time_ms})
     assert (concluded.verdict.outcome, concluded.verdict.reason) == (
         Outcome.NOT_MEASURED,
         "another-gpus-code",
@@ -272,7 +272,7 @@ def test_what_cannot_be_trusted_or_is_wrong_is_that_by_any_code(monkeypatch: pyt
 
 def test_a_replay_of_it_decides_nothing_either(tmp_path: Path) -> None:
     """The file of samples says by which code they were timed."""
-    attempts = [measure({CANDIDATE: 0.9})]
+    attempts = [measure({Arm.CANDIDATE: 0.9})]
     own = make_conditions(None)
     assert replay(keep_samples(own, attempts, tmp_path))[0].outcome is Outcome.KEEP
     ada = msgspec.structs.replace(own, ada_path=True)
