@@ -16,10 +16,11 @@ from kernelgate.operations.accuracy import Answer, Broken, Errors
 from kernelgate.operations.recipe import Inputs, make_images, make_parameters
 from kernelgate.operations.reference import Truth, truth_at, truth_everywhere, unravel, vendor_answer
 from kernelgate.operations.values import FAMILIES
+from kernelgate.sandbox.faults import REASONS
 from kernelgate.sandbox.worker_process import WorkerFault
+from kernelgate.verdict import Outcome, Reason
 
-OUT_OF_MEMORY = "out-of-memory"
-HOPELESS = ("hangs", OUT_OF_MEMORY, "prints")
+HOPELESS = (Reason.NO_ANSWER, Reason.OUT_OF_MEMORY, Reason.PRINTS)
 """Faults that cost their whole limit each time: looking for a smaller example would take minutes."""
 
 UNSUPPORTED = "raises"
@@ -118,9 +119,9 @@ class CaseRunner:
         if fault.kind == UNSUPPORTED and case.relation == "no-bias":
             # The model of a file always has a bias; one that says clearly that it needs it is not wrong.
             return CaseResult(case=case, untried=f"without a bias: {fault.detail}")
-        # `memory` is the law of what a launch touches, not of how much a worker takes.
-        law = OUT_OF_MEMORY if fault.kind == "memory" else fault.kind
-        finding = Finding(case=case, law=law, detail=fault.detail, forbidden=fault.kind == "prints")
+        law = REASONS[fault.kind]
+        forbidden = law.outcome is Outcome.FORBIDDEN
+        finding = Finding(case=case, law=law, detail=fault.detail, forbidden=forbidden)
         return CaseResult(case=case, finding=finding)
 
     def _judge(self, run: Run) -> tuple[Broken | None, Errors, float | None]:

@@ -15,7 +15,7 @@ from kernelgate.performance.samples import (
     MeasuredReplicate,
     Sample,
 )
-from kernelgate.verdict import Outcome, Verdict, conclude
+from kernelgate.verdict import Outcome, Reason, Verdict, conclude
 
 MAX_OVERHEAD_SHARE = 0.002
 MAX_OVERHEAD_MS = 0.08
@@ -43,7 +43,7 @@ def _find_throttled(measured: Sequence[MeasuredReplicate]) -> Verdict | None:
     if len(slowed) > MAX_THROTTLED_SHARE * len(readings):
         reasons = ", ".join(sorted({reason for health in slowed for reason in health.throttled or ()}))
         detail = f"{len(slowed)} of {len(readings)} readings show {reasons}"
-        return conclude(Outcome.INVALID, "throttled", detail)
+        return conclude(Outcome.INVALID, Reason.THROTTLED, detail)
     return None
 
 
@@ -52,7 +52,7 @@ def _find_impossible(operation: Convolution, samples: Sequence[Sample], gpu: Gpu
     fastest = min(min(sample.times_ms) for sample in samples if sample.arm == CANDIDATE)
     if floor_ms is not None and fastest < floor_ms:
         detail = f"a call took {fastest:.4f} ms, the GPU's peaks allow {floor_ms:.4f} ms"
-        return conclude(Outcome.INVALID, "faster-than-physics", detail)
+        return conclude(Outcome.INVALID, Reason.FASTER_THAN_PHYSICS, detail)
     return None
 
 
@@ -70,7 +70,7 @@ def _find_disagreeing_timer(measured: Sequence[MeasuredReplicate]) -> Verdict | 
         detail = (
             f"wall clock less events is {excess:+.3f} ms off the accepted kernel's, allowed {allowed:.3f} ms"
         )
-        return conclude(Outcome.INVALID, "timer-disagrees", detail)
+        return conclude(Outcome.INVALID, Reason.TIMER_DISAGREES, detail)
     return None
 
 

@@ -40,7 +40,7 @@ from kernelgate.sandbox.fork_server import prepare
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import Settings
-from kernelgate.verdict import Outcome, Rule, Verdict, conclude
+from kernelgate.verdict import Outcome, Reason, Rule, Verdict, conclude
 
 
 class Gate:
@@ -90,14 +90,16 @@ class Gate:
             return self._verdict
         missing = [name for name in ORDER[:-1] if name not in self.results]
         if missing:
-            return conclude(Outcome.INVALID, "incomplete", f"stages that did not run: {', '.join(missing)}")
+            return conclude(
+                Outcome.INVALID, Reason.INCOMPLETE, f"stages that did not run: {', '.join(missing)}"
+            )
         if self._is_same_code():
-            return conclude(Outcome.SAME_CODE, "same-code", self._describe_same_code())
+            return conclude(Outcome.SAME_CODE, Reason.SAME_CODE, self._describe_same_code())
         right = f"right and compiling for sm_{ADA}"
         if self.sandbox.ada_on is not None:
             right += f", tried as sm_{ADA}'s code on sm_{self.sandbox.ada_on}"
         detail = f"{right}; speed unknown, the performance stage did not run"
-        return conclude(Outcome.NOT_MEASURED, "not-measured", detail)
+        return conclude(Outcome.NOT_MEASURED, Reason.NOT_MEASURED, detail)
 
     def _run(self, name: StageName) -> StageResult:
         if self._verdict is not None:
@@ -114,7 +116,9 @@ class Gate:
         }[name]
         started = time.monotonic()
         # An error of the gate's own must not leave a verdict that passes.
-        self._verdict = conclude(Outcome.INVALID, "gate-error", f"stage {name} ended in an error of the gate")
+        self._verdict = conclude(
+            Outcome.INVALID, Reason.GATE_ERROR, f"stage {name} ended in an error of the gate"
+        )
         try:
             detail, result = run()
         except Stopped as stop:
@@ -131,7 +135,7 @@ class Gate:
         try:
             kernel = read_kernel(self.request.candidate, self.limits.kernel_file_bytes)
         except UnreadableKernel as error:
-            verdict = conclude(Outcome.FORBIDDEN, f"format-{error.violation.rule}", str(error))
+            verdict = conclude(Outcome.FORBIDDEN, Reason.of(f"format-{error.violation.rule}"), str(error))
             raise Stopped(verdict, (error.violation,)) from error
         self._candidate = kernel
         broken = check_format(kernel) or check_names(kernel)
@@ -149,14 +153,16 @@ class Gate:
             record = load_compile_record(path, self.operation.name)
             compiled = compile_all(self.sandbox, self._kernels(), record, gpu.capability if gpu else None)
         except BaselineError as error:
-            raise Stopped(conclude(Outcome.INVALID, f"record-{error.reason}", str(error))) from error
+            raise Stopped(
+                conclude(Outcome.INVALID, Reason.of(f"record-{error.reason}"), str(error))
+            ) from error
         except TooManyConfigsError as error:
-            raise Stopped(conclude(Outcome.FORBIDDEN, "too-many-configs", str(error))) from error
+            raise Stopped(conclude(Outcome.FORBIDDEN, Reason.TOO_MANY_CONFIGS, str(error))) from error
         except WorkerFault as fault:
             raise Stopped(self._blame(fault, is_candidate=fault.worker == candidate.sha256)) from fault
         if narrow := describe_narrow(compiled, self.operation.math):
             detail = f"{candidate.path}, {narrow}"
-            raise Stopped(conclude(Outcome.WRONG, "declared-math", detail), compiled)
+            raise Stopped(conclude(Outcome.WRONG, Reason.DECLARED_MATH, detail), compiled)
         self._compiled = compiled
         fresh = make_compile_record(self.operation.name, compiled.candidate)
         if record is None or msgspec.structs.replace(record, history=()) != fresh:
@@ -210,15 +216,15 @@ class Gate:
             outcome = Outcome.FORBIDDEN if finding.forbidden else Outcome.WRONG
             place = f"{self.operation.name}[{finding.case}]"
             detail = f"{place} {finding.law}: {finding.detail}. Replay: --replay {finding.case.replay}"
-            raise Stopped(conclude(outcome, finding.law, detail), result)
+            raise Stopped(conclude(outcome, Reason.of(finding.law), detail), result)
         if not result.passed:
             why = next((line.note for line in result.laws if line.note), "no case ran")
             detail = f"no case could be tried in the {result.where}: {why}"
-            raise Stopped(conclude(Outcome.INVALID, "nothing-tried", detail), result)
+            raise Stopped(conclude(Outcome.INVALID, Reason.NOTHING_TRIED, detail), result)
         if self.request.replay is not None:
             # One case chosen on the command line must not stand for all of them.
             detail = f"the replayed case holds: {self.request.replay}; run without --replay for a verdict"
-            raise Stopped(conclude(Outcome.INVALID, "replay-only", detail), result)
+            raise Stopped(conclude(Outcome.INVALID, Reason.REPLAY_ONLY, detail), result)
         return describe_correctness(result), result
 
     def _performance(self) -> tuple[str, Result]:
@@ -239,7 +245,9 @@ class Gate:
                 self.sandbox, self._kernels(), conditions, lambda: self.progress("performance")
             )
         except BaselineError as error:
-            raise Stopped(conclude(Outcome.INVALID, f"baseline-{error.reason}", str(error))) from error
+            raise Stopped(
+                conclude(Outcome.INVALID, Reason.of(f"baseline-{error.reason}"), str(error))
+            ) from error
         except WorkerFault as fault:
             raise Stopped(self._blame(fault, is_candidate=fault.worker == CANDIDATE)) from fault
         except GpuError as error:
@@ -289,4 +297,4 @@ class Gate:
 
 def _forbid(rules: str, path: str, broken: tuple[Violation, ...]) -> Verdict:
     named = "; ".join(str(violation) for violation in broken)
-    return conclude(Outcome.FORBIDDEN, f"{rules}-{broken[0].rule}", f"{path}: {named}")
+    return conclude(Outcome.FORBIDDEN, Reason.of(f"{rules}-{broken[0].rule}"), f"{path}: {named}")

@@ -1,7 +1,21 @@
 """Whose fault it is when a worker fails: only its own makes a candidate wrong."""
 
 from kernelgate.sandbox.worker_process import WorkerFault
-from kernelgate.verdict import Outcome, Verdict, conclude
+from kernelgate.verdict import Outcome, Reason, Verdict, conclude
+
+REASONS = {
+    "raises": Reason.RAISES,
+    "exits": Reason.EXITS,
+    "crashes": Reason.CRASHES,
+    "protocol": Reason.PROTOCOL,
+    "prints": Reason.PRINTS,
+    "memory": Reason.OUT_OF_MEMORY,
+    "hangs": Reason.NO_ANSWER,
+    "untried": Reason.UNTRIED,
+    "timer": Reason.TIMER,
+    "crowded": Reason.CROWDED,
+}
+"""What each kind of fault is called in a verdict on the file whose process it was."""
 
 
 def blame(fault: WorkerFault, candidate: str, *, is_candidate: bool) -> Verdict:
@@ -9,10 +23,10 @@ def blame(fault: WorkerFault, candidate: str, *, is_candidate: bool) -> Verdict:
 
     A timer that tells nonsense and a GPU whose memory others hold are nobody's wrong answer.
     """
-    if fault.kind in ("timer", "crowded"):
-        return conclude(Outcome.INVALID, fault.kind, f"{fault.worker[:16]} {fault.detail}".strip())
+    reason = REASONS[fault.kind]
+    if reason.outcome is Outcome.INVALID:
+        return conclude(Outcome.INVALID, reason, f"{fault.worker[:16]} {fault.detail}".strip())
     if not is_candidate:
         detail = f"not the candidate but {fault.worker[:16]} failed: {fault.detail}"
-        return conclude(Outcome.INVALID, f"arm-{fault.kind}", detail)
-    outcome = Outcome.FORBIDDEN if fault.kind == "prints" else Outcome.WRONG
-    return conclude(outcome, fault.kind, f"{candidate} {fault.kind}: {fault.detail}")
+        return conclude(Outcome.INVALID, Reason.of(f"arm-{reason}"), detail)
+    return conclude(reason.outcome, reason, f"{candidate} {reason}: {fault.detail}")

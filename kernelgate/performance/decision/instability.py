@@ -7,7 +7,7 @@ import numpy as np
 
 from kernelgate.performance.decision.log_ratio import Slowdown
 from kernelgate.performance.samples import ACCEPTED, CANDIDATE, CONTROL, MeasuredReplicate
-from kernelgate.verdict import Outcome, Verdict, conclude
+from kernelgate.verdict import Outcome, Reason, Verdict, conclude
 
 MAX_CHOICE_EFFECT = 0.005
 MAX_CLOCKS_APART = 0.005
@@ -26,7 +26,7 @@ def find_flag(measured: Sequence[MeasuredReplicate], candidate: Slowdown) -> Ver
     return conclude(Outcome.UNSTABLE, *found[0]) if found else None
 
 
-def find_clusters(replicates: Sequence[float]) -> Iterator[tuple[str, str]]:
+def find_clusters(replicates: Sequence[float]) -> Iterator[tuple[Reason, str]]:
     """Yield a reason and its detail if processes are of two kinds."""
     ordered = np.sort(replicates)
     for cut in range(2, len(ordered) - 1):
@@ -34,14 +34,14 @@ def find_clusters(replicates: Sequence[float]) -> Iterator[tuple[str, str]]:
         gap = high[0] - low[-1]
         if gap > max(MIN_GAP, GAP_TO_SPREAD * np.ptp(low), GAP_TO_SPREAD * np.ptp(high)):
             yield (
-                "two-clusters",
+                Reason.TWO_CLUSTERS,
                 f"{cut} of {len(ordered)} processes lie {100 * gap:.2f} % apart from the others",
             )
 
 
 def _find_choices(
     measured: Sequence[MeasuredReplicate], replicates: Sequence[float]
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[tuple[Reason, str]]:
     """Find autotuners of an arm that chose in several ways, where it matters: users will get both."""
     for arm in (CANDIDATE, ACCEPTED, CONTROL):
         by_choice: dict[tuple[str, ...], list[float]] = {}
@@ -51,10 +51,10 @@ def _find_choices(
         if max(effects) - min(effects) > MAX_CHOICE_EFFECT:
             named = " or ".join(sorted("; ".join(choice) for choice in by_choice))
             apart = f"{100 * (max(effects) - min(effects)):.2f} % apart"
-            yield "choices-apart", f"the autotuner of {arm} chose {named}: {apart}"
+            yield Reason.CHOICES_APART, f"the autotuner of {arm} chose {named}: {apart}"
 
 
-def _find_clocks(measured: Sequence[MeasuredReplicate]) -> Iterator[tuple[str, str]]:
+def _find_clocks(measured: Sequence[MeasuredReplicate]) -> Iterator[tuple[Reason, str]]:
     clocks = _mean_clocks(measured)
     if CANDIDATE in clocks and ACCEPTED in clocks:
         apart = clocks[CANDIDATE] / clocks[ACCEPTED] - 1
@@ -62,7 +62,7 @@ def _find_clocks(measured: Sequence[MeasuredReplicate]) -> Iterator[tuple[str, s
             both = (
                 f"{clocks[CANDIDATE]:.0f} MHz under the candidate, {clocks[ACCEPTED]:.0f} under the accepted"
             )
-            yield "clocks-apart", f"the GPU ran at {both}: {100 * apart:+.2f} %"
+            yield Reason.CLOCKS_APART, f"the GPU ran at {both}: {100 * apart:+.2f} %"
 
 
 def _mean_clocks(measured: Sequence[MeasuredReplicate]) -> Mapping[str, float]:

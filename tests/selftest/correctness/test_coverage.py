@@ -102,7 +102,7 @@ def test_a_broken_law_says_how_and_with_which_case(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["raises", "exits", "crashes", "hangs", "prints", "protocol", "out-of-memory"]
+    "kind", ["raises", "exits", "crashes", "no-answer", "prints", "protocol", "out-of-memory"]
 )
 def test_how_a_contestant_failed_is_all_one_law(kind: str) -> None:
     """And not the law of what it did to memory that is not its own."""

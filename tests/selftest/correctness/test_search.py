@@ -172,7 +172,7 @@ def test_a_drawn_failure_ends_in_the_simplest_case_that_fails(
 
 
 @pytest.mark.parametrize(
-    ("law", "few"), [("hangs", True), ("prints", True), ("out-of-memory", True), ("memory", False)]
+    ("law", "few"), [("no-answer", True), ("prints", True), ("out-of-memory", True), ("memory", False)]
 )
 def test_after_a_fault_that_costs_its_whole_limit_nothing_more_is_tried(
     pool: ThreadPoolExecutor, law: str, few: bool

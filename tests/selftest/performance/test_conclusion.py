@@ -32,7 +32,7 @@ from kernelgate.performance.samples import (
 )
 from kernelgate.performance.stage import propose_speed
 from kernelgate.settings import PerformanceSettings
-from kernelgate.verdict import Outcome, Rule, conclude
+from kernelgate.verdict import Outcome, Reason, Rule, conclude
 
 SHA = "a" * 64
 GPU = Gpu(name="NVIDIA H200", uuid="GPU-0", capability=90, driver="580", l2_bytes=50 * 2**20)
@@ -220,7 +220,7 @@ def test_what_cannot_be_trusted_comes_before_everything() -> None:
 
 def test_a_wrong_timed_answer_comes_before_the_gain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fast and wrong is WRONG."""
-    wrong = conclude(Outcome.WRONG, "timed-answer", "an element is off")
+    wrong = conclude(Outcome.WRONG, Reason.TIMED_ANSWER, "an element is off")
     monkeypatch.setattr(performance, "judge_answers", lambda *_: wrong)
     for record in (None, make_record()):
         assert finish(measure({CANDIDATE: 1.5}), record).verdict == wrong

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[3]
 BY_NAME = {bad.name: bad for bad in (*UNJUDGED, *FAULTS, *MISTAKES)}
-HANGS = {bad.name for bad in FAULTS if "hangs" in bad.reasons}
+HANGS = {bad.name for bad in FAULTS if "no-answer" in bad.reasons}
 MAX_SECONDS = 120
 ONE_EXAMPLE = DrawBudget(examples=1, draw_seconds=0.1, fixed=True)
 REACHING_OUT = [

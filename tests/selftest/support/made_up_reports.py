@@ -19,7 +19,7 @@ from kernelgate.performance.decision.log_ratio import Slowdown
 from kernelgate.performance.samples import ARMS
 from kernelgate.pipeline.pipeline import ORDER, StageResult
 from kernelgate.reporting.report import KernelIdentity, Report
-from kernelgate.verdict import NEXT_STEPS, Outcome, conclude
+from kernelgate.verdict import Outcome, Reason, conclude
 
 SHA = "a" * 64
 ENVIRONMENT = Provenance(python="3.11", torch="2.11", triton="3.6", cuda="13", cudnn="9", driver="unknown")
@@ -45,9 +45,9 @@ SMUGGLED = [
 def make_report_of(detail: str = "as it should be", path: str = "kernels/a.py", **changes: Any) -> Report:
     report = Report(
         verdict=Outcome.WRONG,
-        reason="hard-bound",
+        reason=Reason.HARD_BOUND,
         detail=detail,
-        next_step=NEXT_STEPS[Outcome.WRONG],
+        next_step=Reason.HARD_BOUND.next_step,
         passes=False,
         operation="alexnet_conv1",
         stage="open",
@@ -123,5 +123,5 @@ def make_performance(text: str) -> Performance:
         sm_clock_mhz=(1900, 1980),
         seconds=30.0,
         remarks=(f"remark {text}",),
-        verdict=conclude(Outcome.KEEP, "proven-gain", "gain 2 %"),
+        verdict=conclude(Outcome.KEEP, Reason.PROVEN_GAIN, "gain 2 %"),
     )
