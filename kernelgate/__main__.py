@@ -11,6 +11,7 @@ from typing import Any
 from kernelgate.baselines.kernels import AcceptedError, kernel_path
 from kernelgate.baselines.store import BaselineError, accept, read_proposal
 from kernelgate.doctor.noise import answer, examine, render
+from kernelgate.files import write_whole
 from kernelgate.kernel_file.config_list import ConfigListError
 from kernelgate.kernel_file.source import read_kernel
 from kernelgate.kernel_file.violation import UnreadableKernel
@@ -194,8 +195,8 @@ def _tune(options: argparse.Namespace) -> int:
     finally:
         progress.stop()
     if tuned.ended == "kept":
-        output.write_text(tuned.source, encoding="utf-8")
-    (options.report_dir / "tune.md").write_text(render_tuning(tuned, str(output)), encoding="utf-8")
+        write_whole(output, tuned.source)
+    write_whole(options.report_dir / "tune.md", render_tuning(tuned, str(output)))
     print(*render_lines(tuned, str(output)), f"  report: {options.report_dir / 'tune.md'}", sep="\n")
     return int(tuned.ended == "undecided")
 
@@ -271,7 +272,7 @@ def _guard(options: argparse.Namespace) -> int:
 def _answer(reports: Path, change: Change | None, judged: Sequence[Judged]) -> int:
     """Say it on a page, to the workflow, and on the terminal; returns the exit code."""
     page = render_page(change, judged, reports)
-    (reports / "summary.md").write_text(page, encoding="utf-8")
+    write_whole(reports / "summary.md", page)
     write_summary(os.environ, page)
     write_outputs(os.environ, outputs_of(change, judged))
     _mark(failures_of(change, judged))

@@ -170,8 +170,8 @@ class Reason(enum.StrEnum):
         "Write `class ModelNew(nn.Module)`.")
     FORMAT_MODEL_INIT = ("format-model-init", _FORBIDDEN, "ModelNew cannot be made without arguments.",
         "Write `def __init__(self)`.")
-    FORMAT_MODEL_FORWARD = ("format-model-forward", _FORBIDDEN, "ModelNew.forward does not take exactly one argument.",
-        "Write `def forward(self, x)`.")
+    FORMAT_MODEL_FORWARD = ("format-model-forward", _FORBIDDEN,
+        "ModelNew.forward does not take exactly one argument.", "Write `def forward(self, x)`.")
     FORMAT_MODEL_CONV1 = ("format-model-conv1", _FORBIDDEN, "No method of ModelNew assigns self.conv1.",
         "Assign `self.conv1` in `__init__`.")
     FORMAT_REACHES_OUT = ("format-reaches-out", _FORBIDDEN,

@@ -6,7 +6,7 @@ from kernelgate.correctness.case_runner import Finding
 from kernelgate.correctness.coverage import LawLine
 
 
-class Correctness(msgspec.Struct, frozen=True, kw_only=True):
+class Correctness(msgspec.Struct, frozen=True, kw_only=True, tag="correctness"):
     """The stage's result. Errors are the worst seen; `vendor_ratio` is cuDNN's own, where it ran."""
 
     where: str

@@ -47,7 +47,7 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
     ada_path: bool = False
 
 
-class Performance(msgspec.Struct, frozen=True, kw_only=True):
+class Performance(msgspec.Struct, frozen=True, kw_only=True, tag="performance"):
     """The stage's result: log-ratios with intervals, typical times for orientation, and the verdict.
 
     `band` are the gains between which the 1-2 % rule asks for more.

@@ -77,7 +77,7 @@ def test_the_json_has_every_promised_key(tmp_path: Path) -> None:
     write_report(report, tmp_path / "new" / "folder")
     text = (tmp_path / "new" / "folder" / "report.json").read_text(encoding="utf-8")
     document = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
-    assert document["schema"] == "kernelgate.report/1"
+    assert document["schema"] == "kernelgate.report/2"
     assert (document["verdict"], document["reason"], document["passes"]) == ("WRONG", "hard-bound", False)
     assert document["candidate"] == {"path": "kernels/a.py", "sha256": SHA}
     assert list(document["stages"]) == list(ORDER)

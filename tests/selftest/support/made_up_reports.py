@@ -19,7 +19,7 @@ from kernelgate.performance.decision.log_ratio import Slowdown
 from kernelgate.performance.samples import ARMS
 from kernelgate.pipeline.pipeline import ORDER, StageResult
 from kernelgate.reporting.report import KernelIdentity, Report
-from kernelgate.verdict import Outcome, Reason, conclude
+from kernelgate.verdict import Outcome, Reason, Rule, conclude
 
 SHA = "a" * 64
 ENVIRONMENT = Provenance(python="3.11", torch="2.11", triton="3.6", cuda="13", cudnn="9", driver="unknown")
@@ -51,7 +51,7 @@ def make_report_of(detail: str = "as it should be", path: str = "kernels/a.py", 
         passes=False,
         operation="alexnet_conv1",
         stage="open",
-        rule="tune",
+        rule=Rule.TUNE,
         candidate=KernelIdentity(path=path, sha256=SHA),
         accepted=KernelIdentity(path="HEAD:kernels/a.py", sha256=SHA),
         stages={name: StageResult(status="passed", detail=detail, seconds=1.5) for name in ORDER},
