@@ -22,16 +22,17 @@ _NOT_MEASURED = Outcome.NOT_MEASURED
 
 _MEND = (
     "Mend what the detail names; if the detail names a case, see it alone with "
-    "`pytest --candidate FILE --replay CASE`."
+    "`pytest tests/gate --candidate FILE --replay CASE`."
 )
-_REPLAY = "See the case alone with `pytest --candidate FILE --replay CASE`, and mend the kernel."
+_REPLAY = "See the case alone with `pytest tests/gate --candidate FILE --replay CASE`, and mend the kernel."
 _MEND_FILE = "Mend the lines that the detail names."
-_OTHER_PATH = "Give the path of a kernel file: `pytest --candidate FILE`."
-_OPEN_STAGE = "Undo the change, or judge by the stage that allows it: `pytest --candidate FILE --stage open`."
+_OTHER_PATH = "Give the path of a kernel file: `pytest tests/gate --candidate FILE`."
+_OPEN_STAGE = "Undo the change, or judge by stage open: `pytest tests/gate --candidate FILE --stage open`."
 _ACCEPT = "`python -m kernelgate accept gate-report/*.proposed.json --reason WHY`."
 _DOCTOR = "Look at the machine with `python -m kernelgate doctor`, and run again."
 _OTHER_ARM = (
-    "Judge the accepted kernel itself with `pytest --candidate kernels/OPERATION.py`; if it holds, run again."
+    "Judge the accepted kernel itself with `pytest tests/gate --candidate kernels/OPERATION.py`; "
+    "if it holds, run again."
 )
 _RESTORE = "Restore the file that the detail names with `git checkout -- FILE`, and run again."
 _NEW_RECORD = "Delete the record, time the accepted kernel with `pytest -m perf`, and accept the proposal."
@@ -221,13 +222,13 @@ class Reason(enum.StrEnum):
         "Run again on a quieter machine, or revert: the gain is near what noise hides.")
 
     INCOMPLETE = ("incomplete", _INVALID, "Not every stage before the timing has run.",
-        "Run all tests of `tests/gate`: `pytest --candidate FILE`.")
+        "Run every stage: `pytest tests/gate --candidate FILE`.")
     GATE_ERROR = ("gate-error", _INVALID, "A stage ended in an error of the gate itself.",
         "Report the traceback above as a bug of the gate.")
     NOTHING_TRIED = ("nothing-tried", _INVALID, "No case could be tried on this machine.",
         "Run on a machine that has what the detail names.")
     REPLAY_ONLY = ("replay-only", _INVALID, "The replayed case holds; one case is no verdict.",
-        "Run without `--replay`: `pytest --candidate FILE`.")
+        "Run without `--replay`: `pytest tests/gate --candidate FILE`.")
     NO_CONTROL = ("no-control", _INVALID, "The accepted kernel was not timed against itself.",
         "Report it as a bug of the gate.")
     NOT_A_NUMBER = ("not-a-number", _INVALID, "A figure or a setting is not a finite number.",
@@ -273,7 +274,7 @@ class Reason(enum.StrEnum):
     RECORD_TRUNCATED = "record-truncated", _INVALID, "The compile record is cut short.", _RESTORE
     RECORD_OTHER_SCHEMA = ("record-other-schema", _INVALID,
         "The compile record is of another version of kernelgate.",
-        "Delete the record, run `pytest`, and accept the proposal.")
+        "Delete the record, run `pytest tests/gate`, and accept the proposal.")
     RECORD_INVALID = "record-invalid", _INVALID, "The compile record breaks its schema.", _RESTORE
     RECORD_OTHER_GPU = "record-other-gpu", _INVALID, "The compile record is of another target.", _RESTORE
     RECORD_OTHER_OPERATION = ("record-other-operation", _INVALID,
