@@ -6,6 +6,7 @@ The intensity is the operation's own: every byte of x, weights and output moved 
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,8 +17,10 @@ from matplotlib.figure import Figure
 
 from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.operation import find_operation
+from kernelgate.performance.result import Performance
 from kernelgate.performance.roofline import find_peaks
-from kernelgate.performance.samples import Arm, Milliseconds
+from kernelgate.performance.samples import Arm
+from kernelgate.reporting.report_files import read_report
 
 TERA = 1e12
 INTENSITIES = (4.0, 1024.0)
@@ -31,39 +34,29 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     time_ms: float
 
 
-class Machine(msgspec.Struct, frozen=True, kw_only=True):
-    """The GPU of a report."""
-
-    name: str
-
-
-class Timing(msgspec.Struct, frozen=True, kw_only=True):
-    """What the drawing takes of the performance stage of a report."""
-
-    gpu: Machine
-    batch: int
-    time_ms: dict[str, Milliseconds]
-
-    def __post_init__(self) -> None:
-        missing = {Arm.CANDIDATE, Arm.ORIGINAL, Arm.VENDOR} - self.time_ms.keys()
-        if missing:
-            raise ValueError(f"no time of {', '.join(sorted(missing))}")
-
-
 class RooflineError(ValueError):
     """A report that cannot be drawn; the text says which, and why."""
 
 
-def read_timing(report: Path) -> tuple[Convolution, Timing]:
+def read_timing(report: Path) -> tuple[Convolution, Performance]:
     """Return the operation and the timing of a report.json."""
     try:
-        found = msgspec.json.decode(report.read_bytes())
-        timing = msgspec.convert(found["stages"]["performance"]["result"], Timing)
-        if found.get("ada_path"):
+        found = read_report(report)
+        if found.timing is None:
+            raise ValueError("nothing was timed")
+        if found.ada_path:
             raise ValueError("its kernels ran by another GPU's code")
-        return find_operation(found["operation"]), timing
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        _require_times(found.timing.time_ms)
+        return find_operation(found.operation), found.timing
+    except (KeyError, ValueError) as error:
         raise RooflineError(f"{report}: is no report of a timing: {error}") from error
+
+
+def _require_times(time_ms: dict[str, float]) -> None:
+    for arm in (Arm.CANDIDATE, Arm.ORIGINAL, Arm.VENDOR):
+        # Written so that NaN fails it too.
+        if not 0 < time_ms.get(arm, math.nan) < math.inf:
+            raise ValueError(f"the time of {arm} is {time_ms.get(arm)}, allowed: milliseconds above 0")
 
 
 def gather(named: Sequence[tuple[str, Path]]) -> tuple[Convolution, str, int, list[Point]]:

@@ -1,8 +1,12 @@
-"""Files that somebody else wrote: no link that leads elsewhere, no pipe that hangs, no end of bytes."""
+"""Files that somebody else wrote are read with care; our own are written whole or not at all.
+
+Reading follows no link that leads elsewhere, waits for no pipe and stops at a number of bytes.
+"""
 
 import errno
 import os
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 GUARDS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+PERMISSIONS = 0o644
+"""Of what is written: a temporary file would be for its owner alone."""
 
 
 class ForeignFileError(OSError):
@@ -34,6 +40,35 @@ def read_foreign(file: Path, max_bytes: int) -> bytes:
     if len(data) > max_bytes:
         raise ForeignFileError(errno.EFBIG, f"more than the {max_bytes} bytes allowed")
     return data
+
+
+def write_whole(file: Path, content: bytes | str) -> Path:
+    """Return the file, which holds all of the content or what it held before; missing folders are made.
+
+    Raises OSError. Text is written as UTF-8.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as stream:
+        temporary = Path(stream.name)
+        try:
+            stream.write(content.encode() if isinstance(content, str) else content)
+            stream.flush()
+            os.fchmod(stream.fileno(), PERMISSIONS)
+            os.fsync(stream.fileno())
+            temporary.replace(file)
+        finally:
+            temporary.unlink(missing_ok=True)
+    _settle(file.parent)
+    return file
+
+
+def _settle(folder: Path) -> None:
+    """Wait until new names of the folder are on the disk, or they would not survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read_words(file: Path, count: int) -> NDArray[np.uint32] | None:

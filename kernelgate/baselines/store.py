@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ import msgspec
 
 from kernelgate.baselines.records import Accepted, CompileRecord, Record, SpeedRecord, gpu_slug
 from kernelgate.errors import KernelgateError
-from kernelgate.files import read_foreign
+from kernelgate.files import read_foreign, write_whole
 from kernelgate.operations.operation import OPERATIONS
 
 MAX_RECORD_BYTES = 1_048_576
@@ -185,21 +184,4 @@ def _refuse_constant(name: str) -> None:
 
 
 def _write(path: Path, record: Record) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        temporary = Path(file.name)
-        try:
-            file.write(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    # The new name itself survives a power cut only once its directory is on the disk.
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-    return path
+    return write_whole(path, msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")

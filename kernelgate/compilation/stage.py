@@ -22,7 +22,7 @@ OTHER_SPECIALISATIONS = (1, 3)
 """The JIT makes programs of their own for a batch of 1 and for one that 16 does not divide."""
 
 
-class CompileResult(msgspec.Struct, frozen=True, kw_only=True):
+class CompileResult(msgspec.Struct, frozen=True, kw_only=True, tag="compile"):
     """Both kernels on sm_89; `at_hand` is the candidate on the GPU at hand, sm_89 where there is none.
 
     `same_code` holds on every target, and for the source too.

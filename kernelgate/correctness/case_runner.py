@@ -118,8 +118,8 @@ class CaseRunner:
         error_allowed = RELATIONS[case.relation].error_allowed
         if fault.kind is FaultKind.RAISES and error_allowed:
             return CaseResult(case=case, untried=f"{error_allowed}: {fault.detail}")
-        forbidden = fault.kind.outcome is Outcome.FORBIDDEN
-        finding = Finding(case=case, law=fault.kind.value, detail=fault.detail, forbidden=forbidden)
+        forbidden = fault.kind.reason.outcome is Outcome.FORBIDDEN
+        finding = Finding(case=case, law=fault.kind.reason, detail=fault.detail, forbidden=forbidden)
         return CaseResult(case=case, finding=finding)
 
     def _judge(self, run: Run) -> tuple[Broken | None, Errors, float | None]:

@@ -26,7 +26,7 @@ class LawLine(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-class Correctness(msgspec.Struct, frozen=True, kw_only=True):
+class Correctness(msgspec.Struct, frozen=True, kw_only=True, tag="correctness"):
     """The stage's result. Errors are the worst seen; `vendor_ratio` is cuDNN's own, where it ran."""
 
     where: str

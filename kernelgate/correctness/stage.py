@@ -24,6 +24,7 @@ from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import GpuError
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.settings import LawLimits
+from kernelgate.verdict import Reason
 
 MAX_INTERPRETERS = 4
 """Workers side by side: each may use several gigabytes at the end of the domain."""
@@ -76,7 +77,8 @@ def _judge(search: CaseSearch, plan: CasePlan, trial: Trial, watch: Callable[[],
         if beside is not None and (watched := beside.result()) is not None:
             search.outcomes[watched.case] = watched
     except torch.OutOfMemoryError as error:
-        raise GpuError(f"too little memory is left on the GPU to judge an answer: {error}") from error
+        detail = f"too little memory is left on the GPU to judge an answer: {error}"
+        raise GpuError(detail, Reason.GPU_MEMORY) from error
 
 
 def _watch_memory(

@@ -9,6 +9,7 @@ import msgspec
 import pynvml
 
 from kernelgate.errors import KernelgateError
+from kernelgate.verdict import Reason
 
 Reading = TypeVar("Reading")
 
@@ -27,7 +28,7 @@ THROTTLE_REASONS = {
 class GpuError(KernelgateError, RuntimeError):
     """There is no GPU to measure on, or it cannot be had alone; the text says which and what to do."""
 
-    def __init__(self, detail: str, reason: str = "gpu-not-to-be-had") -> None:
+    def __init__(self, detail: str, reason: Reason = Reason.GPU_NOT_TO_BE_HAD) -> None:
         super().__init__(detail)
         self.reason = reason
 

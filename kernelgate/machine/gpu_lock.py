@@ -11,6 +11,7 @@ from pathlib import Path
 import pynvml
 
 from kernelgate.machine.gpu import Gpu, GpuError, ask_nvml
+from kernelgate.verdict import Reason
 
 LOCK_TIMEOUT_S = 300
 
@@ -56,9 +57,9 @@ def _hold(gpu: Gpu, kind: int) -> Iterator[None]:
 def _require_room(gpu: Gpu) -> None:
     """Raise GpuError if workers cannot run on the whole GPU, each in a process beside the judge's."""
     if ask_nvml(gpu, is_sliced):
-        raise GpuError(f"{gpu.name} is cut into slices (MIG): {WHOLE_GPU}", "gpu-sliced")
+        raise GpuError(f"{gpu.name} is cut into slices (MIG): {WHOLE_GPU}", Reason.GPU_SLICED)
     if ask_nvml(gpu, pynvml.nvmlDeviceGetComputeMode) not in (None, pynvml.NVML_COMPUTEMODE_DEFAULT):
-        raise GpuError(f"{gpu.name} lets one process in, or none: {DEFAULT_MODE}", "gpu-exclusive")
+        raise GpuError(f"{gpu.name} lets one process in, or none: {DEFAULT_MODE}", Reason.GPU_EXCLUSIVE)
 
 
 def is_sliced(handle: object) -> bool:

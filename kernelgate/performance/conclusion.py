@@ -22,7 +22,7 @@ from kernelgate.performance.samples import Arm, MeasuredReplicate
 from kernelgate.performance.timed_answers import judge_answers, judge_conduct
 from kernelgate.performance.validity import find_invalid
 from kernelgate.settings import LawLimits, PerformanceSettings
-from kernelgate.verdict import Outcome, Rule, Verdict, conclude
+from kernelgate.verdict import Outcome, Reason, Rule, Verdict, conclude
 
 
 class Conditions(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,13 +128,13 @@ def _hold_against_record(
 ) -> Verdict:
     if conditions.record is None:
         detail = f"{conditions.gpu.name} has no record; measured here: {verdict.outcome}, {verdict.detail}"
-        return conclude(Outcome.NO_BASELINE, "no-record", detail)
+        return conclude(Outcome.NO_BASELINE, Reason.NO_RECORD, detail)
     drift = environment_drift(conditions.record, accepted_to_original, conditions.environment)
     if changed := _find_drift(drift, conditions.settings):
         return changed
     candidate_to_original = contrasts(conditions.settings, measured)(Arm.CANDIDATE, Arm.ORIGINAL)
     creep = find_creep(conditions.record, candidate_to_original, conditions.settings)
-    return conclude(Outcome.REGRESSED, "creep", creep) if creep and verdict.outcome.passes else verdict
+    return conclude(Outcome.REGRESSED, Reason.CREEP, creep) if creep and verdict.outcome.passes else verdict
 
 
 def not_measured_by(gpu: Gpu, verdict: Verdict) -> Verdict:
@@ -142,7 +142,7 @@ def not_measured_by(gpu: Gpu, verdict: Verdict) -> Verdict:
     if verdict.outcome is Outcome.INVALID:
         return verdict
     detail = f"an RTX 4090's code on {gpu.name} decides nothing for either of them: there {verdict.detail}"
-    return conclude(Outcome.NOT_MEASURED, "another-gpus-code", detail)
+    return conclude(Outcome.NOT_MEASURED, Reason.ANOTHER_GPUS_CODE, detail)
 
 
 def propose_record(
@@ -178,7 +178,7 @@ def _find_drift(drift: Drift, settings: PerformanceSettings) -> Verdict | None:
         f"other versions of {', '.join(drift.changed_keys)}" if drift.changed_keys else "no version differs"
     )
     off = f"the accepted kernel is {100 * drift.offset:+.2f} % off its record against the original"
-    return conclude(Outcome.INVALID, "environment-changed", f"{off}; {keys}")
+    return conclude(Outcome.INVALID, Reason.ENVIRONMENT_CHANGED, f"{off}; {keys}")
 
 
 def _remark(

@@ -27,6 +27,7 @@ from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import Answer, Worker, WorkerFault, live_pids
 from kernelgate.settings import PerformanceSettings
+from kernelgate.verdict import Reason
 
 SAMPLES_A_BLOCK = 2
 """Of each arm, since a block is a palindrome."""
@@ -180,7 +181,7 @@ def _read(readings: list[Reading], gpu: Gpu, block: int, arm: str) -> None:
     health = read_health(gpu, {os.getpid(), *live_pids()})
     if health.foreign_processes:
         shared = f"while kernels were timed, {gpu.name} was shared with {health.foreign_processes} more"
-        raise GpuError(f"{shared}: end the other programs, or judge on another GPU", "gpu-shared")
+        raise GpuError(f"{shared}: end the other programs, or judge on another GPU", Reason.GPU_SHARED)
     readings.append(Reading(block=block, arm=arm, health=health))
 
 

@@ -7,7 +7,7 @@ from kernelgate.performance.decision.log_ratio import Slowdown
 from kernelgate.verdict import Verdict
 
 
-class Performance(msgspec.Struct, frozen=True, kw_only=True):
+class Performance(msgspec.Struct, frozen=True, kw_only=True, tag="performance"):
     """The stage's result: log-ratios with intervals, typical times for orientation, and the verdict.
 
     `band` are the gains between which the 1-2 % rule asks for more.

@@ -5,7 +5,6 @@ its autotuners chose and how the GPU was, before those of its samples.
 """
 
 import itertools
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -13,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from kernelgate.errors import KernelgateError
+from kernelgate.files import write_whole
 from kernelgate.machine.gpu import Gpu
 from kernelgate.machine.versions import Provenance
 from kernelgate.performance.samples import MeasuredReplicate, Reading, Sample
@@ -71,10 +71,7 @@ FIRST_LAWS = {"max_error_ratio": 4.0, "min_ratio_elements": 256, "busiest_margin
 
 def write_samples(timing: Timing, attempts: Sequence[Sequence[MeasuredReplicate]], file: Path) -> Path:
     """Return the file, written whole or not at all: the replicates of every attempt, in their order."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    temporary.write_bytes(msgspec.json.Encoder().encode_lines(list(_lines(timing, attempts))))
-    return temporary.replace(file)
+    return write_whole(file, msgspec.json.Encoder().encode_lines(list(_lines(timing, attempts))))
 
 
 def read_samples(file: Path) -> tuple[Timing, list[list[MeasuredReplicate]]]:

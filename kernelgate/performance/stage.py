@@ -30,7 +30,7 @@ from kernelgate.performance.samples import Arm, MeasuredReplicate
 from kernelgate.performance.samples_file import SamplesError, Timing, read_samples, write_samples
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault
-from kernelgate.verdict import Outcome, Verdict
+from kernelgate.verdict import Outcome, Reason, Verdict
 
 SAMPLES_NAME = "samples.jsonl"
 
@@ -95,7 +95,8 @@ def _conclude(conditions: Conditions, measured: Sequence[MeasuredReplicate], sec
     try:
         return conclude_performance(conditions, measured, seconds)
     except torch.OutOfMemoryError as error:
-        raise GpuError(f"no GPU memory left to judge the timed answers: {error}") from error
+        detail = f"no GPU memory left to judge the timed answers: {error}"
+        raise GpuError(detail, Reason.GPU_MEMORY) from error
 
 
 def verdict_by_rule(
@@ -114,7 +115,7 @@ def propose_speed(
     verdict = performance.verdict
     if verdict.outcome is Outcome.KEEP:
         arm, kernel = Arm.CANDIDATE, kernels.candidate
-    elif verdict.outcome is Outcome.NO_BASELINE or verdict.reason == "environment-changed":
+    elif verdict.outcome is Outcome.NO_BASELINE or verdict.reason is Reason.ENVIRONMENT_CHANGED:
         arm, kernel = Arm.ACCEPTED, kernels.accepted
     else:
         return None

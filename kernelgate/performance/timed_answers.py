@@ -15,7 +15,7 @@ from kernelgate.performance.samples import (
     TimedAnswer,
 )
 from kernelgate.settings import LawLimits
-from kernelgate.verdict import Outcome, Verdict, conclude
+from kernelgate.verdict import Outcome, Reason, Verdict, conclude
 
 
 def judge_conduct(operation: Convolution, conducts: Sequence[Conduct]) -> Verdict | None:
@@ -23,11 +23,11 @@ def judge_conduct(operation: Convolution, conducts: Sequence[Conduct]) -> Verdic
     delegated = dict.fromkeys(found for conduct in conducts for found in conduct.delegated)
     if delegated:
         detail = f"in calls like those that were timed: {'; '.join(delegated)}"
-        return conclude(Outcome.FORBIDDEN, "delegation", detail)
+        return conclude(Outcome.FORBIDDEN, Reason.DELEGATION, detail)
     narrow = dict.fromkeys(found for conduct in conducts for found in conduct.narrow)
     if narrow:
         less = f"loaded, while it was timed, code of less than the declared {operation.math}"
-        return conclude(Outcome.WRONG, "declared-math", f"{less}: {', '.join(narrow)}")
+        return conclude(Outcome.WRONG, Reason.DECLARED_MATH, f"{less}: {', '.join(narrow)}")
     return None
 
 
@@ -39,7 +39,9 @@ def judge_answers(
     elements = math.prod(operation.output_shape(batch))
     for answer in answers:
         if answer.bits is None:
-            return conclude(Outcome.WRONG, "timed-answer", "a timed call left no output of the right size")
+            return conclude(
+                Outcome.WRONG, Reason.TIMED_ANSWER, "a timed call left no output of the right size"
+            )
         offsets = draw_offsets(elements, answer.bits.size, answer.places)
         parameters = make_timing_parameters(operation, answer.parameters)
         inputs = Inputs(make_timing_input(operation, batch, answer.contents), *parameters)
@@ -53,5 +55,7 @@ def judge_answers(
         errors = laws.measure_errors(got, limits)
         broken = next(laws.check_bound(got), None) or next(laws.check_error_ratio(errors, limits), None)
         if broken is not None:
-            return conclude(Outcome.WRONG, "timed-answer", f"the output of a timed call: {broken.detail}")
+            return conclude(
+                Outcome.WRONG, Reason.TIMED_ANSWER, f"the output of a timed call: {broken.detail}"
+            )
     return None

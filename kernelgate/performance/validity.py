@@ -10,7 +10,7 @@ from kernelgate.operations.convolution import Convolution
 from kernelgate.performance.roofline import physical_floor_ms
 from kernelgate.performance.samples import Arm, MeasuredReplicate, Sample
 from kernelgate.settings import PerformanceSettings
-from kernelgate.verdict import Outcome, Verdict, conclude
+from kernelgate.verdict import Outcome, Reason, Verdict, conclude
 
 
 def find_invalid(
@@ -34,7 +34,7 @@ def _find_throttled(measured: Sequence[MeasuredReplicate], settings: Performance
     if len(slowed) > settings.max_throttled_share * len(readings):
         reasons = ", ".join(sorted({reason for health in slowed for reason in health.throttled or ()}))
         detail = f"{len(slowed)} of {len(readings)} readings show {reasons}"
-        return conclude(Outcome.INVALID, "throttled", detail)
+        return conclude(Outcome.INVALID, Reason.THROTTLED, detail)
     return None
 
 
@@ -43,7 +43,7 @@ def _find_impossible(operation: Convolution, samples: Sequence[Sample], gpu: Gpu
     fastest = min(min(sample.times_ms) for sample in samples if sample.arm == Arm.CANDIDATE)
     if floor_ms is not None and fastest < floor_ms:
         detail = f"a call took {fastest:.4f} ms, the GPU's peaks allow {floor_ms:.4f} ms"
-        return conclude(Outcome.INVALID, "faster-than-physics", detail)
+        return conclude(Outcome.INVALID, Reason.FASTER_THAN_PHYSICS, detail)
     return None
 
 
@@ -63,7 +63,7 @@ def _find_disagreeing_timer(
         detail = (
             f"wall clock less events is {excess:+.3f} ms off the accepted kernel's, allowed {allowed:.3f} ms"
         )
-        return conclude(Outcome.INVALID, "timer-disagrees", detail)
+        return conclude(Outcome.INVALID, Reason.TIMER_DISAGREES, detail)
     return None
 
 

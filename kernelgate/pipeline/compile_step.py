@@ -14,7 +14,7 @@ from kernelgate.compilation.stage import (
 from kernelgate.pipeline.judgement import Judgement
 from kernelgate.pipeline.stage import Result, Stopped
 from kernelgate.sandbox.fork_server import prepare
-from kernelgate.verdict import Outcome, conclude
+from kernelgate.verdict import Outcome, Reason, conclude
 
 TARGET = f"sm_{ADA}"
 
@@ -29,7 +29,7 @@ def compile_for_targets(judgement: Judgement) -> tuple[str, Result]:
     compiled = compile_all(judgement.sandbox, judgement.kernels, record, gpu.capability if gpu else None)
     if narrow := describe_narrow(compiled, operation.math):
         detail = f"{judgement.kernel.path}, {narrow}"
-        raise Stopped(conclude(Outcome.WRONG, "declared-math", detail), compiled)
+        raise Stopped(conclude(Outcome.WRONG, Reason.DECLARED_MATH, detail), compiled)
     judgement.compiled = compiled
     fresh = make_compile_record(operation.name, compiled.candidate)
     if record is None or msgspec.structs.replace(record, history=()) != fresh:

@@ -8,7 +8,7 @@ from kernelgate.correctness.stage import Trial, try_kernel
 from kernelgate.machine.gpu_lock import shared
 from kernelgate.pipeline.judgement import Judgement
 from kernelgate.pipeline.stage import Result, Stopped
-from kernelgate.verdict import Outcome, Verdict, conclude
+from kernelgate.verdict import Outcome, Reason, Verdict, conclude
 
 
 def obey_laws(judgement: Judgement) -> tuple[str, Result]:
@@ -19,11 +19,11 @@ def obey_laws(judgement: Judgement) -> tuple[str, Result]:
     if not result.passed:
         why = next((line.note for line in result.laws if line.note), "no case ran")
         detail = f"no case could be tried in the {result.where}: {why}"
-        raise Stopped(conclude(Outcome.INVALID, "nothing-tried", detail), result)
+        raise Stopped(conclude(Outcome.INVALID, Reason.NOTHING_TRIED, detail), result)
     if (case := judgement.request.replay) is not None:
         # One case chosen on the command line must not stand for all of them.
         detail = f"the replayed case holds: {case}; run without --replay for a verdict"
-        raise Stopped(conclude(Outcome.INVALID, "replay-only", detail), result)
+        raise Stopped(conclude(Outcome.INVALID, Reason.REPLAY_ONLY, detail), result)
     return describe_correctness(result), result
 
 
@@ -58,4 +58,4 @@ def _condemn(operation: str, finding: Finding) -> Verdict:
     outcome = Outcome.FORBIDDEN if finding.forbidden else Outcome.WRONG
     place = f"{operation}[{finding.case}]"
     detail = f"{place} {finding.law}: {finding.detail}. Replay: --replay {finding.case.replay}"
-    return conclude(outcome, finding.law, detail)
+    return conclude(outcome, Reason.of(finding.law), detail)

@@ -8,7 +8,7 @@ from kernelgate.pipeline.judgement import Judgement
 from kernelgate.pipeline.refusal import ANSWERED, stop_for
 from kernelgate.pipeline.stage import ORDER, Request, Result, StageName, StageResult, Stopped
 from kernelgate.settings import Settings
-from kernelgate.verdict import Outcome, Verdict, conclude
+from kernelgate.verdict import Outcome, Reason, Verdict, conclude
 
 Step = Callable[[Judgement], tuple[str, Result]]
 
@@ -27,14 +27,14 @@ def conclude_judgement(judgement: Judgement) -> Verdict:
         return judgement.verdict_so_far
     missing = [name for name in ORDER[:-1] if name not in judgement.results]
     if missing:
-        return conclude(Outcome.INVALID, "incomplete", f"stages that did not run: {', '.join(missing)}")
+        return conclude(Outcome.INVALID, Reason.INCOMPLETE, f"stages that did not run: {', '.join(missing)}")
     if judgement.is_same_code:
-        return conclude(Outcome.SAME_CODE, "same-code", _describe_same_code(judgement.programs))
+        return conclude(Outcome.SAME_CODE, Reason.SAME_CODE, _describe_same_code(judgement.programs))
     right = f"right and compiling for sm_{ADA}"
     if judgement.sandbox.ada_on is not None:
         right += f", tried as sm_{ADA}'s code on sm_{judgement.sandbox.ada_on}"
     detail = f"{right}; speed unknown, the performance stage did not run"
-    return conclude(Outcome.NOT_MEASURED, "not-measured", detail)
+    return conclude(Outcome.NOT_MEASURED, Reason.NOT_MEASURED, detail)
 
 
 def _run(judgement: Judgement, name: StageName, find_gpus: Callable[[Request], Request]) -> StageResult:
@@ -45,7 +45,7 @@ def _run(judgement: Judgement, name: StageName, find_gpus: Callable[[Request], R
     judgement.progress(name)
     started = time.monotonic()
     # An error of the gate's own must not leave a verdict that passes.
-    own_error = conclude(Outcome.INVALID, "gate-error", f"stage {name} ended in an error of the gate")
+    own_error = conclude(Outcome.INVALID, Reason.GATE_ERROR, f"stage {name} ended in an error of the gate")
     judgement.verdict_so_far = own_error
     try:
         detail, result = _take_step(judgement, name, find_gpus)

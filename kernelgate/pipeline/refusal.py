@@ -12,19 +12,18 @@ from kernelgate.pipeline.judgement import Judgement
 from kernelgate.pipeline.stage import Result, StageName, Stopped
 from kernelgate.sandbox.blame import blame
 from kernelgate.sandbox.worker_process import WorkerFault
-from kernelgate.verdict import Outcome, Verdict, conclude
+from kernelgate.verdict import Outcome, Reason, Verdict, conclude
 
 RECORD_OF = {"compile": "record", "performance": "baseline"}
 """What the reason calls the stored record that a stage reads."""
 
-Answer = tuple[Outcome, Callable[[Any, StageName], str]]
-ANSWERS: dict[type[Exception], Answer] = {
-    UnreadableKernel: (Outcome.FORBIDDEN, lambda error, _: f"format-{error.violation.rule}"),
-    TooManyConfigsError: (Outcome.FORBIDDEN, lambda _error, _: "too-many-configs"),
-    BaselineError: (Outcome.INVALID, lambda error, stage: f"{RECORD_OF[stage]}-{error.reason}"),
-    GpuError: (Outcome.INVALID, lambda error, _: error.reason),
+ANSWERS: dict[type[Exception], Callable[[Any, StageName], Reason]] = {
+    UnreadableKernel: lambda error, _: Reason.of(f"format-{error.violation.rule}"),
+    TooManyConfigsError: lambda _error, _: Reason.TOO_MANY_CONFIGS,
+    BaselineError: lambda error, stage: Reason.of(f"{RECORD_OF[stage]}-{error.reason}"),
+    GpuError: lambda error, _: error.reason,
 }
-"""Exception class -> outcome and reason code. A worker's fault is answered by its kind, in `blame`."""
+"""Exception class -> reason, which has its outcome. A worker's fault is answered by its kind, in `blame`."""
 
 ANSWERED: tuple[type[Exception], ...] = (*ANSWERS, WorkerFault)
 """What a stage may end in. Anything else is an error of the gate's own, and is raised."""
@@ -34,15 +33,15 @@ def stop_for(error: Exception, judgement: Judgement, stage: StageName) -> Stoppe
     """Return the end of the stage that one of ANSWERED comes to."""
     if isinstance(error, WorkerFault):
         return Stopped(_verdict_on(error, judgement, stage))
-    outcome, reason = next(answer for kind, answer in ANSWERS.items() if isinstance(error, kind))
+    reason = next(answer for kind, answer in ANSWERS.items() if isinstance(error, kind))(error, stage)
     result: Result = (error.violation,) if isinstance(error, UnreadableKernel) else None
-    return Stopped(conclude(outcome, reason(error, stage), str(error)), result)
+    return Stopped(conclude(reason.outcome, reason, str(error)), result)
 
 
 def forbid(rules: str, path: str, broken: tuple[Violation, ...]) -> Stopped:
     """Return the end of a stage whose rules the file breaks; the first one names the reason."""
     named = "; ".join(str(violation) for violation in broken)
-    verdict = conclude(Outcome.FORBIDDEN, f"{rules}-{broken[0].rule}", f"{path}: {named}")
+    verdict = conclude(Outcome.FORBIDDEN, Reason.of(f"{rules}-{broken[0].rule}"), f"{path}: {named}")
     return Stopped(verdict, broken)
 
 

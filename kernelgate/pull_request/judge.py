@@ -12,15 +12,13 @@ import msgspec
 
 from kernelgate.baselines.kernels import kernel_path
 from kernelgate.errors import KernelgateError
-from kernelgate.files import read_foreign
 from kernelgate.operations.operation import OPERATIONS
 from kernelgate.pull_request.change import Change, show_blob
+from kernelgate.reporting.report_files import REPORT_NAME, ReportError, read_report
 from kernelgate.verdict import Outcome, Rule
 
 MIN_FREE_BYTES = 2**30
 """Compile caches, answers and samples of one judgement fit into it."""
-
-MAX_REPORT_BYTES = 32 * 2**20
 
 
 class RoomError(KernelgateError):
@@ -49,23 +47,6 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
     reports: Path
     measure: bool
     profile: str | None = None
-
-
-class SaidOf(msgspec.Struct, frozen=True, kw_only=True):
-    """Which bytes a report is of."""
-
-    sha256: str | None
-
-
-class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """What a report is asked for; the rest of it is for people."""
-
-    candidate: SaidOf
-    rule: Rule
-    verdict: Outcome
-    passes: bool
-    detail: str
-    next_step: str
 
 
 def judge_change(bench: Bench, repository: Path, change: Change) -> list[Judged]:
@@ -119,9 +100,9 @@ def _judge(bench: Bench, path: str, content: bytes, operation: str, rule: Rule |
 def _read_report(folder: Path, path: str, sha256: str) -> Judged:
     """Return what the report says; none, or one of other bytes, never passes."""
     try:
-        said = msgspec.json.decode(read_foreign(folder / "report.json", MAX_REPORT_BYTES), type=Said)
-    except (OSError, ValueError, RecursionError) as error:
-        return _without_report(path, f"the gate left no report that can be read ({error!r:.200})")
+        said = read_report(folder / REPORT_NAME)
+    except ReportError as error:
+        return _without_report(path, f"the gate left no report that can be read ({str(error)!r:.300})")
     digest = said.candidate.sha256
     # What cannot be read has no digest, and is a reason to fail only.
     if digest != sha256 and (digest is not None or said.passes):

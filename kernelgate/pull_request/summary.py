@@ -5,8 +5,9 @@ from pathlib import Path
 
 from kernelgate.files import read_foreign
 from kernelgate.pull_request.change import Change
-from kernelgate.pull_request.judge import MAX_REPORT_BYTES, Judged
+from kernelgate.pull_request.judge import Judged
 from kernelgate.reporting.markdown import code, inert, table
+from kernelgate.reporting.report_files import MAX_REPORT_BYTES
 
 NOTHING = "NOTHING_TO_JUDGE"
 REFUSED = "REFUSED"

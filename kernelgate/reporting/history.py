@@ -1,10 +1,8 @@
 """How the accepted kernel's speed has moved: what was accepted on each GPU, and where a run stands."""
 
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -13,10 +11,11 @@ from kernelgate.baselines.store import read_proposal
 from kernelgate.errors import KernelgateError
 from kernelgate.operations.convolution import Convolution
 from kernelgate.reporting.markdown import table
+from kernelgate.reporting.report_files import ReportError, read_report
 
 
 class HistoryError(KernelgateError, ValueError):
-    """A report that does not say how fast the accepted kernel was."""
+    """A report that cannot be read, or does not say how fast the accepted kernel was."""
 
 
 class Today(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,16 +57,19 @@ def _rows(record: SpeedRecord, today: Today | None) -> Iterator[tuple[str, ...]]
 
 def _read_today(report: Path) -> Today:
     try:
-        said: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
-        contrast = said["stages"]["performance"]["result"]["accepted_to_original"]
-        return Today(
-            gpu=said["gpu"],
-            log_ratio=float(contrast["estimate"]),
-            half_width=(float(contrast["high"]) - float(contrast["low"])) / 2,
-            kernel_sha256=str(said["accepted"]["sha256"]),
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise HistoryError(f"{report}: does not say how fast the accepted kernel was: {error!r}") from error
+        said = read_report(report)
+    except ReportError as error:
+        raise HistoryError(str(error)) from error
+    contrast = said.timing.accepted_to_original if said.timing else None
+    # Written so that NaN fails it too.
+    if contrast is None or said.accepted.sha256 is None or not contrast.half_width < math.inf:
+        raise HistoryError(f"{report}: does not say how fast the accepted kernel was: give one of `-m perf`")
+    return Today(
+        gpu=said.gpu or "",
+        log_ratio=contrast.estimate,
+        half_width=contrast.half_width,
+        kernel_sha256=said.accepted.sha256,
+    )
 
 
 def _percent_gain(log_ratio: float | None) -> str:

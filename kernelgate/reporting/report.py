@@ -6,9 +6,10 @@ import msgspec
 
 from kernelgate.machine.versions import Provenance
 from kernelgate.performance.hardware_counters import Counters
+from kernelgate.performance.result import Performance
 from kernelgate.pipeline.pipeline import Gate
 from kernelgate.pipeline.stage import ORDER, StageName, StageResult
-from kernelgate.verdict import Outcome
+from kernelgate.verdict import Outcome, Reason, Rule
 
 
 class KernelIdentity(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,15 +22,15 @@ class KernelIdentity(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a judgement said. `schema` changes when a field changes its meaning or goes."""
 
-    schema: Literal["kernelgate.report/1"] = "kernelgate.report/1"
+    schema: Literal["kernelgate.report/2"] = "kernelgate.report/2"
     verdict: Outcome
-    reason: str
+    reason: Reason
     detail: str
     next_step: str
     passes: bool
     operation: str
     stage: str
-    rule: str
+    rule: Rule
     candidate: KernelIdentity
     accepted: KernelIdentity
     stages: dict[StageName, StageResult]
@@ -37,6 +38,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     gpu: str | None
     counters: Counters | None = None
     ada_path: bool = False
+
+    @property
+    def timing(self) -> Performance | None:
+        """What the performance stage measured, None if it did not come to a result."""
+        stage = self.stages.get("performance")
+        return stage.result if stage and isinstance(stage.result, Performance) else None
 
 
 def make_report(gate: Gate) -> Report:
@@ -53,7 +60,7 @@ def make_report(gate: Gate) -> Report:
         passes=verdict.outcome.passes and not (wants_speed and verdict.outcome is Outcome.NOT_MEASURED),
         operation=request.operation,
         stage=request.stage,
-        rule=gate.rule.value,
+        rule=gate.rule,
         candidate=KernelIdentity(path=str(request.candidate), sha256=gate.candidate_sha256),
         accepted=KernelIdentity(path=gate.accepted.path, sha256=gate.accepted.sha256),
         stages={name: gate.results.get(name, not_asked) for name in ORDER},

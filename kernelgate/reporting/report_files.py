@@ -1,18 +1,50 @@
-"""What a judgement leaves on disk: report.json and report.md."""
+"""What a judgement leaves on disk: report.json, which can be read back, and report.md."""
 
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from kernelgate.files import read_foreign, write_whole
+from kernelgate.reporting.lost_numbers import restore_numbers
 from kernelgate.reporting.page import render_markdown
 from kernelgate.reporting.report import Report
+
+REPORT_NAME = "report.json"
+MAX_REPORT_BYTES = 32 * 2**20
+SCHEMA = Report.__struct_defaults__[0]
+
+
+class ReportError(ValueError):
+    """A file that is no report of this version; the text says which, and what is wrong with it."""
 
 
 def write_report(report: Report, directory: Path) -> None:
     """Write report.json and report.md into the directory, which is made if it is missing."""
-    directory.mkdir(parents=True, exist_ok=True)
     plain: Any = msgspec.to_builtins(report)
-    text = msgspec.json.format(msgspec.json.encode(plain), indent=2).decode()
-    (directory / "report.json").write_text(text + "\n", encoding="utf-8")
-    (directory / "report.md").write_text(render_markdown(report), encoding="utf-8")
+    text = msgspec.json.format(msgspec.json.encode(plain), indent=2) + b"\n"
+    write_whole(directory / REPORT_NAME, text)
+    write_whole(directory / "report.md", render_markdown(report))
+
+
+def read_report(file: Path) -> Report:
+    """Return the report of a report.json, which anybody may have written; raises ReportError.
+
+    A number that was not finite, null in JSON, is read as NaN.
+    """
+    try:
+        document = msgspec.json.decode(read_foreign(file, MAX_REPORT_BYTES))
+        _require_schema(document)
+        return msgspec.convert(restore_numbers(document, msgspec.inspect.type_info(Report)), Report)
+    except OSError as error:
+        raise ReportError(f"{file}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:  # msgspec's own errors are ValueErrors
+        raise ReportError(f"{file}: is no report: {error!s:.200}") from error
+
+
+def _require_schema(document: Any) -> None:
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema == "kernelgate.report/1":
+        raise ValueError(f"schema {schema} is older than {SCHEMA}; judge again with this version")
+    if schema != SCHEMA:
+        raise ValueError(f"schema is {schema!r:.80}, allowed: {SCHEMA}")

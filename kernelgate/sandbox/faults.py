@@ -3,7 +3,7 @@
 import enum
 
 from kernelgate.protocol import FailureKind
-from kernelgate.verdict import Outcome
+from kernelgate.verdict import Reason
 
 
 class FaultKind(enum.StrEnum):
@@ -24,9 +24,9 @@ class FaultKind(enum.StrEnum):
     TIMER = "timer"
 
     @property
-    def outcome(self) -> Outcome:
-        """What the fault makes of a candidate whose worker it was."""
-        return _OUTCOMES.get(self, Outcome.WRONG)
+    def reason(self) -> Reason:
+        """Why a candidate whose worker it was is judged as it is; the outcome belongs to the reason."""
+        return Reason.of(self.value)
 
     @property
     def costs_its_limit(self) -> bool:
@@ -34,10 +34,4 @@ class FaultKind(enum.StrEnum):
         return self in _COSTLY
 
 
-_OUTCOMES = {
-    FaultKind.PRINTS: Outcome.FORBIDDEN,
-    # A timer that tells nonsense and a GPU whose memory others hold are nobody's wrong answer.
-    FaultKind.TIMER: Outcome.INVALID,
-    FaultKind.CROWDED: Outcome.INVALID,
-}
 _COSTLY = frozenset({FaultKind.NO_ANSWER, FaultKind.OUT_OF_MEMORY, FaultKind.PRINTS})

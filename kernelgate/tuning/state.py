@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from kernelgate.files import write_whole
 from kernelgate.operations.kernel_config import KernelConfig
 from kernelgate.performance.hardware_counters import Counters
 from kernelgate.tuning.options import Option, Timed
@@ -32,10 +33,8 @@ class Tuned(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 def write_state(tuned: Tuned, directory: Path) -> None:
     """Keep the state in the folder, whole or not at all."""
-    directory.mkdir(parents=True, exist_ok=True)
-    temporary = directory / f".{STATE_NAME}.part"
-    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(tuned), indent=2) + b"\n")
-    temporary.replace(directory / STATE_NAME)
+    state = msgspec.json.format(msgspec.json.encode(tuned), indent=2) + b"\n"
+    write_whole(directory / STATE_NAME, state)
 
 
 def read_state(directory: Path) -> Tuned | None:

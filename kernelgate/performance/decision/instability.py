@@ -8,7 +8,7 @@ import numpy as np
 from kernelgate.performance.decision.log_ratio import Slowdown
 from kernelgate.performance.samples import Arm, MeasuredReplicate
 from kernelgate.settings import PerformanceSettings
-from kernelgate.verdict import Outcome, Verdict, conclude
+from kernelgate.verdict import Outcome, Reason, Verdict, conclude
 
 
 def find_flag(
@@ -23,7 +23,7 @@ def find_flag(
     return conclude(Outcome.UNSTABLE, *found[0]) if found else None
 
 
-def find_clusters(replicates: Sequence[float], settings: PerformanceSettings) -> Iterator[tuple[str, str]]:
+def find_clusters(replicates: Sequence[float], settings: PerformanceSettings) -> Iterator[tuple[Reason, str]]:
     """Yield a reason and its detail if processes are of two kinds."""
     ordered = np.sort(replicates)
     for cut in range(2, len(ordered) - 1):
@@ -32,14 +32,14 @@ def find_clusters(replicates: Sequence[float], settings: PerformanceSettings) ->
         spreads = (settings.cluster_gap_to_spread * np.ptp(side) for side in (low, high))
         if gap > max(settings.min_cluster_gap, *spreads):
             yield (
-                "two-clusters",
+                Reason.TWO_CLUSTERS,
                 f"{cut} of {len(ordered)} processes lie {100 * gap:.2f} % apart from the others",
             )
 
 
 def _find_choices(
     measured: Sequence[MeasuredReplicate], replicates: Sequence[float], allowed: float
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[tuple[Reason, str]]:
     """Find autotuners of an arm that chose in several ways, where it matters: users will get both."""
     for arm in (Arm.CANDIDATE, Arm.ACCEPTED, Arm.CONTROL):
         by_choice: dict[tuple[str, ...], list[float]] = {}
@@ -49,17 +49,17 @@ def _find_choices(
         if max(effects) - min(effects) > allowed:
             named = " or ".join(sorted("; ".join(choice) for choice in by_choice))
             apart = f"{100 * (max(effects) - min(effects)):.2f} % apart"
-            yield "choices-apart", f"the autotuner of {arm} chose {named}: {apart}"
+            yield Reason.CHOICES_APART, f"the autotuner of {arm} chose {named}: {apart}"
 
 
-def _find_clocks(measured: Sequence[MeasuredReplicate], allowed: float) -> Iterator[tuple[str, str]]:
+def _find_clocks(measured: Sequence[MeasuredReplicate], allowed: float) -> Iterator[tuple[Reason, str]]:
     clocks = _mean_clocks(measured)
     if Arm.CANDIDATE in clocks and Arm.ACCEPTED in clocks:
         candidate, accepted = clocks[Arm.CANDIDATE], clocks[Arm.ACCEPTED]
         apart = candidate / accepted - 1
         if abs(apart) > allowed:
             both = f"{candidate:.0f} MHz under the candidate, {accepted:.0f} under the accepted"
-            yield "clocks-apart", f"the GPU ran at {both}: {100 * apart:+.2f} %"
+            yield Reason.CLOCKS_APART, f"the GPU ran at {both}: {100 * apart:+.2f} %"
 
 
 def _mean_clocks(measured: Sequence[MeasuredReplicate]) -> Mapping[str, float]:

@@ -4,7 +4,7 @@ import math
 
 from kernelgate.performance.decision.log_ratio import Slowdown
 from kernelgate.settings import PerformanceSettings
-from kernelgate.verdict import Outcome, Rule, Verdict, conclude
+from kernelgate.verdict import Outcome, Reason, Rule, Verdict, conclude
 
 
 def decide(
@@ -29,11 +29,11 @@ def _find_fault(
 ) -> Verdict | None:
     if control is None:
         detail = f"{_describe(slowdown)}; the accepted kernel was not timed against itself"
-        return conclude(Outcome.INVALID, "no-control", detail)
+        return conclude(Outcome.INVALID, Reason.NO_CONTROL, detail)
     numbers = [*_numbers(slowdown), *_numbers(control), *settings.lines]
     if not all(math.isfinite(number) for number in numbers):
         detail = f"{_describe(slowdown)}, control {_describe(control)}: not every number is finite"
-        return conclude(Outcome.INVALID, "not-a-number", detail)
+        return conclude(Outcome.INVALID, Reason.NOT_A_NUMBER, detail)
     return None
 
 
@@ -42,11 +42,11 @@ def _find_noise(
 ) -> Verdict | None:
     offset = abs(control.estimate) if control is not None else math.inf
     checks = [
-        ("control-offset", "accepted kernel against itself", offset, settings.max_control_offset),
-        ("replicates-apart", "replicates apart by", slowdown.spread, settings.max_replicate_spread),
+        (Reason.CONTROL_OFFSET, "accepted kernel against itself", offset, settings.max_control_offset),
+        (Reason.REPLICATES_APART, "replicates apart by", slowdown.spread, settings.max_replicate_spread),
     ]
     if len(slowdown.replicates) >= settings.looks[-1]:  # before the last look more replicates narrow it
-        checks.append(("interval-too-wide", "half-width", slowdown.half_width, settings.max_half_width))
+        checks.append((Reason.INTERVAL_TOO_WIDE, "half-width", slowdown.half_width, settings.max_half_width))
     for reason, name, got, allowed in checks:
         if got > allowed:
             detail = f"{name} {100 * got:.2f} %, allowed {_percent(allowed)}; {_describe(slowdown)}"
@@ -59,15 +59,15 @@ def _apply_tune(slowdown: Slowdown, settings: PerformanceSettings) -> Verdict:
     needs = f"keep needs {_percent(settings.proven_gain)}"
     noise = _percent(settings.noise_gain)
     if _is_proven(slowdown, settings):
-        return conclude(Outcome.KEEP, "proven-gain", f"{gain}; {needs}")
+        return conclude(Outcome.KEEP, Reason.PROVEN_GAIN, f"{gain}; {needs}")
     if _is_in_every_replicate(slowdown, settings):
-        return conclude(Outcome.KEEP, "gain-in-every-replicate", f"{gain}, over {noise} in each of them")
+        return conclude(Outcome.KEEP, Reason.GAIN_IN_EVERY_REPLICATE, f"{gain}, over {noise} in each of them")
     if _is_slower(slowdown, settings):
-        return conclude(Outcome.REGRESSED, "proven-slower", f"{gain}; a loss over {noise} is proven")
+        return conclude(Outcome.REGRESSED, Reason.PROVEN_SLOWER, f"{gain}; a loss over {noise} is proven")
     if slowdown.low > math.log1p(-settings.proven_gain):
-        return conclude(Outcome.REVERT, "gain-too-small", f"{gain}; {needs}")
+        return conclude(Outcome.REVERT, Reason.GAIN_TOO_SMALL, f"{gain}; {needs}")
     if slowdown.high < math.log1p(settings.noise_gain):
-        return conclude(Outcome.REVERT, "gain-not-proven", f"{gain}; {needs}")
+        return conclude(Outcome.REVERT, Reason.GAIN_NOT_PROVEN, f"{gain}; {needs}")
     return _call_undecided(slowdown)
 
 
@@ -75,11 +75,15 @@ def _apply_guard(slowdown: Slowdown, settings: PerformanceSettings) -> Verdict:
     gain = _describe(slowdown)
     noise = _percent(settings.noise_gain)
     if _is_proven(slowdown, settings) or _is_in_every_replicate(slowdown, settings):
-        return conclude(Outcome.NO_REGRESSION, "proven-gain", f"{gain}; no loss over {noise} was asked")
+        return conclude(
+            Outcome.NO_REGRESSION, Reason.GAIN_UNDER_GUARD, f"{gain}; no loss over {noise} was asked"
+        )
     if _is_slower(slowdown, settings):
-        return conclude(Outcome.REGRESSED, "proven-slower", f"{gain}; a loss over {noise} is proven")
+        return conclude(Outcome.REGRESSED, Reason.PROVEN_SLOWER, f"{gain}; a loss over {noise} is proven")
     if slowdown.high < math.log1p(settings.noise_gain):
-        return conclude(Outcome.NO_REGRESSION, "within-margin", f"{gain}; a loss over {noise} is ruled out")
+        return conclude(
+            Outcome.NO_REGRESSION, Reason.WITHIN_MARGIN, f"{gain}; a loss over {noise} is ruled out"
+        )
     return _call_undecided(slowdown)
 
 
@@ -98,7 +102,7 @@ def _is_slower(slowdown: Slowdown, settings: PerformanceSettings) -> bool:
 
 def _call_undecided(slowdown: Slowdown) -> Verdict:
     detail = f"{_describe(slowdown)}; the interval lies across the lines"
-    return conclude(Outcome.UNSTABLE, "undecided", detail)
+    return conclude(Outcome.UNSTABLE, Reason.UNDECIDED, detail)
 
 
 def _numbers(slowdown: Slowdown) -> tuple[float, ...]:

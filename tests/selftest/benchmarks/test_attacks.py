@@ -27,6 +27,7 @@ from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import load_settings
 from kernelgate.verdict import Outcome, conclude
+from tests.selftest.support.any_reason import any_reason
 from tests.selftest.support.made_up_samples import CONDITIONS, make_replicates
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -250,7 +251,9 @@ def test_a_decision_is_what_the_rule_says_unless_something_worse_holds(
 
     def measure(*_: object) -> tuple[Any, Sequence[Sequence[MeasuredReplicate]]]:
         candidate = SimpleNamespace(gain=0.05)
-        return SimpleNamespace(verdict=conclude(judged, "why", "because"), candidate=candidate), [
+        return SimpleNamespace(
+            verdict=conclude(judged, any_reason(judged), "because"), candidate=candidate
+        ), [
             first,
             measured,
         ]

@@ -86,7 +86,8 @@ def test_a_report_that_cannot_be_drawn_is_named(tmp_path: Path, capsys: pytest.C
 
 def test_reports_of_different_machines_are_not_drawn_together(tmp_path: Path) -> None:
     """Nor those of a GPU whose peaks nobody knows."""
-    other = changed(tmp_path, gpu={"name": "NVIDIA Test"})
+    gpu = {"name": "NVIDIA Test", "uuid": "GPU-0", "capability": 90, "driver": "580", "l2_bytes": 1}
+    other = changed(tmp_path, gpu=gpu)
     with pytest.raises(RooflineError, match="not of one operation, GPU and batch"):
         gather([("one", REPORT), ("two", other)])
     with pytest.raises(RooflineError, match="peaks of NVIDIA Test are not known"):

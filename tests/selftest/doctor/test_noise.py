@@ -13,7 +13,7 @@ from kernelgate.doctor.checks import Check
 from kernelgate.machine.gpu import Gpu, GpuError
 from kernelgate.performance.samples import MeasuredReplicate
 from kernelgate.settings import load_settings
-from kernelgate.verdict import Outcome, conclude
+from kernelgate.verdict import Outcome, Reason, conclude
 from tests.selftest.support.made_up_samples import make_replicate, make_replicates
 
 ROOT = Path(__file__).parents[3]
@@ -88,7 +88,7 @@ def test_a_run_that_cannot_be_trusted_is_not_judged(
     examine: Examine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is said once, with its reason."""
-    shared = conclude(Outcome.INVALID, "gpu-shared", "1 other processes were on the GPU")
+    shared = conclude(Outcome.INVALID, Reason.GPU_SHARED, "1 other processes were on the GPU")
     monkeypatch.setattr(doctor, "find_invalid", lambda *_: shared)
     checks = examine(make_replicates((0.0,) * 4))
     assert (checks["A/A run"].status, checks["A/A run"].seen.split(":")[0]) == ("unfit", "gpu-shared")

@@ -20,7 +20,7 @@ from kernelgate.performance.conclusion import Conditions, conclude_performance, 
 from kernelgate.performance.result import Performance
 from kernelgate.performance.samples import Arm, Conduct, MeasuredReplicate, Reading, Sample, TimedAnswer
 from kernelgate.performance.stage import propose_speed
-from kernelgate.verdict import Outcome, Rule, conclude
+from kernelgate.verdict import Outcome, Reason, Rule, conclude
 from tests.selftest.support.project_settings import LAWS, PERFORMANCE
 
 SHA = "a" * 64
@@ -206,7 +206,7 @@ def test_what_cannot_be_trusted_comes_before_everything() -> None:
 
 def test_a_wrong_timed_answer_comes_before_the_gain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fast and wrong is WRONG."""
-    wrong = conclude(Outcome.WRONG, "timed-answer", "an element is off")
+    wrong = conclude(Outcome.WRONG, Reason.TIMED_ANSWER, "an element is off")
     monkeypatch.setattr(performance, "judge_answers", lambda *_: wrong)
     for record in (None, make_record()):
         assert finish(measure({Arm.CANDIDATE: 1.5}), record).verdict == wrong

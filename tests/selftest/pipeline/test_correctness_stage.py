@@ -10,7 +10,7 @@ from kernelgate.correctness.case import Case
 from kernelgate.correctness.result import LawLine
 from kernelgate.machine.gpu import Gpu, GpuError
 from kernelgate.pipeline import correctness_step
-from kernelgate.verdict import Outcome
+from kernelgate.verdict import Outcome, Reason
 from tests.selftest.support.pretended_gate import (
     CASE,
     GPU,
@@ -99,9 +99,9 @@ def test_the_gpu_is_held_beside_other_judges_while_it_is_tried(bench: Bench) -> 
     assert len(bench.holds) == 2
 
 
-@pytest.mark.parametrize("reason", ["gpu-not-to-be-had", "gpu-exclusive"])
+@pytest.mark.parametrize("reason", [Reason.GPU_NOT_TO_BE_HAD, Reason.GPU_EXCLUSIVE])
 def test_a_gpu_that_is_not_to_be_had_makes_no_kernel_wrong(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, reason: str
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, reason: Reason
 ) -> None:
     """The judgement is invalid for the GPU's own reason, and nothing is said of the candidate."""
 

@@ -16,7 +16,7 @@ from kernelgate.reporting.page import render_markdown
 from kernelgate.reporting.report import make_report
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
-from kernelgate.verdict import Outcome, Rule, Verdict, conclude
+from kernelgate.verdict import Outcome, Reason, Rule, Verdict, conclude
 from tests.selftest.support.pretended_gate import ACCEPTED, CASE, GPU, Bench, compile_result, correctness
 
 
@@ -62,18 +62,24 @@ def test_an_error_of_the_gate_itself_never_passes(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "outcome"),
-    [("raises", Outcome.WRONG), ("no-answer", Outcome.WRONG), ("prints", Outcome.FORBIDDEN)],
+    ("kind", "reason"),
+    [
+        ("raises", Reason.RAISES),
+        ("no-answer", Reason.NO_ANSWER),
+        ("out-of-memory", Reason.OUT_OF_MEMORY),
+        ("prints", Reason.PRINTS),
+    ],
 )
 def test_a_file_that_fails_to_compile_is_named_by_what_it_did(
-    bench: Bench, kind: str, outcome: Outcome
+    bench: Bench, kind: str, reason: Reason
 ) -> None:
-    """The worker's fault becomes the verdict's reason."""
+    """The worker's fault becomes the verdict's reason; there is no failing input to replay."""
     digest = hashlib.sha256(bench.candidate.read_bytes()).hexdigest()
     bench.compile = WorkerFault(FaultKind(kind), "seen doing it", digest)
     gate = bench.gate()
     assert gate.stage("compile").status == "failed"
-    assert (gate.verdict().outcome, gate.verdict().reason) == (outcome, kind)
+    assert (gate.verdict().outcome, gate.verdict().reason) == (reason.outcome, reason)
+    assert "smallest failing input" not in gate.verdict().next_step
 
 
 def test_an_accepted_kernel_that_fails_to_compile_is_no_fault_of_the_candidate(bench: Bench) -> None:
@@ -134,7 +140,7 @@ def test_delegated_work_is_forbidden(bench: Bench) -> None:
         (WorkerFault(FaultKind.TIMER, "sent nonsense", "candidate"), Outcome.INVALID, "timer"),
         (WorkerFault(FaultKind.CROWDED, "no room", "candidate"), Outcome.INVALID, "crowded"),
         (GpuError("another judge has it"), Outcome.INVALID, "gpu-not-to-be-had"),
-        (GpuError("1 other processes", "gpu-shared"), Outcome.INVALID, "gpu-shared"),
+        (GpuError("1 other processes", Reason.GPU_SHARED), Outcome.INVALID, "gpu-shared"),
     ],
 )
 def test_a_fault_while_timing_is_laid_at_the_right_door(
@@ -150,9 +156,9 @@ def test_a_fault_while_timing_is_laid_at_the_right_door(
 @pytest.mark.parametrize(
     ("verdict", "counts"),
     [
-        (conclude(Outcome.KEEP, "proven-gain", "4 %"), True),
-        (conclude(Outcome.REVERT, "gain-too-small", "0 %"), True),
-        (conclude(Outcome.INVALID, "throttled", "heat"), False),
+        (conclude(Outcome.KEEP, Reason.PROVEN_GAIN, "4 %"), True),
+        (conclude(Outcome.REVERT, Reason.GAIN_TOO_SMALL, "0 %"), True),
+        (conclude(Outcome.INVALID, Reason.THROTTLED, "heat"), False),
     ],
 )
 def test_the_counters_are_read_of_what_was_timed_and_change_no_verdict(
@@ -180,7 +186,7 @@ def test_an_error_in_counting_leaves_no_verdict_that_passes(
         raise RuntimeError("a mistake of the gate's")
 
     monkeypatch.setattr(performance_step, "read_counters", fail)
-    bench.performance = SimpleNamespace(verdict=conclude(Outcome.KEEP, "proven-gain", "4 %")), []
+    bench.performance = SimpleNamespace(verdict=conclude(Outcome.KEEP, Reason.PROVEN_GAIN, "4 %")), []
     gate = bench.gate(gpu=GPU, measure=True)
     with pytest.raises(RuntimeError):
         gate.stage("performance")

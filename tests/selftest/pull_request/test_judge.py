@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kernelgate.pull_request.judge import MAX_REPORT_BYTES, Judged
+from kernelgate.pull_request.judge import Judged
+from kernelgate.reporting.report_files import MAX_REPORT_BYTES
 from tests.selftest.support.made_up_gate import A, judge_one
 
 
@@ -92,6 +93,10 @@ NO_REPORT = {
     "no candidate": "del said['candidate']",
     "a candidate in words": "said['candidate'] = 'sha256'",
     "a digest that is a number": "said['candidate']['sha256'] = 0",
+    "no stages": "del said['stages']",
+    "a result of an unknown kind": "said['stages']['compile']['result'] = {'type': 'other'}",
+    "an older schema": "said['schema'] = 'kernelgate.report/1'",
+    "an unknown reason": "said['reason'] = 'because'",
     "no digest": "del said['candidate']['sha256']",
 }
 

@@ -11,8 +11,9 @@ from markdown_it.token import Token
 
 from kernelgate.pull_request.change import Change, Proposed
 from kernelgate.pull_request.github import write_outputs
-from kernelgate.pull_request.judge import MAX_REPORT_BYTES, Judged
+from kernelgate.pull_request.judge import Judged
 from kernelgate.pull_request.summary import failures_of, outputs_of, passes, render_page, summarise
+from kernelgate.reporting.report_files import MAX_REPORT_BYTES
 from tests.selftest.support.made_up_gate import judge_one
 from tests.selftest.support.made_up_reports import SMUGGLED
 

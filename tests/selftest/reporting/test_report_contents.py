@@ -15,6 +15,7 @@ from kernelgate.reporting.page import render_markdown
 from kernelgate.reporting.report import KernelIdentity, make_report
 from kernelgate.reporting.report_files import write_report
 from kernelgate.verdict import Outcome, Rule, conclude
+from tests.selftest.support.any_reason import any_reason
 from tests.selftest.support.made_up_launches import make_launch
 from tests.selftest.support.made_up_reports import (
     ENVIRONMENT,
@@ -76,7 +77,7 @@ def test_the_json_has_every_promised_key(tmp_path: Path) -> None:
     write_report(report, tmp_path / "new" / "folder")
     text = (tmp_path / "new" / "folder" / "report.json").read_text(encoding="utf-8")
     document = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
-    assert document["schema"] == "kernelgate.report/1"
+    assert document["schema"] == "kernelgate.report/2"
     assert (document["verdict"], document["reason"], document["passes"]) == ("WRONG", "hard-bound", False)
     assert document["candidate"] == {"path": "kernels/a.py", "sha256": SHA}
     assert list(document["stages"]) == list(ORDER)
@@ -106,7 +107,7 @@ def make_gate(outcome: Outcome, measure: bool, **results: StageResult) -> Gate:
     )
     fake = SimpleNamespace(
         request=request,
-        verdict=lambda: conclude(outcome, "some-reason", "A sentence."),
+        verdict=lambda: conclude(outcome, any_reason(outcome), "A sentence."),
         rule=Rule.TUNE,
         candidate_sha256=None,
         accepted=SimpleNamespace(path="HEAD:k.py", sha256=SHA),

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import msgspec
+
 from kernelgate.pull_request.change import Change, Proposed
 from kernelgate.pull_request.judge import Bench, Judged, judge_change
+from tests.selftest.support.made_up_reports import make_report_of
 from tests.selftest.support.made_up_repository import hash_content, make_repository
 
 A, B = "kernels/alexnet_conv1_a.py", "kernels/alexnet_conv1_b.py"
@@ -25,6 +28,8 @@ GATE = """
 import hashlib, json, os, pathlib, signal
 import pytest
 
+REPORT = ...
+
 def pytest_addoption(parser):
     for name in ("--candidate", "--operation", "--report-dir", "--rule", "--hypothesis-profile"):
         parser.addoption(name)
@@ -37,8 +42,7 @@ def pytest_sessionfinish(session):
     folder.mkdir()
     report = folder / "report.json"
     (folder / "report.md").write_text("# the page of " + asked.candidate)
-    said = {
-        "schema": "kernelgate.report/1",
+    said = json.loads(REPORT) | {
         "verdict": "KEEP",
         "reason": "proven-gain",
         "detail": "as it should be",
@@ -59,7 +63,8 @@ def make_bench(folder: Path, plant: str = "pass", measure: bool = False, profile
     (root / "tests" / "gate").mkdir(parents=True)
     (root / "pyproject.toml").write_text(SETTINGS)
     (root / "tests" / "gate" / "test_x.py").write_text(TESTS)
-    (root / "conftest.py").write_text(GATE.replace("PLANT", plant))
+    report = msgspec.json.encode(make_report_of()).decode()
+    (root / "conftest.py").write_text(GATE.replace("PLANT", plant).replace("...", repr(report), 1))
     return Bench(root=root, reports=folder / "reports", measure=measure, profile=profile)
 
 

@@ -17,7 +17,7 @@ from kernelgate.performance.result import Performance
 from kernelgate.performance.samples import Arm
 from kernelgate.pipeline.pipeline import ORDER, StageResult
 from kernelgate.reporting.report import KernelIdentity, Report
-from kernelgate.verdict import NEXT_STEPS, Outcome, conclude
+from kernelgate.verdict import Outcome, Reason, Rule, conclude
 
 SHA = "a" * 64
 ENVIRONMENT = Provenance(python="3.11", torch="2.11", triton="3.6", cuda="13", cudnn="9", driver="unknown")
@@ -43,13 +43,13 @@ SMUGGLED = [
 def make_report_of(detail: str = "as it should be", path: str = "kernels/a.py", **changes: Any) -> Report:
     report = Report(
         verdict=Outcome.WRONG,
-        reason="hard-bound",
+        reason=Reason.HARD_BOUND,
         detail=detail,
-        next_step=NEXT_STEPS[Outcome.WRONG],
+        next_step=Reason.HARD_BOUND.next_step,
         passes=False,
         operation="alexnet_conv1",
         stage="open",
-        rule="tune",
+        rule=Rule.TUNE,
         candidate=KernelIdentity(path=path, sha256=SHA),
         accepted=KernelIdentity(path="HEAD:kernels/a.py", sha256=SHA),
         stages={name: StageResult(status="passed", detail=detail, seconds=1.5) for name in ORDER},
@@ -121,5 +121,5 @@ def make_performance(text: str) -> Performance:
         sm_clock_mhz=(1900, 1980),
         seconds=30.0,
         remarks=(f"remark {text}",),
-        verdict=conclude(Outcome.KEEP, "proven-gain", "gain 2 %"),
+        verdict=conclude(Outcome.KEEP, Reason.PROVEN_GAIN, "gain 2 %"),
     )

@@ -27,6 +27,7 @@ from kernelgate.tuning.page import render_page
 from kernelgate.tuning.state import Tuned, read_state
 from kernelgate.verdict import Outcome, conclude
 from tests.selftest.kernel_file.test_config_list import configs_in
+from tests.selftest.support.any_reason import any_reason
 from tests.selftest.support.made_up_launches import make_launch
 from tests.selftest.support.project_settings import RULES
 
@@ -98,7 +99,7 @@ class Machine:
                 candidate=contrast,
                 candidate_to_original=contrast,
                 time_ms={Arm.CANDIDATE: 1.7},
-                verdict=conclude(outcome, "why", "because"),
+                verdict=conclude(outcome, any_reason(outcome), "because"),
             ),
             [],
         )

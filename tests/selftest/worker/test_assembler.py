@@ -36,7 +36,7 @@ from kernelgate.sandbox import sandbox as sandbox_module
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import Worker
 from kernelgate.settings import load_settings
-from kernelgate.verdict import Outcome, conclude
+from kernelgate.verdict import Outcome, Reason, conclude
 from kernelgate.worker.fake_cuda.tensors import PretendedGpu
 from kernelgate.worker.gpu import profiled
 from kernelgate.worker.gpu.mode import GpuMode
@@ -265,7 +265,7 @@ def test_what_cannot_be_trusted_or_is_wrong_is_that_by_any_code(monkeypatch: pyt
     monkeypatch.setattr(performance, "judge_answers", lambda *_: None)
     throttled = msgspec.structs.replace(HEALTH, throttled=("heat",))
     assert finish(health=throttled).verdict.outcome is Outcome.INVALID
-    wrong = conclude(Outcome.WRONG, "timed-answer", "off")
+    wrong = conclude(Outcome.WRONG, Reason.TIMED_ANSWER, "off")
     monkeypatch.setattr(performance, "judge_answers", lambda *_: wrong)
     assert finish().verdict == wrong
 
