@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kernelgate.cli.common_options import add_root
+from kernelgate.files import write_whole
 
 if TYPE_CHECKING:
     from kernelgate.machine.gpu import Gpu
@@ -51,8 +52,8 @@ def run(options: argparse.Namespace) -> int:
     )
     tuned = _tune(job)
     if tuned.ended == "kept":
-        output.write_text(tuned.source, encoding="utf-8")
-    (options.report_dir / "tune.md").write_text(render_page(tuned, str(output)), encoding="utf-8")
+        write_whole(output, tuned.source)
+    write_whole(options.report_dir / "tune.md", render_page(tuned, str(output)))
     print(*render_lines(tuned, str(output)), f"  report: {options.report_dir / 'tune.md'}", sep="\n")
     return int(tuned.ended == "undecided")
 

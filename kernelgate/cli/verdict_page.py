@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kernelgate.cli.workflow_marks import print_marks
+from kernelgate.files import write_whole
 from kernelgate.pull_request.change import Change
 from kernelgate.pull_request.github import write_outputs, write_summary
 from kernelgate.pull_request.judge import Bench, Judged
@@ -25,7 +26,7 @@ def make_bench(options: argparse.Namespace) -> Bench:
 def publish(reports: Path, change: Change | None, judged: Sequence[Judged]) -> int:
     """Write the answer as a page, for the workflow and on the terminal; returns the exit code."""
     page = render_page(change, judged, reports)
-    (reports / "summary.md").write_text(page, encoding="utf-8")
+    write_whole(reports / "summary.md", page)
     write_summary(os.environ, page)
     write_outputs(os.environ, outputs_of(change, judged))
     print_marks(failures_of(change, judged))

@@ -4,22 +4,20 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args, get_type_hints
 
 import pytest
 
-from kernelgate import protocol
 from kernelgate.baselines.store import NEXT_STEPS
 from kernelgate.compilation.stage_rules import STAGES
-from kernelgate.correctness.case import RELATIONS
 from kernelgate.correctness.coverage import LAWS
 from kernelgate.reporting.verdict_list import render_verdicts
-from kernelgate.sandbox.faults import REASONS
+from kernelgate.sandbox.faults import FaultKind
 from kernelgate.verdict import Outcome, Reason, Verdict, conclude
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "kernelgate"
 CODES = {reason.value for reason in Reason}
+FAULTS = [kind.reason for kind in FaultKind]
 NO_VERDICT = {"missing", "no-reason"}
 """A record that is missing is none, and only who accepts a proposal gives a reason."""
 
@@ -77,12 +75,21 @@ def stage_codes() -> set[str]:
 
 
 def law_codes() -> set[str]:
-    laws = given_to({"Broken"}, "law", "operations", "correctness")
-    for node in nodes_of("correctness/case_runner.py"):
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "(law, detail)":
-            assert isinstance(node.value, ast.Tuple)
-            laws |= texts_in(node.value.elts[0])
-    return laws | set(RELATIONS) - {"none"}
+    """Return the laws of the report's table and those that checks name; `runs` is one law of many codes."""
+    faults = {kind.value for kind in FaultKind if given_as_fault(kind)}
+    return (
+        {law.name for law in LAWS} - {"runs"}
+        | given_to({"Broken"}, "law", "operations", "correctness")
+        | faults
+    )
+
+
+def given_as_fault(kind: FaultKind) -> bool:
+    """Return whether the sources of the judge or of the worker name this kind of fault."""
+    named = {"FaultKind", "FailureKind"}
+    nodes = nodes_of("sandbox/worker_process.py", "performance", "worker", "compilation")
+    attributes = (node for node in nodes if isinstance(node, ast.Attribute) and node.attr == kind.name)
+    return any(ast.unparse(node.value).rpartition(".")[2] in named for node in attributes)
 
 
 def record_codes() -> set[str]:
@@ -92,7 +99,7 @@ def record_codes() -> set[str]:
 
 
 def arm_codes() -> set[str]:
-    return {f"arm-{reason}" for reason in REASONS.values() if reason.outcome is not Outcome.INVALID}
+    return {f"arm-{reason}" for reason in FAULTS if reason.outcome is not Outcome.INVALID}
 
 
 def test_the_list_holds_what_the_sources_can_answer_and_nothing_else() -> None:
@@ -104,9 +111,7 @@ def test_the_list_holds_what_the_sources_can_answer_and_nothing_else() -> None:
 
 def test_every_fault_of_a_worker_has_a_reason() -> None:
     """Whoever sees it: the process itself, or the judge."""
-    kinds = set(get_args(get_type_hints(protocol.Failed)["kind"]))
-    kinds |= given_to({"_fault", "WorkerFault"}, 0, "sandbox", "correctness", "performance", "compilation")
-    assert kinds == REASONS.keys()
+    assert [reason.value for reason in FAULTS] == [kind.value for kind in FaultKind]
 
 
 def test_every_law_is_a_code() -> None:
