@@ -13,34 +13,28 @@ MEASURE := $(if $(shell nvidia-smi -L 2>/dev/null | grep '^GPU '),-m "perf or no
 # An honest file is tried on one planned case in so many; with 1, as the nightly run has it, on all of them.
 PLAN_SHARE ?= 4
 
-# The workflow's tools that Python's registry does not have. Go installs them.
-ACT := .tools/bin/act
-ACTIONLINT := .tools/bin/actionlint
-ACT_VERSION := v0.2.89
-ACTIONLINT_VERSION := v1.7.12
-
 .PHONY: gate test test-all quick-test act lint types setup clean
 
 gate: $(READY)
 	$(RUN) pytest tests/gate $(MEASURE) $(OPTIONS)
 
 # Before a push: every rule of the package, and a sample of what test-all runs in full.
-test: $(READY) $(ACTIONLINT)
+test: $(READY)
 	$(RUN) pytest tests/selftest -n auto -m "not perf and not act and not slow" \
 		--fault-share 16 --honest-share 16 --plan-share 4
 
 # The rest: the gate on the accepted kernel, all planted faults and honest files, bad kernels, act's runs.
-test-all: $(READY) $(ACT) $(ACTIONLINT)
+test-all: $(READY)
 	$(RUN) pytest tests/gate
 	$(RUN) pytest tests/selftest -n auto -m "act or slow or corpus" --plan-share $(PLAN_SHARE)
 
 # What the workflow runs on every change: few planted faults and no honest file.
-quick-test: $(READY) $(ACTIONLINT)
+quick-test: $(READY)
 	$(RUN) pytest tests/selftest -q -n auto -m "not perf and not act and not slow" --fault-share 48 \
 		--deselect tests/selftest/corpus/test_planted.py::test_an_honest_file_is_not_refused
 
 # The workflow itself, on this machine; ARGS go to .github/act/run.py, whose --help names them.
-act: $(READY) $(ACT) $(ACTIONLINT)
+act: $(READY)
 	$(VENV)/bin/python .github/act/run.py $(if $(CANDIDATE),--candidate $(CANDIDATE)) $(ARGS)
 
 lint: $(READY)
@@ -59,16 +53,5 @@ $(READY): pyproject.toml constraints.txt
 	$(RUN) pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $(READY)
 
-$(ACT):
-	$(call go-install,github.com/nektos/act@$(ACT_VERSION))
-
-$(ACTIONLINT):
-	$(call go-install,github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT_VERSION))
-
-define go-install
-	@command -v go >/dev/null || { echo "$@ is missing, and so is Go, which installs it: https://go.dev/doc/install"; exit 1; }
-	GOBIN=$(CURDIR)/$(@D) go install $(1)
-endef
-
 clean:
-	rm -rf $(VENV) .tools gate-report act-report .mypy_cache .pytest_cache .ruff_cache .hypothesis kernelgate.egg-info
+	rm -rf $(VENV) gate-report act-report .mypy_cache .pytest_cache .ruff_cache .hypothesis kernelgate.egg-info

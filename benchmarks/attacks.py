@@ -16,7 +16,7 @@ from benchmarks.variants import make_variant
 from kernelgate.kernel_file.allowed_names import check_names
 from kernelgate.kernel_file.source import KernelFile, read_kernel
 from kernelgate.machine.gpu import GpuError, find_gpu
-from kernelgate.performance.samples import ACCEPTED
+from kernelgate.performance.samples import Arm
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import load_settings
 from kernelgate.verdict import Outcome
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("| attack | what it does | by its names | timed all the same | told gain | what was seen |")
     print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        accepted = make_variant(ACCEPTED, Path(folder))
+        accepted = make_variant(Arm.ACCEPTED, Path(folder))
         try:
             gpu = find_gpu()
             for name in names:

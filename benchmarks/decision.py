@@ -14,9 +14,9 @@ from kernelgate.machine.gpu import Gpu, GpuError
 from kernelgate.machine.versions import describe_environment
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.performance.conclusion import Conditions
-from kernelgate.performance.samples import CANDIDATE, MeasuredReplicate
+from kernelgate.performance.samples import Arm, MeasuredReplicate
 from kernelgate.performance.stage import measure_performance, verdict_by_rule
-from kernelgate.sandbox.faults import blame
+from kernelgate.sandbox.blame import blame
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import Settings
@@ -59,6 +59,7 @@ def decide(
         gpu=gpu,
         rule=Rule.TUNE,
         settings=settings.performance,
+        laws=settings.laws,
         record=None,
         environment=describe_environment(gpu.driver),
     )
@@ -88,7 +89,7 @@ def decide(
 
 def of_fault(fault: WorkerFault, candidate: KernelFile, seconds: float = 0.0) -> Decision:
     """Return the decision that a worker's failure is, in the compile or while it was timed."""
-    is_candidate = fault.worker in (CANDIDATE, candidate.sha256)
+    is_candidate = fault.worker in (Arm.CANDIDATE, candidate.sha256)
     verdict = blame(fault, Path(candidate.path).name, is_candidate=is_candidate)
     return Decision(outcome=verdict.outcome, detail=f"{verdict.reason}: {verdict.detail}", seconds=seconds)
 

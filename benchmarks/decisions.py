@@ -18,7 +18,7 @@ from benchmarks.decision import Decision, compiled, decide
 from benchmarks.variants import EXTRA, make_variant
 from kernelgate.machine.gpu import GpuError, find_gpu
 from kernelgate.performance import replicate
-from kernelgate.performance.samples import ACCEPTED, CANDIDATE
+from kernelgate.performance.samples import Arm
 from kernelgate.sandbox.worker_process import live_pids
 from kernelgate.settings import load_settings
 
@@ -69,7 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print a line a decision and a summary; returns 0, or 1 with the cause on standard error."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.decisions", description=__doc__)
     parser.add_argument("--count", type=int, default=4, help="how many; default: %(default)s")
-    parser.add_argument("--arm", choices=EXTRA, default=CANDIDATE, help="the candidate; default: an A/A one")
+    parser.add_argument(
+        "--arm", choices=EXTRA, default=Arm.CANDIDATE, help="the candidate; default: an A/A one"
+    )
     parser.add_argument(
         "--bursts",
         choices=("seen", "unseen"),
@@ -81,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings, decisions = load_settings(ROOT / "pyproject.toml"), []
     bursts = load_in_bursts(options.bursts == "unseen") if options.bursts else nullcontext()
     with tempfile.TemporaryDirectory() as folder, bursts:
-        candidate, accepted = (make_variant(arm, Path(folder)) for arm in (options.arm, ACCEPTED))
+        candidate, accepted = (make_variant(arm, Path(folder)) for arm in (options.arm, Arm.ACCEPTED))
         try:
             gpu = find_gpu()
             with compiled(gpu, settings, candidate, accepted) as sandbox:

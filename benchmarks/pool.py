@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelgate.performance.samples import ACCEPTED, CONTROL, MeasuredReplicate
+from kernelgate.performance.samples import Arm, MeasuredReplicate
 from kernelgate.performance.samples_file import SamplesError, read_samples
 from kernelgate.settings import PerformanceSettings
 
@@ -31,12 +31,12 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def replicates(self) -> int:
         """How many there are."""
-        return len(self.contrasts[CONTROL])
+        return len(self.contrasts[Arm.CONTROL])
 
     @property
     def arms(self) -> tuple[str, ...]:
         """All arms that can be held against the accepted kernel but its own control, the fastest first."""
-        means = {arm: values.mean() for arm, values in self.contrasts.items() if arm != CONTROL}
+        means = {arm: values.mean() for arm, values in self.contrasts.items() if arm != Arm.CONTROL}
         return tuple(sorted(means, key=lambda arm: means[arm]))
 
     def moved_to(self, line: float) -> "Pool":
@@ -65,14 +65,16 @@ def load(files: Sequence[Path]) -> Pool:
         measured += [one for attempt in attempts for one in attempt]
     if settings is None:
         raise SamplesError("no file of samples")
-    replicates = [one.replicate() for one in measured]
-    arms = [arm for arm in replicates[0].blocks[0] if arm != ACCEPTED]
+    replicates, trimmed = [one.replicate() for one in measured], settings.trimmed_share
+    arms = [arm for arm in replicates[0].blocks[0] if arm != Arm.ACCEPTED]
     return Pool(
         settings=settings,
-        contrasts={arm: np.array([each.contrast(arm, ACCEPTED) for each in replicates]) for arm in arms},
-        calls={arm: np.array([_calls(one, arm) for one in measured]) for arm in (*arms, ACCEPTED)},
+        contrasts={
+            arm: np.array([each.contrast(arm, Arm.ACCEPTED, trimmed) for each in replicates]) for arm in arms
+        },
+        calls={arm: np.array([_calls(one, arm) for one in measured]) for arm in (*arms, Arm.ACCEPTED)},
         seconds=np.array([_gpu_seconds(one) for one in measured]),
-        control_blocks=np.array([each.contrasts(CONTROL, ACCEPTED) for each in replicates]),
+        control_blocks=np.array([each.contrasts(Arm.CONTROL, Arm.ACCEPTED) for each in replicates]),
     )
 
 

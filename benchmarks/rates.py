@@ -17,7 +17,7 @@ from scipy import stats
 
 from benchmarks.pool import Pool, load
 from benchmarks.rules import PEERS, Call, call_in_looks
-from kernelgate.performance.samples import ACCEPTED, CONTROL
+from kernelgate.performance.samples import Arm
 from kernelgate.performance.samples_file import SamplesError
 from kernelgate.verdict import Rule
 
@@ -58,14 +58,14 @@ def peers(pool: Pool, arm: str, processes: int, times: int, seed: int = 0) -> di
     found: dict[str, Counter[Call]] = {name: Counter() for name in PEERS}
     for _ in range(times):
         order = chance.permutation(pool.replicates)[:processes]
-        candidate, accepted = (np.concatenate(pool.calls[name][order]) for name in (arm, ACCEPTED))
+        candidate, accepted = (np.concatenate(pool.calls[name][order]) for name in (arm, Arm.ACCEPTED))
         for name, rule in PEERS.items():
             found[name][rule(candidate, accepted)] += 1
     return found
 
 
 def _decide(pool: Pool, arm: str, order: np.ndarray, rule: Rule) -> tuple[Call, int]:
-    candidate, control = (pool.contrasts[name][order].tolist() for name in (arm, CONTROL))
+    candidate, control = (pool.contrasts[name][order].tolist() for name in (arm, Arm.CONTROL))
     return call_in_looks(candidate, control, pool.settings, rule)
 
 

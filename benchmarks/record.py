@@ -23,7 +23,7 @@ from kernelgate.performance.replicates import measure_replicates
 from kernelgate.performance.samples import MeasuredReplicate
 from kernelgate.performance.samples_file import Timing, write_samples
 from kernelgate.sandbox.sandbox import Sandbox
-from kernelgate.settings import MIN_REPLICATES, MAX_REPLICATES, load_settings
+from kernelgate.settings import MAX_REPLICATES, MIN_REPLICATES, load_settings
 from kernelgate.verdict import Rule
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,6 +41,7 @@ def record(file: Path, replicates: int) -> None:
         gpu=gpu,
         rule=Rule.TUNE,
         settings=settings.performance,
+        laws=settings.laws,
         environment=describe_environment(gpu.driver),
     )
     written = 0
@@ -95,7 +96,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--replicates", type=int, default=20, help="how many; default: %(default)s")
     options = parser.parse_args(arguments)
     if not MIN_REPLICATES <= options.replicates <= MAX_REPLICATES:
-        parser.error(f"--replicates {options.replicates}: allowed {MIN_REPLICATES} to {MAX_REPLICATES} in one file")
+        parser.error(
+            f"--replicates {options.replicates}: allowed {MIN_REPLICATES} to {MAX_REPLICATES} in one file"
+        )
     try:
         record(options.file, options.replicates)
     except (GpuError, OSError, ValueError) as error:

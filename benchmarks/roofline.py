@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.operation import find_operation
 from kernelgate.performance.roofline import find_peaks
-from kernelgate.performance.samples import CANDIDATE, ORIGINAL, VENDOR, Milliseconds
+from kernelgate.performance.samples import Arm, Milliseconds
 
 TERA = 1e12
 INTENSITIES = (4.0, 1024.0)
@@ -45,7 +45,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     time_ms: dict[str, Milliseconds]
 
     def __post_init__(self) -> None:
-        missing = {CANDIDATE, ORIGINAL, VENDOR} - self.time_ms.keys()
+        missing = {Arm.CANDIDATE, Arm.ORIGINAL, Arm.VENDOR} - self.time_ms.keys()
         if missing:
             raise ValueError(f"no time of {', '.join(sorted(missing))}")
 
@@ -73,10 +73,10 @@ def gather(named: Sequence[tuple[str, Path]]) -> tuple[Convolution, str, int, li
     if len(machines) > 1:
         raise RooflineError(f"the reports are not of one operation, GPU and batch: {sorted(machines)}")
     _, operation, last = timings[-1]
-    points = [Point(name=name, time_ms=timing.time_ms[CANDIDATE]) for name, _, timing in timings]
+    points = [Point(name=name, time_ms=timing.time_ms[Arm.CANDIDATE]) for name, _, timing in timings]
     points += [
         Point(name=name, time_ms=last.time_ms[arm])
-        for name, arm in (("original", ORIGINAL), ("cuDNN", VENDOR))
+        for name, arm in (("original", Arm.ORIGINAL), ("cuDNN", Arm.VENDOR))
     ]
     points.sort(key=lambda point: -point.time_ms)
     return operation, last.gpu.name, last.batch, points

@@ -40,9 +40,9 @@ def call_in_looks(
     for look in settings.looks:
         if look > len(candidate):
             return "unstable", len(candidate)
-        level = confidence_at(settings.looks, look)
+        level = confidence_at(settings, look)
         slowdown, against_itself = (summarise(each[:look], level) for each in (candidate, control))
-        if not any(find_clusters(slowdown.replicates)):
+        if not any(find_clusters(slowdown.replicates, settings)):
             outcome = decide(rule, slowdown, settings, against_itself).outcome
             if outcome in CALLS:
                 return CALLS[outcome], look

@@ -4,6 +4,7 @@ Every message is decoded into one of these records and nothing else, so a worker
 it likes on the pipe is a protocol fault, not a surprise in the judge.
 """
 
+import enum
 from typing import Annotated, Literal
 
 import msgspec
@@ -276,14 +277,20 @@ class Code(_Message, frozen=True):
     kernels: tuple[LoadedCode, ...]
 
 
+class FailureKind(enum.StrEnum):
+    """What a worker may say of its own failure; the last two are no fault of the file."""
+
+    RAISES = "raises"
+    EXITS = "exits"
+    OUT_OF_MEMORY = "out-of-memory"
+    UNTRIED = "untried"  # this mode cannot do what was asked
+    CROWDED = "crowded"  # others hold memory of the GPU that the worker was promised
+
+
 class Failed(_Message, frozen=True):
-    """The kernel file failed, at `line` of its own, 0 if unknown.
+    """The kernel file failed, at `line` of its own, 0 if unknown."""
 
-    `untried` says that this mode cannot do what was asked of this file, `crowded` that others hold memory of
-    the GPU that it was promised: neither is a fault of the file.
-    """
-
-    kind: Literal["raises", "exits", "memory", "untried", "crowded"]
+    kind: FailureKind
     detail: str
     line: int
 

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from kernelgate.errors import KernelgateError
+
 A_DAY = 86_400
 MIN_REPLICATES, MAX_REPLICATES = 4, 64
 """Student's t has its quantile blow up under three degrees of freedom: fewer processes prove nothing."""
@@ -14,10 +16,12 @@ MIN_REPLICATES, MAX_REPLICATES = 4, 64
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=A_DAY)]
 Fraction = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+Warps = Literal[1, 2, 4, 8, 16, 32]
+PipelineStages = Annotated[int, msgspec.Meta(ge=1, le=8)]
 Stage = Literal["final-micro-tuning", "open"]
 
 
-class SettingsError(ValueError):
+class SettingsError(KernelgateError, ValueError):
     """The table is missing, or has a key or a value that it must not have."""
 
 
@@ -30,7 +34,36 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     gpu_memory_bytes: Positive
     load_timeout_s: Seconds
     run_timeout_s: Seconds
+    whole_run_factor: Annotated[int, msgspec.Meta(ge=1, le=100)]
     open_configs: Positive
+
+
+class StageRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What final micro-tuning may change in the list of configurations.
+
+    Raises ValueError if the fewest configurations are more than the most, or a list of values is empty.
+    """
+
+    min_configs: Positive
+    max_configs: Positive
+    warps: tuple[Warps, ...]
+    stages: tuple[PipelineStages, ...]
+    max_stages_step: Positive
+
+    def __post_init__(self) -> None:
+        if self.min_configs > self.max_configs:
+            raise ValueError(f"min_configs {self.min_configs} is over max_configs {self.max_configs}")
+        for name, values in (("warps", self.warps), ("stages", self.stages)):
+            if not values or list(values) != sorted(set(values)):
+                raise ValueError(f"{name} {list(values)} must ascend, and hold one value or more")
+
+
+class LawLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the laws of an answer allow where no theorem says it."""
+
+    max_error_ratio: Annotated[float, msgspec.Meta(ge=1, lt=8)]
+    min_ratio_elements: Annotated[int, msgspec.Meta(ge=2)]
+    busiest_margin: Annotated[float, msgspec.Meta(ge=1, lt=1.1)]
 
 
 class DrawBudget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,20 +88,38 @@ class CorrectnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
 
 
 class PerformanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How much is timed, and where the lines of the 1-2 % rule lie (fractions, 0.01 is 1 %).
+    """How much is timed, how an interval is made of it, and where the lines lie (fractions, 0.01 is 1 %).
 
     `looks` are the numbers of replicates after which a verdict may be given.
     """
 
     looks: tuple[int, ...]
+    attempts: Annotated[int, msgspec.Meta(ge=1, le=10)]
     blocks: Annotated[int, msgspec.Meta(ge=2, multiple_of=2)]
+    blocks_per_layout: Positive
     launches: Annotated[int, msgspec.Meta(ge=2)]
+    judged_elements: Positive
+
+    confidence: Annotated[float, msgspec.Meta(ge=0.5, lt=1)]
+    boundary_shape: Annotated[float, msgspec.Meta(ge=0, le=0.5)]
+    trimmed_share: Annotated[float, msgspec.Meta(ge=0, lt=0.5)]
+
     noise_gain: Fraction
     proven_gain: Fraction
     max_half_width: Fraction
     max_control_offset: Fraction
     max_replicate_spread: Fraction
     max_environment_drift: Fraction
+    max_creep: Fraction
+
+    max_choice_effect: Fraction
+    max_clocks_apart: Fraction
+    min_cluster_gap: Fraction
+    cluster_gap_to_spread: Annotated[float, msgspec.Meta(ge=1, le=100)]
+
+    max_throttled_share: Annotated[float, msgspec.Meta(ge=0, lt=1)]
+    max_overhead_ms: Annotated[float, msgspec.Meta(gt=0, le=10)]
+    max_overhead_share: Fraction
 
     @property
     def lines(self) -> tuple[float, ...]:
@@ -84,6 +135,10 @@ class PerformanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
         if not within or not ascending:
             allowed = f"from {MIN_REPLICATES} or more to {MAX_REPLICATES} or fewer"
             raise ValueError(f"looks {list(self.looks)} must ascend {allowed}")
+        if self.blocks % self.blocks_per_layout:
+            raise ValueError(
+                f"blocks {self.blocks} must be a multiple of blocks_per_layout {self.blocks_per_layout}"
+            )
         if self.noise_gain >= self.proven_gain:
             raise ValueError(f"noise_gain {self.noise_gain} must lie below proven_gain {self.proven_gain}")
 
@@ -98,6 +153,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     stage: Stage
     stages: dict[str, Stage] = {}
     limits: Limits
+    stage_rules: StageRules = msgspec.field(name="stage-rules")
+    laws: LawLimits
     correctness: CorrectnessSettings
     performance: PerformanceSettings
 

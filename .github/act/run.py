@@ -10,14 +10,17 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import tomllib
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+KEEPER = Path(__file__).with_name("keeper.py")
 OWNER, FORK = "local/kernelgate", "somebody/kernelgate"
 MAIN = ("origin/main", "main")
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
@@ -32,6 +35,7 @@ PASSED_ON_PREFIXES = (
 )
 GPU_LABEL = "gpu"
 NUMBER = 1
+ENDED_BY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class RunError(Exception):
@@ -41,12 +45,31 @@ class RunError(Exception):
 def main() -> int:
     """Run the workflow and say what came of it."""
     options = read_options()
-    with tempfile.TemporaryDirectory(prefix="kernelgate-act-") as place:
-        try:
-            return run(options, Path(place))
-        except (RunError, OSError) as error:
-            print(f"act: {error}", file=sys.stderr)
-            return 2
+    end_in_order()
+    # By its name the keeper of a later run knows whether this one is gone.
+    place = Path(tempfile.mkdtemp(prefix=f"kernelgate-act-{os.getpid()}-"))
+    try:
+        return run(options, place)
+    except (RunError, OSError) as error:
+        print(f"act: {error}", file=sys.stderr)
+        return 2
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def end_in_order() -> None:
+    """Have signals end this process by an exception, so that it cleans up. What is ignored stays ignored."""
+    for number in ENDED_BY:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, end)
+
+
+def end(number: int, _: FrameType | None) -> None:
+    """Leave by the exit code that a shell gives for the signal, once all is cleaned up."""
+    for each in ENDED_BY:
+        signal.signal(each, signal.SIG_IGN)
+    print(f"act: ended by {signal.Signals(number).name}", file=sys.stderr)
+    sys.exit(128 + number)
 
 
 def read_options() -> argparse.Namespace:
@@ -68,27 +91,18 @@ def read_options() -> argparse.Namespace:
         metavar="DIR",
         help="where reports and the log go; default: %(default)s",
     )
-    parser.add_argument(
-        "--tools",
-        type=Path,
-        default=ROOT / ".tools",
-        metavar="DIR",
-        help="where `make` puts act and actionlint; default: %(default)s",
-    )
     return parser.parse_args()
 
 
 def run(options: argparse.Namespace, place: Path) -> int:
     """Return the exit code, after the workflow has run in a clone in the new folder `place`."""
-    act = options.tools.resolve() / "bin" / "act"
-    if not shutil.which(act):
-        raise RunError(f"{act} is missing: `make act` installs it, with Go")
+    act = find_act()
     checkout, artifacts = place / "checkout", place / "artifacts"
     base = lay_out(options, checkout)
     # A first push has nothing before it.
     name = options.event or ("pull_request" if base.strip("0") else "push")
     jobs = ["hosted", "gpu"] if options.all_jobs or has_gpu() else ["hosted"]
-    command = [str(act), name, "--eventpath", write_event(place, checkout, name, base, options.fork)]
+    command = [act, name, "--eventpath", write_event(place, checkout, name, base, options.fork)]
     command += [] if len(jobs) > 1 or options.fork else ["--job", "hosted"]
     command += ["--concurrent-jobs", "1"]  # what is timed has the machine to itself
     command += ["--platform", f"{GPU_LABEL}=-self-hosted"] if len(jobs) > 1 else []
@@ -96,16 +110,29 @@ def run(options: argparse.Namespace, place: Path) -> int:
     for setting in (
         f"ACT_ARTIFACTS={artifacts}",
         f"KERNELGATE_ENVS={environments}",
-        f"KERNELGATE_TOOLS={options.tools.resolve()}",
         f"PYTHON={sys.executable}",
+        f"PYTEST_DEBUG_TEMPROOT={place}",  # temporary folders of the self-tests, which pytest keeps
         # act gives its jobs a terminal, and prints each movement of a progress bar as a line.
         "TERM=dumb",
         "NO_COLOR=1",
     ):
         command += ["--env", setting]
-    code = follow(command, checkout, clean_environment(place), place / "act.log")
+    code = follow(under_keeper(command, place), checkout, clean_environment(place), place / "act.log")
     keep(place, options.report_dir)
     return conclude(code, artifacts, jobs if not options.fork else ["hosted"], options.report_dir)
+
+
+def find_act() -> str:
+    """Return the path of act, which is installed beside this interpreter; raises RunError."""
+    folder = Path(sys.executable).parent
+    if act := shutil.which("act", path=str(folder)):
+        return act
+    raise RunError(f"act is not in {folder}: run `make setup`, or start this by `make act`")
+
+
+def under_keeper(command: list[str], place: Path) -> list[str]:
+    """Return what runs the command so that nothing of it outlives this process."""
+    return [sys.executable, "-P", str(KEEPER), str(place), *command]
 
 
 def lay_out(options: argparse.Namespace, checkout: Path) -> str:
@@ -184,6 +211,9 @@ def clean_environment(place: Path) -> dict[str, str]:
         if name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)
     }
     (place / "home").mkdir()
+    # Where a base needs another environment, the wheels of PyTorch are not fetched each time.
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    passed.setdefault("PIP_CACHE_DIR", str(caches / "pip"))
     return passed | {"HOME": str(place / "home"), "ACT_DISABLE_VERSION_CHECK": "1"}
 
 
@@ -195,8 +225,10 @@ def follow(command: list[str], checkout: Path, environment: dict[str, str], log:
             command,
             cwd=checkout,
             env=environment,
+            stdin=subprocess.PIPE,  # closed when this process is gone, which the keeper sees
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            start_new_session=True,  # a terminal's Ctrl-C is for this process alone
             text=True,
             errors="replace",
         ) as running,

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Gives the checkout $1 its .venv: a ready one of KERNELGATE_ENVS with the very same requirements, or a new one.
-# Checkouts with the same requirements share it. PYTHON picks the interpreter. KERNELGATE_TOOLS is a ready .tools.
+# Checkouts with the same requirements share it. PYTHON picks the interpreter.
 set -euo pipefail
 
 key=$("$(dirname "$0")/environment-key.sh" "$1")
@@ -15,9 +15,6 @@ if [[ ! -e $environment/.ready ]]; then
   make --silent setup VENV="$environment" PYTHON="${PYTHON:-python3}"
 fi
 ln -sfn "$environment" .venv
-if [[ -n ${KERNELGATE_TOOLS:-} ]]; then
-  ln -sfn "$KERNELGATE_TOOLS" .tools
-fi
 # For make: it was installed from these files as they are.
 touch --date=2000-01-01 pyproject.toml constraints.txt
 echo "environment $key: $environment"

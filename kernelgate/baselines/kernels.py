@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from kernelgate.errors import KernelgateError
 from kernelgate.kernel_file.source import KernelFile, read_kernel
 from kernelgate.kernel_file.violation import UnreadableKernel
 from kernelgate.operations.convolution import Convolution
@@ -15,7 +16,7 @@ BASE = "HEAD"
 GIT_TIMEOUT_S = 30
 
 
-class AcceptedError(ValueError):
+class AcceptedError(KernelgateError, ValueError):
     """The accepted or the original kernel is not to be had, or is not what it must be."""
 
 

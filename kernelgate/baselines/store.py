@@ -13,6 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from kernelgate.baselines.records import Accepted, CompileRecord, Record, SpeedRecord, gpu_slug
+from kernelgate.errors import KernelgateError
 from kernelgate.files import read_foreign
 from kernelgate.operations.operation import OPERATIONS
 
@@ -32,7 +33,7 @@ NEXT_STEPS = {
 """What a person does about each reason of a BaselineError."""
 
 
-class BaselineError(ValueError):
+class BaselineError(KernelgateError, ValueError):
     """A record that cannot be used; `reason` is a key of NEXT_STEPS."""
 
     def __init__(self, reason: str, where: Path, fault: str) -> None:

@@ -17,6 +17,7 @@ from kernelgate.compilation.ptx import find_narrow, read_products
 from kernelgate.files import read_foreign
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import Worker, WorkerFault
 
@@ -108,7 +109,7 @@ def compile_kernel(
         ]
     except CubinError as error:
         detail = f"sent what is no compiled kernel: {error}"
-        raise WorkerFault("protocol", detail, kernel.sha256) from error
+        raise WorkerFault(FaultKind.PROTOCOL, detail, kernel.sha256) from error
     finally:
         for worker in crew:
             worker.close()

@@ -10,13 +10,9 @@ from kernelgate.compilation.compiler import CompiledKernel
 from kernelgate.kernel_file.violation import Violation
 from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.kernel_config import KernelConfig
-from kernelgate.settings import Stage
+from kernelgate.settings import Stage, StageRules
 
 STAGES: tuple[str, ...] = get_args(Stage)
-
-CONFIG_COUNT = range(3, 7)
-ALLOWED_WARPS = (2, 4, 8, 16)
-ALLOWED_STAGES = (2, 3, 4)
 
 
 def check_runs(compiled: CompiledKernel) -> tuple[Violation, ...]:
@@ -29,24 +25,31 @@ def check_runs(compiled: CompiledKernel) -> tuple[Violation, ...]:
 
 
 def check_stage(
-    stage: str, candidate: CompiledKernel, accepted: CompiledKernel, operation: Convolution
+    stage: str,
+    candidate: CompiledKernel,
+    accepted: CompiledKernel,
+    operation: Convolution,
+    rules: StageRules,
 ) -> tuple[Violation, ...]:
     """Return every rule of the stage that the candidate breaks; stage `open` asks only that it can run."""
     if stage not in STAGES:
         raise ValueError(f"unknown stage {stage!r}; known: {', '.join(STAGES)}")
     broken: list[tuple[str, str]] = []
     if stage == "final-micro-tuning":
-        broken += _check_list(candidate, operation)
+        broken += _check_list(candidate, operation, rules)
         for record in candidate.configs:
-            broken += check_config(record, accepted, operation)
+            broken += check_config(record, accepted, operation, rules)
     named = (Violation(rule=rule, line=0, message=message) for rule, message in broken)
     return (*check_runs(candidate), *named)
 
 
-def _check_list(candidate: CompiledKernel, operation: Convolution) -> Iterator[tuple[str, str]]:
+def _check_list(
+    candidate: CompiledKernel, operation: Convolution, rules: StageRules
+) -> Iterator[tuple[str, str]]:
     count, original = len(candidate.configs), operation.original_config
-    if count not in CONFIG_COUNT:
-        yield "config-count", f"{count} configurations, allowed {CONFIG_COUNT[0]} to {CONFIG_COUNT[-1]}"
+    if not rules.min_configs <= count <= rules.max_configs:
+        allowed = f"{rules.min_configs} to {rules.max_configs}"
+        yield "config-count", f"{count} configurations, allowed {allowed}"
     if not any(
         record.config.blocks == original.blocks
         and record.config.num_warps == original.num_warps
@@ -56,7 +59,9 @@ def _check_list(candidate: CompiledKernel, operation: Convolution) -> Iterator[t
         yield "original-missing", f"the original configuration ({original}) must always be among them"
 
 
-def nearby_configs(operation: Convolution, accepted: CompiledKernel) -> tuple[KernelConfig, ...]:
+def nearby_configs(
+    operation: Convolution, accepted: CompiledKernel, rules: StageRules
+) -> tuple[KernelConfig, ...]:
     """Return every configuration that final micro-tuning may try, the original first.
 
     Which of their warps occupancy suggests is seen once they are compiled.
@@ -65,17 +70,18 @@ def nearby_configs(operation: Convolution, accepted: CompiledKernel) -> tuple[Ke
     known = {
         record.config.num_stages for record in accepted.configs if record.config.blocks == original.blocks
     }
-    near = {stages for stages in ALLOWED_STAGES if any(abs(stages - before) <= 1 for before in known)}
+    step = rules.max_stages_step
+    near = {stages for stages in rules.stages if any(abs(stages - before) <= step for before in known)}
     tried = [
         msgspec.structs.replace(original, num_warps=warps, num_stages=stages)
-        for warps in sorted({*ALLOWED_WARPS, original.num_warps})
+        for warps in sorted({*rules.warps, original.num_warps})
         for stages in sorted({*near, *operation.original_stages})
     ]
     return (original, *(config for config in tried if config != original))
 
 
 def check_config(
-    record: ConfigRecord, accepted: CompiledKernel, operation: Convolution
+    record: ConfigRecord, accepted: CompiledKernel, operation: Convolution, rules: StageRules
 ) -> Iterator[tuple[str, str]]:
     """Yield each rule of final micro-tuning that a compiled configuration breaks, and how."""
     config, original = record.config, operation.original_config
@@ -97,17 +103,17 @@ def check_config(
     grids, allowed = (_grids(record), _grids(held_against))
     if grids != allowed:
         yield "grid-changed", f"{config}: launches grids {grids}, the accepted kernel launches {allowed}"
-    yield from check_warps(record, held_against)
-    yield from _check_stages(record, accepted, operation)
+    yield from check_warps(record, held_against, rules)
+    yield from _check_stages(record, accepted, operation, rules)
 
 
-def check_warps(record: ConfigRecord, accepted: ConfigRecord) -> Iterator[tuple[str, str]]:
+def check_warps(record: ConfigRecord, accepted: ConfigRecord, rules: StageRules) -> Iterator[tuple[str, str]]:
     """Yield if a configuration has other warps than the one it is held against, and gains nothing by it."""
     config = record.config
     if config.num_warps == accepted.config.num_warps:
         return
-    if config.num_warps not in ALLOWED_WARPS:
-        yield "warps-not-allowed", f"{config}: {config.num_warps} warps, allowed {ALLOWED_WARPS}"
+    if config.num_warps not in rules.warps:
+        yield "warps-not-allowed", f"{config}: {config.num_warps} warps, allowed {rules.warps}"
     now, before = _warps(record), _warps(accepted)
     cures_spills = spilled_bytes(accepted) > 0 and spilled_bytes(record) == 0
     if now <= before and not cures_spills:
@@ -118,19 +124,17 @@ def check_warps(record: ConfigRecord, accepted: ConfigRecord) -> Iterator[tuple[
 
 
 def _check_stages(
-    record: ConfigRecord, accepted: CompiledKernel, operation: Convolution
+    record: ConfigRecord, accepted: CompiledKernel, operation: Convolution, rules: StageRules
 ) -> Iterator[tuple[str, str]]:
     stages = record.config.num_stages
     if stages in operation.original_stages:
         return
-    if stages not in ALLOWED_STAGES:
-        yield "stages-not-allowed", f"{record.config}: {stages} stages, allowed {ALLOWED_STAGES}"
+    if stages not in rules.stages:
+        yield "stages-not-allowed", f"{record.config}: {stages} stages, allowed {rules.stages}"
     known = sorted({other.config.num_stages for other in accepted.configs if _same_blocks(record, other)})
-    if all(abs(stages - before) > 1 for before in known):
-        yield (
-            "stages-jumped",
-            f"{record.config}: {stages} stages, the accepted kernel has {known}: by one only",
-        )
+    if all(abs(stages - before) > rules.max_stages_step for before in known):
+        jumped = f"{record.config}: {stages} stages, the accepted kernel has {known}"
+        yield "stages-jumped", f"{jumped}: by {rules.max_stages_step} at most"
 
 
 def _nearest(record: ConfigRecord, accepted: CompiledKernel) -> ConfigRecord | None:

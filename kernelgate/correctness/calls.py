@@ -12,10 +12,10 @@ from kernelgate import protocol
 from kernelgate.files import read_array
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.operations.recipe import Recipe
+from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import Worker, WorkerFault
 
-WHOLE_TIMES_LONGER = 3
 MAX_VALUES_SENT = 2**28
 """A gigabyte: larger answers are compared in some of their images."""
 
@@ -60,24 +60,24 @@ class KernelCaller:
 
     def __init__(self, sandbox: Sandbox, kernel: KernelFile, mode: protocol.Mode, gpu: str = "") -> None:
         self.sandbox, self.kernel, self.mode, self.gpu = sandbox, kernel, mode, gpu
-        self._contestant: Worker | None = None
+        self._worker: Worker | None = None
 
     def run(self, call: Call) -> Run:
         """Return what the kernel makes of a call; after a WorkerFault the next run starts afresh."""
-        worker, self._contestant = self._contestant or self._start(), None
+        worker, self._worker = self._worker or self._start(), None
         try:
             finished = self._ask(worker, call)
         except BaseException:
             worker.close()
             raise
-        self._contestant = worker
+        self._worker = worker
         return finished
 
     def close(self) -> None:
         """End the worker, if one runs: the next call is made of a fresh one."""
-        if self._contestant is not None:
-            self._contestant.close()
-            self._contestant = None
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
 
     def _ask(self, worker: Worker, call: Call) -> Run:
         poison_bits = draw_poison(call.recipe.seed + call.number)
@@ -105,7 +105,8 @@ class KernelCaller:
     def _timeout_s(self, call: Call) -> float:
         """Return how long a call may take: every program of two images, interpreted, is no hang."""
         whole = self.mode == "interpret" and not call.programs
-        return self.sandbox.limits.run_timeout_s * (WHOLE_TIMES_LONGER if whole else 1)
+        limits = self.sandbox.limits
+        return limits.run_timeout_s * (limits.whole_run_factor if whole else 1)
 
     def _fetch(
         self, worker: Worker, call: Call, shape: tuple[int, ...]
@@ -126,7 +127,7 @@ class KernelCaller:
                 return None, None
             return read_array(out, sent.count, np.uint32), offsets
         except OSError as error:
-            raise WorkerFault("protocol", f"left no readable output: {error}") from error
+            raise WorkerFault(FaultKind.PROTOCOL, f"left no readable output: {error}") from error
 
     def _start(self) -> Worker:
         worker = self.sandbox.start(self.mode, self.kernel, gpu=self.gpu)

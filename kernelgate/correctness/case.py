@@ -2,29 +2,15 @@
 
 import msgspec
 
+from kernelgate.correctness.relations import NO_RELATION, RELATIONS
 from kernelgate.operations.recipe import Recipe
-from kernelgate.operations.values import FAMILIES
 
 SEED_LIMIT = 2**63
 """What a seed may be; the text of a case holds it."""
 
-LAYOUTS = ("contiguous", "channels-last", "every-second-image", "column-slice", "offset", "transposed")
+CONTIGUOUS = "contiguous"
+LAYOUTS = (CONTIGUOUS, "channels-last", "every-second-image", "column-slice", "offset", "transposed")
 """How x lies in memory. Beside what belongs to it lies NaN."""
-
-RELATIONS = (
-    "none",
-    "repeat",
-    "scaled-input",
-    "scaled-weight",
-    "shuffled-images",
-    "sliced-batch",
-    "shuffled-channels",
-    "new-contents",
-    "two-models",
-    "no-bias",
-    "autotuned",
-)
-"""What is called after the first call, or in its place, and what must then hold. The simplest first."""
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,13 +21,13 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     seed: int
     pin: int
     programs: int = 0
-    layout: str = "contiguous"
-    relation: str = "none"
+    layout: str = CONTIGUOUS
+    relation: str = NO_RELATION.name
 
     @property
     def recipe(self) -> Recipe:
-        """The tensors of its first call."""
-        return Recipe(family=self.family, seed=self.seed, batch=self.batch, bias=self.relation != "no-bias")
+        """The tensors of a plain call; the case's relation makes its calls from that one."""
+        return Recipe(family=self.family, seed=self.seed, batch=self.batch)
 
     @property
     def replay(self) -> str:
@@ -53,16 +39,16 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """Sorts cases: small batches first, then early families, layouts and relations."""
         return (
             self.batch,
-            list(FAMILIES).index(self.family),
+            _families().index(self.family),
             LAYOUTS.index(self.layout),
-            RELATIONS.index(self.relation),
+            list(RELATIONS).index(self.relation),
         )
 
     def __str__(self) -> str:
         extent = f"{self.programs} sampled programs" if self.programs else "all programs"
         parts = [f"N={self.batch}", self.family, f"config {self.pin}", extent, f"seed {self.seed}"]
-        parts += [self.layout] if self.layout != LAYOUTS[0] else []
-        parts += [self.relation] if self.relation != RELATIONS[0] else []
+        parts += [self.layout] if self.layout != CONTIGUOUS else []
+        parts += [self.relation] if self.relation != NO_RELATION.name else []
         return ", ".join(parts)
 
 
@@ -73,11 +59,20 @@ def parse_case(text: str) -> Case:
         case = msgspec.convert(fields, Case, strict=False)
     except (ValueError, msgspec.ValidationError) as error:
         raise ValueError(f"not a case: {text!r}: {error}") from error
+    families = _families()
     counts = min(case.batch, case.seed + 1, case.pin + 1, case.programs + 1)
-    known = case.family in FAMILIES and case.layout in LAYOUTS and case.relation in RELATIONS
+    known = case.family in families and case.layout in LAYOUTS and case.relation in RELATIONS
     if not known or counts < 1 or case.seed >= SEED_LIMIT:
         raise ValueError(
-            f"not a case: {text!r}: families are {', '.join(FAMILIES)}; layouts {', '.join(LAYOUTS)}; "
+            f"not a case: {text!r}: families are {', '.join(families)}; layouts {', '.join(LAYOUTS)}; "
             f"relations {', '.join(RELATIONS)}; counts start at 0, N at 1"
         )
     return case
+
+
+def _families() -> tuple[str, ...]:
+    """Return the names of the families of values, the simplest first."""
+    # It imports PyTorch, which a report that holds a case does not need.
+    from kernelgate.operations.values import FAMILIES  # noqa: PLC0415
+
+    return tuple(FAMILIES)

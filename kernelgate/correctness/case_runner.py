@@ -9,20 +9,22 @@ import torch
 
 from kernelgate.correctness import conduct
 from kernelgate.correctness.calls import Call, KernelCaller, Run
-from kernelgate.correctness.case import LAYOUTS, Case
-from kernelgate.correctness.relations import STATE, check_relation, plan_calls
+from kernelgate.correctness.case import CONTIGUOUS, Case
+from kernelgate.correctness.relations import RELATIONS, Relation
+from kernelgate.correctness.result import Finding
 from kernelgate.operations import accuracy
 from kernelgate.operations.accuracy import Answer, Broken, Errors
-from kernelgate.operations.recipe import Inputs, make_images, make_parameters
+from kernelgate.operations.inputs import Inputs, make_images, make_parameters
 from kernelgate.operations.reference import Truth, truth_at, truth_everywhere, unravel, vendor_answer
 from kernelgate.operations.values import FAMILIES
+from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
+from kernelgate.settings import LawLimits
+from kernelgate.verdict import Outcome
 
-OUT_OF_MEMORY = "out-of-memory"
-HOPELESS = ("hangs", OUT_OF_MEMORY, "prints")
-"""Faults that cost their whole limit each time: looking for a smaller example would take minutes."""
+HOPELESS = frozenset(kind for kind in FaultKind if kind.costs_its_limit)
+"""The laws of such findings: looking for a smaller example would take minutes."""
 
-UNSUPPORTED = "raises"
 MAX_WHOLE_BATCH = 256
 IMAGES_AT_ONCE = 32
 """Float64 takes nine times the answer's memory, and the judge must fit beside a worker on a GPU."""
@@ -30,14 +32,8 @@ IMAGES_AT_ONCE = 32
 IMAGES_OF_LARGE = 16
 """Of a larger batch so many images are compared: first, last, and others evenly between."""
 
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """A failing case: the law it broke, and how."""
-
-    case: Case
-    law: str
-    detail: str
-    forbidden: bool
+LAWS_OF_VALUES = ("hard-bound", "error-ratio", "exact", "special-values", "second-opinion", "all-written")
+"""Broken in a case that is there for another law, they are a fault of what is unusual about it."""
 
 
 class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,36 +51,39 @@ class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
 class CaseRunner:
     """Judges cases of one kernel, one after the other, each in the same worker while that is sound."""
 
-    def __init__(self, caller: KernelCaller, sampled: tuple[str, ...] = ()) -> None:
-        self.caller, self.sampled = caller, sampled
+    def __init__(self, caller: KernelCaller, limits: LawLimits, sampled: tuple[str, ...] = ()) -> None:
+        self.caller, self.limits, self.sampled = caller, limits, sampled
         self.operation = caller.sandbox.operation
 
     def run(self, case: Case) -> CaseResult:
         """Return what the case breaks, or how far it held."""
-        if case.relation == "new-contents":
-            self.caller.close()  # a file that counts its calls must count these from the first
-        runs: list[Run] = []
-        errors, vendor_ratio = Errors(), None
+        relation = RELATIONS[case.relation]
+        if relation.fresh_worker:
+            self.caller.close()
         try:
-            for call in plan_calls(case, self._first_call(case), slow=self._is_slow(case)):
-                runs.append(self.caller.run(call))
-                broken, seen, vendor = self._judge(runs[-1])
-                errors = errors.worst(seen)
-                vendor_ratio = max(filter(None, (vendor_ratio, vendor)), default=None)
-                if broken is not None:
-                    return self._broken(
-                        case, _attribute(broken, case, len(runs) - 1, self.operation.max_batch)
-                    )
-            broken = next(check_relation(self.operation, case, runs), None)
+            return self._judge_calls(case, relation)
         except WorkerFault as fault:
             return self._faulted(case, fault)
+
+    def _judge_calls(self, case: Case, relation: Relation) -> CaseResult:
+        runs: list[Run] = []
+        errors, vendor_ratio = Errors(), None
+        for call in relation.calls(self._plain_call(case), slow=self._is_slow(case)):
+            runs.append(self.caller.run(call))
+            broken, of_call, vendor = self._judge(runs[-1])
+            errors = errors.worst(of_call)
+            vendor_ratio = max(filter(None, (vendor_ratio, vendor)), default=None)
+            if broken is not None:
+                number, largest = len(runs) - 1, self.operation.max_batch
+                return self._broken(case, _attribute(broken, case, number, largest))
+        broken = next(relation.check(self.operation, runs), None)
         if broken is not None:
             return self._broken(case, broken)
         return CaseResult(
             case=case, errors=errors, vendor_ratio=vendor_ratio, calls=len(runs), first_run=runs[0]
         )
 
-    def _first_call(self, case: Case) -> Call:
+    def _plain_call(self, case: Case) -> Call:
         batch = case.batch
         images: tuple[int, ...] = ()
         if self.caller.mode == "gpu" and batch > MAX_WHOLE_BATCH:
@@ -108,19 +107,19 @@ class CaseRunner:
         return CaseResult(case=case, finding=finding)
 
     def _faulted(self, case: Case, fault: WorkerFault) -> CaseResult:
-        if fault.kind == "crowded":
+        if fault.kind is FaultKind.CROWDED:
             raise fault
-        if fault.kind == "untried":
+        if fault.kind is FaultKind.UNTRIED:
             return CaseResult(case=case, untried=fault.detail)
-        if fault.kind == "memory" and self.caller.mode == "interpret" and case.batch > MAX_WHOLE_BATCH:
+        is_large = self.caller.mode == "interpret" and case.batch > MAX_WHOLE_BATCH
+        if fault.kind is FaultKind.OUT_OF_MEMORY and is_large:
             # A GPU has room for what a wrapper allocates here; the host that pretends to be one has not.
             return CaseResult(case=case, untried=fault.detail)
-        if fault.kind == UNSUPPORTED and case.relation == "no-bias":
-            # The model of a file always has a bias; one that says clearly that it needs it is not wrong.
-            return CaseResult(case=case, untried=f"without a bias: {fault.detail}")
-        # `memory` is the law of what a launch touches, not of how much a worker takes.
-        law = OUT_OF_MEMORY if fault.kind == "memory" else fault.kind
-        finding = Finding(case=case, law=law, detail=fault.detail, forbidden=fault.kind == "prints")
+        error_allowed = RELATIONS[case.relation].error_allowed
+        if fault.kind is FaultKind.RAISES and error_allowed:
+            return CaseResult(case=case, untried=f"{error_allowed}: {fault.detail}")
+        forbidden = fault.kind.outcome is Outcome.FORBIDDEN
+        finding = Finding(case=case, law=fault.kind.value, detail=fault.detail, forbidden=forbidden)
         return CaseResult(case=case, finding=finding)
 
     def _judge(self, run: Run) -> tuple[Broken | None, Errors, float | None]:
@@ -129,12 +128,12 @@ class CaseRunner:
         if broken is not None:
             return broken, errors, vendor_ratio
         for answer, vendor in self._answers(run):
-            seen = accuracy.measure_errors(answer)
+            seen = accuracy.measure_errors(answer, self.limits)
             errors = errors.worst(seen)
             if vendor is not None:
-                theirs = accuracy.measure_errors(msgspec.structs.replace(answer, values=vendor))
+                theirs = accuracy.measure_errors(msgspec.structs.replace(answer, values=vendor), self.limits)
                 vendor_ratio = max(vendor_ratio or 0.0, theirs.error_ratio)
-            broken = next(_check_values(answer, seen, vendor, run.call.recipe.family), None)
+            broken = next(self._check_values(answer, seen, vendor, run.call.recipe.family), None)
             if broken is not None:
                 break
         return broken, errors, vendor_ratio
@@ -149,7 +148,7 @@ class CaseRunner:
         yield from conduct.check_arrived(run)
         if self.caller.mode == "interpret":
             yield from conduct.check_all_written(self.operation, run)
-            yield from conduct.check_enough_programs(self.operation, run)
+            yield from conduct.check_enough_programs(self.operation, run, self.limits)
 
     def _answers(self, run: Run) -> Iterator[tuple[Answer, torch.Tensor | None]]:
         """Yield the answer in parts with the truth at their places, on a GPU with the vendor's values."""
@@ -183,36 +182,30 @@ class CaseRunner:
             poison_bits=run.poison_bits,
         )
 
-
-def _check_values(
-    answer: Answer, errors: Errors, vendor: torch.Tensor | None, family: str
-) -> Iterator[Broken]:
-    if FAMILIES[family].special:
-        yield from accuracy.check_special_values(answer)
-    if FAMILIES[family].exact:
-        yield from accuracy.check_exact(answer)
-    yield from accuracy.check_bound(answer)
-    yield from accuracy.check_error_ratio(errors)
-    if vendor is not None:
-        yield from accuracy.check_second_opinion(answer, vendor)
+    def _check_values(
+        self, answer: Answer, errors: Errors, vendor: torch.Tensor | None, family: str
+    ) -> Iterator[Broken]:
+        if FAMILIES[family].special:
+            yield from accuracy.check_special_values(answer)
+        if FAMILIES[family].exact:
+            yield from accuracy.check_exact(answer)
+        yield from accuracy.check_bound(answer)
+        yield from accuracy.check_error_ratio(errors, self.limits)
+        if vendor is not None:
+            yield from accuracy.check_second_opinion(answer, vendor)
 
 
 def _attribute(broken: Broken, case: Case, number: int, max_batch: int) -> Broken:
     """Return the finding under the law that the case is there to try, if the plain one holds without it."""
-    law = broken.law
-    detail = broken.detail
-    if broken.law in (
-        "hard-bound",
-        "error-ratio",
-        "exact",
-        "special-values",
-        "second-opinion",
-        "all-written",
-    ):
-        if case.relation in STATE and (number or case.relation in ("no-bias", "autotuned")):
-            law, detail = case.relation, f"call {number + 1}: {broken.law}: {broken.detail}"
-        elif case.layout != LAYOUTS[0]:
-            law, detail = "layout", f"x {case.layout}: {broken.law}: {broken.detail}"
-        elif case.batch == max_batch:
-            law, detail = "domain", f"{broken.law}: {broken.detail}"
-    return Broken(law=law, detail=detail, forbidden=broken.forbidden)
+    if broken.law not in LAWS_OF_VALUES:
+        return broken
+    law, detail = broken.law, f"{broken.law}: {broken.detail}"
+    if RELATIONS[case.relation].owns_values_of(number):
+        law, detail = case.relation, f"call {number + 1}: {detail}"
+    elif case.layout != CONTIGUOUS:
+        law, detail = "layout", f"x {case.layout}: {detail}"
+    elif case.batch == max_batch:
+        law = "domain"
+    else:
+        return broken
+    return msgspec.structs.replace(broken, law=law, detail=detail)

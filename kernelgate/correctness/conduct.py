@@ -8,9 +8,7 @@ from kernelgate.correctness.calls import Run
 from kernelgate.operations.accuracy import Broken
 from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.reference import unravel
-
-MARGIN = 1.002
-"""The busiest of the programs that were run may have a little less to do than the busiest of all."""
+from kernelgate.settings import LawLimits
 
 
 def check_form(operation: Convolution, run: Run) -> Iterator[Broken]:
@@ -77,13 +75,13 @@ def check_all_written(operation: Convolution, run: Run) -> Iterator[Broken]:
         yield Broken(law="all-written", detail=detail)
 
 
-def check_enough_programs(operation: Convolution, run: Run) -> Iterator[Broken]:
+def check_enough_programs(operation: Convolution, run: Run, limits: LawLimits) -> Iterator[Broken]:
     """Yield if all programs cannot write the whole output, each writing as much as the busiest seen."""
     total = int(np.prod(operation.output_shape(run.call.recipe.batch)))
     made = [launch for launch in run.ran.launches if launch.kernel in run.call.sampled]
     busy = [launch.programs_total - launch.programs_idle for launch in made]
     at_most = sum(count * launch.most_written for count, launch in zip(busy, made, strict=True))
-    if made and at_most * MARGIN < total:
+    if made and at_most * limits.busiest_margin < total:
         detail = f"{sum(busy)} programs write {at_most} of {total} elements"
         yield Broken(
             law="all-written", detail=f"{detail} at most, if none writes more than the busiest that ran"

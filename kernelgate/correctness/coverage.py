@@ -1,25 +1,16 @@
 """What each law saw in a run, one line each: a report says what was tried, not only that nothing failed."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import msgspec
 
-from kernelgate.correctness.case import LAYOUTS, Case
+from kernelgate.correctness.case import CONTIGUOUS, Case
 from kernelgate.correctness.case_runner import CaseResult
+from kernelgate.correctness.relations import NO_RELATION, RELATIONS, Relation
+from kernelgate.correctness.result import LawLine
 from kernelgate.operations.values import FAMILIES
 
 Applies = Callable[[Case], bool]
-
-
-class LawLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One law: how many cases tried it, and how that ended."""
-
-    law: str
-    says: str
-    status: Literal["held", "broken", "not tried"]
-    cases: int
-    note: str = ""
 
 
 class Law(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,8 +31,8 @@ def _always(_case: Case) -> bool:
     return True
 
 
-def _relation(name: str) -> Applies:
-    return lambda case: case.relation == name
+def _law_of(relation: Relation) -> Law:
+    return Law(name=relation.name, says=relation.says, applies=lambda case: case.relation == relation.name)
 
 
 LAWS = (
@@ -50,7 +41,11 @@ LAWS = (
         says="a contiguous float32 tensor of the right shape, on the input's device",
         applies=_always,
     ),
-    Law(name="runs", says="no error, crash, hang or flood of output, within its memory", applies=_always),
+    Law(
+        name="runs",
+        says="an answer in time, no error, crash or flood of output, within its memory",
+        applies=_always,
+    ),
     Law(name="delegation", says="launches of this call computed the answer, nothing else", applies=_always),
     Law(name="memory", says="no access outside the tensors, no race between programs", applies=_always),
     Law(name="inputs-intact", says="x, weight and bias unchanged, bit for bit", applies=_always),
@@ -64,40 +59,13 @@ LAWS = (
         applies=lambda case: FAMILIES[case.family].special,
     ),
     Law(name="second-opinion", says="within both bounds of cuDNN", applies=_always, needs_gpu=True),
-    Law(name="repeat", says="the same call, the same bits", applies=_relation("repeat")),
-    Law(
-        name="scaled-input",
-        says="x and bias times 2^k, the answer times 2^k",
-        applies=_relation("scaled-input"),
-    ),
-    Law(name="scaled-weight", says="weight and bias times 2^k, likewise", applies=_relation("scaled-weight")),
-    Law(
-        name="shuffled-images", says="images permuted, answers permuted", applies=_relation("shuffled-images")
-    ),
-    Law(
-        name="sliced-batch",
-        says="a slice of the batch, the slice of the answer",
-        applies=_relation("sliced-batch"),
-    ),
-    Law(
-        name="shuffled-channels",
-        says="output channels permuted, answers permuted",
-        applies=_relation("shuffled-channels"),
-    ),
-    Law(
-        name="new-contents",
-        says="new contents in the same storage, a new answer",
-        applies=_relation("new-contents"),
-    ),
-    Law(name="two-models", says="two models at once do not mix", applies=_relation("two-models")),
-    Law(name="no-bias", says="right without a bias, or a clear error", applies=_relation("no-bias")),
-    Law(name="autotuned", says="right as the autotuner leaves it", applies=_relation("autotuned")),
+    *(_law_of(relation) for relation in RELATIONS.values() if relation is not NO_RELATION),
     Law(
         name="earlier-answers",
         says="a call leaves earlier answers alone",
-        applies=lambda case: case.relation not in ("none", "no-bias", "autotuned"),
+        applies=lambda case: RELATIONS[case.relation].makes_later_calls,
     ),
-    Law(name="layout", says="right for any strides of x", applies=lambda case: case.layout != LAYOUTS[0]),
+    Law(name="layout", says="right for any strides of x", applies=lambda case: case.layout != CONTIGUOUS),
     Law(name="domain", says="right up to the largest batch", applies=_always, at_largest=True),
 )
 
@@ -127,11 +95,15 @@ def _describe(law: Law, outcomes: Sequence[CaseResult], largest: int, *, on_gpu:
         assert finding is not None
         note = f"{finding.detail} Replay: --replay {finding.case.replay}"
         return LawLine(law=law.name, says=law.says, status="broken", cases=len(tried), note=note)
-    held = [each for each in tried if not each.finding]
+    held = sum(not each.finding for each in tried)
     if held:
-        return LawLine(law=law.name, says=law.says, status="held", cases=len(held))
-    untried = next((each.untried for each in meant if each.untried), "")
-    note = untried or (
-        "a law before it was broken" if any(each.finding for each in outcomes) else "no case for it here"
-    )
+        return LawLine(law=law.name, says=law.says, status="held", cases=held)
+    note = _why_untried(meant, outcomes)
     return LawLine(law=law.name, says=law.says, status="not tried", cases=0, note=note)
+
+
+def _why_untried(meant: Sequence[CaseResult], outcomes: Sequence[CaseResult]) -> str:
+    """Return why no case tried a law; the `meant` ones would have."""
+    a_law_was_broken = any(each.finding for each in outcomes)
+    without_case = "a law before it was broken" if a_law_was_broken else "no case for it here"
+    return next((each.untried for each in meant if each.untried), without_case)

@@ -14,7 +14,8 @@ from hypothesis import strategies
 from kernelgate import protocol
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compiler import CompiledKernel, Launched, launched
-from kernelgate.correctness.case import LAYOUTS, RELATIONS, Case
+from kernelgate.correctness.case import CONTIGUOUS, LAYOUTS, Case
+from kernelgate.correctness.relations import NO_RELATION, RELATIONS
 from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.values import FAMILIES
 
@@ -30,11 +31,7 @@ WHOLE_BATCH = 3
 """Images that are interpreted whole once: an odd number, so that the last tile is no whole one."""
 
 FEW_PROGRAMS = 2
-"""Enough where the same is asked twenty times."""
-
-MANY_CALLS = ("new-contents", "autotuned")
-WITHOUT_SAMPLES = ("shuffled-images",)
-"""Relations whose calls share no sampled program."""
+"""Enough for each call of a relation that makes many."""
 
 PROBE_FAMILY = "integer"
 """Its sums are exact, so that a fault far below the bound of real values shows."""
@@ -86,18 +83,18 @@ def plan_for_gpu(
     operation: Convolution, compiled: CompiledKernel, named: Sequence[int], seed: int
 ) -> CasePlan:
     """Return a plan that runs every program, at batches from one to the end of the domain."""
-    pins, seeds = _running_pins(compiled), itertools.count(seed + 1)
+    pins, seeds, relations = _running_pins(compiled), itertools.count(seed + 1), tuple(RELATIONS)
     planned = [
         *_pinned(3, PROBE_FAMILY, pins, 0, seeds),
         *_pinned(operation.measured_batch, "normal", pins, 0, seeds),
-        *_everything(operation, pins, 0, RELATIONS[1:], named, seeds),
+        *_everything(operation, _CaseMaker(pins, seeds, operation.max_batch), relations, named),
     ]
     return CasePlan(
         planned=tuple(planned),
         pins=pins,
         max_batch=MAX_DRAWN_BATCH,
         programs=0,
-        relations=RELATIONS,
+        relations=relations,
     )
 
 
@@ -113,79 +110,106 @@ def plan_for_interpreter(
 
     Where a sample would say nothing, since a launch reads what another wrote, small batches are run whole.
     """
-    pins = _quickest_first(compiled)
     seeds = itertools.count(seed + 1)
-    relations = tuple(relation for relation in RELATIONS if relation not in WITHOUT_SAMPLES)
     if not sampled:
-        whole = (*_pinned(1, "normal", pins, 0, seeds), *_everything_whole(pins, relations[1:], seeds))
-        return CasePlan(planned=whole, pins=pins, max_batch=1, programs=0, relations=relations)
+        return _plan_of_whole_runs(operation, compiled, seeds)
+    plan = _plan_of_samples(operation, compiled, named, programs, seeds)
+    return msgspec.structs.replace(plan, sampled=sampled)
+
+
+def _plan_of_whole_runs(operation: Convolution, compiled: CompiledKernel, seeds: Iterator[int]) -> CasePlan:
+    pins, relations = _quickest_first(compiled), _interpreted()
+    make = _CaseMaker(pins, seeds, operation.max_batch)
+    planned = (*_pinned(1, "normal", pins, 0, seeds), *_everything_whole(make, relations))
+    return CasePlan(planned=planned, pins=pins, max_batch=1, programs=0, relations=relations)
+
+
+def _plan_of_samples(
+    operation: Convolution,
+    compiled: CompiledKernel,
+    named: Sequence[int],
+    programs: int,
+    seeds: Iterator[int],
+) -> CasePlan:
+    pins, relations = _quickest_first(compiled), _interpreted()
     largest = min(_largest_sampled(operation, compiled.configs[pin]) for pin in pins)
-    planned = [
+    measured = min(largest, operation.measured_batch)
+    make = _CaseMaker(pins, seeds, largest, programs)
+    planned = (
         # The longest first, so that the others run beside it.
         *_pinned(min(largest, WHOLE_BATCH), "normal", pins[:1], 0, seeds),
-        *_pinned(min(largest, operation.measured_batch), "normal", pins, programs, seeds),
-        *_everything(operation, pins, programs, relations[1:], named, seeds, largest),
-    ]
-    return CasePlan(
-        planned=tuple(planned),
-        pins=pins,
-        max_batch=min(largest, operation.measured_batch),
-        programs=programs,
-        relations=relations,
-        sampled=sampled,
+        *_pinned(measured, "normal", pins, programs, seeds),
+        *_everything(operation, make, relations, named),
     )
+    return CasePlan(planned=planned, pins=pins, max_batch=measured, programs=programs, relations=relations)
 
 
-def _everything(
-    operation: Convolution,
-    pins: Sequence[int],
-    programs: int,
-    relations: Sequence[str],
-    named: Sequence[int],
-    seeds: Iterator[int],
-    largest: int | None = None,
-) -> Iterator[Case]:
-    """Yield a case for each family, relation, layout and named batch, with the configurations in turn."""
-    turn, batches = itertools.cycle(pins), itertools.cycle(SMALL_BATCHES)
-    most = largest or operation.max_batch
+def _interpreted() -> tuple[str, ...]:
+    """Return the relations that are tried where there is no GPU."""
+    return tuple(name for name, relation in RELATIONS.items() if not relation.gpu_only)
 
-    def case(batch: int, family: str, layout: str = LAYOUTS[0], relation: str = RELATIONS[0]) -> Case:
-        wanted = Case(
-            batch=min(batch, most),
+
+class _CaseMaker:
+    """Makes planned cases: each has a seed of its own, and the configurations take turns."""
+
+    def __init__(
+        self, pins: Sequence[int], seeds: Iterator[int], largest_batch: int, programs: int = 0
+    ) -> None:
+        self.turn, self.seeds = itertools.cycle(pins), seeds
+        self.largest_batch, self.programs = largest_batch, programs
+
+    def __call__(
+        self,
+        batch: int,
+        family: str = "normal",
+        *,
+        layout: str = CONTIGUOUS,
+        relation: str = NO_RELATION.name,
+    ) -> Case:
+        """Return a case of this batch, or of the largest that is allowed."""
+        case = Case(
+            batch=min(batch, self.largest_batch),
             family=family,
-            seed=next(seeds),
-            pin=next(turn),
-            programs=programs,
+            seed=next(self.seeds),
+            pin=next(self.turn),
+            programs=self.programs,
             layout=layout,
             relation=relation,
         )
-        return _thinned(wanted)
-
-    yield from (case(next(batches), family) for family in FAMILIES)
-    yield from (case(3, "normal", relation=relation) for relation in relations)
-    yield from (case(2, "normal", layout=layout) for layout in LAYOUTS[1:])
-    yield case(2, "normal", LAYOUTS[-1], "new-contents")
-    yield from (case(batch, "normal") for batch in named)
-    yield case(operation.max_batch, "normal")
+        return _thinned(case)
 
 
 def _thinned(case: Case) -> Case:
     """Return the case with fewer programs if it makes many calls."""
-    if case.relation not in MANY_CALLS:
+    if not RELATIONS[case.relation].many_calls:
         return case
     return msgspec.structs.replace(case, programs=min(case.programs, FEW_PROGRAMS))
 
 
-def _everything_whole(pins: Sequence[int], relations: Sequence[str], seeds: Iterator[int]) -> Iterator[Case]:
+def _everything(
+    operation: Convolution, make: _CaseMaker, relations: Sequence[str], named: Sequence[int]
+) -> Iterator[Case]:
+    """Yield a case for each family, relation, layout and named batch, and for the largest batch."""
+    yield from (make(batch, family) for batch, family in zip(itertools.cycle(SMALL_BATCHES), FAMILIES))
+    yield from (make(3, relation=relation) for relation in _all_but_none(relations))
+    yield from (make(2, layout=layout) for layout in LAYOUTS[1:])
+    also_strided = (relation for relation in relations if RELATIONS[relation].also_strided)
+    yield from (make(2, layout=LAYOUTS[-1], relation=relation) for relation in also_strided)
+    yield from (make(batch) for batch in named)
+    yield make(operation.max_batch)
+
+
+def _everything_whole(make: _CaseMaker, relations: Sequence[str]) -> Iterator[Case]:
     """Yield what a run of all programs has the time for: one image each, and two images once."""
-    turn = itertools.cycle(pins)
-    yield Case(batch=2, family="normal", seed=next(seeds), pin=next(turn))
-    for family in FAMILIES:
-        yield Case(batch=1, family=family, seed=next(seeds), pin=next(turn))
-    for relation in relations:
-        yield Case(batch=1, family="normal", seed=next(seeds), pin=next(turn), relation=relation)
-    for layout in LAYOUTS[1:]:
-        yield Case(batch=1, family="normal", seed=next(seeds), pin=next(turn), layout=layout)
+    yield make(2)
+    yield from (make(1, family) for family in FAMILIES)
+    yield from (make(1, relation=relation) for relation in _all_but_none(relations))
+    yield from (make(1, layout=layout) for layout in LAYOUTS[1:])
+
+
+def _all_but_none(relations: Sequence[str]) -> list[str]:
+    """Return the relations without the one that asks nothing."""
+    return [relation for relation in relations if relation != NO_RELATION.name]
 
 
 def _pinned(

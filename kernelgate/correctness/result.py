@@ -1,9 +1,29 @@
 """What the correctness stage found."""
 
+from typing import Literal
+
 import msgspec
 
-from kernelgate.correctness.case_runner import Finding
-from kernelgate.correctness.coverage import LawLine
+from kernelgate.correctness.case import Case
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """A failing case: the law it broke, and how."""
+
+    case: Case
+    law: str
+    detail: str
+    forbidden: bool
+
+
+class LawLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One law: how many cases tried it, and how that ended."""
+
+    law: str
+    says: str
+    status: Literal["held", "broken", "not tried"]
+    cases: int
+    note: str = ""
 
 
 class Correctness(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import hypothesis
 
 from kernelgate.correctness.case import Case
-from kernelgate.correctness.case_runner import HOPELESS, CaseResult, CaseRunner, Finding
+from kernelgate.correctness.case_runner import HOPELESS, CaseResult, CaseRunner
 from kernelgate.correctness.coverage import describe_laws
 from kernelgate.correctness.hypothesis_profile import Profile
 from kernelgate.correctness.plan import CasePlan
-from kernelgate.correctness.result import Correctness
+from kernelgate.correctness.result import Correctness, Finding
 from kernelgate.operations.accuracy import Errors
 
 

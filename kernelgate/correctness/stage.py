@@ -23,6 +23,7 @@ from kernelgate.kernel_file.named_sizes import named_batches
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import GpuError
 from kernelgate.sandbox.sandbox import Sandbox
+from kernelgate.settings import LawLimits
 
 MAX_INTERPRETERS = 4
 """Workers side by side: each may use several gigabytes at the end of the domain."""
@@ -36,6 +37,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
     gpus: tuple[str, ...]
     profile: Profile
+    laws: LawLimits
     programs: int
     entropy: int
     replay: Case | None
@@ -85,7 +87,7 @@ def _watch_memory(
         return None
     caller = KernelCaller(sandbox, kernel, "interpret")
     try:
-        watched = CaseRunner(caller).run(probe_cases(compiled, trial.entropy)[0])
+        watched = CaseRunner(caller, trial.laws).run(probe_cases(compiled, trial.entropy)[0])
     finally:
         caller.close()
     if watched.finding is None:
@@ -134,7 +136,7 @@ def _case_runners(
     callers = [KernelCaller(sandbox, kernel, mode, gpu) for gpu in places]
     with ThreadPoolExecutor(len(callers) + 1) as pool:
         try:
-            yield [CaseRunner(caller) for caller in callers], pool
+            yield [CaseRunner(caller, trial.laws) for caller in callers], pool
         finally:
             for caller in callers:
                 caller.close()

@@ -19,13 +19,15 @@ from kernelgate.machine.versions import describe_environment
 from kernelgate.operations.operation import find_operation
 from kernelgate.performance.decision.log_ratio import measure_slowdown
 from kernelgate.performance.replicates import measure_replicates
-from kernelgate.performance.samples import ACCEPTED, CANDIDATE, CONTROL, MeasuredReplicate
+from kernelgate.performance.samples import Arm, MeasuredReplicate
 from kernelgate.performance.stage import load_record
 from kernelgate.performance.validity import find_invalid
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.settings import PerformanceSettings, Settings
 
 STEADY_CLOCKS = 0.01
+"""Advice: it decides no verdict, and which clocks do is a setting."""
+
 NO_GPU = "install NVIDIA's driver; nvidia-smi must list the GPU"
 
 
@@ -59,7 +61,9 @@ def _check_noise(gpu: Gpu, accepted: KernelFile, settings: Settings) -> Iterator
         compile_kernels(sandbox, {accepted: [Target(capability=gpu.capability)]})
         looks = settings.performance.looks[:1]
         short = msgspec.structs.replace(settings.performance, looks=looks)
-        arms = dict.fromkeys((CANDIDATE, ACCEPTED, CONTROL), accepted)
+        arms: dict[str, KernelFile | None] = dict.fromkeys(
+            (Arm.CANDIDATE, Arm.ACCEPTED, Arm.CONTROL), accepted
+        )
         with locked(gpu):
             measured = measure_replicates(sandbox, arms, gpu, short, lambda _: True, lambda: None)
     except GpuError as error:
@@ -67,7 +71,7 @@ def _check_noise(gpu: Gpu, accepted: KernelFile, settings: Settings) -> Iterator
         return
     finally:
         sandbox.close()
-    if invalid := find_invalid(sandbox.operation, measured, gpu):
+    if invalid := find_invalid(sandbox.operation, measured, gpu, short):
         seen = f"{invalid.reason}: {invalid.detail}"
         yield Check(name="A/A run", status="unfit", seen=seen, advice=invalid.next_step)
     else:
@@ -77,9 +81,13 @@ def _check_noise(gpu: Gpu, accepted: KernelFile, settings: Settings) -> Iterator
 
 def _judge_noise(measured: Sequence[MeasuredReplicate], settings: PerformanceSettings) -> Check:
     replicates = [one.replicate() for one in measured]
-    contrast = measure_slowdown(replicates, CANDIDATE, ACCEPTED)
+    contrast = measure_slowdown(
+        replicates, Arm.CANDIDATE, Arm.ACCEPTED, settings.confidence, settings.trimmed_share
+    )
     ends = f"[{100 * contrast.gain_low:z.2f}, {100 * contrast.gain_high:z.2f}]"
-    blocks = float(np.mean([np.std(each.contrasts(CANDIDATE, ACCEPTED), ddof=1) for each in replicates]))
+    blocks = float(
+        np.mean([np.std(each.contrasts(Arm.CANDIDATE, Arm.ACCEPTED), ddof=1) for each in replicates])
+    )
     process_sd = contrast.standard_error * math.sqrt(len(replicates))
     seen = (
         f"gain {100 * contrast.gain:z.2f} % {ends}, "

@@ -8,24 +8,12 @@ file does is watched all the same (`worker/watch/data_flow.py`), since no list o
 import ast
 import re
 import types
-from collections.abc import Iterator
-
-import torch
+from collections.abc import Iterable, Iterator
 
 from kernelgate.kernel_file.source import KernelFile, dotted_name, parse_kernel
 from kernelgate.kernel_file.violation import Violation
 
-ROOTS = {"torch": torch, "nn": torch.nn}
-MODULES = {*ROOTS, "triton", "triton.language", "tl"}
-TORCH_MODULES = {
-    torch,
-    torch.cuda,
-    torch.nn,
-    torch.nn.functional,
-    torch.nn.init,
-    torch.nn.parameter,
-    torch.version,
-}
+MODULES = {"torch", "nn", "triton", "triton.language", "tl"}
 TORCH_CLOSED = {
     *("compile", "load", "save", "from_file", "frombuffer", "hub", "export", "func", "vmap"),
     *("jiterator", "overrides", "cudart", "get_device_module", "set_default_device"),
@@ -67,13 +55,29 @@ OUTSIDE = {"builtins", "ctypes", "gc", "importlib", "inspect", "os", "pkgutil", 
 def check_names(kernel: KernelFile) -> tuple[Violation, ...]:
     """Return every place where the file reaches out of its libraries or changes what is not its own."""
     tree = parse_kernel(kernel)
-    attributes = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    attributes = _bases_of_longer_names(tree)
+    return _in_order([*_check_text(tree, attributes), *_check_torch_names(tree, attributes)])
+
+
+def check_names_as_written(kernel: KernelFile) -> tuple[Violation, ...]:
+    """Return those of them that the text alone shows: without PyTorch, whose import takes seconds."""
+    tree = parse_kernel(kernel)
+    return _in_order(_check_text(tree, _bases_of_longer_names(tree)))
+
+
+def _bases_of_longer_names(tree: ast.AST) -> set[int]:
+    return {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+
+
+def _check_text(tree: ast.AST, attributes: set[int]) -> Iterator[Violation]:
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    found = []
     for node in ast.walk(tree):
-        found += list(_check_node(node, attributes))
+        yield from _check_node(node, attributes)
         if isinstance(node, ast.Name) and node.id in BY_NAME and id(node) not in called:
-            found.append(_violation(node, f"{node.id} by another name; allowed: {node.id}(object, 'name')"))
+            yield _violation(node, f"{node.id} by another name; allowed: {node.id}(object, 'name')")
+
+
+def _in_order(found: Iterable[Violation]) -> tuple[Violation, ...]:
     return tuple(dict.fromkeys(sorted(found, key=lambda violation: violation.line)))
 
 
@@ -101,8 +105,6 @@ def _check_attribute(node: ast.Attribute, attributes: set[int]) -> Iterator[Viol
     if id(node) in attributes or not name:
         return  # a longer name that holds this one is looked at as a whole
     root, _, rest = name.partition(".")
-    if root in ROOTS:
-        yield from _check_torch(node, ROOTS[root], rest.split("."))
     if name in MODULES:
         yield _violation(node, f"the module {name} by itself; allowed: what is in it, by its name")
     elif name.startswith(("tl.", "triton.language.")):
@@ -112,13 +114,28 @@ def _check_attribute(node: ast.Attribute, attributes: set[int]) -> Iterator[Viol
         yield _violation(node, f"{name}; allowed: triton.{', triton.'.join(sorted(TRITON_OPEN))}")
 
 
-def _check_torch(node: ast.AST, place: object, parts: list[str]) -> Iterator[Violation]:
+def _check_torch_names(tree: ast.AST, attributes: set[int]) -> Iterator[Violation]:
+    import torch  # noqa: PLC0415 - a file that is refused for its text needs none of it
+
+    roots = {"torch": torch, "nn": torch.nn}
+    opened = {torch.nn.functional, torch.nn.init, torch.nn.parameter, torch.version}
+    opened |= {torch, torch.cuda, torch.nn}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and id(node) not in attributes:
+            root, _, rest = dotted_name(node).partition(".")
+            if root in roots:
+                yield from _check_torch(node, roots[root], rest.split("."), opened)
+
+
+def _check_torch(
+    node: ast.AST, place: object, parts: list[str], opened: set[types.ModuleType]
+) -> Iterator[Violation]:
     for part in parts:
         if part in TORCH_CLOSED and isinstance(place, types.ModuleType):
             yield _violation(node, f"{part} of {ast.unparse(node)}; allowed: tensors and what moves them")
             return
         place = getattr(place, part, None)
-        if isinstance(place, types.ModuleType) and place not in TORCH_MODULES:
+        if isinstance(place, types.ModuleType) and place not in opened:
             yield _violation(
                 node, f"the module {part} of {ast.unparse(node)}; allowed: torch, torch.cuda, torch.nn"
             )

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import msgspec
 
+from kernelgate.errors import KernelgateError
 from kernelgate.kernel_file.source import KernelFile, callee_name, parse_kernel
 from kernelgate.operations.kernel_config import KernelConfig
 
 INDENT = " " * 4
 
 
-class ConfigListError(ValueError):
+class ConfigListError(KernelgateError, ValueError):
     """The file has no list of configurations that could be exchanged; the text says what it has."""
 
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import msgspec
 
+from kernelgate.errors import KernelgateError
+
 
 class Violation(msgspec.Struct, frozen=True, kw_only=True):
     """One broken rule; `line` is 0 where the file could not be read."""
@@ -17,7 +19,7 @@ class Violation(msgspec.Struct, frozen=True, kw_only=True):
         return f"{place}[{self.rule}] {self.message}"
 
 
-class UnreadableKernel(ValueError):  # noqa: N818 - says what the file is
+class UnreadableKernel(KernelgateError, ValueError):  # noqa: N818 - says what the file is
     """The file holds no text or no Python that could be judged; `violation` says why."""
 
     def __init__(self, path: str | Path, rule: str, message: str, line: int = 0) -> None:

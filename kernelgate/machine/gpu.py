@@ -7,10 +7,12 @@ from typing import TypeVar
 
 import msgspec
 import pynvml
-import torch
+
+from kernelgate.errors import KernelgateError
 
 Reading = TypeVar("Reading")
 
+NO_GPU = "no NVIDIA GPU: CUDA found no device or no driver. Run where nvidia-smi lists one."
 
 THROTTLE_REASONS = {
     0x04: "software power cap",
@@ -22,7 +24,7 @@ THROTTLE_REASONS = {
 """Bits of nvmlDeviceGetCurrentClocksEventReasons (NVML API reference, nvmlClocksEventReasons)."""
 
 
-class GpuError(RuntimeError):
+class GpuError(KernelgateError, RuntimeError):
     """There is no GPU to measure on, or it cannot be had alone; the text says which and what to do."""
 
     def __init__(self, detail: str, reason: str = "gpu-not-to-be-had") -> None:
@@ -51,8 +53,12 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
 def find_gpu() -> Gpu:
     """Return the GPU; raises GpuError if there is none, or NVML does not answer for it."""
+    if not visible_gpus():
+        raise GpuError(NO_GPU)
+    import torch  # noqa: PLC0415 - it takes seconds, and is not needed to see that there is no GPU
+
     if not torch.cuda.is_available():
-        raise GpuError("no NVIDIA GPU: CUDA found no device or no driver. Run where nvidia-smi lists one.")
+        raise GpuError(NO_GPU)
     try:
         properties = torch.cuda.get_device_properties(0)
     except RuntimeError as error:
@@ -93,9 +99,18 @@ def visible_gpus() -> tuple[str, ...]:
     """Return the GPUs that the caller may see, as CUDA_VISIBLE_DEVICES names them; touches none."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is None:
-        return tuple(map(str, range(torch.cuda.device_count())))
+        return tuple(map(str, range(_count_gpus())))
     tokens = [part.strip() for part in named.split(",")]
     return tuple(itertools.takewhile(lambda token: token and not token.startswith("-"), tokens))
+
+
+def _count_gpus() -> int:
+    """Return how many GPUs the driver lists, as `torch.cuda.device_count` does; 0 without a driver."""
+    try:
+        pynvml.nvmlInit()
+        return int(pynvml.nvmlDeviceGetCount())
+    except pynvml.NVMLError:
+        return 0
 
 
 def narrow_to_one_gpu(visible: tuple[str, ...], worker: str | None) -> None:

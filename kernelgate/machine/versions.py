@@ -1,5 +1,6 @@
 """The versions that a result depends on."""
 
+import ast
 import importlib.metadata
 import platform
 import re
@@ -7,7 +8,6 @@ import subprocess
 from pathlib import Path
 
 import msgspec
-import torch
 
 UNKNOWN = "unknown"
 
@@ -23,8 +23,50 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     driver: str
 
 
+def describe_installation() -> Provenance:
+    """Return the versions that are installed, without the seconds that it takes to load them.
+
+    cuDNN's is that of the package beside PyTorch's wheel, "unknown" for another build of PyTorch. The GPU is
+    not looked at, so its driver is "unknown".
+    """
+    torch = _read_torch()
+    return Provenance(
+        python=platform.python_version(),
+        torch=torch["__version__"],
+        triton=triton_version(),
+        cuda=torch["cuda"],
+        cudnn=_installed_cudnn(torch["cuda"].partition(".")[0]),
+        driver=UNKNOWN,
+    )
+
+
+def _read_torch() -> dict[str, str]:
+    """Return what PyTorch's own version.py says of `__version__` and `cuda`, read as text."""
+    distribution = importlib.metadata.distribution("torch")
+    tree = ast.parse(Path(str(distribution.locate_file("torch/version.py"))).read_text(encoding="utf-8"))
+    said = {"__version__": distribution.version, "cuda": UNKNOWN}
+    for node in tree.body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        value = getattr(node, "value", None)
+        if isinstance(target, ast.Name) and isinstance(value, ast.Constant) and isinstance(value.value, str):
+            said[target.id] = value.value
+    return said
+
+
+def _installed_cudnn(cuda_major: str) -> str:
+    """Return the version as cuDNN itself counts: 92000 is 9.20.0 (cudnn_version.h)."""
+    try:
+        version = importlib.metadata.version(f"nvidia-cudnn-cu{cuda_major}")
+    except importlib.metadata.PackageNotFoundError:
+        return UNKNOWN
+    major, minor, patch = map(int, version.split(".")[:3])
+    return str(major * 10_000 + minor * 100 + patch)
+
+
 def describe_environment(driver: str = UNKNOWN) -> Provenance:
     """Return the versions in force here; `driver` is the GPU driver's, where there is one."""
+    import torch  # noqa: PLC0415 - it takes seconds, which a file that breaks the format is not worth
+
     cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
     return Provenance(
         python=platform.python_version(),

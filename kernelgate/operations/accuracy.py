@@ -10,18 +10,13 @@ from torch import Tensor
 
 from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.reference import Truth, unravel
+from kernelgate.settings import LawLimits
 
 TF32_UNIT = 2.0**-10
 """TF32 keeps 10 fraction bits, and hardware may truncate: the relative error of an operand (CUDA C++
 Programming Guide, "Alternate floating point"; IEEE 754 section 4.3 for the direction of rounding)."""
 
 FLOAT32_UNIT = 2.0**-23
-MAX_ERROR_RATIO = 4.0
-"""In units of the yardstick: operands truncated by the hardware measure 2.6, bf16 operands 8."""
-
-
-MIN_RATIO_ELEMENTS = 256
-"""Of fewer elements the rms says too little: one unlucky rounding may be the whole of it."""
 
 
 class Broken(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,8 +93,11 @@ def hard_bound(operation: Convolution, truth: Truth) -> Tensor:
     return (operands + sums) * truth.magnitude + FLOAT32_UNIT * truth.exact.abs()
 
 
-def measure_errors(answer: Answer) -> Errors:
-    """Return the errors of an answer where the truth is finite; not-a-number counts as infinite there."""
+def measure_errors(answer: Answer, limits: LawLimits) -> Errors:
+    """Return the errors of an answer where the truth is finite; not-a-number counts as infinite there.
+
+    Of fewer elements than `limits` ask for there is no ratio: it stays 0.
+    """
     finite = answer.truth.exact.isfinite()
     error = _error(answer)[finite]
     if not error.numel():
@@ -110,7 +108,7 @@ def measure_errors(answer: Answer) -> Errors:
     # Where operands are exact in TF32 the yardstick is zero, and float32 sums still round.
     yardstick = _rms((truth.yardstick - truth.exact)[finite]) + FLOAT32_UNIT * _rms(truth.magnitude[finite])
     ratio = torch.where(yardstick > 0, _rms(error) / yardstick, 0)
-    enough = error.numel() >= MIN_RATIO_ELEMENTS
+    enough = error.numel() >= limits.min_ratio_elements
     return Errors(bound_fraction=float(fraction), error_ratio=float(ratio) if enough else 0.0)
 
 
@@ -132,13 +130,12 @@ def check_bound(answer: Answer) -> Iterator[Broken]:
     )
 
 
-def check_error_ratio(errors: Errors) -> Iterator[Broken]:
+def check_error_ratio(errors: Errors, limits: LawLimits) -> Iterator[Broken]:
     """Yield if the error as a whole is larger than TF32 explains."""
-    if not errors.error_ratio <= MAX_ERROR_RATIO:
-        yield Broken(
-            law="error-ratio",
-            detail=f"rms error is {errors.error_ratio:.2f} times TF32's own, allowed {MAX_ERROR_RATIO:g}",
-        )
+    if not errors.error_ratio <= limits.max_error_ratio:
+        allowed = f"allowed {limits.max_error_ratio:g}"
+        detail = f"rms error is {errors.error_ratio:.2f} times TF32's own, {allowed}"
+        yield Broken(law="error-ratio", detail=detail)
 
 
 def check_second_opinion(answer: Answer, vendor: Tensor) -> Iterator[Broken]:

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn.functional import conv2d, unfold
 
 from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.recipe import Inputs, Recipe, make_images, make_parameters
+from kernelgate.operations.inputs import Inputs, make_images, make_parameters
+from kernelgate.operations.recipe import Recipe
 
 Positions = tuple[Tensor, Tensor, Tensor, Tensor]
 """Output positions as four equally long int64 tensors: image, channel, row, column."""

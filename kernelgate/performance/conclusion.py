@@ -16,19 +16,12 @@ from kernelgate.performance.decision.instability import find_flag
 from kernelgate.performance.decision.interim_looks import confidence_at
 from kernelgate.performance.decision.log_ratio import Slowdown, measure_slowdown
 from kernelgate.performance.decision.rule import decide
+from kernelgate.performance.result import Performance
 from kernelgate.performance.roofline import physical_floor_ms
-from kernelgate.performance.samples import (
-    ACCEPTED,
-    ARMS,
-    CANDIDATE,
-    CONTROL,
-    ORIGINAL,
-    VENDOR,
-    MeasuredReplicate,
-)
+from kernelgate.performance.samples import Arm, MeasuredReplicate
 from kernelgate.performance.timed_answers import judge_answers, judge_conduct
 from kernelgate.performance.validity import find_invalid
-from kernelgate.settings import PerformanceSettings
+from kernelgate.settings import LawLimits, PerformanceSettings
 from kernelgate.verdict import Outcome, Rule, Verdict, conclude
 
 
@@ -42,34 +35,9 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
     gpu: Gpu
     rule: Rule
     settings: PerformanceSettings
+    laws: LawLimits
     record: SpeedRecord | None
     environment: Provenance
-    ada_path: bool = False
-
-
-class Performance(msgspec.Struct, frozen=True, kw_only=True):
-    """The stage's result: log-ratios with intervals, typical times for orientation, and the verdict.
-
-    `band` are the gains between which the 1-2 % rule asks for more.
-    """
-
-    gpu: Gpu
-    batch: int
-    rule: str
-    band: tuple[float, float]
-    candidate: Slowdown
-    control: Slowdown
-    candidate_to_original: Slowdown
-    candidate_to_vendor: Slowdown
-    accepted_to_original: Slowdown
-    accepted_to_vendor: Slowdown
-    time_ms: dict[str, float]
-    chosen: dict[str, tuple[str, ...]]
-    floor_ms: float | None
-    sm_clock_mhz: tuple[int, int] | None
-    seconds: float
-    remarks: tuple[str, ...]
-    verdict: Verdict
     ada_path: bool = False
 
 
@@ -83,20 +51,20 @@ def conclude_performance(
     operation, gpu = conditions.operation, conditions.gpu
     contrast = contrasts(conditions.settings, measured)
 
-    accepted_to_original = contrast(ACCEPTED, ORIGINAL)
+    accepted_to_original = contrast(Arm.ACCEPTED, Arm.ORIGINAL)
     return Performance(
         gpu=gpu,
         batch=operation.measured_batch,
         rule=conditions.rule.value,
         band=(conditions.settings.noise_gain, conditions.settings.proven_gain),
-        candidate=contrast(CANDIDATE, ACCEPTED),
-        control=contrast(CONTROL, ACCEPTED),
-        candidate_to_original=contrast(CANDIDATE, ORIGINAL),
-        candidate_to_vendor=contrast(CANDIDATE, VENDOR),
+        candidate=contrast(Arm.CANDIDATE, Arm.ACCEPTED),
+        control=contrast(Arm.CONTROL, Arm.ACCEPTED),
+        candidate_to_original=contrast(Arm.CANDIDATE, Arm.ORIGINAL),
+        candidate_to_vendor=contrast(Arm.CANDIDATE, Arm.VENDOR),
         accepted_to_original=accepted_to_original,
-        accepted_to_vendor=contrast(ACCEPTED, VENDOR),
-        time_ms={arm: _typical_ms(measured, arm) for arm in ARMS},
-        chosen={arm: tuple(sorted({text for one in measured for text in one.chosen[arm]})) for arm in ARMS},
+        accepted_to_vendor=contrast(Arm.ACCEPTED, Arm.VENDOR),
+        time_ms={arm: _typical_ms(measured, arm) for arm in Arm},
+        chosen={arm: tuple(sorted({text for one in measured for text in one.chosen[arm]})) for arm in Arm},
         floor_ms=physical_floor_ms(operation, operation.measured_batch, gpu.name),
         sm_clock_mhz=_clock_range(measured),
         seconds=seconds,
@@ -112,10 +80,10 @@ def decide_look(conditions: Conditions, measured: Sequence[MeasuredReplicate]) -
     UNSTABLE before the last look means that more replicates may decide.
     """
     contrast = contrasts(conditions.settings, measured)
-    candidate, control = contrast(CANDIDATE, ACCEPTED), contrast(CONTROL, ACCEPTED)
+    candidate, control = contrast(Arm.CANDIDATE, Arm.ACCEPTED), contrast(Arm.CONTROL, Arm.ACCEPTED)
     return (
-        find_invalid(conditions.operation, measured, conditions.gpu)
-        or find_flag(measured, candidate)
+        find_invalid(conditions.operation, measured, conditions.gpu, conditions.settings)
+        or find_flag(measured, candidate, conditions.settings)
         or decide(conditions.rule, candidate, conditions.settings, control)
     )
 
@@ -124,8 +92,12 @@ def contrasts(
     settings: PerformanceSettings, measured: Sequence[MeasuredReplicate]
 ) -> Callable[[str, str], Slowdown]:
     """Return what gives the log-ratio of two arms, with the interval of the last look reached."""
-    confidence = confidence_at(settings.looks, len(measured))
-    return partial(measure_slowdown, [one.replicate() for one in measured], confidence=confidence)
+    return partial(
+        measure_slowdown,
+        [one.replicate() for one in measured],
+        confidence=confidence_at(settings, len(measured)),
+        trimmed_share=settings.trimmed_share,
+    )
 
 
 def _judge(
@@ -137,7 +109,7 @@ def _judge(
         return verdict
     answers = [answer for one in measured for answer in one.answers]
     wrong = judge_conduct(conditions.operation, [one.conduct for one in measured]) or judge_answers(
-        conditions.operation, answers
+        conditions.operation, answers, conditions.laws
     )
     if wrong:
         return wrong
@@ -160,8 +132,8 @@ def _hold_against_record(
     drift = environment_drift(conditions.record, accepted_to_original, conditions.environment)
     if changed := _find_drift(drift, conditions.settings):
         return changed
-    candidate_to_original = contrasts(conditions.settings, measured)(CANDIDATE, ORIGINAL)
-    creep = find_creep(conditions.record, candidate_to_original)
+    candidate_to_original = contrasts(conditions.settings, measured)(Arm.CANDIDATE, Arm.ORIGINAL)
+    creep = find_creep(conditions.record, candidate_to_original, conditions.settings)
     return conclude(Outcome.REGRESSED, "creep", creep) if creep and verdict.outcome.passes else verdict
 
 
@@ -179,7 +151,7 @@ def propose_record(
     """Return the record that the arm, candidate or accepted, would have as the accepted kernel."""
     original, vendor = (
         (performance.candidate_to_original, performance.candidate_to_vendor)
-        if arm == CANDIDATE
+        if arm == Arm.CANDIDATE
         else (performance.accepted_to_original, performance.accepted_to_vendor)
     )
     return SpeedRecord(
@@ -219,7 +191,7 @@ def _remark(
             yield f"the accepted kernel is {100 * drift.offset:+.2f} %, {errors}, off its record"
         if drift.changed_keys:
             yield f"versions differ from the record's: {', '.join(drift.changed_keys)}"
-    for arm in (CANDIDATE, ACCEPTED):
+    for arm in (Arm.CANDIDATE, Arm.ACCEPTED):
         choices = {one.chosen[arm] for one in measured}
         if len(choices) > 1:
             yield f"the autotuner of {arm} chose {len(choices)} ways in {len(measured)} processes"

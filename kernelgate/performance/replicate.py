@@ -21,15 +21,9 @@ from kernelgate import protocol
 from kernelgate.compilation.ptx import find_narrow
 from kernelgate.files import read_foreign, read_words
 from kernelgate.machine.gpu import Gpu, GpuError, read_health
-from kernelgate.performance.samples import (
-    CANDIDATE,
-    Conduct,
-    MeasuredReplicate,
-    Reading,
-    Sample,
-    TimedAnswer,
-)
+from kernelgate.performance.samples import Arm, Conduct, MeasuredReplicate, Reading, Sample, TimedAnswer
 from kernelgate.performance.schedule import draw_orders, draw_places
+from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import Answer, Worker, WorkerFault, live_pids
 from kernelgate.settings import PerformanceSettings
@@ -37,16 +31,12 @@ from kernelgate.settings import PerformanceSettings
 SAMPLES_A_BLOCK = 2
 """Of each arm, since a block is a palindrome."""
 
-BLOCKS_A_PLACE = 2
 MIN_TIME_MS = 1e-5
 """Ten nanoseconds, which no launch undercuts: less is a fault of the timer."""
 
 MAX_PAD_BYTES = 64 * 2**20
 SEED_BITS = 31
 MAX_CODE_BYTES = 64 * 2**20
-ELEMENTS_JUDGED = 1024
-"""Of the answer to each timed call of the candidate. Where a hundredth of an output is not computed, all of
-them are right in 3 calls of 100,000: no call is made faster by work that is left out."""
 
 
 class Replicate:
@@ -72,13 +62,13 @@ class Replicate:
     def measure(self) -> MeasuredReplicate:
         """Return the replicate, measured."""
         chosen = _warm_up(self.sandbox, self.crew)
-        arms, blocks = tuple(self.crew), self.settings.blocks
-        places = iter(draw_places(arms, blocks // BLOCKS_A_PLACE, self.chance))
+        arms, blocks, together = tuple(self.crew), self.settings.blocks, self.settings.blocks_per_layout
+        places = iter(draw_places(arms, blocks // together, self.chance))
         for block, order in enumerate(draw_orders(arms, blocks, self.chance)):
-            if block % BLOCKS_A_PLACE == 0:
+            if block % together == 0:
                 self._place(next(places))
             self._time_block(block, order)
-            if (block + 1) % BLOCKS_A_PLACE == 0:
+            if (block + 1) % together == 0:
                 self._watch_if_due()
         delegated = tuple(dict.fromkeys(self.delegated))
         return MeasuredReplicate(
@@ -86,7 +76,7 @@ class Replicate:
             chosen=chosen,
             readings=tuple(self.readings),
             answers=tuple(self.answers),
-            conduct=Conduct(delegated=delegated, narrow=_read_code(self.crew[CANDIDATE])),
+            conduct=Conduct(delegated=delegated, narrow=_read_code(self.crew[Arm.CANDIDATE])),
         )
 
     def _place(self, names: Sequence[str]) -> None:
@@ -94,24 +84,24 @@ class Replicate:
         placing = _placing(self.sandbox, self.gpu, self.settings, self.parameters)
         _place_tensors(self.sandbox, [self.crew[name] for name in names], placing, self.chance)
         # Before any of the candidate's samples on these tensors, or after the last of them.
-        self.until_watch = self.chance.randrange(SAMPLES_A_BLOCK * BLOCKS_A_PLACE + 1)
+        self.until_watch = self.chance.randrange(SAMPLES_A_BLOCK * self.settings.blocks_per_layout + 1)
 
     def _time_block(self, block: int, order: tuple[str, ...]) -> None:
         read_at = self.chance.randrange(len(order))
         for slot, arm in enumerate(order):
-            if arm == CANDIDATE:
+            if arm == Arm.CANDIDATE:
                 self._watch_if_due()
             request = protocol.TimeLaunches(seed=self._draw_seed(), launches=self.settings.launches)
             reading = partial(_read, self.readings, self.gpu, block, arm) if slot == read_at else None
             self.samples.append(_sample(self.crew[arm], request, (*self.place, block, slot, arm), reading))
-            if arm == CANDIDATE:
+            if arm == Arm.CANDIDATE:
                 self._fetch_answers(request)
 
     def _watch_if_due(self) -> None:
         """Have the candidate make calls that pass for timed ones, and see who computes in them."""
         self.until_watch -= 1
         if self.until_watch == -1:
-            candidate = self.crew[CANDIDATE]
+            candidate = self.crew[Arm.CANDIDATE]
             candidate.ask(protocol.MoveCode(), protocol.Done, candidate.limits.run_timeout_s)
             request = protocol.WatchLaunches(seed=self._draw_seed(), launches=self.settings.launches)
             self.delegated += candidate.ask(
@@ -120,9 +110,25 @@ class Replicate:
             self._fetch_answers(request)
 
     def _fetch_answers(self, request: protocol.TimeLaunches | protocol.WatchLaunches) -> None:
-        self.answers += _fetch_answers(
-            self.sandbox, self.crew[CANDIDATE], self.parameters, request, self._draw_seed()
-        )
+        self.answers += self._read_answers(self.crew[Arm.CANDIDATE], request, self._draw_seed())
+
+    def _read_answers(
+        self, worker: Worker, timed: protocol.TimeLaunches | protocol.WatchLaunches, places: int
+    ) -> Iterator[TimedAnswer]:
+        """Yield the elements at places that were drawn after the calls, of the answer to each of them."""
+        out, count = worker.folder / "timed-answers.f32", self.settings.judged_elements
+        request = protocol.SendAnswers(seed=places, count=count, out=str(out))
+        worker.ask(request, protocol.Done, self.sandbox.limits.run_timeout_s)
+        try:
+            words = read_words(out, timed.launches * count)
+        except OSError as error:
+            raise WorkerFault(
+                FaultKind.PROTOCOL, f"left no readable output: {error}", Arm.CANDIDATE
+            ) from error
+        for call in range(timed.launches):
+            bits = None if words is None else words[call * count : (call + 1) * count]
+            contents = timed.seed + call
+            yield TimedAnswer(parameters=self.parameters, contents=contents, places=places, bits=bits)
 
     def _draw_seed(self) -> int:
         return self.chance.getrandbits(SEED_BITS)
@@ -196,7 +202,7 @@ def _sample(
     if len(timed.times_ms) != request.launches or not all(
         MIN_TIME_MS < time_ms < wall_ms for time_ms in timed.times_ms
     ):
-        raise WorkerFault("timer", f"sent the times {timed.times_ms} within {wall_ms:.3f} ms", arm)
+        raise WorkerFault(FaultKind.TIMER, f"sent the times {timed.times_ms} within {wall_ms:.3f} ms", arm)
     return Sample(
         attempt=attempt,
         replicate=replicate,
@@ -220,26 +226,6 @@ def _read_code(candidate: Worker) -> tuple[str, ...]:
                 for file in (each.ptx_file, each.ttir_file)
             )
         except (OSError, ValueError) as error:  # a name may hold what no name can
-            raise WorkerFault("protocol", f"left no readable code: {error}", CANDIDATE) from error
+            raise WorkerFault(FaultKind.PROTOCOL, f"left no readable code: {error}", Arm.CANDIDATE) from error
         found += [f"{each.kernel}: {name}" for name in find_narrow(ptx, ttir)]
     return tuple(dict.fromkeys(found))
-
-
-def _fetch_answers(
-    sandbox: Sandbox,
-    worker: Worker,
-    parameters: int,
-    timed: protocol.TimeLaunches | protocol.WatchLaunches,
-    places: int,
-) -> Iterator[TimedAnswer]:
-    """Yield the elements at places that were drawn after the calls, of the answer to each of them."""
-    out = worker.folder / "timed-answers.f32"
-    request = protocol.SendAnswers(seed=places, count=ELEMENTS_JUDGED, out=str(out))
-    worker.ask(request, protocol.Done, sandbox.limits.run_timeout_s)
-    try:
-        words = read_words(out, timed.launches * ELEMENTS_JUDGED)
-    except OSError as error:
-        raise WorkerFault("protocol", f"left no readable output: {error}", CANDIDATE) from error
-    for call in range(timed.launches):
-        bits = None if words is None else words[call * ELEMENTS_JUDGED : (call + 1) * ELEMENTS_JUDGED]
-        yield TimedAnswer(parameters=parameters, contents=timed.seed + call, places=places, bits=bits)

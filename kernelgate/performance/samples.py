@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from enum import StrEnum
 from typing import Annotated
 
 import msgspec
@@ -11,9 +12,20 @@ from numpy.typing import NDArray
 from kernelgate.machine.gpu import Health
 from kernelgate.performance.decision.log_ratio import BlockTimes
 
-CANDIDATE, ACCEPTED, CONTROL, ORIGINAL, VENDOR = "candidate", "accepted", "control", "original", "vendor"
 Milliseconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
-ARMS = (CANDIDATE, ACCEPTED, CONTROL, ORIGINAL, VENDOR)
+
+
+class Arm(StrEnum):
+    """One of the kernels that are timed side by side; `control` is the accepted kernel once more.
+
+    The records below name an arm by any text: the benchmarks time others beside these.
+    """
+
+    CANDIDATE = "candidate"
+    ACCEPTED = "accepted"
+    CONTROL = "control"
+    ORIGINAL = "original"
+    VENDOR = "vendor"
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True, tag="sample", forbid_unknown_fields=True):

@@ -2,10 +2,7 @@
 
 import random
 
-from kernelgate.performance.samples import (
-    ACCEPTED,
-    CANDIDATE,
-)
+from kernelgate.performance.samples import Arm
 
 
 def draw_orders(arms: tuple[str, ...], blocks: int, chance: random.Random) -> list[tuple[str, ...]]:
@@ -19,7 +16,7 @@ def draw_orders(arms: tuple[str, ...], blocks: int, chance: random.Random) -> li
     for candidate_first in first:
         order = list(arms)
         chance.shuffle(order)
-        here, there = order.index(CANDIDATE), order.index(ACCEPTED)
+        here, there = order.index(Arm.CANDIDATE), order.index(Arm.ACCEPTED)
         if (here < there) != candidate_first:
             order[here], order[there] = order[there], order[here]
         orders.append((*order, *reversed(order)))

@@ -10,13 +10,13 @@ import torch
 from kernelgate.baselines.kernels import Kernels
 from kernelgate.baselines.records import SpeedRecord, gpu_slug
 from kernelgate.baselines.store import BaselineError, load_speed, propose, record_path
+from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import Gpu, GpuError, read_health
 from kernelgate.machine.gpu_lock import locked
 from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.operation import find_operation
 from kernelgate.performance.conclusion import (
     Conditions,
-    Performance,
     conclude_performance,
     contrasts,
     decide_look,
@@ -25,13 +25,13 @@ from kernelgate.performance.conclusion import (
 )
 from kernelgate.performance.decision.log_ratio import Slowdown
 from kernelgate.performance.replicates import measure_replicates
-from kernelgate.performance.samples import ACCEPTED, CANDIDATE, CONTROL, ORIGINAL, VENDOR, MeasuredReplicate
+from kernelgate.performance.result import Performance
+from kernelgate.performance.samples import Arm, MeasuredReplicate
 from kernelgate.performance.samples_file import SamplesError, Timing, read_samples, write_samples
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.verdict import Outcome, Verdict
 
-MAX_ATTEMPTS = 2
 SAMPLES_NAME = "samples.jsonl"
 
 
@@ -51,7 +51,7 @@ def measure_performance(
 ) -> tuple[Performance, list[list[MeasuredReplicate]]]:
     """Return what candidate against accepted comes to, the original as control, and all that was timed.
 
-    What is UNSTABLE is tried once more, and then stands as it is; nothing else is. Raises WorkerFault
+    What is UNSTABLE is tried again, up to the attempts of the settings; nothing else is. Raises WorkerFault
     with the failing arm's name, GpuError if the GPU is not to be had alone.
     """
     attempts: list[list[MeasuredReplicate]] = []
@@ -62,7 +62,8 @@ def measure_performance(
             started = time.monotonic()
             attempts.append(_measure(sandbox, kernels, conditions, tick, len(attempts) + 1))
             performance = _conclude(conditions, attempts[-1], time.monotonic() - started)
-            if performance.verdict.outcome is not Outcome.UNSTABLE or len(attempts) == MAX_ATTEMPTS:
+            is_last = len(attempts) == conditions.settings.attempts
+            if is_last or performance.verdict.outcome is not Outcome.UNSTABLE:
                 break
             remarks = (f"tried again after {performance.verdict.reason}: {performance.verdict.detail}",)
     return msgspec.structs.replace(performance, remarks=(*remarks, *performance.remarks)), attempts
@@ -71,12 +72,12 @@ def measure_performance(
 def _measure(
     sandbox: Sandbox, kernels: Kernels, conditions: Conditions, tick: Callable[[], None], attempt: int
 ) -> list[MeasuredReplicate]:
-    arms = {
-        VENDOR: None,  # the first on the GPU: where it fails, the GPU is at fault
-        CANDIDATE: kernels.candidate,
-        ACCEPTED: kernels.accepted,
-        CONTROL: kernels.accepted,
-        ORIGINAL: kernels.original,
+    arms: dict[str, KernelFile | None] = {
+        Arm.VENDOR: None,  # the first on the GPU: where it fails, the GPU is at fault
+        Arm.CANDIDATE: kernels.candidate,
+        Arm.ACCEPTED: kernels.accepted,
+        Arm.CONTROL: kernels.accepted,
+        Arm.ORIGINAL: kernels.original,
     }
 
     def is_decided(so_far: Sequence[MeasuredReplicate]) -> bool:
@@ -112,9 +113,9 @@ def propose_speed(
     """Write the record that would follow: of a candidate to keep, of an accepted kernel that has none."""
     verdict = performance.verdict
     if verdict.outcome is Outcome.KEEP:
-        arm, kernel = CANDIDATE, kernels.candidate
+        arm, kernel = Arm.CANDIDATE, kernels.candidate
     elif verdict.outcome is Outcome.NO_BASELINE or verdict.reason == "environment-changed":
-        arm, kernel = ACCEPTED, kernels.accepted
+        arm, kernel = Arm.ACCEPTED, kernels.accepted
     else:
         return None
     record = propose_record(performance, conditions.operation, arm, kernel.sha256, conditions.environment)
@@ -130,6 +131,7 @@ def keep_samples(
         gpu=conditions.gpu,
         rule=conditions.rule,
         settings=conditions.settings,
+        laws=conditions.laws,
         environment=conditions.environment,
         ada_path=conditions.ada_path,
     )
@@ -148,6 +150,7 @@ def replay(file: Path) -> tuple[Verdict, list[Slowdown]]:
             gpu=timing.gpu,
             rule=timing.rule,
             settings=timing.settings,
+            laws=timing.laws,
             record=None,
             environment=timing.environment,
         )
@@ -155,6 +158,6 @@ def replay(file: Path) -> tuple[Verdict, list[Slowdown]]:
         verdict = decide_look(conditions, attempts[-1])
         if timing.ada_path:
             verdict = not_measured_by(timing.gpu, verdict)
-        return verdict, [contrast(CANDIDATE, ACCEPTED), contrast(CONTROL, ACCEPTED)]
+        return verdict, [contrast(Arm.CANDIDATE, Arm.ACCEPTED), contrast(Arm.CONTROL, Arm.ACCEPTED)]
     except (ValueError, KeyError) as error:
         raise SamplesError(f"{file}: {error.args[0]}") from error

@@ -7,13 +7,14 @@ import torch
 
 from kernelgate.operations import accuracy as laws
 from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.recipe import Inputs
+from kernelgate.operations.inputs import Inputs
 from kernelgate.operations.reference import truth_of, unravel
 from kernelgate.operations.timing_inputs import draw_offsets, make_timing_input, make_timing_parameters
 from kernelgate.performance.samples import (
     Conduct,
     TimedAnswer,
 )
+from kernelgate.settings import LawLimits
 from kernelgate.verdict import Outcome, Verdict, conclude
 
 
@@ -30,7 +31,9 @@ def judge_conduct(operation: Convolution, conducts: Sequence[Conduct]) -> Verdic
     return None
 
 
-def judge_answers(operation: Convolution, answers: Sequence[TimedAnswer]) -> Verdict | None:
+def judge_answers(
+    operation: Convolution, answers: Sequence[TimedAnswer], limits: LawLimits
+) -> Verdict | None:
     """Return the verdict WRONG if the output of a timed call is not the right answer for its contents."""
     batch = operation.measured_batch
     elements = math.prod(operation.output_shape(batch))
@@ -47,8 +50,8 @@ def judge_answers(operation: Convolution, answers: Sequence[TimedAnswer]) -> Ver
             offsets=offsets,
             poison_bits=-1,
         )
-        errors = laws.measure_errors(got)
-        broken = next(laws.check_bound(got), None) or next(laws.check_error_ratio(errors), None)
+        errors = laws.measure_errors(got, limits)
+        broken = next(laws.check_bound(got), None) or next(laws.check_error_ratio(errors, limits), None)
         if broken is not None:
             return conclude(Outcome.WRONG, "timed-answer", f"the output of a timed call: {broken.detail}")
     return None

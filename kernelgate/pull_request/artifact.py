@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kernelgate.baselines.store import MAX_RECORD_BYTES
+from kernelgate.errors import KernelgateError
 
 MAX_MEMBERS = 10_000
 PROPOSAL = re.compile(r"[a-z]+/[a-z0-9_]+/(baseline|compile)\.proposed\.json")
 """Where `judge` and `guard` leave them, as `changed/alexnet_conv1/baseline.proposed.json`."""
 
 
-class ArtifactError(ValueError):
+class ArtifactError(KernelgateError, ValueError):
     """The archives hold no proposal, or something that only an attacker would put there."""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
+from kernelgate.errors import KernelgateError
 from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.operation import OPERATIONS
 
@@ -18,7 +19,10 @@ REGULAR = ("100644", "100755")
 ABSENT = "000000"
 ORIGINAL = "_original.py"
 
-HARMLESS = ("kernels/", "docs/", "benchmarks/", "tests/selftest/", "README.md", "LICENSE", ".gitignore")
+HARMLESS = (
+    *("kernels/", "docs/", "benchmarks/", "tests/selftest/", ".gitignore", "LICENSE"),
+    *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"),
+)
 OWN = {
     "settings and dependencies": (
         "pyproject.toml",
@@ -37,7 +41,7 @@ GUARDED = ("settings and dependencies", "records", GATE)
 """Whoever edits these must not cost an accepted kernel its place: all are judged anew, under rule guard."""
 
 
-class ChangeError(ValueError):
+class ChangeError(KernelgateError, ValueError):
     """The commits cannot be compared."""
 
 
@@ -61,18 +65,25 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be judged, what is `refused` without a trial, and which files of the judge are `edited`.
 
     None of the edited files, listed by their kind, judges the kernels that come with them.
+    `beside_kernels` says that it touches a file that is not judged as a kernel, be it a text or a test.
     `from_nothing` says that there is no earlier commit to compare with: then all is judged anew.
     """
 
     kernels: tuple[Proposed, ...]
     refused: tuple[str, ...]
     edited: dict[str, tuple[str, ...]]
+    beside_kernels: bool = False
     from_nothing: bool = False
 
     @property
     def guards_all(self) -> bool:
         """Whether every accepted kernel must be judged anew."""
         return self.from_nothing or any(kind in self.edited for kind in GUARDED)
+
+    @property
+    def needs_tests(self) -> bool:
+        """Whether lint, types and self-tests have something new to look at. They read texts too."""
+        return self.from_nothing or self.beside_kernels
 
 
 def head_of(checkout: Path, revision: str = "HEAD") -> str:
@@ -109,7 +120,12 @@ def classify(entries: Sequence[Entry]) -> Change:
             kernels.append(proposed)
         elif proposed:
             refused.append(proposed)
-    return Change(kernels=tuple(kernels), refused=tuple(refused), edited=edited)
+    return Change(
+        kernels=tuple(kernels),
+        refused=tuple(refused),
+        edited=edited,
+        beside_kernels=len(kernels) < len(entries),
+    )
 
 
 def show_blob(repository: Path, blob: str) -> bytes:

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from kernelgate.baselines.kernels import kernel_path
+from kernelgate.errors import KernelgateError
 from kernelgate.files import read_foreign
 from kernelgate.operations.operation import OPERATIONS
 from kernelgate.pull_request.change import Change, show_blob
@@ -22,7 +23,7 @@ MIN_FREE_BYTES = 2**30
 MAX_REPORT_BYTES = 32 * 2**20
 
 
-class RoomError(Exception):
+class RoomError(KernelgateError):
     """There is no room to judge in, with the place and what to do."""
 
 

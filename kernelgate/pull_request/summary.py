@@ -53,6 +53,8 @@ def _render_change(change: Change) -> Iterator[str]:
         yield "Every accepted kernel must be judged anew by the edited files, under rule `guard`."
     if not change.kernels and not change.guards_all and not change.refused:
         yield "No kernel was changed, nor anything that judges one: there is nothing to judge."
+    if change.kernels and not change.needs_tests:
+        yield "Only kernels are changed, and they are judged: lint, types and self-tests are not run."
 
 
 def _list(paths: Sequence[str], most: int = 8) -> str:
@@ -65,6 +67,8 @@ def outputs_of(change: Change | None, judged: Sequence[Judged]) -> dict[str, str
     return {
         "verdict": summarise(change, judged),
         "guard": "true" if change and change.guards_all else "false",
+        # Where nobody looked, they run.
+        "tests": "false" if change and not change.needs_tests else "true",
     }
 
 

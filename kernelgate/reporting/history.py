@@ -10,11 +10,12 @@ import msgspec
 
 from kernelgate.baselines.records import SpeedRecord
 from kernelgate.baselines.store import read_proposal
+from kernelgate.errors import KernelgateError
 from kernelgate.operations.convolution import Convolution
 from kernelgate.reporting.markdown import table
 
 
-class HistoryError(ValueError):
+class HistoryError(KernelgateError, ValueError):
     """A report that does not say how fast the accepted kernel was."""
 
 

@@ -5,9 +5,9 @@ import msgspec
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.stage import CompileResult
 from kernelgate.correctness.result import Correctness
-from kernelgate.performance.conclusion import Performance
 from kernelgate.performance.decision.log_ratio import Slowdown
-from kernelgate.performance.samples import ARMS
+from kernelgate.performance.result import Performance
+from kernelgate.performance.samples import Arm
 from kernelgate.reporting.counters import render_counters
 from kernelgate.reporting.interval_chart import draw_gain
 from kernelgate.reporting.markdown import cell, code, inert, table
@@ -113,7 +113,7 @@ def _render_performance(result: Performance) -> str:
     )
     arms = table(
         ("arm", "time", "chosen"),
-        [(arm, f"{result.time_ms[arm]:.4f} ms", "; ".join(result.chosen[arm])) for arm in ARMS],
+        [(arm, f"{result.time_ms[arm]:.4f} ms", "; ".join(result.chosen[arm])) for arm in Arm],
     )
     clocks = (
         f", SM clock {result.sm_clock_mhz[0]} to {result.sm_clock_mhz[1]} MHz" if result.sm_clock_mhz else ""
@@ -137,7 +137,7 @@ def _gain_row(name: str, slowdown: Slowdown) -> tuple[str, ...]:
 
 def _render_environment(report: Report) -> str:
     versions = msgspec.structs.asdict(report.environment).items()
-    rows = [*versions, ("GPU", report.gpu or "none"), ("stage", report.stage), ("rule", report.rule)]
+    rows = [*versions, ("GPU", report.gpu or "none used"), ("stage", report.stage), ("rule", report.rule)]
     rows += [
         ("accepted kernel", f"{report.accepted.path} ({(report.accepted.sha256 or '')[:12]})"),
         ("candidate", f"{report.candidate.path} ({(report.candidate.sha256 or 'unread')[:12]})"),

@@ -13,6 +13,8 @@ from typing import Self, TypeVar
 import msgspec
 
 from kernelgate import protocol
+from kernelgate.errors import KernelgateError
+from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.fork_server import passed_on, start_copy
 from kernelgate.sandbox.process_tree import (
     Child,
@@ -28,6 +30,7 @@ from kernelgate.settings import Limits
 WATCH_SECONDS = 0.1
 END_SECONDS = 2.0
 SHOWN_OUTPUT_BYTES = 2000
+NO_PROOF = "That is no proof of an endless loop: a slow kernel or a busy machine looks the same"
 
 
 Answer = TypeVar("Answer", bound=msgspec.Struct)
@@ -39,10 +42,10 @@ _CHILDREN = threading.Lock()
 """Held while a worker starts and while orphans are ended: one that is half started is no orphan."""
 
 
-class WorkerFault(Exception):  # noqa: N818 - the design's word: what a worker did, not an error of ours
+class WorkerFault(KernelgateError):  # noqa: N818 - the design's word: what a worker did, not an error of ours
     """A worker failed: `kind` says how, `detail` what it was seen doing."""
 
-    def __init__(self, kind: str, detail: str, worker: str = "") -> None:
+    def __init__(self, kind: FaultKind, detail: str, worker: str = "") -> None:
         super().__init__(f"{kind}: {detail}")
         self.kind, self.detail, self.worker = kind, detail, worker
 
@@ -111,13 +114,14 @@ class Worker:
         try:
             response = protocol.decode_response(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise self._fault("protocol", f"answered what is no message ({error})") from error
+            raise self._fault(FaultKind.PROTOCOL, f"answered what is no message ({error})") from error
         if isinstance(response, protocol.Failed):
             where = f" (line {response.line} of the kernel file)" if response.line else ""
             # The process may be in any state now; the next request gets a fresh one.
-            raise self._fault(response.kind, _shown(response.detail) + where)
+            raise self._fault(FaultKind(response.kind), _shown(response.detail) + where)
         if not isinstance(response, answer):
-            raise self._fault("protocol", f"answered {type(response).__name__}, not {answer.__name__}")
+            said = f"answered {type(response).__name__}, not {answer.__name__}"
+            raise self._fault(FaultKind.PROTOCOL, said)
         return response
 
     def has_descendants(self) -> bool:
@@ -153,7 +157,7 @@ class Worker:
                 self._pending += chunk
                 if len(self._pending) > protocol.MAX_MESSAGE_BYTES:
                     raise self._fault(
-                        "protocol", f"sent a message of over {protocol.MAX_MESSAGE_BYTES} bytes"
+                        FaultKind.PROTOCOL, f"sent a message of over {protocol.MAX_MESSAGE_BYTES} bytes"
                     )
             elif self._process.poll() is not None:
                 raise self._ended()  # what it started may still hold the pipe
@@ -170,30 +174,29 @@ class Worker:
         used = sum(map(resident_bytes, [self._process.pid, *(p.pid for p in descendants(self._process.pid))]))
         if used > self.limits.host_memory_bytes:
             limit_gib = self.limits.host_memory_bytes / 2**30
-            raise self._fault(
-                "memory", f"used {used / 2**30:.1f} GiB of host memory, allowed {limit_gib:.1f}"
-            )
+            took = f"used {used / 2**30:.1f} GiB of host memory, allowed {limit_gib:.1f}"
+            raise self._fault(FaultKind.OUT_OF_MEMORY, took)
         if time.monotonic() > deadline:
-            raise self._fault("hangs", f"gave no answer in {timeout_s:.0f} s")
+            raise self._fault(FaultKind.NO_ANSWER, f"gave no answer in {timeout_s:.0f} s. {NO_PROOF}")
 
     def _check_printed(self) -> None:
         if self._printed.count > self.limits.output_bytes:
-            raise self._fault("prints", f"printed over {self.limits.output_bytes} bytes")
+            raise self._fault(FaultKind.PRINTS, f"printed over {self.limits.output_bytes} bytes")
 
-    def _fault(self, kind: str, detail: str) -> WorkerFault:
-        said = "" if kind == "prints" else self._printed.tail()
+    def _fault(self, kind: FaultKind, detail: str) -> WorkerFault:
+        said = "" if kind is FaultKind.PRINTS else self._printed.tail()
         self.close()
-        printed = f"; it printed: {said}" if said and kind != "raises" else ""
+        printed = f"; it printed: {said}" if said and kind is not FaultKind.RAISES else ""
         return WorkerFault(kind, detail + printed, self.name)
 
     def _ended(self) -> WorkerFault:
         status = self._process.wait(END_SECONDS)  # None if it closed the pipe and lives on; close() ends it
         self._check_printed()
         if status is not None and status < 0:
-            return self._fault("crashes", f"ended by {_signal_name(-status)}")
+            return self._fault(FaultKind.CRASHES, f"ended by {_signal_name(-status)}")
         if status is None:
-            return self._fault("exits", "closed the pipe that answers go to")
-        return self._fault("exits", f"left the process with status {status}")
+            return self._fault(FaultKind.EXITS, "closed the pipe that answers go to")
+        return self._fault(FaultKind.EXITS, f"left the process with status {status}")
 
 
 class _PrintedOutput:

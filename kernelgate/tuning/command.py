@@ -10,7 +10,8 @@ import msgspec
 from kernelgate.baselines.kernels import Kernels, find_accepted, find_original
 from kernelgate.compilation.compiler import CompiledKernel, Target, compile_kernels
 from kernelgate.compilation.stage import ADA
-from kernelgate.compilation.stage_rules import CONFIG_COUNT, nearby_configs
+from kernelgate.compilation.stage_rules import nearby_configs
+from kernelgate.errors import KernelgateError
 from kernelgate.kernel_file.allowed_names import check_names
 from kernelgate.kernel_file.config_list import with_configs
 from kernelgate.kernel_file.format import check_format
@@ -22,9 +23,9 @@ from kernelgate.operations.kernel_config import KernelConfig
 from kernelgate.operations.operation import find_operation
 from kernelgate.performance.conclusion import Conditions
 from kernelgate.performance.hardware_counters import Counters, read_counters
-from kernelgate.performance.samples import CANDIDATE
+from kernelgate.performance.samples import Arm
 from kernelgate.performance.stage import measure_performance, verdict_by_rule
-from kernelgate.sandbox.faults import blame
+from kernelgate.sandbox.blame import blame
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import Settings
@@ -36,7 +37,7 @@ Note = Callable[[str, int, int], None]
 """Told what is worked on, how many steps are done and how many there are."""
 
 
-class TuneError(ValueError):
+class TuneError(KernelgateError, ValueError):
     """The file cannot be tuned; the text says why."""
 
 
@@ -98,8 +99,8 @@ class _Bench:
         note("accepted kernel", 0, 2)
         accepted = self._compile(self.accepted)
         note("nearby configurations", 1, 2)
-        wide = with_configs(self.kernel, nearby_configs(self.operation, accepted))
-        return sort_out(self._compile(wide), accepted, self.operation)
+        wide = with_configs(self.kernel, nearby_configs(self.operation, accepted, self.settings.stage_rules))
+        return sort_out(self._compile(wide), accepted, self.operation, self.settings.stage_rules)
 
     def time(self, options: tuple[Option, ...], gpu: Gpu, note: Note) -> Tuned:
         """Return the options timed, and what the revert rule leaves of them."""
@@ -149,14 +150,14 @@ class _Bench:
         return tuned
 
     def _conclude(self, options: tuple[Option, ...], gpu: Gpu) -> Tuned:
-        configs = choose_configs(options, self.operation)
+        configs = choose_configs(options, self.operation, self.settings.stage_rules)
         if not configs:
             open_ones = [option for option in options if option.timed and not _is_settled(option.timed)]
             detail = "no configuration is proven faster than the accepted kernel"
             detail += f"; {len(open_ones)} could not be decided" if open_ones else ""
             return self.end("undecided" if open_ones else "reverted", detail, options)
-        if len(configs) < CONFIG_COUNT[0]:
-            few = f"{len(configs)} configurations are left, the format asks for {CONFIG_COUNT[0]}"
+        if len(configs) < (fewest := self.settings.stage_rules.min_configs):
+            few = f"{len(configs)} configurations are left, the format asks for {fewest}"
             return self.end("undecided", few, options, configs)
         final = self._time(with_configs(self.kernel, configs), gpu)
         if final.outcome is not Outcome.KEEP:
@@ -182,6 +183,7 @@ class _Bench:
             gpu=gpu,
             rule=Rule.TUNE,
             settings=self.settings.performance,
+            laws=self.settings.laws,
             record=None,
             environment=self.environment,
         )
@@ -191,7 +193,7 @@ class _Bench:
             self._compile(candidate, gpu.capability)
             result, attempts = measure_performance(self.sandbox, kernels, conditions, lambda: None)
         except WorkerFault as fault:
-            if fault.worker not in (CANDIDATE, candidate.sha256):
+            if fault.worker not in (Arm.CANDIDATE, candidate.sha256):
                 raise
             verdict = blame(fault, self.kernel.path, is_candidate=True)
             return Timed(outcome=verdict.outcome, reason=verdict.reason, detail=verdict.detail)
@@ -204,7 +206,7 @@ class _Bench:
             gain_low=result.candidate.gain_low,
             gain_high=result.candidate.gain_high,
             gain_to_original=result.candidate_to_original.gain,
-            time_ms=result.time_ms[CANDIDATE],
+            time_ms=result.time_ms[Arm.CANDIDATE],
             seconds=time.monotonic() - started,
         )
 
@@ -223,6 +225,7 @@ class _Bench:
             self.original.sha256,
             self.job.gpu.uuid if self.job.gpu else "",
             msgspec.json.encode(self.settings.performance).decode(),
+            msgspec.json.encode(self.settings.laws).decode(),
             msgspec.json.encode(self.environment).decode(),
         )
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()

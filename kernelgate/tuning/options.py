@@ -10,9 +10,10 @@ import msgspec
 
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compiler import CompiledKernel
-from kernelgate.compilation.stage_rules import CONFIG_COUNT, check_config, check_warps, spilled_bytes
+from kernelgate.compilation.stage_rules import check_config, check_warps, spilled_bytes
 from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.settings import StageRules
 from kernelgate.verdict import Outcome
 
 FAILED = (Outcome.WRONG, Outcome.FORBIDDEN)
@@ -46,7 +47,7 @@ class Option(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def sort_out(
-    compiled: CompiledKernel, accepted: CompiledKernel, operation: Convolution
+    compiled: CompiledKernel, accepted: CompiledKernel, operation: Convolution, rules: StageRules
 ) -> tuple[Option, ...]:
     """Return the compiled configurations, each with the reason to drop it unless it is worth timing.
 
@@ -56,7 +57,7 @@ def sort_out(
     options = []
     for record in compiled.configs:
         code = tuple(launch.code_sha256 for launch in record.launches)
-        reasons = _break_rules(record, compiled, accepted, operation)
+        reasons = _break_rules(record, compiled, accepted, operation, rules)
         reason = next(reasons, f"the same machine code as {first[code]}" if code in first else "")
         if record.launches:
             first.setdefault(code, record.config)
@@ -64,7 +65,9 @@ def sort_out(
     return tuple(options)
 
 
-def choose_configs(options: Sequence[Option], operation: Convolution) -> tuple[KernelConfig, ...]:
+def choose_configs(
+    options: Sequence[Option], operation: Convolution, rules: StageRules
+) -> tuple[KernelConfig, ...]:
     """Return the list that the tuned file gets: the original, and the kept ones, the fastest first.
 
     It is filled up with what else was timed, to the fewest that the stage asks for. Empty: nothing is kept.
@@ -77,8 +80,8 @@ def choose_configs(options: Sequence[Option], operation: Convolution) -> tuple[K
     twins = [msgspec.structs.replace(original, num_stages=stages) for stages in operation.original_stages]
     known = [option.config for option in options]
     fillers = [*(each.config for each in timed), *(twin for twin in twins if twin in known)]
-    listed = _unique([original, *kept])[: CONFIG_COUNT[-1]]
-    return tuple(_unique([*listed, *fillers])[: max(len(listed), CONFIG_COUNT[0])])
+    listed = _unique([original, *kept])[: rules.max_configs]
+    return tuple(_unique([*listed, *fillers])[: max(len(listed), rules.min_configs)])
 
 
 def _gain(option: Option) -> Any:
@@ -92,15 +95,19 @@ def _unique(configs: Sequence[KernelConfig]) -> list[KernelConfig]:
 
 
 def _break_rules(
-    record: ConfigRecord, compiled: CompiledKernel, accepted: CompiledKernel, operation: Convolution
+    record: ConfigRecord,
+    compiled: CompiledKernel,
+    accepted: CompiledKernel,
+    operation: Convolution,
+    rules: StageRules,
 ) -> Iterator[str]:
     original = operation.original_config
     if record.error:
         yield record.error
         return
-    broken = [*check_config(record, accepted, operation)]
+    broken = [*check_config(record, accepted, operation, rules)]
     if (own := _of_original_warps(record, compiled, original)) is not None:
-        broken += check_warps(record, own)
+        broken += check_warps(record, own, rules)
     for _, message in broken:
         yield message.removeprefix(f"{record.config}: ")
     if (spilled := spilled_bytes(record)) and record.config != original:

@@ -14,6 +14,7 @@ from typing import Protocol
 import torch
 
 from kernelgate import protocol
+from kernelgate.protocol import FailureKind
 from kernelgate.worker.interpret.memory import TooLargeError
 from kernelgate.worker.watch.audit_events import listen
 
@@ -91,14 +92,18 @@ def _failure(error: BaseException, program: ModeProgram) -> protocol.Failed:
     own = (frame.lineno or 0 for frame in reversed(frames) if frame.filename == program.kernel_file)
     line = next(own, 0)
     if isinstance(error, SystemExit):
-        return protocol.Failed(kind="exits", detail=f"left with status {_text(error, _status)}", line=line)
+        return protocol.Failed(
+            kind=FailureKind.EXITS, detail=f"left with status {_text(error, _status)}", line=line
+        )
     detail = f"{type(error).__name__}: {_text(error)}"
     if isinstance(error, TooLargeError):
-        return protocol.Failed(kind="untried", detail=detail, line=line)
+        return protocol.Failed(kind=FailureKind.UNTRIED, detail=detail, line=line)
     exhausted = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate" in _text(error)
     if exhausted and program.is_crowded():
-        return protocol.Failed(kind="crowded", detail=f"others hold the GPU's memory: {detail}", line=line)
-    return protocol.Failed(kind="memory" if exhausted else "raises", detail=detail, line=line)
+        held = f"others hold the GPU's memory: {detail}"
+        return protocol.Failed(kind=FailureKind.CROWDED, detail=held, line=line)
+    kind = FailureKind.OUT_OF_MEMORY if exhausted else FailureKind.RAISES
+    return protocol.Failed(kind=kind, detail=detail, line=line)
 
 
 def _status(error: BaseException) -> str:

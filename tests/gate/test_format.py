@@ -1,9 +1,8 @@
 """Stage format: the file is a kernel file."""
 
-from kernelgate.pipeline.pipeline import Gate
-from tests.gate.outcome import assert_passed
+from collections.abc import Callable
 
 
-def test_the_kernel_file_follows_the_format(gate: Gate) -> None:
+def test_the_kernel_file_follows_the_format(assert_passed: Callable[[str], None]) -> None:
     """Every rule of the file format holds."""
-    assert_passed(gate, "format")
+    assert_passed("format")

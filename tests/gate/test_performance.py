@@ -1,12 +1,11 @@
 """Stage performance: a proven gain, or under rule guard no loss. Needs the GPU: `pytest -m perf`."""
 
-import pytest
+from collections.abc import Callable
 
-from kernelgate.pipeline.pipeline import Gate
-from tests.gate.outcome import assert_passed
+import pytest
 
 
 @pytest.mark.perf
-def test_the_verdict_on_speed_passes(gate: Gate) -> None:
+def test_the_verdict_on_speed_passes(assert_passed: Callable[[str], None]) -> None:
     """The rule table gives a verdict that passes."""
-    assert_passed(gate, "performance")
+    assert_passed("performance")

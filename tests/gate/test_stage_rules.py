@@ -1,9 +1,8 @@
 """Stage stage-rules: the change stays within its tuning stage."""
 
-from kernelgate.pipeline.pipeline import Gate
-from tests.gate.outcome import assert_passed
+from collections.abc import Callable
 
 
-def test_the_change_stays_within_its_stage(gate: Gate) -> None:
+def test_the_change_stays_within_its_stage(assert_passed: Callable[[str], None]) -> None:
     """The change stays within its tuning stage."""
-    assert_passed(gate, "stage-rules")
+    assert_passed("stage-rules")

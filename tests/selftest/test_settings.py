@@ -23,7 +23,20 @@ host_memory_bytes = 3000
 gpu_memory_bytes = 4000
 load_timeout_s = 5
 run_timeout_s = 6.5
+whole_run_factor = 3
 open_configs = 7
+
+[tool.kernelgate.stage-rules]
+min_configs = 3
+max_configs = 6
+warps = [2, 4, 8, 16]
+stages = [2, 3, 4]
+max_stages_step = 1
+
+[tool.kernelgate.laws]
+max_error_ratio = 4.0
+min_ratio_elements = 256
+busiest_margin = 1.002
 
 [tool.kernelgate.correctness]
 sampled_programs = 10
@@ -36,14 +49,28 @@ nightly = { examples = 14, draw_seconds = 15.0, fixed = false }
 
 [tool.kernelgate.performance]
 looks = [4, 6, 8, 10]
+attempts = 2
 blocks = 24
+blocks_per_layout = 4
 launches = 7
+judged_elements = 1024
+confidence = 0.95
+boundary_shape = 0.25
+trimmed_share = 0.1
 noise_gain = 0.01
 proven_gain = 0.02
 max_half_width = 0.005
 max_control_offset = 0.005
 max_replicate_spread = 0.02
 max_environment_drift = 0.02
+max_creep = 0.03
+max_choice_effect = 0.004
+max_clocks_apart = 0.006
+min_cluster_gap = 0.007
+cluster_gap_to_spread = 3.5
+max_throttled_share = 0.15
+max_overhead_ms = 0.08
+max_overhead_share = 0.001
 """
 
 
@@ -133,11 +160,42 @@ def test_a_kernel_file_may_have_a_stage_of_its_own(tmp_path: Path) -> None:
         ("max_environment_drift = 0.02", "max_environment_drift = inf", "max_environment_drift"),
         ("noise_gain = 0.01", "noise_gain = 0.02", "must lie below proven_gain"),
         ("noise_gain = 0.01", "noise_gain = 0.03", "must lie below proven_gain"),
+        ("attempts = 2", "attempts = 0", "attempts"),
+        ("blocks_per_layout = 4", "blocks_per_layout = 5", "must be a multiple of blocks_per_layout 5"),
+        ("judged_elements = 1024", "judged_elements = 0", "judged_elements"),
+        ("confidence = 0.95", "confidence = 1.0", "confidence"),
+        ("boundary_shape = 0.25", "boundary_shape = 0.6", "boundary_shape"),
+        ("trimmed_share = 0.1", "trimmed_share = 0.5", "trimmed_share"),
+        ("max_creep = 0.03", "max_creep = 0.0", "max_creep"),
+        ("max_choice_effect = 0.004", "max_choice_effect = nan", "max_choice_effect"),
+        ("max_clocks_apart = 0.006", "max_clocks_apart = 1.0", "max_clocks_apart"),
+        ("min_cluster_gap = 0.007", "min_cluster_gap = -0.1", "min_cluster_gap"),
+        ("cluster_gap_to_spread = 3.5", "cluster_gap_to_spread = 0.5", "cluster_gap_to_spread"),
+        ("max_throttled_share = 0.15", "max_throttled_share = 1.0", "max_throttled_share"),
+        ("max_overhead_ms = 0.08", "max_overhead_ms = inf", "max_overhead_ms"),
+        ("max_overhead_share = 0.001", "max_overhead_share = 1.0", "max_overhead_share"),
+        ("whole_run_factor = 3", "whole_run_factor = 0", "whole_run_factor"),
+        ("max_error_ratio = 4.0", "max_error_ratio = 8.0", "max_error_ratio"),
+        ("min_ratio_elements = 256", "min_ratio_elements = 1", "min_ratio_elements"),
+        ("busiest_margin = 1.002", "busiest_margin = 0.9", "busiest_margin"),
+        ("min_configs = 3", "min_configs = 7", "min_configs 7 is over max_configs 6"),
+        ("warps = [2, 4, 8, 16]", "warps = [3]", "warps"),
+        ("warps = [2, 4, 8, 16]", "warps = []", "warps [] must ascend"),
+        ("stages = [2, 3, 4]", "stages = [4, 2]", "stages [4, 2] must ascend"),
+        ("max_stages_step = 1", "max_stages_step = 0", "max_stages_step"),
     ],
 )
 def test_a_fault_in_the_table_is_named(tmp_path: Path, old: str, new: str, named: str) -> None:
     """An unknown or missing key, a wrong type and a value out of range are errors that name the key."""
     assert named in refuse(tmp_path, plant(old, new))
+
+
+@pytest.mark.parametrize(
+    "line", [line for line in SOUND.splitlines() if " = " in line], ids=lambda line: line.split()[0]
+)
+def test_no_key_may_be_left_out(tmp_path: Path, line: str) -> None:
+    """There is no default in the code that would decide in its place."""
+    assert line.split(maxsplit=1)[0] in refuse(tmp_path, SOUND.replace(f"{line}\n", "", 1))
 
 
 @pytest.mark.parametrize(

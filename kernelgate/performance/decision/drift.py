@@ -7,13 +7,10 @@ import msgspec
 from kernelgate.baselines.records import SpeedRecord
 from kernelgate.machine.versions import Provenance
 from kernelgate.performance.decision.log_ratio import Slowdown
+from kernelgate.settings import PerformanceSettings
 
 DRIFT_ERRORS = 3.0
-"""Errors that the accepted kernel may lie off its record: by chance alone 1 run in 370 does (normal)."""
-
-
-CREEP_LIMIT = math.log1p(0.02)
-"""No single change may lose 1 %; this is what several of them may lose against the best that ever was."""
+"""More errors off its record are remarked on, and decide nothing: by chance 1 run in 370 is (normal)."""
 
 
 class Drift(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,7 +38,7 @@ def environment_drift(record: SpeedRecord, now: Slowdown, environment: Provenanc
     )
 
 
-def find_creep(record: SpeedRecord, candidate: Slowdown) -> str:
+def find_creep(record: SpeedRecord, candidate: Slowdown, settings: PerformanceSettings) -> str:
     """Return by how much the candidate falls behind the best kernel ever accepted, empty if by little.
 
     `candidate` is its log-ratio to the original, which no acceptance moves: losses that each passed are
@@ -55,7 +52,7 @@ def find_creep(record: SpeedRecord, candidate: Slowdown) -> str:
     ]
     best, error = min(known)
     behind = candidate.estimate - best
-    if behind - math.hypot(candidate.standard_error, error) <= CREEP_LIMIT:
+    if behind - math.hypot(candidate.standard_error, error) <= math.log1p(settings.max_creep):
         return ""
     lost = f"{100 * math.expm1(behind):.2f} % slower than the best kernel accepted so far"
-    return f"{lost}, each against the original; allowed {100 * math.expm1(CREEP_LIMIT):g} % beyond the error"
+    return f"{lost}, each against the original; allowed {100 * settings.max_creep:g} % beyond the error"

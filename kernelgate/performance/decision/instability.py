@@ -6,33 +6,31 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from kernelgate.performance.decision.log_ratio import Slowdown
-from kernelgate.performance.samples import ACCEPTED, CANDIDATE, CONTROL, MeasuredReplicate
+from kernelgate.performance.samples import Arm, MeasuredReplicate
+from kernelgate.settings import PerformanceSettings
 from kernelgate.verdict import Outcome, Verdict, conclude
 
-MAX_CHOICE_EFFECT = 0.005
-MAX_CLOCKS_APART = 0.005
-MIN_GAP = 0.005
-GAP_TO_SPREAD = 3.0
-"""Two clusters: the gap between them is over half a percent, and three times as wide as either of them."""
 
-
-def find_flag(measured: Sequence[MeasuredReplicate], candidate: Slowdown) -> Verdict | None:
+def find_flag(
+    measured: Sequence[MeasuredReplicate], candidate: Slowdown, settings: PerformanceSettings
+) -> Verdict | None:
     """Return UNSTABLE and why, None if nothing speaks against the figures."""
     found = [
-        *find_clusters(candidate.replicates),
-        *_find_choices(measured, candidate.replicates),
-        *_find_clocks(measured),
+        *find_clusters(candidate.replicates, settings),
+        *_find_choices(measured, candidate.replicates, settings.max_choice_effect),
+        *_find_clocks(measured, settings.max_clocks_apart),
     ]
     return conclude(Outcome.UNSTABLE, *found[0]) if found else None
 
 
-def find_clusters(replicates: Sequence[float]) -> Iterator[tuple[str, str]]:
+def find_clusters(replicates: Sequence[float], settings: PerformanceSettings) -> Iterator[tuple[str, str]]:
     """Yield a reason and its detail if processes are of two kinds."""
     ordered = np.sort(replicates)
     for cut in range(2, len(ordered) - 1):
         low, high = ordered[:cut], ordered[cut:]
         gap = high[0] - low[-1]
-        if gap > max(MIN_GAP, GAP_TO_SPREAD * np.ptp(low), GAP_TO_SPREAD * np.ptp(high)):
+        spreads = (settings.cluster_gap_to_spread * np.ptp(side) for side in (low, high))
+        if gap > max(settings.min_cluster_gap, *spreads):
             yield (
                 "two-clusters",
                 f"{cut} of {len(ordered)} processes lie {100 * gap:.2f} % apart from the others",
@@ -40,28 +38,27 @@ def find_clusters(replicates: Sequence[float]) -> Iterator[tuple[str, str]]:
 
 
 def _find_choices(
-    measured: Sequence[MeasuredReplicate], replicates: Sequence[float]
+    measured: Sequence[MeasuredReplicate], replicates: Sequence[float], allowed: float
 ) -> Iterator[tuple[str, str]]:
     """Find autotuners of an arm that chose in several ways, where it matters: users will get both."""
-    for arm in (CANDIDATE, ACCEPTED, CONTROL):
+    for arm in (Arm.CANDIDATE, Arm.ACCEPTED, Arm.CONTROL):
         by_choice: dict[tuple[str, ...], list[float]] = {}
         for one, value in zip(measured, replicates, strict=True):
             by_choice.setdefault(one.chosen[arm], []).append(value)
         effects = [statistics.fmean(values) for values in by_choice.values()]
-        if max(effects) - min(effects) > MAX_CHOICE_EFFECT:
+        if max(effects) - min(effects) > allowed:
             named = " or ".join(sorted("; ".join(choice) for choice in by_choice))
             apart = f"{100 * (max(effects) - min(effects)):.2f} % apart"
             yield "choices-apart", f"the autotuner of {arm} chose {named}: {apart}"
 
 
-def _find_clocks(measured: Sequence[MeasuredReplicate]) -> Iterator[tuple[str, str]]:
+def _find_clocks(measured: Sequence[MeasuredReplicate], allowed: float) -> Iterator[tuple[str, str]]:
     clocks = _mean_clocks(measured)
-    if CANDIDATE in clocks and ACCEPTED in clocks:
-        apart = clocks[CANDIDATE] / clocks[ACCEPTED] - 1
-        if abs(apart) > MAX_CLOCKS_APART:
-            both = (
-                f"{clocks[CANDIDATE]:.0f} MHz under the candidate, {clocks[ACCEPTED]:.0f} under the accepted"
-            )
+    if Arm.CANDIDATE in clocks and Arm.ACCEPTED in clocks:
+        candidate, accepted = clocks[Arm.CANDIDATE], clocks[Arm.ACCEPTED]
+        apart = candidate / accepted - 1
+        if abs(apart) > allowed:
+            both = f"{candidate:.0f} MHz under the candidate, {accepted:.0f} under the accepted"
             yield "clocks-apart", f"the GPU ran at {both}: {100 * apart:+.2f} %"
 
 
@@ -69,6 +66,6 @@ def _mean_clocks(measured: Sequence[MeasuredReplicate]) -> Mapping[str, float]:
     clocks: dict[str, list[int]] = {}
     for reading in (reading for one in measured for reading in one.readings):
         if reading.health.sm_clock_mhz is not None:
-            arm = ACCEPTED if reading.arm == CONTROL else reading.arm
+            arm = Arm.ACCEPTED if reading.arm == Arm.CONTROL else reading.arm
             clocks.setdefault(arm, []).append(reading.health.sm_clock_mhz)
     return {arm: statistics.fmean(values) for arm, values in clocks.items()}

@@ -1,12 +1,12 @@
 """When the replicates so far may decide, and how sure each look must be so that all together err rarely.
 
 Looking several times at one interval errs more often than looking once. The confidence of each look is that
-of a boundary of the Wang-Tsiatis family, |Z| <= c t^(D - 1/2) at the share t of all replicates, with D = 1/4
-and c chosen so that Brownian motion crosses it at any look with the error allowed for all of them (S. K.
-Wang and A. A. Tsiatis, Biometrics 43, 1987; C. Jennison and B. W. Turnbull, "Group Sequential Methods", 2000,
-sections 2.7 and 9.2). The intervals made with these confidences are repeated ones: whichever look stops the
-run, and for whatever reason, they hold the truth together with the confidence asked for. That theirs are
-Student's quantiles in place of the normal ones is checked by simulation in the tests.
+of a boundary of the Wang-Tsiatis family, |Z| <= c t^(D - 1/2) at the share t of all replicates, with D from
+the settings, and c chosen so that Brownian motion crosses it at any look with the error allowed for all of
+them (S. K. Wang and A. A. Tsiatis, Biometrics 43, 1987; C. Jennison and B. W. Turnbull, "Group Sequential
+Methods", 2000, sections 2.7 and 9.2). The intervals made with these confidences are repeated ones: whichever
+look stops the run, and for whatever reason, they hold the truth together with the confidence asked for. That
+theirs are Student's quantiles in place of the normal ones is checked by simulation in the tests.
 """
 
 import itertools
@@ -16,20 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
+from kernelgate.settings import PerformanceSettings
+
 Floats = NDArray[np.float64]
 
-CONFIDENCE = 0.95
-SHAPE = 0.25
 NODES = 96
 """Of Gauss and Legendre, for each look: the probabilities are exact to ten digits."""
 
 
 @lru_cache
-def confidences(looks: tuple[int, ...], confidence: float = CONFIDENCE) -> tuple[float, ...]:
-    """Return the two-sided confidence of the interval at each look, given how many replicates each has."""
+def confidences(looks: tuple[int, ...], confidence: float, shape: float) -> tuple[float, ...]:
+    """Return the two-sided confidence of the interval at each look, given how many replicates each has.
+
+    All of them together have the `confidence`; `shape` is the boundary's D.
+    """
     shares = np.array(looks) / looks[-1]
-    scale = optimize.brentq(lambda c: stay_probability(c * shares**SHAPE, shares) - confidence, 0.5, 20.0)
-    return tuple(float(2 * stats.norm.cdf(scale * share ** (SHAPE - 0.5)) - 1) for share in shares)
+    scale = optimize.brentq(lambda c: stay_probability(c * shares**shape, shares) - confidence, 0.5, 20.0)
+    return tuple(float(2 * stats.norm.cdf(scale * share ** (shape - 0.5)) - 1) for share in shares)
 
 
 def stay_probability(edges: Floats, times: Floats) -> float:
@@ -47,7 +50,8 @@ def stay_probability(edges: Floats, times: Floats) -> float:
     return float(mass.sum())
 
 
-def confidence_at(looks: tuple[int, ...], replicates: int) -> float:
+def confidence_at(settings: PerformanceSettings, replicates: int) -> float:
     """Return the confidence of an interval of so many replicates: that of the last look they reach."""
-    reached = [place for place, look in enumerate(looks) if look <= replicates]
-    return confidences(looks)[reached[-1] if reached else 0]
+    reached = [place for place, look in enumerate(settings.looks) if look <= replicates]
+    every = confidences(settings.looks, settings.confidence, settings.boundary_shape)
+    return every[reached[-1] if reached else 0]

@@ -11,14 +11,10 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-from scipy import stats
 
 from kernelgate.settings import MIN_REPLICATES
 
 MIN_BLOCKS = 2
-TRIMMED_SHARE = 0.1
-"""Dropped at each end of a process's block contrasts, so that one disturbed block does not carry it."""
-
 LN_TIME_LIMIT = 50.0
 """e^50 ms outlasts every run and e^-50 ms undercuts every clock: beyond them the timer is at fault."""
 
@@ -50,9 +46,12 @@ class BlockTimes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 raise ValueError(f"arm {name!r} was not measured; measured: {sorted(self.blocks[0])}")
         return [block[arm] - block[against] for block in self.blocks]
 
-    def contrast(self, arm: str, against: str) -> float:
-        """Return the trimmed mean of the block contrasts, which is what this replicate counts for."""
-        return float(stats.trim_mean(self.contrasts(arm, against), TRIMMED_SHARE))
+    def contrast(self, arm: str, against: str, trimmed_share: float) -> float:
+        """Return the mean of the block contrasts, trimmed at each end: what this replicate counts for."""
+        # SciPy takes a second to import, and a report that holds a log-ratio does not need it.
+        from scipy.stats import trim_mean  # noqa: PLC0415
+
+        return float(trim_mean(self.contrasts(arm, against), trimmed_share))
 
 
 class Slowdown(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -106,7 +105,7 @@ class Slowdown(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def measure_slowdown(
-    replicates: Sequence[BlockTimes], arm: str, against: str, confidence: float = 0.95
+    replicates: Sequence[BlockTimes], arm: str, against: str, confidence: float, trimmed_share: float
 ) -> Slowdown:
     """Return the log-ratio of two arms with its two-sided interval.
 
@@ -114,15 +113,17 @@ def measure_slowdown(
     one degree of freedom less than there are replicates. Raises ValueError for too few replicates, an arm
     that was not measured, or a confidence outside (0, 1).
     """
-    return summarise([each.contrast(arm, against) for each in replicates], confidence)
+    return summarise([each.contrast(arm, against, trimmed_share) for each in replicates], confidence)
 
 
-def summarise(means: Sequence[float], confidence: float = 0.95) -> Slowdown:
+def summarise(means: Sequence[float], confidence: float) -> Slowdown:
     """Return the log-ratio that the contrasts of replicates come to; raises ValueError as above."""
+    from scipy.stats import t  # noqa: PLC0415 - as above
+
     _require_replicates(len(means))
     estimate = float(np.mean(means))
     error = float(np.std(means, ddof=1)) / math.sqrt(len(means))
-    half_width = float(stats.t.ppf((1 + confidence) / 2, len(means) - 1)) * error
+    half_width = float(t.ppf((1 + confidence) / 2, len(means) - 1)) * error
     return Slowdown(
         estimate=estimate,
         low=estimate - half_width,

@@ -13,8 +13,8 @@ from triton.runtime.errors import OutOfResources, PTXASError
 
 from kernelgate import protocol
 from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.inputs import Inputs
 from kernelgate.operations.operation import find_operation
-from kernelgate.operations.recipe import Inputs
 from kernelgate.operations.reference import vendor_answer
 from kernelgate.operations.timing_inputs import (
     draw_offsets,

@@ -13,7 +13,7 @@ from triton.runtime.jit import JITFunction
 
 from kernelgate import protocol
 from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.recipe import draw_images, make_x
+from kernelgate.operations.inputs import draw_images, make_x
 from kernelgate.worker.gpu.guard_bands import GuardedLaunch
 from kernelgate.worker.gpu.stream_order import StreamOrder
 from kernelgate.worker.tensors.launch_arguments import tensors_in

@@ -16,7 +16,7 @@ from triton.runtime import interpreter
 
 from kernelgate import protocol
 from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.recipe import image_numbers, make_image, make_x
+from kernelgate.operations.inputs import image_numbers, make_image, make_x
 from kernelgate.worker.fake_cuda.tensors import CudaLookalike, PretendedGpu, dress_model, plain
 from kernelgate.worker.fake_cuda.torch_cuda import PretendedGraph
 from kernelgate.worker.fake_cuda.triton_driver import check_grid

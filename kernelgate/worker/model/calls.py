@@ -13,7 +13,7 @@ from torch import nn
 
 from kernelgate import protocol
 from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.recipe import make_parameters
+from kernelgate.operations.inputs import make_parameters
 from kernelgate.worker.fake_cuda.tensors import CudaLookalike
 from kernelgate.worker.model.kernel_model import KernelModel
 from kernelgate.worker.watch.audit_events import outside_help

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from torch import nn
 from triton.runtime.autotuner import Autotuner, Config
 
@@ -63,12 +62,6 @@ class KernelModel:
         finally:
             for tuner, configs in zip(self.autotuners, saved, strict=True):
                 tuner.configs = configs
-
-    def set_parameters(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
-        """Copy into conv1's own storage: a cache of the old contents that survives this is a fault."""
-        with torch.no_grad():
-            self.conv1.get_parameter("weight").copy_(weight)
-            self.conv1.get_parameter("bias").copy_(bias)
 
 
 def describe_config(config: Config) -> KernelConfig:

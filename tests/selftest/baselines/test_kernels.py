@@ -6,10 +6,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kernelgate.__main__ import main
 from kernelgate.baselines.kernels import AcceptedError, find_accepted, find_original, kernel_path
 from kernelgate.baselines.records import CompileRecord
 from kernelgate.baselines.store import load_compile, propose, record_path
+from kernelgate.cli.main import main
 from kernelgate.kernel_file.source import read_kernel
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.settings import load_settings

@@ -21,7 +21,8 @@ from kernelgate.kernel_file.source import KernelFile, read_kernel
 from kernelgate.machine.gpu import GpuError
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.performance import replicate
-from kernelgate.performance.samples import ACCEPTED, CANDIDATE, MeasuredReplicate
+from kernelgate.performance.samples import Arm, MeasuredReplicate
+from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import load_settings
@@ -40,7 +41,7 @@ KEEP = Decision(
 
 @pytest.fixture
 def accepted(tmp_path: Path) -> KernelFile:
-    return make_variant(ACCEPTED, tmp_path)
+    return make_variant(Arm.ACCEPTED, tmp_path)
 
 
 def written(attack: Attack, accepted: KernelFile, folder: Path) -> KernelFile:
@@ -82,7 +83,7 @@ def test_an_attack_that_fails_in_the_compile_is_a_row_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The others are timed all the same."""
-    pretend(monkeypatch, attacks, WorkerFault("raises", "an error", CANDIDATE), REVERT)
+    pretend(monkeypatch, attacks, WorkerFault(FaultKind.RAISES, "an error", Arm.CANDIDATE), REVERT)
     assert attacks.main(["sleeps", "honest"]) == 0
     failed, honest = capsys.readouterr().out.splitlines()[2:]
     assert failed.endswith("| WRONG |  | raises: sleeps.py raises: an error |")
@@ -105,7 +106,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, module: Any, *found: Decision | Exc
         yield
 
     def decide_so(
-        _workplace: object, _gpu: object, _settings: object, kernel: KernelFile, _: object
+        _sandbox: object, _gpu: object, _settings: object, kernel: KernelFile, _: object
     ) -> Decision:
         names.append(Path(kernel.path).stem)
         outcome = next(outcomes)
@@ -205,9 +206,21 @@ def test_the_program_that_loads_the_gpu_is_ended(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("came", "outcome", "says"),
     [
-        (WorkerFault("raises", "an error", CANDIDATE), Outcome.WRONG, "accepted.py raises: an error"),
-        (WorkerFault("raises", "an error", ACCEPTED), Outcome.INVALID, "not the candidate but accepted"),
-        (WorkerFault("timer", "sent none", CANDIDATE), Outcome.INVALID, "timer: candidate sent none"),
+        (
+            WorkerFault(FaultKind.RAISES, "an error", Arm.CANDIDATE),
+            Outcome.WRONG,
+            "accepted.py raises: an error",
+        ),
+        (
+            WorkerFault(FaultKind.RAISES, "an error", Arm.ACCEPTED),
+            Outcome.INVALID,
+            "not the candidate but accepted",
+        ),
+        (
+            WorkerFault(FaultKind.TIMER, "sent none", Arm.CANDIDATE),
+            Outcome.INVALID,
+            "timer: candidate sent none",
+        ),
         (GpuError("2 other processes", "gpu-shared"), Outcome.INVALID, "gpu-shared: 2 other processes"),
     ],
 )

@@ -17,16 +17,18 @@ from benchmarks.variants import BASE, EXTRA, TILES, make_variant
 from kernelgate.kernel_file.allowed_names import check_names
 from kernelgate.kernel_file.format import check_format
 from kernelgate.machine.gpu import GpuError
-from kernelgate.performance.samples import ACCEPTED, CANDIDATE, CONTROL
+from kernelgate.performance.samples import Arm
 from kernelgate.performance.samples_file import SamplesError, Timing
 from kernelgate.verdict import Rule
-from tests.selftest.support.made_up_samples import CONDITIONS, SETTINGS, make_replicates
+from tests.selftest.support.made_up_samples import CONDITIONS, make_replicates
+from tests.selftest.support.project_settings import PERFORMANCE
 
 TIMING = Timing(
     operation=CONDITIONS.operation.name,
     gpu=CONDITIONS.gpu,
     rule=Rule.TUNE,
-    settings=SETTINGS,
+    settings=PERFORMANCE,
+    laws=CONDITIONS.laws,
     environment=CONDITIONS.environment,
 )
 
@@ -37,10 +39,10 @@ def make_pool(shifts: dict[str, float], sd: float = 0.001, replicates: int = 40)
     contrasts = {arm: chance.normal(shift, sd, replicates) for arm, shift in shifts.items()}
     calls = {
         arm: 2.0 * np.exp(shift + chance.normal(0, 0.005, (replicates, 8, 6)))
-        for arm, shift in {**shifts, ACCEPTED: 0.0}.items()
+        for arm, shift in {**shifts, Arm.ACCEPTED: 0.0}.items()
     }
     return Pool(
-        settings=SETTINGS,
+        settings=PERFORMANCE,
         contrasts=contrasts,
         calls=calls,
         seconds=np.ones(replicates),
@@ -52,9 +54,9 @@ def make_pool(shifts: dict[str, float], sd: float = 0.001, replicates: int = 40)
 @pytest.mark.parametrize(("shift", "call"), [(0.1, "slower"), (-0.1, "faster")])
 def test_every_peer_finds_ten_percent(peer: str, shift: float, call: str) -> None:
     """In either direction, and calls a kernel the same as itself where its rule has a line."""
-    pool = make_pool({CONTROL: 0.0, CANDIDATE: shift})
+    pool = make_pool({Arm.CONTROL: 0.0, Arm.CANDIDATE: shift})
     candidate, accepted, control = (
-        np.concatenate(pool.calls[arm][:4]) for arm in (CANDIDATE, ACCEPTED, CONTROL)
+        np.concatenate(pool.calls[arm][:4]) for arm in (Arm.CANDIDATE, Arm.ACCEPTED, Arm.CONTROL)
     )
     assert PEERS[peer](candidate, accepted) == call
     if peer.removeprefix("benchstat, ") != "alpha 0.05":
@@ -75,25 +77,25 @@ def test_every_peer_finds_ten_percent(peer: str, shift: float, call: str) -> Non
 )
 def test_the_gate_calls_what_its_table_says(rule: Rule, shift: float, call: str) -> None:
     """At the first look, where replicates vary by a tenth of a percent."""
-    pool = make_pool({CONTROL: 0.0, CANDIDATE: shift})
-    values = [pool.contrasts[arm].tolist() for arm in (CANDIDATE, CONTROL)]
-    assert call_in_looks(values[0], values[1], SETTINGS, rule) == (call, 4)
+    pool = make_pool({Arm.CONTROL: 0.0, Arm.CANDIDATE: shift})
+    values = [pool.contrasts[arm].tolist() for arm in (Arm.CANDIDATE, Arm.CONTROL)]
+    assert call_in_looks(values[0], values[1], PERFORMANCE, rule) == (call, 4)
 
 
 def test_noise_is_unstable_after_the_last_look() -> None:
     """Nothing is called that the table does not call."""
-    pool = make_pool({CONTROL: 0.0, CANDIDATE: 0.005}, sd=0.02)
-    values = [pool.contrasts[arm].tolist() for arm in (CANDIDATE, CONTROL)]
-    assert call_in_looks(values[0], values[1], SETTINGS, Rule.GUARD) == ("unstable", SETTINGS.looks[-1])
+    pool = make_pool({Arm.CONTROL: 0.0, Arm.CANDIDATE: 0.005}, sd=0.02)
+    values = [pool.contrasts[arm].tolist() for arm in (Arm.CANDIDATE, Arm.CONTROL)]
+    assert call_in_looks(values[0], values[1], PERFORMANCE, Rule.GUARD) == ("unstable", PERFORMANCE.looks[-1])
 
 
 def test_decisions_share_no_replicate() -> None:
     """Forty replicates are ten decisions of four."""
-    pool = make_pool({CONTROL: 0.0, CANDIDATE: 0.02})
-    assert rates.once_each(pool, CANDIDATE, Rule.TUNE) == {"slower": 10}
-    noisy = make_pool({CONTROL: 0.0, CANDIDATE: 0.005}, sd=0.02, replicates=25)
-    assert rates.once_each(noisy, CANDIDATE, Rule.GUARD) == {"unstable": 2}
-    again, used = rates.redrawn(pool, CANDIDATE, Rule.TUNE, 50)
+    pool = make_pool({Arm.CONTROL: 0.0, Arm.CANDIDATE: 0.02})
+    assert rates.once_each(pool, Arm.CANDIDATE, Rule.TUNE) == {"slower": 10}
+    noisy = make_pool({Arm.CONTROL: 0.0, Arm.CANDIDATE: 0.005}, sd=0.02, replicates=25)
+    assert rates.once_each(noisy, Arm.CANDIDATE, Rule.GUARD) == {"unstable": 2}
+    again, used = rates.redrawn(pool, Arm.CANDIDATE, Rule.TUNE, 50)
     assert (again, used) == ({"slower": 50}, 4.0)
 
 
@@ -117,8 +119,8 @@ def test_a_pool_is_what_was_recorded(
         record.append(TIMING, replicates[4:], file)
     pool = load(files)
     assert pool.replicates == 10
-    assert pool.contrasts[CANDIDATE] == pytest.approx([0.02, 0.021, 0.019, 0.02, 0.02] * 2, abs=1e-5)
-    assert pool.calls[ACCEPTED].shape == (10, 8, 3)
+    assert pool.contrasts[Arm.CANDIDATE] == pytest.approx([0.02, 0.021, 0.019, 0.02, 0.02] * 2, abs=1e-5)
+    assert pool.calls[Arm.ACCEPTED].shape == (10, 8, 3)
     assert pool.seconds[0] == pytest.approx(8 * (3 * 0.002 + 0.001), rel=0.01)
     assert pool.control_blocks == pytest.approx(np.zeros((10, 4)))
     assert rates.main([str(file) for file in files]) == 0
@@ -132,8 +134,8 @@ def test_a_pool_is_what_was_recorded(
 
 def test_an_arm_is_moved_to_the_line_that_it_is_nearest_to() -> None:
     """Contrasts and calls by the same; the others stay, and arms are told from fast to slow."""
-    pool = make_pool({CONTROL: 0.0, "slower-1": 0.0102, CANDIDATE: 0.001, "faster-1": -0.011})
-    assert pool.arms == ("faster-1", CANDIDATE, "slower-1")
+    pool = make_pool({Arm.CONTROL: 0.0, "slower-1": 0.0102, Arm.CANDIDATE: 0.001, "faster-1": -0.011})
+    assert pool.arms == ("faster-1", Arm.CANDIDATE, "slower-1")
     moved = pool.moved_to(0.01)
     (name,) = moved.contrasts.keys() - pool.contrasts.keys()
     assert name.startswith("slower-1, moved by -0.0")
@@ -153,9 +155,9 @@ def test_peers_see_as_many_processes_as_they_are_given(monkeypatch: pytest.Monke
         return "same"
 
     monkeypatch.setattr(rates, "PEERS", {"any": rule})
-    pool = make_pool({CONTROL: 0.0, CANDIDATE: 0.0})
+    pool = make_pool({Arm.CONTROL: 0.0, Arm.CANDIDATE: 0.0})
     for processes in (1, 4):
-        assert rates.peers(pool, CANDIDATE, processes, 2) == {"any": {"same": 2}}
+        assert rates.peers(pool, Arm.CANDIDATE, processes, 2) == {"any": {"same": 2}}
     assert seen == [8, 8, 32, 32]
 
 
@@ -169,10 +171,10 @@ def test_peers_see_processes_that_ran_side_by_side(monkeypatch: pytest.MonkeyPat
         return "same"
 
     monkeypatch.setattr(rates, "PEERS", {"any": rule})
-    pool = make_pool({CONTROL: 0.0, CANDIDATE: 0.0})
+    pool = make_pool({Arm.CONTROL: 0.0, Arm.CANDIDATE: 0.0})
     by_process = np.broadcast_to(np.arange(40.0)[:, None, None], (40, 8, 6))
     numbered = msgspec.structs.replace(pool, calls=dict.fromkeys(pool.calls, by_process))
-    rates.peers(numbered, CANDIDATE, 4, 20)
+    rates.peers(numbered, Arm.CANDIDATE, 4, 20)
     assert {len(processes) for processes in drawn} == {4}
     assert len(set(drawn)) > 10
 
@@ -180,7 +182,7 @@ def test_peers_see_processes_that_ran_side_by_side(monkeypatch: pytest.MonkeyPat
 def test_files_of_other_settings_make_no_pool(tmp_path: Path) -> None:
     """Nor do files that hold no samples."""
     record.append(TIMING, make_replicates((0.0,) * 4), tmp_path / "one.jsonl")
-    other = msgspec.structs.replace(TIMING, settings=msgspec.structs.replace(SETTINGS, blocks=14))
+    other = msgspec.structs.replace(TIMING, settings=msgspec.structs.replace(PERFORMANCE, blocks=14))
     record.append(other, make_replicates((0.0,) * 4), tmp_path / "other.jsonl")
     with pytest.raises(SamplesError, match="other settings"):
         load([tmp_path / "one.jsonl", tmp_path / "other.jsonl"])
@@ -217,7 +219,7 @@ def test_a_replicate_is_recorded_once(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(record, "measure_replicates", measure)
     record.record(tmp_path / "new.jsonl", 6)
     assert lengths == [4, 5, 6]
-    contrasts = load([tmp_path / "new.jsonl"]).contrasts[CANDIDATE]
+    contrasts = load([tmp_path / "new.jsonl"]).contrasts[Arm.CANDIDATE]
     assert contrasts == pytest.approx([0.02, 0.021, 0.019, 0.02, 0.018, 0.022], abs=1e-5)
 
 
@@ -243,7 +245,7 @@ def recorded() -> Pool:
 def test_the_recorded_pool_is_what_the_docs_speak_of(recorded: Pool) -> None:
     """All arms of the variants, and each within a twentieth of a percent of what its name says."""
     assert recorded.replicates == 242
-    assert {*recorded.arms, ACCEPTED, CONTROL} == EXTRA.keys()
+    assert {*recorded.arms, Arm.ACCEPTED, Arm.CONTROL} == EXTRA.keys()
     for arm in recorded.arms:
         kind, _, percent = arm.partition("-")
         meant = {"faster": -1, "slower": 1}.get(kind, 0) * float(percent or 0)

@@ -39,7 +39,7 @@ def same_code(
     accepted, candidate = file_of(SOURCE), file_of(source)
 
     def compile_kernels(
-        _workplace: object, kernels: dict[KernelFile, list[Target]]
+        _sandbox: object, kernels: dict[KernelFile, list[Target]]
     ) -> dict[KernelFile, list[CompiledKernel]]:
         return {
             kernel: [

@@ -10,6 +10,7 @@ from kernelgate.compilation.compiler import CompiledKernel
 from kernelgate.compilation.stage_rules import STAGES, check_stage
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.kernel_config import KernelConfig
+from tests.selftest.support.project_settings import RULES
 
 TUNING = "final-micro-tuning"
 SHA = "a" * 64
@@ -56,7 +57,7 @@ def make_kernel(*records: ConfigRecord) -> CompiledKernel:
 
 
 def broken_rules(candidate: CompiledKernel, accepted: CompiledKernel, stage: str = TUNING) -> list[str]:
-    return [violation.rule for violation in check_stage(stage, candidate, accepted, ALEXNET_CONV1)]
+    return [violation.rule for violation in check_stage(stage, candidate, accepted, ALEXNET_CONV1, RULES)]
 
 
 ORIGINAL = make_record()
@@ -129,7 +130,7 @@ def test_a_second_launch_changes_the_grid() -> None:
 
 def test_a_configuration_that_cannot_run_is_refused() -> None:
     """Its error is in the message."""
-    (violation,) = check_stage(TUNING, make_kernel(*HONEST, make_refused()), ACCEPTED, ALEXNET_CONV1)
+    (violation,) = check_stage(TUNING, make_kernel(*HONEST, make_refused()), ACCEPTED, ALEXNET_CONV1, RULES)
     assert violation.rule == "config-cannot-run"
     assert "out of shared memory" in violation.message
 
@@ -212,7 +213,7 @@ def test_a_kernel_that_never_runs_is_refused_in_every_stage(stage: str) -> None:
 def test_an_unknown_stage_is_an_error(stage: str) -> None:
     """A name that is misspelt does not mean no rules."""
     with pytest.raises(ValueError, match=r"unknown stage.*known: final-micro-tuning, open"):
-        check_stage(stage, make_kernel(*HONEST), ACCEPTED, ALEXNET_CONV1)
+        check_stage(stage, make_kernel(*HONEST), ACCEPTED, ALEXNET_CONV1, RULES)
 
 
 def test_a_configuration_is_compared_by_value() -> None:
@@ -220,3 +221,35 @@ def test_a_configuration_is_compared_by_value() -> None:
     blocks = dict(reversed(ALEXNET_CONV1.original_config.blocks.items()))
     assert KernelConfig(blocks=blocks, num_warps=4, num_stages=2) == ALEXNET_CONV1.original_config
     assert add(make_record(blocks=blocks)) == []
+
+
+SIX = (*HONEST, make_record(16, 2, resident=16), make_record(4, 4), make_record(8, 3, resident=16))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "candidate"),
+    [
+        ("min_configs", 4, HONEST),
+        ("max_configs", 5, SIX),
+        ("warps", (2, 4, 16), HONEST),
+        ("stages", (2, 4), HONEST),
+        ("max_stages_step", 2, SIX),
+    ],
+)
+def test_a_rule_set_otherwise_changes_what_is_broken(
+    key: str, value: Any, candidate: tuple[ConfigRecord, ...]
+) -> None:
+    """So the settings decide, each of them."""
+    changed = msgspec.structs.replace(RULES, **{key: value})
+    by_project, otherwise = (
+        check_stage(TUNING, make_kernel(*candidate), ACCEPTED, ALEXNET_CONV1, rules)
+        for rules in (RULES, changed)
+    )
+    assert by_project != otherwise
+
+
+def test_no_rule_is_left_out() -> None:
+    """A new one needs a case above."""
+    assert {*RULES.__struct_fields__} == {
+        *("min_configs", "max_configs", "warps", "stages", "max_stages_step")
+    }

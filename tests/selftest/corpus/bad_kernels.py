@@ -125,16 +125,18 @@ FAULTS = (
         "import never returns",
         on_import("all(i == 0 for i in iter(int, 1))"),
         WRONG,
-        ("hangs",),
+        ("no-answer",),
     ),
-    BadKernel("init-hangs", "ModelNew() never returns", in_init("while True: pass"), WRONG, ("hangs",)),
-    BadKernel("forward-hangs", "forward never returns", in_forward("while True: pass"), WRONG, ("hangs",)),
+    BadKernel("init-hangs", "ModelNew() never returns", in_init("while True: pass"), WRONG, ("no-answer",)),
+    BadKernel(
+        "forward-hangs", "forward never returns", in_forward("while True: pass"), WRONG, ("no-answer",)
+    ),
     BadKernel(
         "one-image-hangs",
         "forward never returns for one image",
         in_forward("while x.shape[0] == 1: pass"),
         WRONG,
-        ("hangs",),
+        ("no-answer",),
     ),
     BadKernel("system-exit", "leaves by SystemExit", in_forward("raise SystemExit(0)"), WRONG, ("exits",)),
     BadKernel(
@@ -177,14 +179,14 @@ FAULTS = (
         "stops its process",
         in_forward("torch.os.kill(torch.os.getpid(), 19)"),
         WRONG,
-        ("hangs",),
+        ("no-answer",),
     ),
     BadKernel(
         "hoards",
         "fills host memory",
         in_forward("hoard = []\nwhile True: hoard.append(bytearray(b'1') * 2**24)"),
         WRONG,
-        ("memory",),
+        ("out-of-memory",),
     ),
     BadKernel(
         "children-hoard",
@@ -196,14 +198,14 @@ FAULTS = (
             while True: pass
         """),
         WRONG,
-        ("memory",),
+        ("out-of-memory",),
     ),
     BadKernel(
         "impossible-allocation",
         "asks for an exbibyte",
         in_forward("torch.empty(2**60, dtype=torch.int8)"),
         WRONG,
-        ("memory",),
+        ("out-of-memory",),
     ),
     BadKernel(
         "prints-for-ever",
@@ -277,7 +279,7 @@ FAULTS = (
                     except OSError: pass
         """),
         WRONG,
-        ("hangs",),
+        ("no-answer",),
     ),
     BadKernel(
         "endless-message",
@@ -374,7 +376,7 @@ FAULTS = (
             if x.shape[0] == 1: torch.os.mkfifo('out.f32')
         """),
         WRONG,
-        ("hangs",),
+        ("no-answer",),
     ),
     BadKernel(
         "evil-text",

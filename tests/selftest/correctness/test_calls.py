@@ -37,10 +37,12 @@ class PretendedWorker:
     ) -> None:
         self.folder, self.ran, self.sent, self.write, self.forks = folder, ran, sent, write, forks
         self.asked: list[Any] = []
+        self.timeouts_s: list[float] = []
         self.closed = False
 
-    def ask(self, request: Any, _answer: Any, _timeout_s: float) -> Any:
+    def ask(self, request: Any, _answer: Any, timeout_s: float) -> Any:
         self.asked.append(request)
+        self.timeouts_s.append(timeout_s)
         if isinstance(request, protocol.RunOne):
             return self.ran
         self.write(Path(request.out), Path(request.places))
@@ -75,7 +77,7 @@ class Bench:
         """Return a caller whose workers are pretended."""
         sandbox = SimpleNamespace(
             operation=SMALL,
-            limits=SimpleNamespace(run_timeout_s=1.0),
+            limits=SimpleNamespace(run_timeout_s=1.0, whole_run_factor=3),
             start=self._start,
             await_loaded=lambda _: None,
         )
@@ -118,7 +120,7 @@ def test_chosen_images_arrive_at_their_places(bench: Bench) -> None:
     assert run.offsets.tolist() == [*range(AN_IMAGE), *range(2 * AN_IMAGE, 3 * AN_IMAGE)]
 
 
-def test_a_contestant_is_asked_for_what_the_call_says(bench: Bench) -> None:
+def test_a_worker_is_asked_for_what_the_call_says(bench: Bench) -> None:
     """And where to leave its answer: in a folder of its own."""
     call = msgspec.structs.replace(CALL, model=1, same_storage=True, programs=4, sampled=("conv",), number=2)
     bench.caller().run(call)
@@ -205,7 +207,7 @@ def leave_nothing(_out: Path, _places: Path) -> None:
 
 
 @pytest.mark.parametrize("write", [leave_link, leave_folder, leave_nothing], ids=lambda write: write.__name__)
-def test_a_file_that_is_none_is_a_fault_of_the_contestant(bench: Bench, write: Write) -> None:
+def test_a_file_that_is_none_is_a_fault_of_the_worker(bench: Bench, write: Write) -> None:
     """A link may lead anywhere. The worker is ended, and the next call is made of another."""
     bench.write = write
     caller = bench.caller()
@@ -226,7 +228,7 @@ def test_a_pipe_that_nobody_writes_to_is_not_waited_for(bench: Bench) -> None:
     assert bench.caller().run(CALL).bits is None
 
 
-def test_a_contestant_serves_until_it_is_told_to_end(bench: Bench) -> None:
+def test_a_worker_serves_until_it_is_told_to_end(bench: Bench) -> None:
     """Starting one takes seconds; what it remembers is tried, too."""
     caller = bench.caller()
     caller.run(CALL)
@@ -255,3 +257,14 @@ def test_poison_is_a_nan_an_infinity_or_a_plausible_value_in_turn() -> None:
     assert len(set(words[::3])) > 5
     assert 0x7FC00000 not in words
     assert [draw_poison(seed) for seed in range(30)] == words.tolist()
+
+
+@pytest.mark.parametrize(
+    ("mode", "programs", "seconds"), [("interpret", 0, 3), ("interpret", 2, 1), ("gpu", 0, 1)]
+)
+def test_interpreting_every_program_may_take_longer(
+    bench: Bench, mode: protocol.Mode, programs: int, seconds: float
+) -> None:
+    """By the factor of the settings, and nothing else may."""
+    bench.caller(mode).run(msgspec.structs.replace(CALL, programs=programs))
+    assert bench.started[0].timeouts_s[0] == seconds

@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernelgate.correctness.case import LAYOUTS, RELATIONS, SEED_LIMIT, Case, parse_case
+from kernelgate.correctness.case import LAYOUTS, SEED_LIMIT, Case, parse_case
+from kernelgate.correctness.relations import NO_RELATION, RELATIONS
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.recipe import make_parameters, make_x
+from kernelgate.operations.inputs import make_x
+from kernelgate.operations.recipe import Recipe
 from kernelgate.operations.values import FAMILIES
 
 PLAIN = Case(batch=2, family="normal", seed=7, pin=0)
@@ -20,7 +22,7 @@ cases = st.builds(
     pin=st.integers(0, 63),
     programs=st.integers(0, 100),
     layout=st.sampled_from(LAYOUTS),
-    relation=st.sampled_from(RELATIONS),
+    relation=st.sampled_from(list(RELATIONS)),
 )
 
 
@@ -80,13 +82,13 @@ def test_the_largest_seed_that_is_taken_makes_tensors() -> None:
     assert bool(make_x(ALEXNET_CONV1, case.recipe).any())
 
 
-@pytest.mark.parametrize("relation", RELATIONS)
-def test_only_the_relation_without_a_bias_has_none(relation: str) -> None:
-    """Its first call is that of the case, seed and all; every other relation keeps the bias."""
-    case = msgspec.structs.replace(PLAIN, relation=relation)
-    _, bias = make_parameters(ALEXNET_CONV1, case.recipe)
-    assert bool(bias.any()) == (relation != "no-bias")
-    assert (case.recipe.family, case.recipe.seed, case.recipe.batch) == ("normal", 7, 2)
+@given(cases)
+@settings(max_examples=50, deadline=None)
+def test_the_tensors_of_a_case_are_those_of_its_family_seed_and_batch(case: Case) -> None:
+    """Whatever its relation is: that one changes the calls, from the same tensors."""
+    recipe = Recipe(family=case.family, seed=case.seed, batch=case.batch)
+    assert case.recipe == recipe
+    assert msgspec.structs.replace(case, relation=NO_RELATION.name).recipe == recipe
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from kernelgate.correctness.calls import Run
-from kernelgate.correctness.case import LAYOUTS, RELATIONS
-from kernelgate.correctness.case_runner import HOPELESS, MAX_WHOLE_BATCH, CaseResult, Finding
-from kernelgate.correctness.relations import CALLS, CALLS_WHOLE
+from kernelgate.correctness.case import LAYOUTS
+from kernelgate.correctness.case_runner import HOPELESS, MAX_WHOLE_BATCH, CaseResult
+from kernelgate.correctness.relations import CALLS, CALLS_WHOLE, RELATIONS
+from kernelgate.correctness.result import Finding
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.values import FAMILIES
+from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
 from tests.selftest.support.pretended_runner import Change, make_case, make_examiner, spoiled
 
@@ -43,7 +45,7 @@ def with_ran(**changes: Any) -> Change:
 def failing(kind: str, number: int = 0) -> Change:
     def fail(run: Run, place: int) -> Run:
         if place == number:
-            raise WorkerFault(kind, "seen doing it")
+            raise WorkerFault(FaultKind(kind), "seen doing it")
         return run
 
     return fail
@@ -180,9 +182,9 @@ def test_a_sample_of_too_few_programs_is_found() -> None:
     assert finding_of(few, programs=2).law == "all-written"
 
 
-@pytest.mark.parametrize("kind", ["raises", "exits", "crashes", "hangs", "prints", "protocol"])
+@pytest.mark.parametrize("kind", ["raises", "exits", "crashes", "no-answer", "prints", "protocol"])
 @pytest.mark.parametrize("number", [0, 1])
-def test_a_contestant_that_fails_is_named_by_how(kind: str, number: int) -> None:
+def test_a_worker_that_fails_is_named_by_how(kind: str, number: int) -> None:
     """In any call; a flood of output is against the rules."""
     finding = finding_of(failing(kind, number), relation="repeat")
     assert (finding.law, finding.detail, finding.forbidden) == (kind, "seen doing it", kind == "prints")
@@ -206,7 +208,7 @@ def test_a_model_may_say_that_it_needs_a_bias() -> None:
 @pytest.mark.parametrize("mode", ["interpret", "gpu"])
 def test_memory_that_a_gpu_would_have_is_not_missed_on_the_host(mode: Any, batch: int) -> None:
     """Of a large batch, without a GPU: untried. Otherwise it is how the worker failed."""
-    case_runner, _ = make_examiner(failing("memory"), mode)
+    case_runner, _ = make_examiner(failing("out-of-memory"), mode)
     seen = case_runner.run(make_case(batch=batch, programs=2 if mode == "interpret" else 0))
     if mode == "interpret" and batch > MAX_WHOLE_BATCH:
         assert (seen.finding, seen.untried) == (None, "seen doing it")
@@ -223,14 +225,14 @@ def test_a_gpu_that_others_fill_is_no_finding() -> None:
 
 def test_only_faults_that_cost_their_whole_limit_are_hopeless() -> None:
     """Looking for a smaller example of an access out of bounds takes a moment, of a hang minutes."""
-    slow = {finding_of(failing(kind)).law for kind in ("hangs", "memory", "prints")}
+    slow = {finding_of(failing(kind)).law for kind in ("no-answer", "out-of-memory", "prints")}
     assert slow == set(HOPELESS)
     quick = {finding_of(failing(kind)).law for kind in ("raises", "exits", "crashes", "protocol")}
     quick |= {finding_of(with_ran(memory=("read before x",))).law, finding_of(at_call(0)).law}
     assert not quick & set(HOPELESS)
 
 
-def test_a_contestant_that_broke_a_law_is_not_asked_again() -> None:
+def test_a_worker_that_broke_a_law_is_not_asked_again() -> None:
     """What it remembers may be the fault; one that is right goes on to the next case."""
     for change, closed in ((None, 0), (at_call(0), 1), (with_ran(inputs_intact=False), 1)):
         case_runner, caller = make_examiner(change)
@@ -238,7 +240,7 @@ def test_a_contestant_that_broke_a_law_is_not_asked_again() -> None:
         assert caller.closed == closed
 
 
-def test_twenty_calls_begin_with_a_contestant_of_their_own() -> None:
+def test_twenty_calls_begin_with_a_worker_of_their_own() -> None:
     """One that counts its calls counts these from the first."""
     case_runner, caller = make_examiner()
     case_runner.run(make_case(relation="new-contents"))

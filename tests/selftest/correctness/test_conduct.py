@@ -12,6 +12,7 @@ from kernelgate.operations.accuracy import Broken
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.recipe import Recipe
 from kernelgate.protocol import Ran, SeenLaunch
+from tests.selftest.support.project_settings import LAWS
 
 SMALL = msgspec.structs.replace(ALEXNET_CONV1, in_size=15, out_channels=4)
 BATCH = 3
@@ -54,7 +55,7 @@ def broken_of(run: Run) -> list[Broken]:
         *conduct.check_delegation(run),
         *conduct.check_arrived(run),
         *conduct.check_all_written(SMALL, run),
-        *conduct.check_enough_programs(SMALL, run),
+        *conduct.check_enough_programs(SMALL, run, LAWS),
     ]
 
 
@@ -157,7 +158,7 @@ def test_images_that_were_not_asked_for_are_not_missing() -> None:
 def test_too_few_programs_cannot_have_written_everything(programs: int, enough: bool) -> None:
     """Nine of twelve elements each are the 108 of the output; a sample shows how busy one is."""
     run = make_run(np.arange(12), ("conv",), launches=(launch(programs_run=2, programs_total=programs),))
-    broken = list(conduct.check_enough_programs(SMALL, run))
+    broken = list(conduct.check_enough_programs(SMALL, run, LAWS))
     assert [each.law for each in broken] == ([] if enough else ["all-written"])
     assert enough or "8 programs write 96 of 108 elements" in broken[0].detail
 
@@ -167,19 +168,29 @@ def test_idle_programs_at_the_end_of_a_grid_write_nothing() -> None:
     for idle, enough in ((3, True), (4, False)):
         made = launch(programs_run=2, programs_total=12, programs_idle=idle)
         run = make_run(np.arange(12), ("conv",), launches=(made,))
-        assert bool(list(conduct.check_enough_programs(SMALL, run))) is not enough
+        assert bool(list(conduct.check_enough_programs(SMALL, run, LAWS))) is not enough
 
 
 def test_launches_share_the_output_between_them() -> None:
     """Two kernels of half of it each are enough together, and one of them is not."""
     halves = (launch(programs_total=5), launch(kernel="rest", programs_total=4))
     both = make_run(np.arange(12), ("conv", "rest"), launches=halves)
-    assert list(conduct.check_enough_programs(SMALL, both)) == []
+    assert list(conduct.check_enough_programs(SMALL, both, LAWS)) == []
     alone = make_run(np.arange(12), ("conv",), launches=halves[:1])
-    assert list(conduct.check_enough_programs(SMALL, alone))
+    assert list(conduct.check_enough_programs(SMALL, alone, LAWS))
 
 
 def test_a_launch_that_was_not_sampled_is_not_counted() -> None:
     """All its programs ran: what they left out is known without counting."""
     helper = launch(kernel="prepare", programs_total=1, makes_answer=False, most_written=0)
-    assert list(conduct.check_enough_programs(SMALL, make_run(launches=(helper,)))) == []
+    assert list(conduct.check_enough_programs(SMALL, make_run(launches=(helper,)), LAWS)) == []
+
+
+def test_a_wider_margin_lets_fewer_programs_pass() -> None:
+    """So the settings decide how much less to do the busiest of a sample may have had."""
+    run = make_run(
+        np.arange(12), ("conv",), launches=(launch(programs_run=2, programs_total=4, most_written=25),)
+    )
+    wider = msgspec.structs.replace(LAWS, busiest_margin=1.09)
+    assert list(conduct.check_enough_programs(SMALL, run, LAWS))
+    assert not list(conduct.check_enough_programs(SMALL, run, wider))

@@ -9,19 +9,19 @@ from hypothesis import strategies as st
 
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compiler import CompiledKernel
-from kernelgate.correctness.case import LAYOUTS, RELATIONS, parse_case
+from kernelgate.correctness.case import CONTIGUOUS, LAYOUTS, parse_case
+from kernelgate.correctness.coverage import LAWS
 from kernelgate.correctness.plan import (
     FEW_PROGRAMS,
-    MANY_CALLS,
     MAX_DRAWN_BATCH,
     MAX_SEED,
-    WITHOUT_SAMPLES,
     CasePlan,
     plan_for_gpu,
     plan_for_interpreter,
     probe_cases,
     samplable,
 )
+from kernelgate.correctness.relations import NO_RELATION, RELATIONS
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.values import FAMILIES
 from kernelgate.protocol import SeenLaunch
@@ -134,20 +134,31 @@ def test_every_family_and_layout_has_a_case_of_its_own(plan: Any) -> None:
     planned = plan(*TWO_AND_A_TWIN).planned
     assert {case.family for case in planned} == set(FAMILIES)
     # A finding must be the layout's own: nothing else is unusual about its case.
-    plain = [case for case in planned if (case.family, case.relation) == ("normal", RELATIONS[0])]
+    plain = [case for case in planned if (case.family, case.relation) == ("normal", NO_RELATION.name)]
     assert {case.layout for case in plain} == set(LAYOUTS)
 
 
 @pytest.mark.parametrize(
-    ("plan", "left_out"), [(interpret, WITHOUT_SAMPLES), (whole, WITHOUT_SAMPLES), (on_gpu, ())]
+    ("plan", "left_out"), [(interpret, ("shuffled-images",)), (whole, ("shuffled-images",)), (on_gpu, ())]
 )
 def test_every_relation_has_a_case_of_its_own(plan: Any, left_out: tuple[str, ...]) -> None:
     """But those whose calls share no sampled program: comparing nothing would pass for holding."""
     wanted = set(RELATIONS) - set(left_out)
     planned = plan(*TWO_AND_A_TWIN)
     assert {case.relation for case in planned.planned} == set(planned.relations) == wanted
-    plain = [case for case in planned.planned if (case.family, case.layout) == ("normal", LAYOUTS[0])]
+    plain = [case for case in planned.planned if (case.family, case.layout) == ("normal", CONTIGUOUS)]
     assert {case.relation for case in plain} == wanted
+
+
+@pytest.mark.parametrize("name", [name for name in RELATIONS if name != NO_RELATION.name])
+def test_every_relation_is_planned_judged_and_reported(name: str) -> None:
+    """One entry is all that a relation needs: what says nothing, or can break nothing, is none."""
+    relation = RELATIONS[name]
+    (planned, *_) = (case for case in on_gpu(*TWO_AND_A_TWIN).planned if case.relation == name)
+    tried = [law for law in LAWS if law.name == name and law.is_tried_by(planned, LAST)]
+    assert [law.says for law in tried] == [relation.says]
+    assert relation.says
+    assert relation.source is not None or relation.owns_values_from is not None
 
 
 @pytest.mark.parametrize("plan", [interpret, on_gpu])
@@ -167,16 +178,25 @@ def test_images_at_a_tiles_border_are_interpreted_whole_once() -> None:
 def test_twenty_calls_are_sampled_thinly() -> None:
     """What is asked so often must be quick each time."""
     planned = interpret(*TWO_AND_A_TWIN).planned
-    assert {case.programs for case in planned if case.relation == "new-contents"} == {FEW_PROGRAMS}
+    thinly = {case.relation for case in planned if case.programs == FEW_PROGRAMS}
+    assert thinly == {"new-contents", "autotuned"}
     assert {case.programs for case in planned if case.relation == "repeat"} == {SAMPLED}
+
+
+@pytest.mark.parametrize("plan", [interpret, on_gpu])
+def test_new_contents_are_also_written_into_an_x_with_other_strides(plan: Any) -> None:
+    """A copy that makes such an x contiguous may be kept too long."""
+    planned = plan(*TWO_AND_A_TWIN).planned
+    strided = [case.relation for case in planned if case.layout == LAYOUTS[-1]]
+    assert strided == [NO_RELATION.name, "new-contents"]
 
 
 @EVERYWHERE
 def test_the_configurations_take_turns(plan: Any) -> None:
     """Layouts, families and relations are not the first configuration's alone."""
     planned = plan(*TWO_AND_A_TWIN).planned
-    assert {case.pin for case in planned if case.layout != LAYOUTS[0]} == {0, 3}
-    assert {case.pin for case in planned if case.relation != RELATIONS[0]} == {0, 3}
+    assert {case.pin for case in planned if case.layout != CONTIGUOUS} == {0, 3}
+    assert {case.pin for case in planned if case.relation != NO_RELATION.name} == {0, 3}
 
 
 def test_where_nothing_can_be_sampled_small_batches_run_whole() -> None:
@@ -238,7 +258,7 @@ def test_drawn_cases_stay_in_their_bounds(
     assert 0 <= case.seed <= MAX_SEED
     assert case.pin in plan.pins
     assert case.programs == (
-        min(plan.programs, FEW_PROGRAMS) if case.relation in MANY_CALLS else plan.programs
+        min(plan.programs, FEW_PROGRAMS) if RELATIONS[case.relation].many_calls else plan.programs
     )
     assert parse_case(case.replay) == case
 
@@ -262,4 +282,4 @@ def test_a_failure_shrinks_to_the_simplest_case(plan: Any, programs: int) -> Non
         plan(*TWO_AND_A_TWIN).strategy(), lambda _: True, settings=settings(database=None)
     )
     assert (simplest.batch, simplest.family, simplest.seed, simplest.programs) == (1, "normal", 0, programs)
-    assert (simplest.layout, simplest.relation) == (LAYOUTS[0], RELATIONS[0])
+    assert (simplest.layout, simplest.relation) == (CONTIGUOUS, NO_RELATION.name)

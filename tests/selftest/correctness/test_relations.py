@@ -12,18 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from kernelgate.correctness.calls import Call, Run
-from kernelgate.correctness.case import RELATIONS, Case
-from kernelgate.correctness.relations import (
-    CALLS,
-    CALLS_WHOLE,
-    SCALE_EXPONENT,
-    STATE,
-    check_relation,
-    plan_calls,
-)
+from kernelgate.correctness.case import Case
+from kernelgate.correctness.relations import CALLS, CALLS_WHOLE, NO_RELATION, RELATIONS, SCALE_EXPONENT
 from kernelgate.operations.accuracy import Broken
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.recipe import Recipe, make_inputs
+from kernelgate.operations.inputs import make_inputs
+from kernelgate.operations.recipe import Recipe
 from kernelgate.operations.reference import truth_everywhere
 from kernelgate.protocol import Ran, SeenLaunch
 
@@ -43,10 +37,10 @@ def make_case(relation: str, seed: int = 3, family: str = "integer", batch: int 
 
 
 def calls_of(case: Case, *, slow: bool = False) -> list[Call]:
-    base = Call(
+    plain = Call(
         recipe=case.recipe, pin=case.pin, layout=case.layout, programs=case.programs, sampled=("conv",)
     )
-    return plan_calls(case, base, slow=slow)
+    return RELATIONS[case.relation].calls(plain, slow=slow)
 
 
 @functools.cache
@@ -86,7 +80,7 @@ def times(bits: Bits, factor: float) -> Bits:
 
 
 def broken_of(case: Case, runs: list[Run]) -> list[Broken]:
-    return list(check_relation(SMALL, case, runs))
+    return list(RELATIONS[case.relation].check(SMALL, runs))
 
 
 @pytest.mark.parametrize("relation", COMPARED)
@@ -213,7 +207,7 @@ def test_what_is_judged_by_its_values_is_not_compared(relation: str) -> None:
     """One call, or other contents each time: there is nothing to hold the answers against each other for."""
     case = make_case(relation)
     runs = runs_of(case)
-    assert relation == "none" or relation in STATE
+    assert relation == NO_RELATION.name or RELATIONS[relation].owns_values_of(len(runs) - 1)
     assert broken_of(case, change_last(runs, ~bits_of(runs[-1]))) == []
 
 

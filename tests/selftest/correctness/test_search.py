@@ -9,17 +9,18 @@ import msgspec
 import pytest
 from hypothesis.database import InMemoryExampleDatabase
 
-from kernelgate.correctness.case import LAYOUTS, RELATIONS, Case
-from kernelgate.correctness.case_runner import CaseResult, CaseRunner, Finding
+from kernelgate.correctness.case import LAYOUTS, Case
+from kernelgate.correctness.case_runner import CaseResult, CaseRunner
 from kernelgate.correctness.hypothesis_profile import Profile
-from kernelgate.correctness.plan import FEW_PROGRAMS, MANY_CALLS, CasePlan
-from kernelgate.correctness.result import Correctness
+from kernelgate.correctness.plan import FEW_PROGRAMS, CasePlan
+from kernelgate.correctness.relations import RELATIONS
+from kernelgate.correctness.result import Correctness, Finding
 from kernelgate.correctness.search import CaseSearch, explore
 from kernelgate.operations.accuracy import Errors
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.values import FAMILIES
 
-PLAN = CasePlan(planned=(), pins=(2, 5), max_batch=64, programs=10, relations=RELATIONS)
+PLAN = CasePlan(planned=(), pins=(2, 5), max_batch=64, programs=10, relations=tuple(RELATIONS))
 PROFILE = Profile(name="default", fixed=False, examples=30, draw_seconds=20.0, shrink_seconds=20.0)
 ENTROPY = 77
 
@@ -135,8 +136,8 @@ def test_drawn_cases_are_of_the_plan_and_as_many_as_the_profile_says(pool: Threa
     cases = list(explored(pool, holds).outcomes)
     assert 20 <= len(cases) <= PROFILE.examples
     assert {case.pin for case in cases} == {2, 5}
-    thinly = {case.programs for case in cases if case.relation in MANY_CALLS}
-    assert {case.programs for case in cases if case.relation not in MANY_CALLS} == {10}
+    thinly = {case.programs for case in cases if RELATIONS[case.relation].many_calls}
+    assert {case.programs for case in cases if not RELATIONS[case.relation].many_calls} == {10}
     assert thinly <= {FEW_PROGRAMS}
     assert all(1 <= case.batch <= 64 for case in cases)
     assert len({case.family for case in cases}) > len(FAMILIES) // 3
@@ -172,7 +173,7 @@ def test_a_drawn_failure_ends_in_the_simplest_case_that_fails(
 
 
 @pytest.mark.parametrize(
-    ("law", "few"), [("hangs", True), ("prints", True), ("out-of-memory", True), ("memory", False)]
+    ("law", "few"), [("no-answer", True), ("prints", True), ("out-of-memory", True), ("memory", False)]
 )
 def test_after_a_fault_that_costs_its_whole_limit_nothing_more_is_tried(
     pool: ThreadPoolExecutor, law: str, few: bool

@@ -17,9 +17,11 @@ from kernelgate.correctness.result import Correctness
 from kernelgate.correctness.stage import Trial, try_kernel
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import GpuError
+from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
 from tests.selftest.support.made_up_launches import make_launch
 from tests.selftest.support.pretended_runner import SMALL, Change, PretendedRunner, make_case, spoiled
+from tests.selftest.support.project_settings import LAWS
 
 QUICK = Profile(name="quick", fixed=True, examples=1, draw_seconds=60.0, shrink_seconds=0.01)
 KERNEL = KernelFile(path="k.py", sha256="0" * 64, source="waits = 37\n")
@@ -37,10 +39,10 @@ class Stage:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.runners: list[tuple[str, str, PretendedRunner]] = []
         self.changes: dict[str, Change] = {}
-        monkeypatch.setattr(correctness_stage, "Runner", self._start)
+        monkeypatch.setattr(correctness_stage, "KernelCaller", self._start)
         monkeypatch.setattr(torch.Tensor, "cuda", lambda self: self)
 
-    def _start(self, _workplace: object, kernel: KernelFile, mode: Any, gpu: str = "") -> PretendedRunner:
+    def _start(self, _sandbox: object, kernel: KernelFile, mode: Any, gpu: str = "") -> PretendedRunner:
         assert kernel is KERNEL
         runner = PretendedRunner(self.changes.get(mode), mode, SMALL)
         self.runners.append((mode, gpu, runner))
@@ -50,7 +52,9 @@ class Stage:
         self, gpus: tuple[str, ...] = (), replay: Case | None = None, workers: int = 1, entropy: int = 40
     ) -> Correctness:
         """Return what the stage says."""
-        trial = Trial(gpus=gpus, profile=QUICK, programs=2, entropy=entropy, replay=replay, workers=workers)
+        trial = Trial(
+            gpus=gpus, profile=QUICK, laws=LAWS, programs=2, entropy=entropy, replay=replay, workers=workers
+        )
         sandbox: Any = SimpleNamespace(operation=SMALL)
         return try_kernel(sandbox, KERNEL, COMPILED, trial, lambda: None)
 
@@ -68,7 +72,7 @@ def statuses(result: Correctness) -> dict[str, str]:
 
 
 def fail(_run: Run, _place: int) -> Run:
-    raise WorkerFault("untried", "a graph of launches")
+    raise WorkerFault(FaultKind.UNTRIED, "a graph of launches")
 
 
 def read_outside(run: Run, _place: int) -> Run:
@@ -125,7 +129,7 @@ def test_a_replay_judges_its_case_and_no_other(stage: Stage) -> None:
     assert (replayed.recipe, replayed.layout, replayed.sampled) == (case.recipe, "offset", ("conv",))
 
 
-def test_every_gpu_has_a_contestant_of_its_own(stage: Stage) -> None:
+def test_every_gpu_has_a_worker_of_its_own(stage: Stage) -> None:
     """By the name that the caller gave it; each law is tried but none of the interpreter's is asked twice."""
     result = stage.try_it(gpus=("3", "GPU-ab"))
     assert (result.where, result.passed) == ("GPU", True)
@@ -164,7 +168,7 @@ def test_interpreters_work_side_by_side(stage: Stage, workers: int) -> None:
     assert all(runner.closed for _, _, runner in stage.runners)
 
 
-def test_contestants_end_with_an_error_of_the_gate_too(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_end_with_an_error_of_the_gate_too(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """None is left running."""
 
     def stumble(*_: object) -> None:

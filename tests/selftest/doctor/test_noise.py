@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from kernelgate import __main__ as command
 from kernelgate.baselines.store import BaselineError
+from kernelgate.cli.main import main
 from kernelgate.doctor import noise as doctor
 from kernelgate.doctor.checks import Check
 from kernelgate.machine.gpu import Gpu, GpuError
@@ -118,8 +118,8 @@ def test_the_exit_code_is_the_answer(
 ) -> None:
     """Only what is unfit fails; what to do stands under what was seen."""
     check = Check(name="persistence", status=status, seen="off", advice="nvidia-smi -pm 1")
-    monkeypatch.setattr(command, "examine", lambda *_: iter([check]))
-    assert command.main(["doctor", "--root", str(ROOT)]) == code
+    monkeypatch.setattr("kernelgate.doctor.noise.examine", lambda *_: iter([check]))
+    assert main(["doctor", "--root", str(ROOT)]) == code
     said = capsys.readouterr().out
     assert ("-> nvidia-smi -pm 1" in said) == (status in ("look", "unfit"))
     assert ("not fit" in said) == bool(code)

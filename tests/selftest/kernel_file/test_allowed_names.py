@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kernelgate.kernel_file.allowed_names import check_names
+from kernelgate.kernel_file.allowed_names import check_names, check_names_as_written
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.kernel_file.violation import Violation
 
@@ -294,3 +294,13 @@ def test_every_place_is_named_by_its_line_in_order() -> None:
     assert [each.line for each in found] == [LINE, LINE + 2, LINE + 2, LINE + 3]
     assert {each.rule for each in found} == {"reaches-out"}
     assert all("got " in each.message and "; allowed" in each.message for each in found)
+
+
+def test_what_the_text_shows_is_part_of_what_is_refused() -> None:
+    """What lies in PyTorch is left to the whole check, and only that."""
+    source = f"{HEAD}    y = eval('x')\n    z = torch.hub\n    return torch.sys\n"
+    kernel = KernelFile(path="k.py", sha256="0" * 64, source=source)
+    written, everything = check_names_as_written(kernel), check_names(kernel)
+    assert [each.line for each in written] == [LINE, LINE + 2]
+    assert set(written) < set(everything)
+    assert [each.line for each in everything if each not in written] == [LINE + 1, LINE + 2]

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-import conftest
 from kernelgate.compilation.stage import CompileResult
 from kernelgate.pipeline.pipeline import Gate, Request
+from kernelgate.pytest_plugin import read_options
 from kernelgate.settings import DrawBudget, load_settings
 from kernelgate.compilation.stage_rules import spilled_bytes
 from tests.selftest.support.under_interpreter import run_interpreted
@@ -39,8 +39,10 @@ print(float((answer - exact).abs().max()), bool((of_bias == bias[:, None, None])
 def ask(pytestconfig: pytest.Config, folder: Path, stage: str | None = None) -> Request:
     """Return what a run of the gate is asked for by these options, with one worker beside other tests."""
     options = {"--candidate": str(FAST), "--accepted": str(ORIGINAL), "--report-dir": str(folder)}
-    config: Any = SimpleNamespace(getoption=(options | {"--stage": stage}).get, stash=pytestconfig.stash)
-    asked = conftest._read_options(config, SETTINGS, None, measure=False)
+    config: Any = SimpleNamespace(
+        getoption=(options | {"--stage": stage}).get, stash=pytestconfig.stash, rootpath=ROOT
+    )
+    asked = read_options(config, SETTINGS, measure=False)
     return msgspec.structs.replace(asked, workers=1)
 
 

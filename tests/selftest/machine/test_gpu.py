@@ -203,7 +203,8 @@ def test_the_gpus_that_a_caller_may_see_are_those_it_names(
     monkeypatch: pytest.MonkeyPatch, named: str | None, visible: tuple[str, ...]
 ) -> None:
     """In the words of the variable, so that a worker can be handed one; all where none is named."""
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr("pynvml.nvmlInit", lambda: None)
+    monkeypatch.setattr("pynvml.nvmlDeviceGetCount", lambda: 3)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if named is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)

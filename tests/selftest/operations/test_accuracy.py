@@ -13,9 +13,11 @@ from torch.nn.functional import conv2d
 from kernelgate.operations import accuracy as laws
 from kernelgate.operations.accuracy import Answer
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.recipe import Inputs, Recipe, make_inputs
+from kernelgate.operations.inputs import Inputs, make_inputs
+from kernelgate.operations.recipe import Recipe
 from kernelgate.operations.reference import Truth, round_to_tf32, truth_everywhere
 from kernelgate.operations.values import FAMILIES
+from tests.selftest.support.project_settings import LAWS
 
 SMALL = msgspec.structs.replace(ALEXNET_CONV1, in_size=47, out_channels=24)
 BATCH = 2
@@ -63,7 +65,7 @@ def broken_bound(values: Tensor, truth: Truth, offsets: NDArray[np.int64] | None
 
 
 def measure(values: Tensor, truth: Truth) -> laws.Errors:
-    return laws.measure_errors(make_answer(values, truth))
+    return laws.measure_errors(make_answer(values, truth), LAWS)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -74,7 +76,7 @@ def test_an_honest_tf32_product_keeps_every_law(family: str, seen_as: Callable[[
         inputs, truth = draw(family, seed)
         answer = make_answer(convolve(inputs, seen_as), truth)
         assert list(laws.check_bound(answer)) == []
-        assert list(laws.check_error_ratio(laws.measure_errors(answer))) == []
+        assert list(laws.check_error_ratio(laws.measure_errors(answer, LAWS), LAWS)) == []
         assert list(laws.check_special_values(answer)) == []
         assert not FAMILIES[family].exact or list(laws.check_exact(answer)) == []
         rounded = convolve(inputs, round_to_tf32).flatten()
@@ -85,7 +87,7 @@ def test_an_honest_tf32_product_keeps_every_law(family: str, seen_as: Callable[[
 def test_operands_in_bfloat16_are_refused(family: str) -> None:
     """A format of 7 fraction bits costs eight times TF32's error, wherever operands need more."""
     inputs, truth = draw(family)
-    (broken,) = laws.check_error_ratio(measure(convolve(inputs, to_bfloat16), truth))
+    (broken,) = laws.check_error_ratio(measure(convolve(inputs, to_bfloat16), truth), LAWS)
     assert broken.law == "error-ratio"
 
 
@@ -161,7 +163,7 @@ def test_a_value_that_is_no_number_is_beyond_every_bound(value: float) -> None:
     assert detail.startswith(f"out[0,3,2,1]: got {value:.9g}, exact ")
     assert "error inf" in detail
     assert measure(values, truth).bound_fraction == float("inf")
-    assert list(laws.check_error_ratio(measure(values, truth)))
+    assert list(laws.check_error_ratio(measure(values, truth), LAWS))
     assert list(laws.check_exact(make_answer(values, truth)))
     assert list(laws.check_special_values(make_answer(values, truth)))
     assert list(laws.check_second_opinion(make_answer(values, truth), right))
@@ -223,16 +225,16 @@ def test_exact_operands_leave_a_yardstick_of_float32_sums() -> None:
     answer = convolve(inputs, truncate)
     assert torch.equal(truth.yardstick, truth.exact)
     assert measure(answer, truth).error_ratio == 0.0
-    assert list(laws.check_error_ratio(measure(answer + 1, truth)))
+    assert list(laws.check_error_ratio(measure(answer + 1, truth), LAWS))
 
 
-@pytest.mark.parametrize("count", [1, laws.MIN_RATIO_ELEMENTS - 1, laws.MIN_RATIO_ELEMENTS])
+@pytest.mark.parametrize("count", [1, LAWS.min_ratio_elements - 1, LAWS.min_ratio_elements])
 def test_a_ratio_is_drawn_from_enough_elements_only(count: int) -> None:
     """One unlucky rounding may be the whole of a small sample; the bound is asked of each element anyway."""
     inputs, truth = draw("normal")
     few = Truth(*(part.flatten()[:count] for part in (truth.exact, truth.magnitude, truth.yardstick)))
     ratio = measure(convolve(inputs, to_bfloat16).flatten()[:count], few).error_ratio
-    assert (ratio > laws.MAX_ERROR_RATIO) == (count == laws.MIN_RATIO_ELEMENTS)
+    assert (ratio > LAWS.max_error_ratio) == (count == LAWS.min_ratio_elements)
 
 
 @pytest.mark.parametrize("family", [name for name, family in FAMILIES.items() if family.special])
@@ -278,11 +280,23 @@ def test_two_answers_further_apart_than_both_bounds_are_told() -> None:
 @pytest.mark.parametrize("ratio", [4.0001, float("inf"), float("nan")])
 def test_a_ratio_over_the_line_or_no_number_is_refused(ratio: float) -> None:
     """NaN is not let through."""
-    assert list(laws.check_error_ratio(laws.Errors(bound_fraction=0.0, error_ratio=ratio)))
-    assert not list(laws.check_error_ratio(laws.Errors(bound_fraction=0.0, error_ratio=4.0)))
+    assert list(laws.check_error_ratio(laws.Errors(bound_fraction=0.0, error_ratio=ratio), LAWS))
+    assert not list(laws.check_error_ratio(laws.Errors(bound_fraction=0.0, error_ratio=4.0), LAWS))
 
 
 def test_the_worst_of_two_errors_is_kept_field_by_field() -> None:
     """One answer may be worse by its worst element, the other as a whole."""
     one, other = laws.Errors(bound_fraction=0.5, error_ratio=1.0), laws.Errors(error_ratio=2.0)
     assert one.worst(other) == other.worst(one) == laws.Errors(bound_fraction=0.5, error_ratio=2.0)
+
+
+def test_a_law_set_otherwise_judges_otherwise() -> None:
+    """So the settings decide what ratio is allowed, and of how many elements there is one."""
+    errors = laws.Errors(bound_fraction=0.0, error_ratio=5.0)
+    looser = msgspec.structs.replace(LAWS, max_error_ratio=6.0)
+    assert list(laws.check_error_ratio(errors, LAWS))
+    assert not list(laws.check_error_ratio(errors, looser))
+    inputs, truth = draw("normal")
+    answer = make_answer(convolve(inputs, truncate), truth)
+    more = msgspec.structs.replace(LAWS, min_ratio_elements=answer.values.numel() + 1)
+    assert laws.measure_errors(answer, LAWS).error_ratio > 0 == laws.measure_errors(answer, more).error_ratio

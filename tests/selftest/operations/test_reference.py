@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.recipe import Inputs, Recipe, make_images, make_inputs, make_parameters
+from kernelgate.operations.inputs import Inputs, make_images, make_inputs, make_parameters
+from kernelgate.operations.recipe import Recipe
 from kernelgate.operations.reference import round_to_tf32, truth_at, truth_everywhere, unravel
 from kernelgate.operations.values import FAMILIES
 

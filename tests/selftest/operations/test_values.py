@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn.functional import conv2d
 
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.recipe import Inputs, Recipe, make_inputs
+from kernelgate.operations.inputs import Inputs, make_inputs
+from kernelgate.operations.recipe import Recipe
 from kernelgate.operations.reference import round_to_tf32
 from kernelgate.operations.values import FAMILIES, HUGE, TAPS, TINY, seeded
 

@@ -16,40 +16,25 @@ from kernelgate.machine.gpu import Gpu, Health
 from kernelgate.machine.versions import Provenance
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.performance import conclusion as performance
-from kernelgate.performance.conclusion import Conditions, Performance, conclude_performance, propose_record
-from kernelgate.performance.samples import (
-    ACCEPTED,
-    ARMS,
-    CANDIDATE,
-    CONTROL,
-    ORIGINAL,
-    VENDOR,
-    Conduct,
-    MeasuredReplicate,
-    Reading,
-    Sample,
-    TimedAnswer,
-)
+from kernelgate.performance.conclusion import Conditions, conclude_performance, propose_record
+from kernelgate.performance.result import Performance
+from kernelgate.performance.samples import Arm, Conduct, MeasuredReplicate, Reading, Sample, TimedAnswer
 from kernelgate.performance.stage import propose_speed
-from kernelgate.settings import PerformanceSettings
 from kernelgate.verdict import Outcome, Rule, conclude
+from tests.selftest.support.project_settings import LAWS, PERFORMANCE
 
 SHA = "a" * 64
 GPU = Gpu(name="NVIDIA H200", uuid="GPU-0", capability=90, driver="580", l2_bytes=50 * 2**20)
 HEALTH = Health(sm_clock_mhz=1980, temperature_c=50, throttled=(), foreign_processes=0)
-TYPICAL_MS = {CANDIDATE: 1.80, ACCEPTED: 1.80, CONTROL: 1.80, ORIGINAL: 2.25, VENDOR: 2.00}
-CHOSEN = dict.fromkeys(ARMS, ("conv: 32/64/32, 4 warps, 2 stages",))
-SETTINGS = PerformanceSettings(
-    looks=(4, 6, 8),
-    blocks=4,
-    launches=3,
-    noise_gain=0.01,
-    proven_gain=0.02,
-    max_half_width=0.005,
-    max_control_offset=0.005,
-    max_replicate_spread=0.02,
-    max_environment_drift=0.02,
-)
+TYPICAL_MS = {
+    Arm.CANDIDATE: 1.80,
+    Arm.ACCEPTED: 1.80,
+    Arm.CONTROL: 1.80,
+    Arm.ORIGINAL: 2.25,
+    Arm.VENDOR: 2.00,
+}
+CHOSEN = dict.fromkeys(Arm, ("conv: 32/64/32, 4 warps, 2 stages",))
+SETTINGS = msgspec.structs.replace(PERFORMANCE, looks=(4, 6, 8), blocks=4, launches=3)
 ENVIRONMENT = Provenance(python="3.11", torch="2.11", triton="3.6", cuda="13", cudnn="9", driver="580")
 JITTER = (-3e-4, 1e-4, -1e-4, 3e-4)
 """By how much ln of the candidate's and the original's times differs in each of four processes."""
@@ -67,8 +52,8 @@ def make_measured(
     """Return a replicate in which block and slot leave their mark on every arm alike."""
     samples = []
     for block in range(SETTINGS.blocks):
-        for slot, arm in enumerate((*ARMS, *reversed(ARMS))):
-            jitter = JITTER[index] if arm in (CANDIDATE, ORIGINAL, VENDOR) else 0.0
+        for slot, arm in enumerate((*Arm, *reversed(Arm))):
+            jitter = JITTER[index] if arm in (Arm.CANDIDATE, Arm.ORIGINAL, Arm.VENDOR) else 0.0
             time_ms = times_ms[arm] * math.exp(0.01 * block + jitter)
             times = (time_ms,) * SETTINGS.launches
             samples.append(
@@ -86,7 +71,7 @@ def make_measured(
     return MeasuredReplicate(
         samples=tuple(samples),
         chosen=dict(chosen),
-        readings=tuple(Reading(block=b, arm=CANDIDATE, health=health) for b in range(SETTINGS.blocks)),
+        readings=tuple(Reading(block=b, arm=Arm.CANDIDATE, health=health) for b in range(SETTINGS.blocks)),
         answers=(TimedAnswer(parameters=0, contents=0, places=0, bits=None),),
     )
 
@@ -98,8 +83,8 @@ def make_record(**changes: Any) -> SpeedRecord:
         kernel_sha256=SHA,
         batch=256,
         environment=ENVIRONMENT,
-        log_ratio_original=math.log(TYPICAL_MS[ACCEPTED] / TYPICAL_MS[ORIGINAL]),
-        log_ratio_vendor=math.log(TYPICAL_MS[ACCEPTED] / TYPICAL_MS[VENDOR]),
+        log_ratio_original=math.log(TYPICAL_MS[Arm.ACCEPTED] / TYPICAL_MS[Arm.ORIGINAL]),
+        log_ratio_vendor=math.log(TYPICAL_MS[Arm.ACCEPTED] / TYPICAL_MS[Arm.VENDOR]),
         error_original=0.0004,
         error_vendor=0.0005,
         process_sd=0.0006,
@@ -132,6 +117,7 @@ def make_conditions(
         gpu=GPU,
         rule=rule,
         settings=SETTINGS,
+        laws=LAWS,
         record=record,
         environment=environment,
     )
@@ -152,7 +138,7 @@ def make_conditions(
 )
 def test_the_rule_table_answers_the_planted_time(time_ms: float, rule: Rule, outcome: Outcome) -> None:
     """With a record that agrees, only candidate against accepted decides; the band is the settings'."""
-    result = finish(measure({CANDIDATE: time_ms}), make_record(), rule)
+    result = finish(measure({Arm.CANDIDATE: time_ms}), make_record(), rule)
     assert (result.verdict.outcome, result.band) == (outcome, (0.01, 0.02))
 
 
@@ -160,7 +146,7 @@ def test_the_rule_table_answers_the_planted_time(time_ms: float, rule: Rule, out
 @pytest.mark.parametrize("rule", list(Rule))
 def test_without_a_record_nothing_passes(factor: float, rule: Rule) -> None:
     """A proven gain is told in the detail, and is no pass."""
-    verdict = finish(measure({CANDIDATE: 1.8 * factor}), None, rule).verdict
+    verdict = finish(measure({Arm.CANDIDATE: 1.8 * factor}), None, rule).verdict
     assert (verdict.outcome, verdict.reason) == (Outcome.NO_BASELINE, "no-record")
     assert not verdict.outcome.passes
     assert verdict.detail.startswith("NVIDIA H200 has no record; measured here: ")
@@ -170,7 +156,7 @@ def test_without_a_record_nothing_passes(factor: float, rule: Rule) -> None:
 def test_an_accepted_kernel_off_its_record_makes_the_run_invalid(drift: float, fine: bool) -> None:
     """Over 2 % either way the machine is another; the candidate's gain proves nothing against the record."""
     stored = make_record(log_ratio_original=make_record().log_ratio_original - drift)
-    verdict = finish(measure({CANDIDATE: 1.7}), stored).verdict
+    verdict = finish(measure({Arm.CANDIDATE: 1.7}), stored).verdict
     if fine:
         assert verdict.outcome is Outcome.KEEP
     else:
@@ -190,14 +176,14 @@ def test_many_small_losses_are_a_regression() -> None:
     )
     verdict = finish(measure(), make_record(history=(best,)), Rule.GUARD).verdict
     assert (verdict.outcome, verdict.reason) == (Outcome.REGRESSED, "creep")
-    wins = finish(measure({CANDIDATE: 1.7}), make_record(history=(best,))).verdict
+    wins = finish(measure({Arm.CANDIDATE: 1.7}), make_record(history=(best,))).verdict
     assert wins.outcome is Outcome.KEEP
 
 
 def test_a_record_that_is_off_beyond_chance_is_remarked() -> None:
     """Under 2 % it is no other machine, but worth a look."""
     stored = make_record(log_ratio_original=make_record().log_ratio_original - 0.01)
-    (remark,) = finish(measure({CANDIDATE: 1.7}), stored).remarks
+    (remark,) = finish(measure({Arm.CANDIDATE: 1.7}), stored).remarks
     assert "+1.00 %" in remark
     assert "off its record" in remark
 
@@ -214,7 +200,7 @@ def test_what_cannot_be_trusted_comes_before_everything() -> None:
     """A throttled GPU is told even where there is no record."""
     slowed = msgspec.structs.replace(HEALTH, throttled=("hardware slowdown",))
     for record in (None, make_record()):
-        verdict = finish(measure({CANDIDATE: 1.5}, slowed), record).verdict
+        verdict = finish(measure({Arm.CANDIDATE: 1.5}, slowed), record).verdict
         assert (verdict.outcome, verdict.reason) == (Outcome.INVALID, "throttled")
 
 
@@ -223,8 +209,8 @@ def test_a_wrong_timed_answer_comes_before_the_gain(monkeypatch: pytest.MonkeyPa
     wrong = conclude(Outcome.WRONG, "timed-answer", "an element is off")
     monkeypatch.setattr(performance, "judge_answers", lambda *_: wrong)
     for record in (None, make_record()):
-        assert finish(measure({CANDIDATE: 1.5}), record).verdict == wrong
-        assert finish(measure({CANDIDATE: 1.5, CONTROL: 1.83}), record).verdict == wrong, (
+        assert finish(measure({Arm.CANDIDATE: 1.5}), record).verdict == wrong
+        assert finish(measure({Arm.CANDIDATE: 1.5, Arm.CONTROL: 1.83}), record).verdict == wrong, (
             "nor is it tried again"
         )
 
@@ -232,7 +218,7 @@ def test_a_wrong_timed_answer_comes_before_the_gain(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("place", [0, -1])
 def test_what_was_delegated_in_any_replicate_comes_before_the_gain(place: int) -> None:
     """Right answers of somebody else's are no kernel's."""
-    measured = measure({CANDIDATE: 1.5})
+    measured = measure({Arm.CANDIDATE: 1.5})
     measured[place] = msgspec.structs.replace(measured[place], conduct=Conduct(delegated=("aten.conv",)))
     for record in (None, make_record()):
         verdict = finish(measured, record).verdict
@@ -242,7 +228,7 @@ def test_what_was_delegated_in_any_replicate_comes_before_the_gain(place: int) -
 def test_the_answers_of_every_replicate_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     """All that were fetched, in their order."""
     seen: list[TimedAnswer] = []
-    monkeypatch.setattr(performance, "judge_answers", lambda _operation, answers: seen.extend(answers))
+    monkeypatch.setattr(performance, "judge_answers", lambda _operation, answers, _laws: seen.extend(answers))
     measured = measure()
     finish(measured, make_record())
     assert seen == [answer for one in measured for answer in one.answers]
@@ -251,7 +237,7 @@ def test_the_answers_of_every_replicate_are_judged(monkeypatch: pytest.MonkeyPat
 
 def test_a_control_off_zero_makes_the_run_unstable() -> None:
     """The accepted kernel against itself is part of the verdict."""
-    verdict = finish(measure({CANDIDATE: 1.5, CONTROL: 1.83}), make_record()).verdict
+    verdict = finish(measure({Arm.CANDIDATE: 1.5, Arm.CONTROL: 1.83}), make_record()).verdict
     assert (verdict.outcome, verdict.reason) == (Outcome.UNSTABLE, "control-offset")
 
 
@@ -263,12 +249,12 @@ def test_an_honest_run_needs_no_remark() -> None:
 def test_changed_versions_are_remarked_though_the_speed_did_not_change() -> None:
     """The record is still good, and a person may want to renew it."""
     now = msgspec.structs.replace(ENVIRONMENT, cudnn="9.9")
-    result = finish(measure({CANDIDATE: 1.7}), make_record(), environment=now)
+    result = finish(measure({Arm.CANDIDATE: 1.7}), make_record(), environment=now)
     assert result.remarks == ("versions differ from the record's: cudnn",)
     assert result.verdict.outcome is Outcome.KEEP
 
 
-@pytest.mark.parametrize("arm", [CANDIDATE, ACCEPTED])
+@pytest.mark.parametrize("arm", [Arm.CANDIDATE, Arm.ACCEPTED])
 def test_an_autotuner_that_chose_differently_is_remarked(arm: str) -> None:
     """Processes of one kernel that run different configurations are told."""
     measured = measure()
@@ -288,7 +274,7 @@ def test_a_gpu_that_hides_its_processes_is_remarked() -> None:
 
 def test_each_contrast_is_of_its_own_arms() -> None:
     """No two of them are mixed up, and drift common to all arms is in none."""
-    result = finish(measure({CANDIDATE: 1.7}), make_record())
+    result = finish(measure({Arm.CANDIDATE: 1.7}), make_record())
     ratios = {
         "candidate": 1.7 / 1.8,
         "control": 1.0,
@@ -299,14 +285,14 @@ def test_each_contrast_is_of_its_own_arms() -> None:
     }
     for name, ratio in ratios.items():
         assert getattr(result, name).estimate == pytest.approx(math.log(ratio), abs=1e-9)
-    assert result.time_ms[VENDOR] == pytest.approx(2.0 * math.exp(0.015), rel=1e-3)
+    assert result.time_ms[Arm.VENDOR] == pytest.approx(2.0 * math.exp(0.015), rel=1e-3)
     assert result.sm_clock_mhz == (1980, 1980)
 
 
-@pytest.mark.parametrize(("arm", "time_ms"), [(CANDIDATE, 1.7), (ACCEPTED, 1.8)])
+@pytest.mark.parametrize(("arm", "time_ms"), [(Arm.CANDIDATE, 1.7), (Arm.ACCEPTED, 1.8)])
 def test_a_proposed_record_has_the_ratios_of_its_arm(arm: str, time_ms: float) -> None:
     """Of the candidate to keep, or of an accepted kernel that has no record."""
-    result = finish(measure({CANDIDATE: 1.7}), None)
+    result = finish(measure({Arm.CANDIDATE: 1.7}), None)
     record = propose_record(result, ALEXNET_CONV1, arm, SHA, ENVIRONMENT)
     assert record.log_ratio_original == pytest.approx(math.log(time_ms / 2.25), abs=1e-9)
     assert record.log_ratio_vendor == pytest.approx(math.log(time_ms / 2.0), abs=1e-9)
@@ -316,8 +302,8 @@ def test_a_proposed_record_has_the_ratios_of_its_arm(arm: str, time_ms: float) -
 
 def test_the_record_of_a_run_fits_the_run() -> None:
     """What a run proposes of the accepted kernel shows no drift when it is run again."""
-    record = propose_record(finish(measure(), None), ALEXNET_CONV1, ACCEPTED, SHA, ENVIRONMENT)
-    assert finish(measure({CANDIDATE: 1.7}), record).verdict.outcome is Outcome.KEEP
+    record = propose_record(finish(measure(), None), ALEXNET_CONV1, Arm.ACCEPTED, SHA, ENVIRONMENT)
+    assert finish(measure({Arm.CANDIDATE: 1.7}), record).verdict.outcome is Outcome.KEEP
 
 
 @pytest.mark.parametrize(
@@ -333,7 +319,7 @@ def test_a_record_is_proposed_of_what_would_be_accepted_next(
         for name in ("candidate", "accepted", "original")
     }
     record = make_record() if recorded else None
-    result = finish(measure({CANDIDATE: time_ms}), record)
+    result = finish(measure({Arm.CANDIDATE: time_ms}), record)
     path = propose_speed(result, Kernels(**files), make_conditions(record), tmp_path)
     if proposed is None:
         assert path is None
@@ -353,7 +339,7 @@ def test_a_run_that_is_too_noisy_to_judge_makes_no_record() -> None:
                 msgspec.structs.replace(
                     sample,
                     times_ms=tuple(
-                        t * (1 + 0.01 * index * (sample.arm == CANDIDATE)) for t in sample.times_ms
+                        t * (1 + 0.01 * index * (sample.arm == Arm.CANDIDATE)) for t in sample.times_ms
                     ),
                 )
                 for sample in one.samples

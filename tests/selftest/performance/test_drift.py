@@ -9,6 +9,7 @@ from kernelgate.baselines.records import Accepted
 from kernelgate.performance.decision.drift import Drift, environment_drift, find_creep
 from kernelgate.performance.decision.log_ratio import Slowdown
 from tests.selftest.support.made_up_records import ENVIRONMENT, make_record
+from tests.selftest.support.project_settings import PERFORMANCE
 
 
 def make_now(estimate: float, half_spread: float = 0.0) -> Slowdown:
@@ -64,7 +65,7 @@ def test_three_errors_are_beyond_chance(offset: float, error: float, beyond: boo
 )
 def test_a_loss_over_two_percent_against_the_record_is_creep(ratio: float, creeps: bool) -> None:
     """Beyond the error of both: ln 1.02 is 0.0198, the error here 0.0004."""
-    said = find_creep(make_record(), make_now(ratio))
+    said = find_creep(make_record(), make_now(ratio), PERFORMANCE)
     assert bool(said) is creeps
     if creeps:
         assert f"{100 * math.expm1(ratio + 0.05):.2f} % slower than the best" in said
@@ -76,17 +77,17 @@ def test_losses_that_each_passed_are_added_up() -> None:
         log_ratio_original=-0.035,
         history=(accepted_at(-0.02), accepted_at(-0.05), accepted_at(-0.042), accepted_at(-0.035)),
     )
-    assert find_creep(make_record(log_ratio_original=-0.035), make_now(-0.028)) == ""
-    assert find_creep(crept, make_now(-0.028)) != ""
-    assert find_creep(crept, make_now(-0.033)) == ""
+    assert find_creep(make_record(log_ratio_original=-0.035), make_now(-0.028), PERFORMANCE) == ""
+    assert find_creep(crept, make_now(-0.028), PERFORMANCE) != ""
+    assert find_creep(crept, make_now(-0.033), PERFORMANCE) == ""
 
 
 def test_a_history_without_speeds_says_nothing() -> None:
     """Lines of before they were kept."""
     record = make_record(history=(accepted_at(None, None), accepted_at(-1.0, None)))
-    assert find_creep(record, make_now(-0.04)) == ""
+    assert find_creep(record, make_now(-0.04), PERFORMANCE) == ""
 
 
 def test_an_error_makes_a_loss_less_sure() -> None:
     """The same loss, measured badly, is not called."""
-    assert find_creep(make_record(), make_now(-0.028, half_spread=0.006)) == ""
+    assert find_creep(make_record(), make_now(-0.028, half_spread=0.006), PERFORMANCE) == ""

@@ -6,15 +6,16 @@ import pytest
 
 from kernelgate.performance.decision.instability import find_flag
 from kernelgate.performance.decision.log_ratio import measure_slowdown
-from kernelgate.performance.samples import ACCEPTED, CANDIDATE, CONTROL, MeasuredReplicate
+from kernelgate.performance.samples import Arm, MeasuredReplicate
 from kernelgate.verdict import Outcome
 from tests.selftest.support.made_up_samples import make_replicate, make_replicates
+from tests.selftest.support.project_settings import PERFORMANCE
 
 
 def flag_of(measured: Sequence[MeasuredReplicate]) -> str | None:
     """Return the reason of the flag, which is always one of instability."""
-    slowdown = measure_slowdown([one.replicate() for one in measured], CANDIDATE, ACCEPTED)
-    verdict = find_flag(measured, slowdown)
+    slowdown = measure_slowdown([one.replicate() for one in measured], Arm.CANDIDATE, Arm.ACCEPTED, 0.95, 0.1)
+    verdict = find_flag(measured, slowdown, PERFORMANCE)
     assert verdict is None or verdict.outcome is Outcome.UNSTABLE
     return verdict.reason if verdict else None
 
@@ -43,7 +44,7 @@ def test_processes_of_two_kinds_are_told_apart(slowdowns: tuple[float, ...], rea
     assert flag_of(make_replicates(slowdowns)) == reason
 
 
-@pytest.mark.parametrize("arm", [CANDIDATE, ACCEPTED, CONTROL])
+@pytest.mark.parametrize("arm", [Arm.CANDIDATE, Arm.ACCEPTED, Arm.CONTROL])
 @pytest.mark.parametrize(("effect", "reason"), [(0.004, None), (0.006, "choices-apart")])
 def test_an_autotuner_that_chooses_in_two_ways_matters_if_they_differ(
     arm: str, effect: float, reason: str | None
@@ -59,13 +60,13 @@ def test_an_autotuner_that_chooses_in_two_ways_matters_if_they_differ(
 @pytest.mark.parametrize(("clock_mhz", "reason"), [(1980, None), (1971, None), (1969, "clocks-apart")])
 def test_arms_at_other_clocks_are_not_compared(clock_mhz: int, reason: str | None) -> None:
     """The control is the accepted kernel too."""
-    measured = [make_replicate(index, clocks_mhz={CANDIDATE: clock_mhz}) for index in range(4)]
+    measured = [make_replicate(index, clocks_mhz={Arm.CANDIDATE: clock_mhz}) for index in range(4)]
     assert flag_of(measured) == reason
-    both = {ACCEPTED: 1900, CONTROL: 2060}
+    both = {Arm.ACCEPTED: 1900, Arm.CONTROL: 2060}
     assert flag_of([make_replicate(index, clocks_mhz=both) for index in range(4)]) is None
 
 
 def test_a_clock_that_is_not_known_raises_no_flag() -> None:
     """Unknown is not unequal."""
-    measured = [make_replicate(index, clocks_mhz={CANDIDATE: None}) for index in range(4)]  # type: ignore[dict-item]
+    measured = [make_replicate(index, clocks_mhz={Arm.CANDIDATE: None}) for index in range(4)]  # type: ignore[dict-item]
     assert flag_of(measured) is None

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from kernelgate.performance.decision.interim_looks import (
-    CONFIDENCE,
     confidence_at,
     confidences,
     stay_probability,
@@ -21,7 +20,7 @@ from kernelgate.settings import load_settings
 from kernelgate.verdict import Outcome, Rule
 
 SETTINGS = load_settings(Path(__file__).parents[3] / "pyproject.toml").performance
-LOOKS = SETTINGS.looks
+LOOKS, CONFIDENCE, SHAPE = SETTINGS.looks, SETTINGS.confidence, SETTINGS.boundary_shape
 RUNS = 40_000
 Draw = Callable[[np.random.Generator, tuple[int, int]], NDArray[np.float64]]
 
@@ -45,7 +44,7 @@ def misses(draw: Draw, looks: tuple[int, ...], levels: tuple[float, ...]) -> flo
 @pytest.mark.parametrize("noise", NOISES)
 def test_all_looks_together_err_at_most_as_often_as_is_allowed(noise: str) -> None:
     """Simulated, since Student's quantiles stand for normal ones; half a percent is the simulation's own."""
-    assert misses(NOISES[noise], LOOKS, confidences(LOOKS)) <= 1 - CONFIDENCE + 0.005
+    assert misses(NOISES[noise], LOOKS, confidences(LOOKS, CONFIDENCE, SHAPE)) <= 1 - CONFIDENCE + 0.005
 
 
 @pytest.mark.parametrize("rule", list(Rule))
@@ -74,7 +73,7 @@ def decide_in_looks(rule: Rule, drawn: NDArray[np.float64]) -> Outcome:
 
 def slowdown_of(values: NDArray[np.float64]) -> Slowdown:
     replicates = [BlockTimes(blocks=({"a": float(v), "b": 0.0},) * 2) for v in values]
-    return measure_slowdown(replicates, "a", "b", confidence_at(LOOKS, len(values)))
+    return measure_slowdown(replicates, "a", "b", confidence_at(SETTINGS, len(values)), 0.1)
 
 
 def test_looking_again_without_a_boundary_would_err_more_often() -> None:
@@ -84,19 +83,21 @@ def test_looking_again_without_a_boundary_would_err_more_often() -> None:
 
 def test_the_boundary_is_that_of_the_literature() -> None:
     """Five looks at equal shares: 2.1 times t^-1/4 (Jennison and Turnbull, table 2.9, D = 0.25: 2.136)."""
-    levels = confidences((2, 4, 6, 8, 10))
+    levels = confidences((2, 4, 6, 8, 10), CONFIDENCE, 0.25)
     scales = [stats.norm.ppf((1 + level) / 2) * (k / 5) ** 0.25 for k, level in enumerate(levels, 1)]
     assert scales == pytest.approx([2.136] * 5, abs=0.001)
 
 
 def test_one_look_is_a_plain_interval() -> None:
     """And Brownian motion stays where a normal distribution says."""
-    assert confidences((6,)) == pytest.approx((CONFIDENCE,))
+    assert confidences((6,), CONFIDENCE, SHAPE) == pytest.approx((CONFIDENCE,))
     assert stay_probability(np.array([1.96]), np.array([1.0])) == pytest.approx(0.95, abs=1e-4)
 
 
 @pytest.mark.parametrize(("replicates", "place"), [(4, 0), (5, 0), (6, 1), (9, 2), (10, 3), (12, 3), (3, 0)])
 def test_an_interval_has_the_confidence_of_the_last_look_reached(replicates: int, place: int) -> None:
     """Earlier looks ask for more."""
-    assert confidence_at(LOOKS, replicates) == confidences(LOOKS)[place]
-    assert list(confidences(LOOKS)) == sorted(confidences(LOOKS), reverse=True)
+    assert confidence_at(SETTINGS, replicates) == confidences(LOOKS, CONFIDENCE, SHAPE)[place]
+    assert list(confidences(LOOKS, CONFIDENCE, SHAPE)) == sorted(
+        confidences(LOOKS, CONFIDENCE, SHAPE), reverse=True
+    )

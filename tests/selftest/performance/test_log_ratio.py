@@ -11,6 +11,7 @@ from kernelgate.settings import MIN_REPLICATES
 
 PLANTED = math.log(0.97)
 PROCESS_SD = 0.0005
+TRIMMED = 0.1
 
 
 def make_replicate(contrasts: list[float]) -> BlockTimes:
@@ -18,7 +19,9 @@ def make_replicate(contrasts: list[float]) -> BlockTimes:
 
 
 def measure(contrasts: list[list[float]], confidence: float = 0.95) -> Slowdown:
-    return measure_slowdown([make_replicate(each) for each in contrasts], "candidate", "accepted", confidence)
+    return measure_slowdown(
+        [make_replicate(each) for each in contrasts], "candidate", "accepted", confidence, TRIMMED
+    )
 
 
 def test_a_faster_arm_has_a_negative_log_ratio_and_a_positive_gain() -> None:
@@ -62,7 +65,7 @@ def test_drift_common_to_both_arms_cancels() -> None:
     """A machine that slows by 50 % over the run changes no contrast."""
     drift = np.linspace(0.0, 0.4, 24)
     blocks = tuple({"candidate": PLANTED + each, "accepted": each} for each in drift.tolist())
-    slowdown = measure_slowdown([BlockTimes(blocks=blocks)] * 4, "candidate", "accepted")
+    slowdown = measure_slowdown([BlockTimes(blocks=blocks)] * 4, "candidate", "accepted", 0.95, TRIMMED)
     assert slowdown.estimate == pytest.approx(PLANTED)
 
 
@@ -128,7 +131,7 @@ def test_blocks_with_different_arms_are_refused() -> None:
 def test_an_arm_that_was_not_measured_is_named(arm: str, against: str) -> None:
     """Asking for an unmeasured arm says which, and which there are."""
     with pytest.raises(ValueError, match="arm 'vendor' was not measured; measured"):
-        measure_slowdown([make_replicate([0.0, 0.0])] * 4, arm, against)
+        measure_slowdown([make_replicate([0.0, 0.0])] * 4, arm, against, 0.95, TRIMMED)
 
 
 @pytest.mark.parametrize("confidence", [0.0, 1.0, 95.0, math.nan])

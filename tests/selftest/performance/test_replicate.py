@@ -17,14 +17,14 @@ from kernelgate.machine.gpu import Gpu, GpuError, Health
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.performance import replicate
 from kernelgate.performance import replicates as timing
-from kernelgate.performance.samples import ARMS, CANDIDATE, VENDOR, Conduct, MeasuredReplicate
+from kernelgate.performance.samples import Arm, Conduct, MeasuredReplicate
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import PerformanceSettings, load_settings
 
 SETTINGS = load_settings(Path(__file__).parents[3] / "pyproject.toml")
 PERFORMANCE = SETTINGS.performance
 GPU = Gpu(name="NVIDIA Test", uuid="GPU-0", capability=89, driver="1", l2_bytes=1024)
-KERNELS = dict.fromkeys(ARMS)
+KERNELS = dict.fromkeys(Arm)
 REQUESTS = get_args(protocol.Request)
 
 
@@ -56,7 +56,7 @@ class PretendedWorker:
         assert not self.closed
         self.waiting = False
         if isinstance(self.asked, protocol.Prepare):
-            return protocol.Warm(chosen=("the only one",) if self.name == VENDOR else ())
+            return protocol.Warm(chosen=("the only one",) if self.name == Arm.VENDOR else ())
         if isinstance(self.asked, protocol.WarmUp):
             return protocol.Warm(chosen=(f"config of {self.name}",))
         if isinstance(self.asked, protocol.TimeLaunches):
@@ -127,7 +127,7 @@ def test_every_arm_is_sampled_twice_in_every_block_of_every_replicate(sandbox: P
     for index, measured in enumerate(measure(sandbox)):
         places = [(sample.block, sample.arm) for sample in measured.samples]
         assert sorted(places) == sorted(
-            (block, arm) for block in range(PERFORMANCE.blocks) for arm in ARMS for _ in range(2)
+            (block, arm) for block in range(PERFORMANCE.blocks) for arm in Arm for _ in range(2)
         )
         assert {sample.replicate for sample in measured.samples} == {index}
         assert [reading.block for reading in measured.readings] == list(range(PERFORMANCE.blocks))
@@ -137,7 +137,7 @@ def test_each_replicate_has_fresh_processes_and_none_is_left(sandbox: PretendedS
     """A process serves one replicate and is closed after it, as is a crew that was not needed."""
     replicates = measure(sandbox)
     timed = {worker for worker, request in sandbox.log if isinstance(request, protocol.TimeLaunches)}
-    assert len(timed) == len(ARMS) * len(replicates)
+    assert len(timed) == len(Arm) * len(replicates)
     assert all(worker.closed for worker in sandbox.started)
 
 
@@ -149,16 +149,16 @@ def test_a_crew_is_closed_before_the_next_is_on_the_gpu(sandbox: PretendedSandbo
         closed.append(sum(worker.closed for worker in sandbox.started))
 
     timing.measure_replicates(sandbox, KERNELS, GPU, PERFORMANCE, lambda _: True, count)  # type: ignore[arg-type]
-    assert closed == [len(ARMS) * (index + 1) for index in range(PERFORMANCE.looks[0])]
+    assert closed == [len(Arm) * (index + 1) for index in range(PERFORMANCE.looks[0])]
 
 
 def test_arms_are_prepared_side_by_side_and_warmed_one_after_the_other(sandbox: PretendedSandbox) -> None:
     """Before any is timed: an autotuner has the GPU to itself, compiled code is loaded by all at once."""
     measure(sandbox)
-    first_crew = sandbox.started[: len(ARMS)]
+    first_crew = sandbox.started[: len(Arm)]
     kinds = [type(request) for worker, request in sandbox.log if worker in first_crew]
-    assert kinds[: 2 * len(ARMS) - 1] == [protocol.Prepare] * len(ARMS) + [protocol.WarmUp] * (len(ARMS) - 1)
-    assert not {protocol.Prepare, protocol.WarmUp} & set(kinds[2 * len(ARMS) - 1 :])
+    assert kinds[: 2 * len(Arm) - 1] == [protocol.Prepare] * len(Arm) + [protocol.WarmUp] * (len(Arm) - 1)
+    assert not {protocol.Prepare, protocol.WarmUp} & set(kinds[2 * len(Arm) - 1 :])
     batches = {request.batch for _, request in requests(sandbox, protocol.Prepare, protocol.WarmUp)}
     assert batches == {ALEXNET_CONV1.measured_batch}
 
@@ -177,15 +177,15 @@ def test_every_arm_is_asked_to_prepare_before_any_answer_is_awaited(
 
     monkeypatch.setattr(PretendedWorker, "receive", note)
     measure(sandbox)
-    assert asked[: len(ARMS)] == [len(ARMS)] * len(ARMS)
+    assert asked[: len(Arm)] == [len(Arm)] * len(Arm)
 
 
 def test_an_arm_without_a_choice_is_not_warmed_again(sandbox: PretendedSandbox) -> None:
     """Of the others it is noted what they chose."""
     chosen = measure(sandbox)[0].chosen
-    assert chosen == {arm: ("the only one",) if arm == VENDOR else (f"config of {arm}",) for arm in ARMS}
+    assert chosen == {arm: ("the only one",) if arm == Arm.VENDOR else (f"config of {arm}",) for arm in Arm}
     warmed = {worker.name for worker, request in sandbox.log if isinstance(request, protocol.WarmUp)}
-    assert warmed == set(ARMS) - {VENDOR}
+    assert warmed == set(Arm) - {Arm.VENDOR}
 
 
 @pytest.mark.parametrize("strangers", [1, 2])
@@ -198,7 +198,7 @@ def test_a_stranger_on_the_gpu_ends_the_timing_at_once(
     with pytest.raises(GpuError, match=f"NVIDIA Test was shared with {strangers} more: end") as caught:
         measure(sandbox)
     assert caught.value.reason == "gpu-shared"
-    assert len(requests(sandbox, protocol.TimeLaunches)) <= 2 * len(ARMS), "in the first block"
+    assert len(requests(sandbox, protocol.TimeLaunches)) <= 2 * len(Arm), "in the first block"
     assert all(worker.closed for worker in sandbox.started)
 
 
@@ -209,7 +209,7 @@ def test_tensors_are_released_by_all_arms_before_any_takes_its_own_anew(
     measure(sandbox)
     kinds = [type(request) for _, request in sandbox.log]
     places = [index for index, kind in enumerate(kinds) if kind is protocol.PlaceTensors]
-    arms, rounds = len(ARMS), PERFORMANCE.blocks // replicate.BLOCKS_A_PLACE
+    arms, rounds = len(Arm), PERFORMANCE.blocks // PERFORMANCE.blocks_per_layout
     assert len(places) == arms * rounds * PERFORMANCE.looks[0]
     for first in places[::arms]:
         assert kinds[first - arms : first] == [protocol.ReleaseTensors] * arms
@@ -219,8 +219,8 @@ def test_tensors_of_all_arms_are_placed_alike_but_for_where_they_lie(sandbox: Pr
     """The same parameters for all, the size that is judged, and a flush of twice the L2 cache."""
     measure(sandbox)
     placed = requests(sandbox, protocol.PlaceTensors)
-    for first in range(0, len(placed), len(ARMS)):
-        together = [request for _, request in placed[first : first + len(ARMS)]]
+    for first in range(0, len(placed), len(Arm)):
+        together = [request for _, request in placed[first : first + len(Arm)]]
         assert len({request.seed for request in together}) == 1
     for _, request in placed:
         assert (request.batch, request.launches) == (ALEXNET_CONV1.measured_batch, PERFORMANCE.launches)
@@ -232,9 +232,9 @@ def test_tensors_of_all_arms_are_placed_alike_but_for_where_they_lie(sandbox: Pr
 def test_every_arm_is_placed_first_and_last_by_turns(sandbox: PretendedSandbox) -> None:
     """In as many rounds as there are arms each has had every place."""
     measure(sandbox)
-    names = [name for name, _ in requests(sandbox, protocol.PlaceTensors)[: len(ARMS) ** 2]]
-    for place in range(len(ARMS)):
-        assert sorted(names[place :: len(ARMS)]) == sorted(ARMS)
+    names = [name for name, _ in requests(sandbox, protocol.PlaceTensors)[: len(Arm) ** 2]]
+    for place in range(len(Arm)):
+        assert sorted(names[place :: len(Arm)]) == sorted(Arm)
 
 
 @pytest.fixture
@@ -260,22 +260,24 @@ def test_every_timed_answer_of_the_candidate_is_fetched(sandbox: PretendedSandbo
     asked_for = [
         request.seed
         for name, request in requests(sandbox, protocol.TimeLaunches, protocol.WatchLaunches)
-        if name == CANDIDATE
+        if name == Arm.CANDIDATE
     ]
     contents = [answer.contents for measured in replicates for answer in measured.answers]
     assert contents == [seed + call for seed in asked_for for call in range(PERFORMANCE.launches)]
     for measured in replicates:
-        samples = [sample for sample in measured.samples if sample.arm == CANDIDATE]
+        samples = [sample for sample in measured.samples if sample.arm == Arm.CANDIDATE]
         assert {sample.seed for sample in samples} < {answer.contents for answer in measured.answers}
         for index, answer in enumerate(measured.answers):
             assert answer.bits is not None
-            first = index % PERFORMANCE.launches * replicate.ELEMENTS_JUDGED
-            assert answer.bits.tolist() == list(range(first, first + replicate.ELEMENTS_JUDGED))
-        watched = PERFORMANCE.blocks // replicate.BLOCKS_A_PLACE
+            first = index % PERFORMANCE.launches * PERFORMANCE.judged_elements
+            assert answer.bits.tolist() == list(range(first, first + PERFORMANCE.judged_elements))
+        watched = PERFORMANCE.blocks // PERFORMANCE.blocks_per_layout
         assert len({answer.places for answer in measured.answers}) == len(samples) + watched
     log = sandbox.log
     for (before, asked), (worker, request) in itertools.pairwise(log):
-        timed = isinstance(asked, protocol.TimeLaunches | protocol.WatchLaunches) and before.name == CANDIDATE
+        timed = (
+            isinstance(asked, protocol.TimeLaunches | protocol.WatchLaunches) and before.name == Arm.CANDIDATE
+        )
         assert isinstance(request, protocol.SendAnswers) == timed
         assert not timed or worker is before
 
@@ -287,21 +289,23 @@ def test_what_is_looked_at_of_an_answer_cannot_be_known_beforehand(sandbox: Pret
     places, known = {answer.places for answer in answers}, {answer.contents for answer in answers}
     assert len(places) * PERFORMANCE.launches == len(answers), "in no replicate the same"
     assert not places & (known | {answer.parameters for answer in answers})
-    assert (1 - 0.01) ** replicate.ELEMENTS_JUDGED < 1e-4
+    assert (1 - 0.01) ** PERFORMANCE.judged_elements < 1e-4
 
 
 def test_the_parameters_of_an_answer_are_those_it_was_timed_with(sandbox: PretendedSandbox) -> None:
     """They are drawn anew with each place in memory."""
     replicates = measure(sandbox)
     used = [answer.parameters for measured in replicates for answer in measured.answers]
-    placed = [request.seed for name, request in requests(sandbox, protocol.PlaceTensors) if name == CANDIDATE]
+    placed = [
+        request.seed for name, request in requests(sandbox, protocol.PlaceTensors) if name == Arm.CANDIDATE
+    ]
     assert list(dict.fromkeys(used)) == placed
     for measured in replicates:
         by_place: dict[int, int] = {}
         for answer in measured.answers:
             by_place[answer.parameters] = by_place.get(answer.parameters, 0) + 1
-        assert len(by_place) == PERFORMANCE.blocks // replicate.BLOCKS_A_PLACE
-        calls = replicate.BLOCKS_A_PLACE * 2 + 1
+        assert len(by_place) == PERFORMANCE.blocks // PERFORMANCE.blocks_per_layout
+        calls = PERFORMANCE.blocks_per_layout * 2 + 1
         assert set(by_place.values()) == {calls * PERFORMANCE.launches}
 
 
@@ -311,7 +315,7 @@ def test_the_candidate_is_watched_once_a_placing_in_calls_like_the_timed_ones(
     """Asked for in the same way, with the same that follows; as often before each of its samples as after."""
     for _ in range(8):
         measure(sandbox)
-    own = [request for worker, request in sandbox.log if worker.name == CANDIDATE]
+    own = [request for worker, request in sandbox.log if worker.name == Arm.CANDIDATE]
     kinds = [type(request) for request in own]
     calls = (protocol.TimeLaunches, protocol.WatchLaunches)
     for at, request in enumerate(own):
@@ -361,8 +365,8 @@ def test_what_a_candidate_has_loaded_is_read(
     monkeypatch.setattr(PretendedWorker, "code", (loaded,), raising=False)
     first, *_ = measure(sandbox)
     assert first.conduct.narrow == ((f"conv: {instruction}",) if narrow else ())
-    assert {name for name, _ in requests(sandbox, protocol.SendCode)} == {CANDIDATE}
-    of_candidate = [request for name, request in requests(sandbox, *REQUESTS) if name == CANDIDATE]
+    assert {name for name, _ in requests(sandbox, protocol.SendCode)} == {Arm.CANDIDATE}
+    of_candidate = [request for name, request in requests(sandbox, *REQUESTS) if name == Arm.CANDIDATE]
     last = max(at for at, request in enumerate(of_candidate) if isinstance(request, protocol.SendCode))
     assert last == len(of_candidate) - 1
     for nowhere in (str(tmp_path / "2.ptx"), "\0"):
@@ -370,7 +374,7 @@ def test_what_a_candidate_has_loaded_is_read(
         monkeypatch.setattr(PretendedWorker, "code", (loaded,))
         with pytest.raises(WorkerFault, match="left no readable code") as fault:
             measure(sandbox)
-        assert fault.value.worker == CANDIDATE
+        assert fault.value.worker == Arm.CANDIDATE
 
 
 def test_answers_that_are_cut_short_are_no_answers(sandbox: PretendedSandbox) -> None:
@@ -386,7 +390,7 @@ def test_an_answer_that_was_not_written_is_a_fault_of_the_candidate(
     monkeypatch.setattr(PretendedWorker, "write_answers", lambda *_: None)
     with pytest.raises(WorkerFault, match="left no readable output") as caught:
         measure(sandbox)
-    assert (caught.value.kind, caught.value.worker) == ("protocol", CANDIDATE)
+    assert (caught.value.kind, caught.value.worker) == ("protocol", Arm.CANDIDATE)
 
 
 GOOD = 1e-4
@@ -411,7 +415,7 @@ def test_times_that_cannot_be_are_a_fault_of_the_arm_that_sent_them(
     with pytest.raises(WorkerFault) as caught:
         measure(sandbox)
     assert caught.value.kind == "timer"
-    assert caught.value.worker in ARMS
+    assert caught.value.worker in Arm
     assert all(worker.closed for worker in sandbox.started)
 
 
@@ -449,7 +453,7 @@ def test_the_gpu_is_read_while_the_kernels_of_an_arm_run(
     monkeypatch.setattr(replicate, "read_health", note)
     read = [reading.arm for measured in measure(sandbox) for reading in measured.readings]
     assert read == under
-    assert set(read) == set(ARMS)
+    assert set(read) == set(Arm)
 
 
 def test_the_clock_covers_the_whole_request_and_nothing_else(

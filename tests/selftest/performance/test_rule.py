@@ -9,6 +9,7 @@ from kernelgate.performance.decision.log_ratio import Slowdown
 from kernelgate.performance.decision.rule import decide
 from kernelgate.settings import PerformanceSettings
 from kernelgate.verdict import NEXT_STEPS, Outcome, Rule, Verdict, conclude
+from tests.selftest.support.project_settings import PERFORMANCE
 
 KEPT_LINE = math.log1p(-0.02)
 NOISE_LINE = math.log1p(-0.01)
@@ -20,17 +21,7 @@ PASSING = {Outcome.KEEP, Outcome.SAME_CODE, Outcome.NO_REGRESSION, Outcome.NOT_M
 def make_settings(looks: tuple[int, ...] = (4,), **changes: float) -> PerformanceSettings:
     """Return the project's lines, with flags too wide to be raised unless a test narrows them."""
     values = {"max_half_width": 0.5, "max_control_offset": 0.5, "max_replicate_spread": 0.5, **changes}
-    return PerformanceSettings(
-        looks=looks,
-        blocks=24,
-        launches=7,
-        noise_gain=values.get("noise_gain", 0.01),
-        proven_gain=values.get("proven_gain", 0.02),
-        max_half_width=values["max_half_width"],
-        max_control_offset=values["max_control_offset"],
-        max_replicate_spread=values["max_replicate_spread"],
-        max_environment_drift=0.02,
-    )
+    return msgspec.structs.replace(PERFORMANCE, looks=looks, **values)
 
 
 def make_slowdown(low: float, high: float, replicates: tuple[float, ...] | None = None) -> Slowdown:

@@ -6,16 +6,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from kernelgate.__main__ import main
+from kernelgate.cli.main import main
 from kernelgate.machine.gpu import GpuError
 from kernelgate.performance import stage as performance_stage
 from kernelgate.performance.conclusion import decide_look
-from kernelgate.performance.samples import CANDIDATE
-from kernelgate.performance.samples_file import SamplesError, read_samples
+from kernelgate.performance.samples import Arm
+from kernelgate.performance.samples_file import FIRST_SETTINGS, SamplesError, read_samples
 from kernelgate.performance.stage import keep_samples, measure_performance, replay
+from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.verdict import Outcome, Rule
-from tests.selftest.support.made_up_samples import CONDITIONS, SETTINGS, make_replicates
+from tests.selftest.support.made_up_samples import CONDITIONS, make_replicates
+from tests.selftest.support.project_settings import PERFORMANCE
 
 GAIN = (-0.03, -0.031, -0.029, -0.03)
 UNDECIDED = (-0.026, -0.012) * 5
@@ -31,7 +33,7 @@ def file(tmp_path: Path) -> Path:
 def test_samples_come_back_as_they_were(file: Path) -> None:
     """With what was timed, in the order of the attempts."""
     timing, (first, second) = read_samples(file)
-    assert (timing.rule, timing.settings, timing.gpu) == (Rule.TUNE, SETTINGS, CONDITIONS.gpu)
+    assert (timing.rule, timing.settings, timing.gpu) == (Rule.TUNE, PERFORMANCE, CONDITIONS.gpu)
     assert first == make_replicates(UNDECIDED)
     assert second == make_replicates(GAIN, attempt=2)
     assert [each.name for each in file.parent.iterdir()] == [file.name]
@@ -59,7 +61,7 @@ def edited(file: Path, number: int, **changes: Any) -> bytes:
 @pytest.mark.parametrize(
     ("number", "changes", "says"),
     [
-        (0, {"schema": "kernelgate.samples/2"}, "line 1: Invalid enum value 'kernelgate.samples/2'"),
+        (0, {"schema": "kernelgate.samples/3"}, "line 1: Invalid enum value 'kernelgate.samples/3'"),
         (0, {"rule": "win"}, "line 1: Invalid enum value 'win'"),
         (0, {"settings": {}}, "line 1: Object missing required field"),
         (0, {"operation": "conv9"}, "conv9"),
@@ -117,7 +119,7 @@ def test_too_few_replicates_say_nothing(file: Path) -> None:
     """A file cut short is an error, not a verdict."""
     timing, (_, second) = read_samples(file)
     keep_samples(CONDITIONS, [second[:3]], file.parent)
-    assert timing.settings == SETTINGS
+    assert timing.settings == PERFORMANCE
     with pytest.raises(SamplesError, match="too few replicates"):
         replay(file)
 
@@ -161,7 +163,7 @@ def test_a_gpu_that_falls_off_is_no_arms_fault(monkeypatch: pytest.MonkeyPatch, 
     """Whichever arm was on it; on a GPU that answers, the arm is named."""
 
     def fail(*_: object) -> None:
-        raise WorkerFault("raises", "CUDA error: unspecified launch failure", CANDIDATE)
+        raise WorkerFault(FaultKind.RAISES, "CUDA error: unspecified launch failure", Arm.CANDIDATE)
 
     def read(*_: object) -> None:
         if lost:
@@ -178,6 +180,41 @@ def test_a_gpu_that_falls_off_is_no_arms_fault(monkeypatch: pytest.MonkeyPatch, 
 def test_the_samples_of_a_candidate_are_told_from_the_others(file: Path) -> None:
     """By the name of the arm, in every block."""
     _, (first, _) = read_samples(file)
-    assert sum(sample.arm == CANDIDATE for sample in first[0].samples) == 2 * len(
+    assert sum(sample.arm == Arm.CANDIDATE for sample in first[0].samples) == 2 * len(
         {sample.block for sample in first[0].samples}
     )
+
+
+def as_first_written(file: Path) -> dict[str, Any]:
+    """Return the first line as files of the first schema have it: fewer settings, and no laws."""
+    head = msgspec.json.decode(file.read_bytes().splitlines()[0])
+    kept = {key: value for key, value in head["settings"].items() if key not in FIRST_SETTINGS}
+    del head["laws"]
+    return {**head, "schema": "kernelgate.samples/1", "settings": kept}
+
+
+def with_head(file: Path, head: dict[str, Any]) -> None:
+    _, *rest = file.read_bytes().splitlines()
+    file.write_bytes(b"\n".join([msgspec.json.encode(head), *rest]))
+
+
+def test_a_file_of_the_first_schema_is_read_by_what_was_in_the_code_then(file: Path) -> None:
+    """Its verdict is the same as ever."""
+    said = replay(file)
+    with_head(file, as_first_written(file))
+    assert replay(file) == said
+    assert read_samples(file)[0].settings == PERFORMANCE
+
+
+@pytest.mark.parametrize("key", ["trimmed_share", "launches", "laws"])
+def test_only_the_first_schema_may_leave_settings_out(file: Path, key: str) -> None:
+    """Today's schema names all of them; the first always named how much was timed."""
+    head = (
+        as_first_written(file)
+        if key == "launches"
+        else msgspec.json.decode(file.read_bytes().splitlines()[0])
+    )
+    (head if key == "laws" else head["settings"]).pop(key)
+    with_head(file, head)
+    with pytest.raises(SamplesError, match=f"missing required field `{key}`"):
+        read_samples(file)

@@ -7,7 +7,7 @@ from collections import Counter
 import msgspec
 import pytest
 
-from kernelgate.performance.samples import ACCEPTED, ARMS, CANDIDATE, MeasuredReplicate, Sample
+from kernelgate.performance.samples import Arm, MeasuredReplicate, Sample
 from kernelgate.performance.schedule import draw_orders, draw_places
 
 
@@ -18,12 +18,12 @@ def draw_from(seed: int) -> random.Random:
 @pytest.mark.parametrize("seed", range(20))
 def test_every_order_is_a_palindrome_of_all_arms(seed: int) -> None:
     """Each arm runs twice a block, as early as it runs late: linear drift cancels."""
-    orders = draw_orders(ARMS, 24, draw_from(seed))
+    orders = draw_orders(tuple(Arm), 24, draw_from(seed))
     assert len(orders) == 24
     for order in orders:
         assert order == order[::-1]
-        assert Counter(order) == dict.fromkeys(ARMS, 2)
-        for arm in ARMS:
+        assert Counter(order) == dict.fromkeys(Arm, 2)
+        for arm in Arm:
             assert sum(place for place, name in enumerate(order) if name == arm) == len(order) - 1
 
 
@@ -31,40 +31,40 @@ def test_every_order_is_a_palindrome_of_all_arms(seed: int) -> None:
 @pytest.mark.parametrize("blocks", [2, 24])
 def test_candidate_comes_first_in_half_of_the_blocks(seed: int, blocks: int) -> None:
     """Exactly half, whatever is drawn."""
-    orders = draw_orders(ARMS, blocks, draw_from(seed))
-    assert sum(order.index(CANDIDATE) < order.index(ACCEPTED) for order in orders) == blocks // 2
+    orders = draw_orders(tuple(Arm), blocks, draw_from(seed))
+    assert sum(order.index(Arm.CANDIDATE) < order.index(Arm.ACCEPTED) for order in orders) == blocks // 2
 
 
 def test_orders_are_drawn_anew() -> None:
     """Over many blocks every arm has been first, and two draws differ."""
-    orders = draw_orders(ARMS, 200, draw_from(1))
-    assert {order[0] for order in orders} == set(ARMS)
-    assert orders != draw_orders(ARMS, 200, draw_from(2))
+    orders = draw_orders(tuple(Arm), 200, draw_from(1))
+    assert {order[0] for order in orders} == set(Arm)
+    assert orders != draw_orders(tuple(Arm), 200, draw_from(2))
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_arm_takes_every_place_once_in_as_many_blocks_as_arms(seed: int) -> None:
     """No arm has the luck of one place."""
-    places = draw_places(ARMS, 25, draw_from(seed))
+    places = draw_places(tuple(Arm), 25, draw_from(seed))
     assert len(places) == 25
     for round_ in _rounds(places):
-        for place in range(len(ARMS)):
-            assert sorted(order[place] for order in round_) == sorted(ARMS)
+        for place in range(len(Arm)):
+            assert sorted(order[place] for order in round_) == sorted(Arm)
 
 
 def _rounds(places: list[tuple[str, ...]]) -> list[list[tuple[str, ...]]]:
-    return [places[start : start + len(ARMS)] for start in range(0, len(places), len(ARMS))]
+    return [places[start : start + len(Arm)] for start in range(0, len(places), len(Arm))]
 
 
 @pytest.mark.parametrize("blocks", [1, 4, 5, 24])
 def test_as_many_places_are_drawn_as_blocks(blocks: int) -> None:
     """Also where the blocks are no multiple of the arms."""
-    assert len(draw_places(ARMS, blocks, draw_from(0))) == blocks
+    assert len(draw_places(tuple(Arm), blocks, draw_from(0))) == blocks
 
 
 def make_sample(*times_ms: float) -> Sample:
     return Sample(
-        attempt=1, replicate=0, block=0, slot=0, arm=CANDIDATE, seed=0, times_ms=times_ms, wall_ms=100.0
+        attempt=1, replicate=0, block=0, slot=0, arm=Arm.CANDIDATE, seed=0, times_ms=times_ms, wall_ms=100.0
     )
 
 
@@ -91,9 +91,9 @@ def test_a_block_counts_both_samples_of_an_arm() -> None:
     samples = [
         msgspec.structs.replace(make_sample(time_ms), block=block, arm=arm)
         for block in range(2)
-        for arm, times_ms in ((CANDIDATE, (2.0, 8.0)), (ACCEPTED, (3.0, 12.0)))
+        for arm, times_ms in ((Arm.CANDIDATE, (2.0, 8.0)), (Arm.ACCEPTED, (3.0, 12.0)))
         for time_ms in times_ms
     ]
     measured = MeasuredReplicate(samples=tuple(samples), chosen={}, readings=(), answers=())
-    expected = {CANDIDATE: pytest.approx(math.log(4)), ACCEPTED: pytest.approx(math.log(6))}
+    expected = {Arm.CANDIDATE: pytest.approx(math.log(4)), Arm.ACCEPTED: pytest.approx(math.log(6))}
     assert measured.replicate().blocks == (expected, expected)

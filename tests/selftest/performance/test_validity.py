@@ -9,24 +9,16 @@ import torch
 
 from kernelgate.machine.gpu import Gpu, Health
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.recipe import Inputs
+from kernelgate.operations.inputs import Inputs
 from kernelgate.operations.reference import truth_everywhere
 from kernelgate.operations.timing_inputs import draw_offsets
-from kernelgate.performance import validity as trust
+from kernelgate.performance import timed_answers
 from kernelgate.performance.roofline import physical_floor_ms
-from kernelgate.performance.samples import (
-    ACCEPTED,
-    ARMS,
-    CANDIDATE,
-    Conduct,
-    MeasuredReplicate,
-    Reading,
-    Sample,
-    TimedAnswer,
-)
+from kernelgate.performance.samples import Arm, Conduct, MeasuredReplicate, Reading, Sample, TimedAnswer
 from kernelgate.performance.timed_answers import judge_answers, judge_conduct
 from kernelgate.performance.validity import find_invalid
 from kernelgate.verdict import Outcome
+from tests.selftest.support.project_settings import LAWS, PERFORMANCE
 
 RTX_4090 = Gpu(name="NVIDIA GeForce RTX 4090", uuid="GPU-0", capability=89, driver="580", l2_bytes=72 * 2**20)
 UNHEARD_OF = msgspec.structs.replace(RTX_4090, name="NVIDIA Unheard-of")
@@ -47,14 +39,14 @@ def make_measured(*samples: Sample, health: tuple[Health, ...] = (QUIET,) * 24) 
 
 
 def readings_of(health: tuple[Health, ...]) -> tuple[Reading, ...]:
-    return tuple(Reading(block=block, arm=CANDIDATE, health=each) for block, each in enumerate(health))
+    return tuple(Reading(block=block, arm=Arm.CANDIDATE, health=each) for block, each in enumerate(health))
 
 
-HONEST = make_measured(*map(make_sample, ARMS))
+HONEST = make_measured(*map(make_sample, Arm))
 
 
 def find(*measured: MeasuredReplicate, gpu: Gpu = RTX_4090) -> str | None:
-    verdict = find_invalid(ALEXNET_CONV1, measured, gpu)
+    verdict = find_invalid(ALEXNET_CONV1, measured, gpu, PERFORMANCE)
     assert verdict is None or verdict.outcome is Outcome.INVALID
     return verdict.reason if verdict else None
 
@@ -64,7 +56,7 @@ def with_health(*odd: Health, of: int = 24) -> MeasuredReplicate:
 
 
 def with_arm(arm: str, **changes: Any) -> MeasuredReplicate:
-    others = [make_sample(each) for each in ARMS if each != arm]
+    others = [make_sample(each) for each in Arm if each != arm]
     return make_measured(make_sample(arm, **changes), *others)
 
 
@@ -85,7 +77,7 @@ def test_the_reasons_of_throttling_are_named() -> None:
     """Each once, in order."""
     hot = msgspec.structs.replace(QUIET, throttled=("hardware thermal slowdown",))
     capped = msgspec.structs.replace(QUIET, throttled=("hardware slowdown",))
-    verdict = find_invalid(ALEXNET_CONV1, [with_health(*[hot, capped] * 3)], RTX_4090)
+    verdict = find_invalid(ALEXNET_CONV1, [with_health(*[hot, capped] * 3)], RTX_4090, PERFORMANCE)
     assert verdict is not None
     assert verdict.detail == "6 of 24 readings show hardware slowdown, hardware thermal slowdown"
 
@@ -99,19 +91,19 @@ def test_the_floor_of_a_4090_is_its_tensor_work() -> None:
 @pytest.mark.parametrize(("time_ms", "reason"), [(0.654, None), (0.653, "faster-than-physics")])
 def test_a_call_under_the_floor_is_impossible(time_ms: float, reason: str | None) -> None:
     """Just over it is a very good kernel."""
-    assert find(with_arm(CANDIDATE, time_ms=time_ms)) == reason
+    assert find(with_arm(Arm.CANDIDATE, time_ms=time_ms)) == reason
 
 
 def test_one_impossible_call_is_enough() -> None:
     """However honest the others look."""
-    sample = make_sample(CANDIDATE)
+    sample = make_sample(Arm.CANDIDATE)
     quick = msgspec.structs.replace(sample, times_ms=(0.1, *sample.times_ms[1:]))
     assert find(make_measured(*HONEST.samples, quick)) == "faster-than-physics"
 
 
 def test_a_gpu_whose_peaks_are_not_known_has_no_floor() -> None:
     """No line is made up."""
-    assert find(with_arm(CANDIDATE, time_ms=0.1), gpu=UNHEARD_OF) is None
+    assert find(with_arm(Arm.CANDIDATE, time_ms=0.1), gpu=UNHEARD_OF) is None
 
 
 @pytest.mark.parametrize(
@@ -120,15 +112,15 @@ def test_a_gpu_whose_peaks_are_not_known_has_no_floor() -> None:
 )
 def test_events_must_add_up_with_the_wall_clock(overhead_ms: float, reason: str | None) -> None:
     """Allowed beside the accepted kernel's 1 ms: 0.08 ms, and 0.2 % of its 15 ms of wall clock."""
-    assert find(with_arm(CANDIDATE, overhead_ms=overhead_ms)) == reason
+    assert find(with_arm(Arm.CANDIDATE, overhead_ms=overhead_ms)) == reason
 
 
 def test_what_is_allowed_beside_the_events_is_a_share_of_the_accepted_kernels_clock() -> None:
     """A candidate cannot earn itself more by being slow."""
-    assert find(with_arm(CANDIDATE, time_ms=20.0, overhead_ms=1.12)) == "timer-disagrees"
+    assert find(with_arm(Arm.CANDIDATE, time_ms=20.0, overhead_ms=1.12)) == "timer-disagrees"
 
 
-@pytest.mark.parametrize("arm", sorted(set(ARMS) - {CANDIDATE}))
+@pytest.mark.parametrize("arm", sorted(set(Arm) - {Arm.CANDIDATE}))
 def test_an_impossible_time_is_asked_of_the_candidate_alone(arm: str) -> None:
     """What the gate's own arms take proves nothing of the candidate."""
     assert find(with_arm(arm, time_ms=0.1)) is None
@@ -136,7 +128,9 @@ def test_an_impossible_time_is_asked_of_the_candidate_alone(arm: str) -> None:
 
 def test_a_candidate_that_reports_half_its_time_is_found() -> None:
     """The wall clock knows what the events left out."""
-    half = msgspec.structs.replace(make_sample(CANDIDATE, time_ms=1.0), wall_ms=make_sample(ACCEPTED).wall_ms)
+    half = msgspec.structs.replace(
+        make_sample(Arm.CANDIDATE, time_ms=1.0), wall_ms=make_sample(Arm.ACCEPTED).wall_ms
+    )
     assert find(make_measured(half, *HONEST.samples[1:])) == "timer-disagrees"
 
 
@@ -145,9 +139,9 @@ def test_time_that_is_hidden_now_and_then_is_found(hides: int, reason: str | Non
     """In one sample of a few blocks: the clock is averaged as the times are."""
     samples = []
     for block in range(12):
-        for arm in (*ARMS, *ARMS):
+        for arm in (*Arm, *Arm):
             sample = msgspec.structs.replace(make_sample(arm), block=block)
-            if arm == CANDIDATE and block < hides and len(samples) % (2 * len(ARMS)) < len(ARMS):
+            if arm == Arm.CANDIDATE and block < hides and len(samples) % (2 * len(Arm)) < len(Arm):
                 sample = msgspec.structs.replace(sample, times_ms=(1.4,) * LAUNCHES)
             samples.append(sample)
     assert find(make_measured(*samples)) == reason
@@ -155,19 +149,19 @@ def test_time_that_is_hidden_now_and_then_is_found(hides: int, reason: str | Non
 
 def test_a_time_that_is_no_number_is_no_agreement() -> None:
     """NaN compares false with every limit."""
-    assert find(with_arm(CANDIDATE, overhead_ms=float("nan"))) == "timer-disagrees"
+    assert find(with_arm(Arm.CANDIDATE, overhead_ms=float("nan"))) == "timer-disagrees"
 
 
 def test_what_cannot_be_trusted_first_is_told_first() -> None:
     """Of a GPU that is throttled no time is worth saying."""
     slowed = msgspec.structs.replace(QUIET, throttled=("hardware slowdown",))
-    broken = msgspec.structs.replace(with_arm(CANDIDATE, time_ms=0.1), readings=readings_of((slowed,)))
+    broken = msgspec.structs.replace(with_arm(Arm.CANDIDATE, time_ms=0.1), readings=readings_of((slowed,)))
     assert find(broken) == "throttled"
 
 
 def test_a_timed_call_without_an_output_is_wrong() -> None:
     """Speed without an answer is none; nothing is asked of a GPU to say so."""
-    verdict = judge_answers(ALEXNET_CONV1, [NO_ANSWER])
+    verdict = judge_answers(ALEXNET_CONV1, [NO_ANSWER], LAWS)
     assert verdict is not None
     assert (verdict.outcome, verdict.reason) == (Outcome.WRONG, "timed-answer")
 
@@ -205,19 +199,19 @@ def spoiled(answer: TimedAnswer, value: float) -> TimedAnswer:
 @pytest.fixture
 def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the inputs without a GPU."""
-    monkeypatch.setattr(trust, "make_timing_input", lambda _op, batch, seed: draw_x(seed)[:batch])
-    monkeypatch.setattr(trust, "make_timing_parameters", lambda _op, seed: draw_parameters(seed))
+    monkeypatch.setattr(timed_answers, "make_timing_input", lambda _op, batch, seed: draw_x(seed)[:batch])
+    monkeypatch.setattr(timed_answers, "make_timing_parameters", lambda _op, seed: draw_parameters(seed))
 
 
 @pytest.mark.usefixtures("on_the_cpu")
 def test_a_timed_answer_is_judged_on_its_own_contents() -> None:
     """The truth at the places that were asked for passes; that of another call is no answer."""
     right = answer_as()
-    assert judge_answers(SMALL, [right, right]) is None
+    assert judge_answers(SMALL, [right, right], LAWS) is None
     for change in ({"contents": 7}, {"parameters": 4}, {"places": 8}):
         other = msgspec.structs.replace(right, **change)
         for answers in ([other], [right, other]):
-            verdict = judge_answers(SMALL, answers)
+            verdict = judge_answers(SMALL, answers, LAWS)
             assert verdict is not None
             assert (verdict.outcome, verdict.reason) == (Outcome.WRONG, "timed-answer")
 
@@ -235,7 +229,7 @@ def test_a_timed_answer_is_judged_on_its_own_contents() -> None:
 )
 def test_a_timed_answer_obeys_the_bound_and_the_error_ratio(answer: TimedAnswer, law: str | None) -> None:
     """Either alone is enough: small errors everywhere, or one that is large."""
-    verdict = judge_answers(SMALL, [answer])
+    verdict = judge_answers(SMALL, [answer], LAWS)
     if law is None:
         assert verdict is None
     else:

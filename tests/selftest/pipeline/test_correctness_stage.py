@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from kernelgate.correctness.case import Case
-from kernelgate.correctness.coverage import LawLine
+from kernelgate.correctness.result import LawLine
 from kernelgate.machine.gpu import Gpu, GpuError
-from kernelgate.pipeline import pipeline as gate_module
+from kernelgate.pipeline import correctness_step
 from kernelgate.verdict import Outcome
 from tests.selftest.support.pretended_gate import (
     CASE,
@@ -108,7 +108,7 @@ def test_a_gpu_that_is_not_to_be_had_makes_no_kernel_wrong(
     def refuse(_gpu: Gpu) -> None:
         raise GpuError("nobody is let in", reason)
 
-    monkeypatch.setattr(gate_module, "shared", refuse)
+    monkeypatch.setattr(correctness_step, "shared", refuse)
     gate = bench.gate(gpu=GPU)
     assert gate.stage("correctness").status == "failed"
     assert (gate.verdict().outcome, gate.verdict().reason) == (Outcome.INVALID, reason)

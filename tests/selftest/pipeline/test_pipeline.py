@@ -8,12 +8,13 @@ import msgspec
 import pytest
 
 from kernelgate.baselines.kernels import AcceptedError
-from kernelgate.correctness.case_runner import Finding
+from kernelgate.correctness.result import Finding
 from kernelgate.machine.gpu import GpuError
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.pipeline import pipeline as gate_module
+from kernelgate.pipeline import judgement, performance_step
 from kernelgate.reporting.page import render_markdown
 from kernelgate.reporting.report import make_report
+from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.verdict import Outcome, Rule, Verdict, conclude
 from tests.selftest.support.pretended_gate import ACCEPTED, CASE, GPU, Bench, compile_result, correctness
@@ -62,14 +63,14 @@ def test_an_error_of_the_gate_itself_never_passes(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "outcome"),
-    [("raises", Outcome.WRONG), ("hangs", Outcome.WRONG), ("prints", Outcome.FORBIDDEN)],
+    [("raises", Outcome.WRONG), ("no-answer", Outcome.WRONG), ("prints", Outcome.FORBIDDEN)],
 )
 def test_a_file_that_fails_to_compile_is_named_by_what_it_did(
     bench: Bench, kind: str, outcome: Outcome
 ) -> None:
     """The worker's fault becomes the verdict's reason."""
     digest = hashlib.sha256(bench.candidate.read_bytes()).hexdigest()
-    bench.compile = WorkerFault(kind, "seen doing it", digest)
+    bench.compile = WorkerFault(FaultKind(kind), "seen doing it", digest)
     gate = bench.gate()
     assert gate.stage("compile").status == "failed"
     assert (gate.verdict().outcome, gate.verdict().reason) == (outcome, kind)
@@ -77,7 +78,7 @@ def test_a_file_that_fails_to_compile_is_named_by_what_it_did(
 
 def test_an_accepted_kernel_that_fails_to_compile_is_no_fault_of_the_candidate(bench: Bench) -> None:
     """The measurement is invalid, the candidate is not wrong."""
-    bench.compile = WorkerFault("raises", "seen doing it", "0" * 64)
+    bench.compile = WorkerFault(FaultKind.RAISES, "seen doing it", "0" * 64)
     gate = bench.gate()
     assert gate.stage("compile").status == "failed"
     assert (gate.verdict().outcome, gate.verdict().reason) == (Outcome.INVALID, "arm-raises")
@@ -128,10 +129,10 @@ def test_delegated_work_is_forbidden(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("fault", "outcome", "reason"),
     [
-        (WorkerFault("crashes", "SIGSEGV", "candidate"), Outcome.WRONG, "crashes"),
-        (WorkerFault("crashes", "SIGSEGV", "accepted"), Outcome.INVALID, "arm-crashes"),
-        (WorkerFault("timer", "sent nonsense", "candidate"), Outcome.INVALID, "timer"),
-        (WorkerFault("crowded", "no room", "candidate"), Outcome.INVALID, "crowded"),
+        (WorkerFault(FaultKind.CRASHES, "SIGSEGV", "candidate"), Outcome.WRONG, "crashes"),
+        (WorkerFault(FaultKind.CRASHES, "SIGSEGV", "accepted"), Outcome.INVALID, "arm-crashes"),
+        (WorkerFault(FaultKind.TIMER, "sent nonsense", "candidate"), Outcome.INVALID, "timer"),
+        (WorkerFault(FaultKind.CROWDED, "no room", "candidate"), Outcome.INVALID, "crowded"),
         (GpuError("another judge has it"), Outcome.INVALID, "gpu-not-to-be-had"),
         (GpuError("1 other processes", "gpu-shared"), Outcome.INVALID, "gpu-shared"),
     ],
@@ -159,7 +160,7 @@ def test_the_counters_are_read_of_what_was_timed_and_change_no_verdict(
 ) -> None:
     """Of the candidate as the GPU at hand runs it; not where no figure is to be trusted."""
     for name in ("load_record", "keep_samples", "propose_speed"):
-        monkeypatch.setattr(gate_module, name, lambda *_: None)
+        monkeypatch.setattr(performance_step, name, lambda *_: None)
     bench.performance = SimpleNamespace(verdict=verdict), []
     gate = bench.gate(gpu=GPU, measure=True)
     gate.stage("performance")
@@ -173,12 +174,12 @@ def test_an_error_in_counting_leaves_no_verdict_that_passes(
 ) -> None:
     """As any error of the gate's own."""
     for name in ("load_record", "keep_samples", "propose_speed"):
-        monkeypatch.setattr(gate_module, name, lambda *_: None)
+        monkeypatch.setattr(performance_step, name, lambda *_: None)
 
     def fail(*_: object) -> None:
         raise RuntimeError("a mistake of the gate's")
 
-    monkeypatch.setattr(gate_module, "read_counters", fail)
+    monkeypatch.setattr(performance_step, "read_counters", fail)
     bench.performance = SimpleNamespace(verdict=conclude(Outcome.KEEP, "proven-gain", "4 %")), []
     gate = bench.gate(gpu=GPU, measure=True)
     with pytest.raises(RuntimeError):
@@ -212,7 +213,7 @@ def test_a_changed_original_is_refused_before_anything_runs(
 ) -> None:
     """The control of every timing is frozen."""
     changed = msgspec.structs.replace(ALEXNET_CONV1, original_sha256="0" * 64)
-    monkeypatch.setattr(gate_module, "find_operation", lambda _: changed)
+    monkeypatch.setattr(judgement, "find_operation", lambda _: changed)
     with pytest.raises(AcceptedError, match="must never change"):
         bench.gate()
 

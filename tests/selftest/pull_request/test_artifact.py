@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kernelgate.__main__ import main
 from kernelgate.baselines.kernels import kernel_path
 from kernelgate.baselines.store import MAX_RECORD_BYTES, load_speed, record_path
+from kernelgate.cli.main import main
 from kernelgate.kernel_file.source import read_kernel
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.pull_request.artifact import ArtifactError, unpack_proposals

@@ -15,6 +15,8 @@ ACCEPTED = "kernels/alexnet_conv1.py"
 ORIGINAL = "kernels/alexnet_conv1_original.py"
 OLD = "kernels/alexnet_conv1_old.py"
 NOTHING = Change(kernels=(), refused=(), edited={})
+A_TEXT = msgspec.structs.replace(NOTHING, beside_kernels=True)
+"""A change that touches neither a kernel nor what judges, but more than kernel files."""
 
 
 @pytest.fixture
@@ -42,6 +44,7 @@ def test_an_edited_kernel_is_proposed(repository: Path) -> None:
     assert show_blob(repository, change.kernels[0].blob) == b"# edited\n"
     assert msgspec.structs.replace(change, kernels=()) == NOTHING
     assert not change.guards_all
+    assert not change.needs_tests
 
 
 def test_an_added_kernel_is_judged_as_the_operation_that_its_name_begins_with(repository: Path) -> None:
@@ -101,8 +104,8 @@ def test_an_accepted_kernel_is_never_removed(repository: Path) -> None:
 
 
 def test_another_kernel_may_be_removed(repository: Path) -> None:
-    """There is nothing to judge about that."""
-    assert change_by(repository, {OLD: None}) == NOTHING
+    """There is nothing to judge about that, but a self-test may have read it."""
+    assert change_by(repository, {OLD: None}) == A_TEXT
 
 
 def test_a_renamed_accepted_kernel_is_a_removed_and_a_new_one(repository: Path) -> None:
@@ -223,8 +226,9 @@ def test_what_judges_is_listed_by_its_kind(repository: Path, name: str, kind: st
     """Added, edited or removed; what decides on kernels has all accepted ones judged anew."""
     for content in (b"added\n", b"edited\n", None):
         change = change_by(repository, {name: content})
-        assert change == Change(kernels=(), refused=(), edited={kind: (name,)})
+        assert change == msgspec.structs.replace(A_TEXT, edited={kind: (name,)})
         assert change.guards_all is guards_all
+        assert change.needs_tests
 
 
 def test_every_place_of_what_judges_is_tried_here() -> None:
@@ -240,7 +244,27 @@ def test_every_place_of_what_judges_is_tried_here() -> None:
 )
 def test_what_does_not_judge_is_not_listed(repository: Path, name: str) -> None:
     """Texts and tests of the gate decide on no kernel."""
-    assert change_by(repository, {name: b"new\n"}) == NOTHING
+    assert change_by(repository, {name: b"new\n"}) == A_TEXT
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(name for name, _, _ in JUDGING),
+        "README.md",
+        "docs/design.md",
+        "tests/selftest/test_x.py",
+        "benchmarks/x.py",
+        "kernels/notes.md",
+        "kernels/sub/alexnet_conv1.py",
+    ],
+)
+def test_whatever_lies_beside_a_kernel_needs_the_tests(repository: Path, name: str) -> None:
+    """Lint, types and self-tests read all of it; only a change of judged kernels goes without them."""
+    assert not change_by(repository, {ACCEPTED: b"# edited\n", OLD: b"# edited\n"}).needs_tests
+    change = change_by(repository, {ACCEPTED: b"# edited again\n", name: b"new\n"})
+    assert proposed(change) == [ACCEPTED]
+    assert change.needs_tests
 
 
 def test_kernels_and_what_judges_are_told_apart_in_one_change(repository: Path) -> None:

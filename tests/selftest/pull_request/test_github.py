@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kernelgate.__main__ import main
+from kernelgate.cli.main import main
 from kernelgate.doctor.checks import Check
 from kernelgate.pull_request.github import mark_failures, write_outputs, write_summary
 
@@ -88,7 +88,7 @@ def test_what_makes_a_machine_unfit_is_marked(
 ) -> None:
     """With what to do about it."""
     unfit = Check(name="GPU", status="unfit", seen="no NVIDIA GPU", advice="install the driver")
-    monkeypatch.setattr("kernelgate.__main__.examine", lambda *_: [unfit])
+    monkeypatch.setattr("kernelgate.doctor.noise.examine", lambda *_: [unfit])
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     assert main(["doctor", "--root", str(ROOT)]) == 1
     assert "::error title=kernelgate::GPU: no NVIDIA GPU: install the driver\n" in capsys.readouterr().out

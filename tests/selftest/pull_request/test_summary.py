@@ -21,6 +21,7 @@ KERNEL = Proposed(path="kernels/alexnet_conv1_a.py", blob="0" * 40, operation="a
 PROPOSAL = msgspec.structs.replace(NOTHING, kernels=(KERNEL,))
 REFUSED = msgspec.structs.replace(NOTHING, refused=("kernels/x.py: is of no operation",))
 NO_EARLIER = msgspec.structs.replace(NOTHING, from_nothing=True)
+ONLY_KERNELS = "Only kernels are changed"
 SECTION = "**This change also edits what judges.**"
 
 
@@ -43,7 +44,7 @@ KEEP, REVERT = made("KEEP", passing=True), made("REVERT")
 
 
 def editing(*paths: str, kind: str = "gate") -> Change:
-    return msgspec.structs.replace(NOTHING, edited={kind: paths})
+    return msgspec.structs.replace(NOTHING, edited={kind: paths}, beside_kernels=True)
 
 
 @pytest.mark.parametrize(
@@ -153,6 +154,23 @@ def test_nothing_to_judge_is_not_said_where_there_was_something(
 
 
 @pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (PROPOSAL, True),
+        (msgspec.structs.replace(PROPOSAL, beside_kernels=True), False),
+        (msgspec.structs.replace(PROPOSAL, from_nothing=True), False),
+        (NOTHING, False),
+        (None, False),
+    ],
+)
+def test_the_page_says_that_nothing_else_was_looked_at(
+    tmp_path: Path, change: Change | None, said: bool
+) -> None:
+    """Where kernels are all that is changed."""
+    assert (ONLY_KERNELS in render_page(change, [KEEP], tmp_path)) is said
+
+
+@pytest.mark.parametrize(
     ("count", "end"), [(8, "`f7`\n"), (9, "`f7` and 1 more\n"), (5000, "`f7` and 4992 more\n")]
 )
 def test_a_long_list_is_cut(tmp_path: Path, count: int, end: str) -> None:
@@ -210,12 +228,22 @@ def test_nobody_is_mentioned(tmp_path: Path, place: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "guard"),
-    [(None, "false"), (PROPOSAL, "false"), (editing("conftest.py"), "true"), (NO_EARLIER, "true")],
+    ("change", "guard", "tests"),
+    [
+        (None, "false", "true"),
+        (PROPOSAL, "false", "false"),
+        (editing("conftest.py"), "true", "true"),
+        (editing(".actrc", kind="workflow"), "false", "true"),
+        (msgspec.structs.replace(PROPOSAL, beside_kernels=True), "false", "true"),
+        (NO_EARLIER, "true", "true"),
+    ],
 )
-def test_later_jobs_are_told_the_verdict_and_whether_to_guard(change: Change | None, guard: str) -> None:
-    """By the names that the workflow asks for."""
-    assert outputs_of(change, [REVERT, KEEP]) == {"verdict": "REVERT, KEEP", "guard": guard}
+def test_later_steps_are_told_the_verdict_and_what_is_left_to_do(
+    change: Change | None, guard: str, tests: str
+) -> None:
+    """By the names that the workflow asks for; where nobody looked at the files, the tests run."""
+    said = outputs_of(change, [REVERT, KEEP])
+    assert said == {"verdict": "REVERT, KEEP", "guard": guard, "tests": tests}
 
 
 @pytest.mark.parametrize(
@@ -225,6 +253,7 @@ def test_later_jobs_are_told_the_verdict_and_whether_to_guard(change: Change | N
         r"said['rule'] = 'tune\nverdict=KEEP'",
         r"said.update(verdict='WRONG', detail='x\nverdict=KEEP', next_step='x\rguard=false')",
         r"said.update(reason='x\nverdict=KEEP', operation='\nguard=false')",
+        r"said.update(verdict='REVERT\ntests=false', detail='x\ntests=false')",
     ],
 )
 def test_an_output_is_one_line_of_known_words_whatever_a_report_said(
@@ -234,7 +263,9 @@ def test_an_output_is_one_line_of_known_words_whatever_a_report_said(
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     outputs = outputs_of(editing("conftest.py"), [judge_one(tmp_path, plant), KEEP])
     write_outputs({"GITHUB_OUTPUT": str(tmp_path / "output")}, outputs)
-    assert re.fullmatch(r"verdict=[A-Z_]+(, [A-Z_]+)*\nguard=true\n", (tmp_path / "output").read_text())
+    assert re.fullmatch(
+        r"verdict=[A-Z_]+(, [A-Z_]+)*\nguard=true\ntests=true\n", (tmp_path / "output").read_text()
+    )
 
 
 def test_each_failure_is_said_and_nothing_that_passed() -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from kernelgate.__main__ import main
 from kernelgate.baselines.records import Accepted
 from kernelgate.baselines.store import record_path
+from kernelgate.cli.main import main
 from tests.selftest.support.made_up_records import make_record
 
 OLD = Accepted(

@@ -21,7 +21,7 @@ GAINS = {
 
 
 def slowdown_of(gains: tuple[float, ...]) -> Slowdown:
-    return summarise([math.log1p(-gain) for gain in gains])
+    return summarise([math.log1p(-gain) for gain in gains], 0.95)
 
 
 def numbers(drawn: str, what: str) -> list[list[float]]:

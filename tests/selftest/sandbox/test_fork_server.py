@@ -62,7 +62,7 @@ def load(tmp_path: Path) -> Iterator[Load]:
         worker.close()
 
 
-def test_a_contestant_is_a_child_of_the_judge_in_a_session_of_its_own(load: Load) -> None:
+def test_a_worker_is_a_child_of_the_judge_in_a_session_of_its_own(load: Load) -> None:
     """So that the judge can wait for it, and a signal to the judge's group does not reach it."""
     worker = load("")
     process = psutil.Process(worker.pid)
@@ -71,13 +71,13 @@ def test_a_contestant_is_a_child_of_the_judge_in_a_session_of_its_own(load: Load
     assert Path(process.cwd()) == worker.folder
 
 
-def test_what_one_contestant_changes_no_other_sees(load: Load) -> None:
+def test_what_one_worker_changes_no_other_sees(load: Load) -> None:
     """Modules, environment and what it left at the collector's door are its own."""
     load("import os, torch\ntorch.spoiled = 1\nos.environ['SPOILED'] = '1'\n")
     load("import os, torch\nassert not hasattr(torch, 'spoiled') and 'SPOILED' not in os.environ\n")
 
 
-def test_a_contestant_holds_no_way_to_its_starter(load: Load) -> None:
+def test_a_worker_holds_no_way_to_its_starter(load: Load) -> None:
     """The socket on which copies are asked for is closed in each of them."""
     code = """
         import os, stat
@@ -87,7 +87,7 @@ def test_a_contestant_holds_no_way_to_its_starter(load: Load) -> None:
     load(textwrap.dedent(code))
 
 
-def test_only_the_first_contestant_waits_for_the_imports(load: Load) -> None:
+def test_only_the_first_worker_waits_for_the_imports(load: Load) -> None:
     """The next is there in a fraction of a second."""
     load("")
     began = time.monotonic()
@@ -161,7 +161,7 @@ def test_secrets_of_the_judge_are_not_passed_on(monkeypatch: pytest.MonkeyPatch)
     assert passed_on("interpret")["TRITON_INTERPRET"] == "1"
 
 
-def test_a_contestant_that_cannot_enter_its_folder_is_a_fault(tmp_path: Path) -> None:
+def test_a_worker_that_cannot_enter_its_folder_is_a_fault(tmp_path: Path) -> None:
     """It ends before it answers, and the starter lives on."""
     worker = Worker("interpret", tmp_path / "folder", LIMITS, tmp_path)
     before = fork_server_pids()

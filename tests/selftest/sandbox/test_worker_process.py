@@ -75,7 +75,7 @@ def test_a_good_file_loads_and_close_may_be_called_again(load: Load) -> None:
     assert not psutil.pid_exists(worker.pid)
 
 
-def test_a_fresh_contestant_works_after_a_fault(load: Load) -> None:
+def test_a_fresh_worker_works_after_a_fault(load: Load) -> None:
     """A fault ends one worker, not the next."""
     fault = fault_of(load("raise OSError('no disk today')"))
     assert (fault.kind, "no disk today (line 1" in fault.detail) == ("raises", True)
@@ -87,7 +87,7 @@ def test_no_answer_in_time_is_a_fault(load: Load) -> None:
     """The deadline holds, whatever the child is at."""
     loaded = load("while True: pass")  # before the clock: the worker's first waits for the imports
     started = time.monotonic()
-    assert fault_of(loaded, 3).kind == "hangs"
+    assert fault_of(loaded, 3).kind == "no-answer"
     assert time.monotonic() - started < 8
 
 
@@ -102,7 +102,7 @@ def test_a_message_that_drips_in_does_not_outlast_the_deadline(load: Load) -> No
                 except OSError: pass
     """
     started = time.monotonic()
-    assert fault_of(load(code), START_SECONDS).kind == "hangs"
+    assert fault_of(load(code), START_SECONDS).kind == "no-answer"
     assert time.monotonic() - started < START_SECONDS + 5
 
 
@@ -116,7 +116,7 @@ def test_printing_over_the_cap_is_a_fault(load: Load, then: str) -> None:
 def test_memory_over_the_cap_is_a_fault(load: Load) -> None:
     """Resident memory is watched, children's included."""
     fault = fault_of(load("hoard = []\nwhile True: hoard.append(bytearray(b'1') * 2**24)"))
-    assert (fault.kind, "GiB" in fault.detail) == ("memory", True)
+    assert (fault.kind, "GiB" in fault.detail) == ("out-of-memory", True)
 
 
 def test_a_secret_of_the_judge_does_not_reach_the_child(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,7 +235,7 @@ JUDGE = """
 @pytest.mark.parametrize(
     "hang", ["while True: pass", "list(map(int, iter(int, 1)))"], ids=["in-python", "in-c-with-the-lock"]
 )
-def test_a_contestant_does_not_outlive_a_judge_that_was_killed(tmp_path: Path, hang: str) -> None:
+def test_a_worker_does_not_outlive_a_judge_that_was_killed(tmp_path: Path, hang: str) -> None:
     """Even if the kernel file never lets another thread of its process run."""
     file, reached = tmp_path / "kernel.py", tmp_path / "reached"
     file.write_text(f"open({str(reached)!r}, 'w').close()\n{hang}\n", encoding="utf-8")

@@ -10,7 +10,7 @@ A, B = "kernels/alexnet_conv1_a.py", "kernels/alexnet_conv1_b.py"
 
 SETTINGS = """
 [tool.pytest.ini_options]
-addopts = ["--import-mode=importlib", "-m", "not perf"]
+addopts = ["--import-mode=importlib", "-m", "not perf", "-p", "no:kernelgate.pytest_plugin"]
 markers = ["perf: timed"]
 """
 TESTS = """

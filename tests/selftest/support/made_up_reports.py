@@ -8,15 +8,13 @@ from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compiler import CompiledKernel
 from kernelgate.compilation.stage import CompileResult
 from kernelgate.correctness.case import Case
-from kernelgate.correctness.case_runner import Finding
-from kernelgate.correctness.coverage import LawLine
-from kernelgate.correctness.result import Correctness
+from kernelgate.correctness.result import Correctness, Finding, LawLine
 from kernelgate.machine.gpu import Gpu
 from kernelgate.machine.versions import Provenance
 from kernelgate.operations.kernel_config import KernelConfig
-from kernelgate.performance.conclusion import Performance
 from kernelgate.performance.decision.log_ratio import Slowdown
-from kernelgate.performance.samples import ARMS
+from kernelgate.performance.result import Performance
+from kernelgate.performance.samples import Arm
 from kernelgate.pipeline.pipeline import ORDER, StageResult
 from kernelgate.reporting.report import KernelIdentity, Report
 from kernelgate.verdict import NEXT_STEPS, Outcome, conclude
@@ -117,8 +115,8 @@ def make_performance(text: str) -> Performance:
         candidate_to_vendor=slowdown,
         accepted_to_original=slowdown,
         accepted_to_vendor=slowdown,
-        time_ms=dict.fromkeys(ARMS, 1.8),
-        chosen=dict.fromkeys(ARMS, (text,)),
+        time_ms=dict.fromkeys(Arm, 1.8),
+        chosen=dict.fromkeys(Arm, (text,)),
         floor_ms=0.1,
         sm_clock_mhz=(1900, 1980),
         seconds=30.0,

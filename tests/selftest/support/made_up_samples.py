@@ -2,23 +2,22 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from kernelgate.machine.gpu import Gpu, Health
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.performance.conclusion import Conditions
-from kernelgate.performance.samples import ARMS, CANDIDATE, MeasuredReplicate, Reading, Sample
-from kernelgate.settings import load_settings
+from kernelgate.performance.samples import Arm, MeasuredReplicate, Reading, Sample
 from kernelgate.verdict import Rule
 from tests.selftest.support.made_up_records import ENVIRONMENT
+from tests.selftest.support.project_settings import LAWS, PERFORMANCE
 
 BLOCKS = 4
-SETTINGS = load_settings(Path(__file__).parents[3] / "pyproject.toml").performance
 CONDITIONS = Conditions(
     operation=ALEXNET_CONV1,
     gpu=Gpu(name="NVIDIA H200", uuid="GPU-0", capability=90, driver="580", l2_bytes=50 * 2**20),
     rule=Rule.TUNE,
-    settings=SETTINGS,
+    settings=PERFORMANCE,
+    laws=LAWS,
     record=None,
     environment=ENVIRONMENT,
 )
@@ -40,19 +39,19 @@ def make_replicate(
             slot=slot,
             arm=arm,
             seed=0,
-            times_ms=(time_ms := 2.0 * math.exp(slowdown * (arm == CANDIDATE)),) * 3,
+            times_ms=(time_ms := 2.0 * math.exp(slowdown * (arm == Arm.CANDIDATE)),) * 3,
             wall_ms=3 * time_ms + 1.0,
         )
         for block in range(BLOCKS)
-        for slot, arm in enumerate((*ARMS, *reversed(ARMS)))
+        for slot, arm in enumerate((*Arm, *reversed(Arm)))
     ]
     readings = [
         Reading(block=block, arm=arm, health=_health((clocks_mhz or {}).get(arm, 1980)))
-        for block, arm in enumerate(ARMS)
+        for block, arm in enumerate(Arm)
     ]
     return MeasuredReplicate(
         samples=tuple(samples),
-        chosen={arm: ((chosen or {}).get(arm, "one"),) for arm in ARMS},
+        chosen={arm: ((chosen or {}).get(arm, "one"),) for arm in Arm},
         readings=tuple(readings),
         answers=(),
     )

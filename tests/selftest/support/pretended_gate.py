@@ -1,6 +1,6 @@
 """A gate whose slow stages answer what a test says."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,15 @@ from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compiler import CompiledKernel
 from kernelgate.compilation.stage import CompileResult
 from kernelgate.correctness.case import Case
-from kernelgate.correctness.case_runner import Finding
-from kernelgate.correctness.coverage import LawLine
-from kernelgate.correctness.result import Correctness
+from kernelgate.correctness.result import Correctness, Finding, LawLine
 from kernelgate.correctness.stage import Trial
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import Gpu, GpuError
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.performance.hardware_counters import Counters
-from kernelgate.pipeline import pipeline as gate_module
-from kernelgate.pipeline.pipeline import Gate, Request
+from kernelgate.pipeline import compile_step, correctness_step, performance_step
+from kernelgate.pipeline.pipeline import Gate
+from kernelgate.pipeline.stage import Request
 from kernelgate.settings import load_settings
 from tests.selftest.support.made_up_launches import make_launch
 
@@ -81,6 +80,10 @@ def correctness(finding: Finding | None = None) -> Correctness:
     )
 
 
+def unchanged(request: Request) -> Request:
+    return request
+
+
 class Bench:
     """Builds gates whose slow stages answer what the test says; `trials` are what correctness was asked."""
 
@@ -94,13 +97,13 @@ class Bench:
         self.correctness: Any = correctness()
         self.performance: Any = GpuError("not in this test")
         self.prepared: list[tuple[str, ...]] = []
-        monkeypatch.setattr(gate_module, "prepare", lambda *modes: self.prepared.append(modes))
-        monkeypatch.setattr(gate_module, "compile_all", lambda *_: self._give(self.compile))
-        monkeypatch.setattr(gate_module, "try_kernel", self._try)
-        monkeypatch.setattr(gate_module, "shared", self._hold)
-        monkeypatch.setattr(gate_module, "measure_performance", lambda *_: self._give(self.performance))
-        monkeypatch.setattr(gate_module, "propose", lambda *_: None)
-        monkeypatch.setattr(gate_module, "read_counters", self._count)
+        monkeypatch.setattr(compile_step, "prepare", lambda *modes: self.prepared.append(modes))
+        monkeypatch.setattr(compile_step, "compile_all", lambda *_: self._give(self.compile))
+        monkeypatch.setattr(correctness_step, "try_kernel", self._try)
+        monkeypatch.setattr(correctness_step, "shared", self._hold)
+        monkeypatch.setattr(performance_step, "measure_performance", lambda *_: self._give(self.performance))
+        monkeypatch.setattr(compile_step, "propose", lambda *_: None)
+        monkeypatch.setattr(performance_step, "read_counters", self._count)
         self.candidate = folder / "candidate.py"
         self.candidate.write_text(ACCEPTED.read_text().replace("patch", "field"))
 
@@ -108,11 +111,9 @@ class Bench:
         """Close every gate that was made; each leaves nothing behind."""
         for gate in self.gates:
             gate.close()
-            assert not gate.sandbox.root.exists()
+            assert gate.open_sandbox is None or not gate.open_sandbox.root.exists()
 
-    def _try(
-        self, _workplace: object, _kernel: object, _compiled: object, trial: Trial, _tick: object
-    ) -> Any:
+    def _try(self, _sandbox: object, _kernel: object, _compiled: object, trial: Trial, _tick: object) -> Any:
         self.trials.append(trial)
         return self._give(self.correctness)
 
@@ -122,7 +123,7 @@ class Bench:
         yield
         self.holds.append(f"gives back {gpu.name}")
 
-    def _count(self, _workplace: object, kernel: KernelFile, configs: object, gpu: Gpu) -> Counters:
+    def _count(self, _sandbox: object, kernel: KernelFile, configs: object, gpu: Gpu) -> Counters:
         self.counted.append((kernel.path, configs, gpu))
         return Counters(missing="not read: no profiler in this test")
 
@@ -131,7 +132,7 @@ class Bench:
             raise answer
         return answer
 
-    def gate(self, **changes: object) -> Gate:
+    def gate(self, find_gpus: Callable[[Request], Request] = unchanged, **changes: object) -> Gate:
         request = Request(
             root=ROOT,
             candidate=self.candidate,
@@ -144,5 +145,6 @@ class Bench:
             measure=False,
             replay=None,
         )
-        self.gates.append(Gate(msgspec.structs.replace(request, **changes), SETTINGS, lambda _: None))
+        asked = msgspec.structs.replace(request, **changes)
+        self.gates.append(Gate(asked, SETTINGS, lambda _: None, find_gpus))
         return self.gates[-1]

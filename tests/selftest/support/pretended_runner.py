@@ -14,9 +14,11 @@ from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseRunner
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.recipe import Inputs, Recipe, make_images, make_parameters
+from kernelgate.operations.inputs import Inputs, make_images, make_parameters
+from kernelgate.operations.recipe import Recipe
 from kernelgate.operations.reference import truth_at, truth_everywhere, unravel
 from kernelgate.protocol import Mode, Ran, SeenLaunch
+from tests.selftest.support.project_settings import LAWS
 
 SMALL = msgspec.structs.replace(ALEXNET_CONV1, in_size=15, out_channels=32)
 AN_IMAGE = 32 * 3 * 3
@@ -99,7 +101,7 @@ def make_examiner(
 ) -> tuple[CaseRunner, PretendedRunner]:
     """Return a case runner of answers that are right but for the change, and its caller."""
     caller = PretendedRunner(change, mode, operation)
-    return CaseRunner(cast("KernelCaller", caller), sampled=("conv",)), caller
+    return CaseRunner(cast("KernelCaller", caller), LAWS, sampled=("conv",)), caller
 
 
 def spoiled(run: Run, place: int = -1, value: float = 1e6) -> Run:

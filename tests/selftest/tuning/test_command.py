@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from kernelgate import __main__ as command
 from kernelgate.baselines.compiled import ConfigRecord
+from kernelgate.cli.main import main
 from kernelgate.compilation.compiler import CompiledKernel
 from kernelgate.compilation.stage_rules import nearby_configs
 from kernelgate.kernel_file.config_list import ConfigListError
@@ -17,7 +17,8 @@ from kernelgate.machine.gpu import Gpu, GpuError
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.kernel_config import KernelConfig
 from kernelgate.performance.hardware_counters import Counters
-from kernelgate.performance.samples import ACCEPTED, CANDIDATE
+from kernelgate.performance.samples import Arm
+from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import load_settings
 from kernelgate.tuning import command as tune_stage
@@ -27,6 +28,7 @@ from kernelgate.tuning.state import Tuned, read_state
 from kernelgate.verdict import Outcome, conclude
 from tests.selftest.kernel_file.test_config_list import configs_in
 from tests.selftest.support.made_up_launches import make_launch
+from tests.selftest.support.project_settings import RULES
 
 ROOT = Path(__file__).resolve().parents[3]
 SETTINGS = load_settings(ROOT / "pyproject.toml")
@@ -64,22 +66,22 @@ class Machine:
             tune_stage, "verdict_by_rule", lambda _conditions, result, _attempts: result.verdict
         )
 
-    def compile(self, _workplace: object, kernels: dict[KernelFile, object]) -> dict[KernelFile, Any]:
+    def compile(self, _sandbox: object, kernels: dict[KernelFile, object]) -> dict[KernelFile, Any]:
         self.compiled += kernels
         accepted = CompiledKernel(target="sm_89", kernel_sha256="0" * 64, configs=(record(ORIGINAL),))
-        near = nearby_configs(ALEXNET_CONV1, accepted)
+        near = nearby_configs(ALEXNET_CONV1, accepted, RULES)
         configs = tuple(
             record(each, 24 if each.num_warps == EIGHT.num_warps else 16, self.grid) for each in near
         )
         wide = msgspec.structs.replace(accepted, configs=configs)
         return {kernel: [wide if len(configs_in(kernel.source)) == 12 else accepted] for kernel in kernels}
 
-    def count(self, _workplace: object, kernel: KernelFile, _configs: object, _gpu: Gpu) -> Counters:
+    def count(self, _sandbox: object, kernel: KernelFile, _configs: object, _gpu: Gpu) -> Counters:
         self.counted.append(configs_in(kernel.source))
         return Counters(missing="not read: no profiler in this test")
 
     def measure(
-        self, _workplace: object, kernels: Any, conditions: Any, _tick: object
+        self, _sandbox: object, kernels: Any, conditions: Any, _tick: object
     ) -> tuple[Any, list[Any]]:
         if self.error is not None:
             raise self.error
@@ -95,7 +97,7 @@ class Machine:
             SimpleNamespace(
                 candidate=contrast,
                 candidate_to_original=contrast,
-                time_ms={CANDIDATE: 1.7},
+                time_ms={Arm.CANDIDATE: 1.7},
                 verdict=conclude(outcome, "why", "because"),
             ),
             [],
@@ -250,7 +252,7 @@ def test_a_list_that_does_not_compile_for_the_profiler_ends_nothing(
 
     def compile_but_the_list(sandbox: object, kernels: dict[KernelFile, object]) -> Any:
         if any(len(configs_in(kernel.source)) == 6 for kernel in kernels):
-            raise WorkerFault("raises", "no such code here")
+            raise WorkerFault(FaultKind.RAISES, "no such code here")
         return machine.compile(sandbox, kernels)
 
     monkeypatch.setattr(tune_stage, "compile_kernels", compile_but_the_list)
@@ -262,7 +264,7 @@ def test_a_list_that_does_not_compile_for_the_profiler_ends_nothing(
 @pytest.mark.parametrize("kind", ["raises", "prints"])
 def test_what_was_wrong_or_forbidden_is_not_counted(machine: Machine, tmp_path: Path, kind: str) -> None:
     """Under a profiler it would do so again, and take the others with it."""
-    machine.error = WorkerFault(kind, "an error", CANDIDATE)
+    machine.error = WorkerFault(FaultKind(kind), "an error", Arm.CANDIDATE)
     assert run(tmp_path).counters is None
     assert machine.counted == []
 
@@ -278,15 +280,15 @@ def test_accepted_kernel_and_original_are_compiled_once(machine: Machine, tmp_pa
 
 def test_a_configuration_that_fails_is_wrong_and_the_others_go_on(machine: Machine, tmp_path: Path) -> None:
     """Another arm that fails is nobody's configuration's fault."""
-    machine.error = WorkerFault("raises", "an error", CANDIDATE)
+    machine.error = WorkerFault(FaultKind.RAISES, "an error", Arm.CANDIDATE)
     tuned = run(tmp_path)
     assert tuned.ended == "reverted"
     assert {str(option.timed.outcome) for option in tuned.options if option.timed} == {"WRONG"}
     for kind in ("timer", "crowded"):
-        machine.error = WorkerFault(kind, "nobody's fault", CANDIDATE)
+        machine.error = WorkerFault(FaultKind(kind), "nobody's fault", Arm.CANDIDATE)
         tuned = run(tmp_path / kind)
         assert {str(option.timed.outcome) for option in tuned.options if option.timed} == {"INVALID"}
-    machine.error = WorkerFault("raises", "an error", ACCEPTED)
+    machine.error = WorkerFault(FaultKind.RAISES, "an error", Arm.ACCEPTED)
     with pytest.raises(WorkerFault):
         run(tmp_path / "fresh")
 
@@ -318,10 +320,10 @@ def call(monkeypatch: pytest.MonkeyPatch, folder: Path, *more: str, gpu: Gpu | N
             raise GpuError("no NVIDIA GPU")
         return gpu
 
-    monkeypatch.setattr(command, "find_gpu", find)
+    monkeypatch.setattr("kernelgate.machine.gpu.find_gpu", find)
     accepted = ROOT / "kernels" / "alexnet_conv1_original.py"
     given = ("--root", str(ROOT), "--accepted", str(accepted), "--report-dir", str(folder))
-    return command.main(["tune", str(FILE), *given, *more])
+    return main(["tune", str(FILE), *given, *more])
 
 
 @pytest.mark.usefixtures("machine")

@@ -13,6 +13,7 @@ from kernelgate.operations.kernel_config import KernelConfig
 from kernelgate.tuning.options import Option, Timed, choose_configs, sort_out
 from kernelgate.verdict import Outcome
 from tests.selftest.support.made_up_launches import make_launch
+from tests.selftest.support.project_settings import RULES
 
 ORIGINAL = ALEXNET_CONV1.original_config
 
@@ -36,21 +37,21 @@ ACCEPTED = kernel(record(config(stages=1)), record(config(stages=2)))
 
 def test_the_stage_allows_near_stages_and_four_warps() -> None:
     """The original comes first; stages move by one from those that the accepted kernel has."""
-    near = nearby_configs(ALEXNET_CONV1, ACCEPTED)
+    near = nearby_configs(ALEXNET_CONV1, ACCEPTED, RULES)
     assert near[0] == ORIGINAL
     assert {(each.num_warps, each.num_stages) for each in near} == {
         (warps, stages) for warps in (2, 4, 8, 16) for stages in (1, 2, 3)
     }
     assert len(near) == len(set(map(str, near))) == 12
     assert all(each.blocks == ORIGINAL.blocks for each in near)
-    deeper = nearby_configs(ALEXNET_CONV1, kernel(record(config(stages=3))))
+    deeper = nearby_configs(ALEXNET_CONV1, kernel(record(config(stages=3))), RULES)
     assert {each.num_stages for each in deeper} == {1, 2, 3, 4}
     elsewhere = record(config(stages=4, blocks={"BLOCK_M": 64, "BLOCK_N": 64, "BLOCK_K": 32}))
-    assert {each.num_stages for each in nearby_configs(ALEXNET_CONV1, kernel(elsewhere))} == {1, 2}
+    assert {each.num_stages for each in nearby_configs(ALEXNET_CONV1, kernel(elsewhere), RULES)} == {1, 2}
 
 
 def dropped(*records: ConfigRecord, accepted: CompiledKernel = ACCEPTED) -> list[str]:
-    return [option.dropped for option in sort_out(kernel(*records), accepted, ALEXNET_CONV1)]
+    return [option.dropped for option in sort_out(kernel(*records), accepted, ALEXNET_CONV1, RULES)]
 
 
 def test_each_that_is_dropped_has_its_reason() -> None:
@@ -63,7 +64,7 @@ def test_each_that_is_dropped_has_its_reason() -> None:
         "spills 8 bytes a thread",
     ]
     (_, jumped) = dropped(record(ORIGINAL), record(config(stages=4)))
-    assert jumped == "4 stages, the accepted kernel has [1, 2]: by one only"
+    assert jumped == "4 stages, the accepted kernel has [1, 2]: by 1 at most"
 
 
 def test_the_same_code_is_timed_once() -> None:
@@ -100,7 +101,7 @@ def test_an_option_says_what_its_launches_use() -> None:
         make_launch(registers=40, shared_bytes=9, warps_per_sm=12, spill_load_bytes=3),
     )
     both = ConfigRecord(config=ORIGINAL, launches=launches, error="")
-    (option,) = sort_out(kernel(both), ACCEPTED, ALEXNET_CONV1)
+    (option,) = sort_out(kernel(both), ACCEPTED, ALEXNET_CONV1, RULES)
     used = option.registers, option.shared_bytes, option.spill_bytes, option.warps_per_sm
     assert used == (90, 9, 3, 12)
 
@@ -116,9 +117,9 @@ def test_what_is_kept_makes_the_list_after_the_original_fastest_first() -> None:
     """Six at most; the slowest of the kept are left out."""
     stages, warps = config(stages=3), config(warps=8)
     options = [option(ORIGINAL, 0.02), option(stages, 0.05), option(warps, 0.09)]
-    assert choose_configs(options, ALEXNET_CONV1) == (ORIGINAL, warps, stages)
+    assert choose_configs(options, ALEXNET_CONV1, RULES) == (ORIGINAL, warps, stages)
     many = [option(config(warps=2**n), 0.01 * n) for n in range(3, 10)]
-    chosen = choose_configs([option(ORIGINAL, 0.0, Outcome.REVERT), *many], ALEXNET_CONV1)
+    chosen = choose_configs([option(ORIGINAL, 0.0, Outcome.REVERT), *many], ALEXNET_CONV1, RULES)
     assert [each.num_warps for each in chosen] == [4, 512, 256, 128, 64, 32]
 
 
@@ -127,17 +128,17 @@ def test_the_list_is_filled_up_to_three() -> None:
     stages, warps, twin = config(stages=3), config(warps=8), config(stages=1)
     rest = [option(ORIGINAL, 0.0, Outcome.REVERT), option(stages, 0.05)]
     slow = [option(warps, -0.2, Outcome.REGRESSED), option(config(warps=16), -0.1, Outcome.REGRESSED)]
-    assert choose_configs([*rest, *slow], ALEXNET_CONV1) == (ORIGINAL, stages, config(warps=16))
+    assert choose_configs([*rest, *slow], ALEXNET_CONV1, RULES) == (ORIGINAL, stages, config(warps=16))
     with_twin = [*rest, option(twin, None, why="the same machine code")]
-    assert choose_configs(with_twin, ALEXNET_CONV1) == (ORIGINAL, stages, twin)
-    assert choose_configs(rest, ALEXNET_CONV1) == (ORIGINAL, stages)
+    assert choose_configs(with_twin, ALEXNET_CONV1, RULES) == (ORIGINAL, stages, twin)
+    assert choose_configs(rest, ALEXNET_CONV1, RULES) == (ORIGINAL, stages)
 
 
 @pytest.mark.parametrize("outcome", [Outcome.REVERT, Outcome.REGRESSED, Outcome.UNSTABLE, Outcome.INVALID])
 def test_without_a_proven_gain_there_is_no_list(outcome: Outcome) -> None:
     """Revert, whatever the estimate says; a wrong one is never listed."""
     options = [option(ORIGINAL, 0.0, Outcome.REVERT), option(config(stages=3), 0.3, outcome)]
-    assert choose_configs(options, ALEXNET_CONV1) == ()
+    assert choose_configs(options, ALEXNET_CONV1, RULES) == ()
 
 
 @pytest.mark.parametrize(
@@ -148,4 +149,4 @@ def test_what_is_wrong_fills_no_list(gain: float | None, outcome: Outcome) -> No
     """However fast it is."""
     bad = option(config(warps=8), gain, outcome)
     options = [option(ORIGINAL, 0.0, Outcome.REVERT), bad, option(config(stages=3), 0.1)]
-    assert choose_configs(options, ALEXNET_CONV1) == (ORIGINAL, config(stages=3))
+    assert choose_configs(options, ALEXNET_CONV1, RULES) == (ORIGINAL, config(stages=3))

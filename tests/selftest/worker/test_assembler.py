@@ -15,7 +15,6 @@ from triton.backends.nvidia.driver import CudaDriver
 from triton.compiler import CompiledKernel
 from triton.runtime.jit import JITFunction
 
-import conftest
 from kernelgate import protocol
 from kernelgate.baselines.kernels import Kernels
 from kernelgate.compilation import compiler as compile_check
@@ -24,11 +23,13 @@ from kernelgate.compilation.stage import ADA, compile_all
 from kernelgate.machine.gpu import Gpu
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.performance import conclusion as performance
-from kernelgate.performance.conclusion import Performance, conclude_performance
-from kernelgate.performance.samples import CANDIDATE
+from kernelgate.performance.conclusion import conclude_performance
+from kernelgate.performance.result import Performance
+from kernelgate.performance.samples import Arm
 from kernelgate.performance.stage import keep_samples, propose_speed, replay
-from kernelgate.pipeline import pipeline as gate_module
+from kernelgate.pipeline import performance_step
 from kernelgate.profile_order import ProfileOrder
+from kernelgate.pytest_plugin import read_options, refuse_code_path
 from kernelgate.reporting.page import render_markdown
 from kernelgate.reporting.report import make_report
 from kernelgate.sandbox import sandbox as sandbox_module
@@ -120,7 +121,7 @@ def test_configurations_that_are_one_program_are_so_for_each_card(
 
 
 @pytest.mark.parametrize(("ada_on", "target"), [(HOPPER, "sm_89 on sm_90"), (None, "sm_90")])
-def test_what_runs_on_the_gpu_at_hand_is_compiled_as_the_workplace_says(
+def test_what_runs_on_the_gpu_at_hand_is_compiled_as_the_sandbox_says(
     tmp_path: Path, ada_on: int | None, target: str
 ) -> None:
     """For an RTX 4090 in any case."""
@@ -165,7 +166,7 @@ def start_driver(driver: Any) -> None:
 
 
 @pytest.mark.usefixtures("ada_path")
-def test_a_contestant_takes_the_gpu_for_an_rtx_4090(tmp_path: Path) -> None:
+def test_a_worker_takes_the_gpu_for_an_rtx_4090(tmp_path: Path) -> None:
     """Before the kernel file is imported, which may choose its code by the GPU; memory is what is there."""
     source = (
         TWO_LAUNCHES
@@ -212,7 +213,7 @@ assert fill.run.__qualname__.startswith("Launches.follow")
 
 
 @pytest.mark.parametrize("ada_on", [None, HOPPER])
-def test_contestants_of_a_workplace_take_its_path(
+def test_workers_of_a_sandbox_take_its_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ada_on: int | None
 ) -> None:
     """Whatever they are started for."""
@@ -248,7 +249,7 @@ def test_a_speed_by_another_gpus_code_decides_nothing(
 ) -> None:
     """It is told, and no record is made of it."""
     monkeypatch.setattr(performance, "judge_answers", lambda *_: None)
-    concluded = finish(times_ms={CANDIDATE: time_ms})
+    concluded = finish(times_ms={Arm.CANDIDATE: time_ms})
     assert (concluded.verdict.outcome, concluded.verdict.reason) == (
         Outcome.NOT_MEASURED,
         "another-gpus-code",
@@ -271,7 +272,7 @@ def test_what_cannot_be_trusted_or_is_wrong_is_that_by_any_code(monkeypatch: pyt
 
 def test_a_replay_of_it_decides_nothing_either(tmp_path: Path) -> None:
     """The file of samples says by which code they were timed."""
-    attempts = [measure({CANDIDATE: 0.9})]
+    attempts = [measure({Arm.CANDIDATE: 0.9})]
     own = make_conditions(None)
     assert replay(keep_samples(own, attempts, tmp_path))[0].outcome is Outcome.KEEP
     ada = msgspec.structs.replace(own, ada_path=True)
@@ -283,7 +284,7 @@ def test_the_gate_runs_its_stages_by_that_code_and_says_so(
 ) -> None:
     """The record of the GPU's own code is not read; a report that was asked for this passes."""
     monkeypatch.setattr(performance, "judge_answers", lambda *_: None)
-    monkeypatch.setattr(gate_module, "load_record", lambda *_: pytest.fail("read the record"))
+    monkeypatch.setattr(performance_step, "load_record", lambda *_: pytest.fail("read the record"))
     bench.performance = finish(), [measure()]
     gate = bench.gate(gpu=GPU, measure=True, ada_path=True)
     assert gate.sandbox.ada_on == GPU.capability
@@ -309,6 +310,7 @@ def test_a_gpu_that_is_no_newer_cannot_be_asked(pytestconfig: pytest.Config, cap
         Gpu(name="a GPU", uuid="GPU-0", capability=capability, driver="", l2_bytes=1) if capability else None
     )
     options = {"--code-path": "sm_89", "--report-dir": "report"}
-    config: Any = SimpleNamespace(getoption=options.get, stash=pytestconfig.stash)
-    with pytest.raises(ValueError, match="needs a GPU newer than sm_89"):
-        conftest._read_options(config, SETTINGS, gpu, measure=False)
+    config: Any = SimpleNamespace(getoption=options.get, stash=pytestconfig.stash, rootpath=ROOT)
+    asked = read_options(config, SETTINGS, measure=False)
+    with pytest.raises(pytest.exit.Exception, match="needs a GPU newer than sm_89"):
+        refuse_code_path(asked, gpu)

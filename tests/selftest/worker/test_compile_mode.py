@@ -125,7 +125,7 @@ def test_an_offset_pointer_is_recorded(start: Start) -> None:
     assert compiled(start(source))[0].arguments[0].startswith("x+4 ")
 
 
-def test_two_targets_in_one_contestant_do_not_mix(start: Start) -> None:
+def test_two_targets_in_one_worker_do_not_mix(start: Start) -> None:
     """sm_89 and sm_90 give different code, in whichever order they are asked for."""
     worker, other = start(TWO_LAUNCHES), start(TWO_LAUNCHES)
     ada, hopper, ada_again = (codes(worker, 0, target) for target in (ADA, HOPPER, ADA))

@@ -449,4 +449,4 @@ def test_memory_that_was_promised_and_others_hold_is_missed(
     mode.answer(protocol.ReleaseTensors())
     assert mode.is_crowded() is crowded
     failed = _failure(torch.OutOfMemoryError("tried to allocate 8 GiB"), mode)
-    assert failed.kind == ("crowded" if crowded else "memory")
+    assert failed.kind == ("crowded" if crowded else "out-of-memory")

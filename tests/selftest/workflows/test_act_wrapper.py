@@ -26,6 +26,40 @@ def test_the_callers_secrets_and_home_do_not_reach_the_jobs(
     assert wrapper.clean_environment(tmp_path).get(name) != "mine"
 
 
+@pytest.mark.parametrize(
+    ("variables", "cache"),
+    [
+        ({"HOME": "/h"}, "/h/.cache/pip"),
+        ({"HOME": "/h", "XDG_CACHE_HOME": "/x"}, "/x/pip"),
+        ({"HOME": "/h", "XDG_CACHE_HOME": "/x", "PIP_CACHE_DIR": "/p"}, "/p"),
+    ],
+)
+def test_jobs_use_the_callers_cache_of_pip(
+    wrapper: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    variables: dict[str, str],
+    cache: str,
+) -> None:
+    """Their home is new, and PyTorch is large."""
+    for name in ("XDG_CACHE_HOME", "PIP_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert wrapper.clean_environment(tmp_path)["PIP_CACHE_DIR"] == cache
+
+
+def test_act_is_the_one_of_the_environment(
+    wrapper: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Another one that lies on the path is of another version; none at all is said, with what to do."""
+    monkeypatch.setattr(wrapper.sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(wrapper.RunError, match=r"act is not in .*: run `make setup`"):
+        wrapper.find_act()
+    (tmp_path / "act").touch(mode=0o755)
+    assert wrapper.find_act() == str(tmp_path / "act")
+
+
 def leave_report(artifacts: Path, job: str) -> None:
     """Leave what the workflow keeps of a kernel that passed."""
     folder = artifacts / f"reports-{job}" / "changed"

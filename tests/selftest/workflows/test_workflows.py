@@ -35,15 +35,19 @@ def zizmor(persona: str, *files: Path) -> subprocess.CompletedProcess[str]:
 
 def actionlint(file: Path) -> subprocess.CompletedProcess[str]:
     config = GITHUB / "actionlint.yaml"
-    return run(
-        ROOT / ".tools/bin/actionlint", "-shellcheck", TOOLS / "shellcheck", "-config-file", config, file
-    )
+    return run(TOOLS / "actionlint", "-shellcheck", TOOLS / "shellcheck", "-config-file", config, file)
 
 
 def jobs_of(workflow: str) -> dict[str, str]:
     """Return the text of each job."""
     _, _, jobs = workflow.partition("\njobs:\n")
     parts = re.split(r"^  ([a-z-]+):\n", jobs, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def steps_of(job: str) -> dict[str, str]:
+    """Return the text of each step of a job, by its name."""
+    parts = re.split(r"^      - name: (.+)\n", job, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
@@ -179,6 +183,19 @@ def test_the_verdict_is_told_all_that_a_job_came_to(job: str, what: str) -> None
     if what != "result":
         step = {"verdict": "judge", "guard": "guard"}[what]
         assert f"      {what}: ${{{{ steps.{step}.outputs.verdict }}}}\n" in jobs[job]
+
+
+def test_lint_and_self_tests_run_unless_the_base_says_that_only_kernels_changed() -> None:
+    """An output that is missing is empty, which is not `false`: then they run."""
+    hosted = jobs_of((GITHUB / "workflows/gate.yml").read_text(encoding="utf-8"))["hosted"]
+    conditions = {
+        name: re.findall(r"^        if: (.+)", step, re.MULTILINE) for name, step in steps_of(hosted).items()
+    }
+    unless_kernels_alone = ["steps.judge.outputs.tests != 'false'"]
+    assert conditions["Set up the change's own environment"] == unless_kernels_alone
+    assert conditions["Lint, types"] == unless_kernels_alone
+    assert conditions["Self-tests"] == unless_kernels_alone
+    assert conditions["Judge the changed kernels"] == []
 
 
 def test_a_forks_code_cannot_reach_the_gpu_machine_by_a_pull_request() -> None:

@@ -108,6 +108,7 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True):
         trial = Trial(
             gpus=self.gpus if self.gpu else (),
             profile=FEW_SECONDS,
+            laws=self.settings.laws,
             programs=self.settings.correctness.sampled_programs,
             entropy=seed,
             replay=None,

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.recipe import (
-    Recipe,
+from kernelgate.operations.inputs import (
     channel_order,
     draw_images,
     image_numbers,
@@ -20,6 +19,7 @@ from kernelgate.operations.recipe import (
     make_parameters,
     make_x,
 )
+from kernelgate.operations.recipe import Recipe
 from kernelgate.operations.values import FAMILIES
 
 SMALL = msgspec.structs.replace(ALEXNET_CONV1, in_size=15, out_channels=12)

@@ -1,0 +1,17 @@
+"""Options that several subcommands have."""
+
+import argparse
+from pathlib import Path
+
+
+def add_root(command: argparse.ArgumentParser) -> None:
+    """Let the user name the project's folder: it holds pyproject.toml, kernels/ and baselines/."""
+    command.add_argument("--root", type=Path, default=Path.cwd(), help="project's folder; default: this one")
+
+
+def add_bench(command: argparse.ArgumentParser) -> None:
+    """Let the user say where kernels are judged, and how much."""
+    command.add_argument("--reports", type=Path, required=True, metavar="DIR", help="new folder for reports")
+    command.add_argument("--measure", action="store_true", help="time them too, on an NVIDIA GPU")
+    command.add_argument("--profile", metavar="NAME", help="how much is drawn: ci, default or nightly")
+    add_root(command)

@@ -1,0 +1,31 @@
+"""The command line for what is not a test: changes, records, raw samples, and a doctor for the machine."""
+
+import argparse
+import sys
+
+from kernelgate import __version__
+from kernelgate.cli import accept, doctor, guard, history, judge, replay, tune
+from kernelgate.cli.workflow_marks import print_marks
+from kernelgate.errors import KernelgateError
+
+SUBCOMMANDS = (tune, accept, replay, doctor, history, judge, guard)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one subcommand; returns its exit code, or 1 with the cause on standard error."""
+    options = _make_parser().parse_args(arguments)
+    try:
+        return int(options.run(options) or 0)
+    except (KernelgateError, OSError) as error:
+        print(f"kernelgate: {error}", file=sys.stderr)
+        print_marks([str(error)])
+        return 1
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="kernelgate", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for subcommand in SUBCOMMANDS:
+        subcommand.add(commands)
+    return parser

@@ -1,0 +1,33 @@
+"""What `judge` and `guard` share: where they judge, and how their answer is told."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from kernelgate.cli.workflow_marks import print_marks
+from kernelgate.pull_request.change import Change
+from kernelgate.pull_request.github import write_outputs, write_summary
+from kernelgate.pull_request.judge import Bench, Judged
+from kernelgate.pull_request.summary import failures_of, outputs_of, passes, render_page, summarise
+
+
+def make_bench(options: argparse.Namespace) -> Bench:
+    """Return where kernels are judged, by the options of `add_bench`."""
+    return Bench(
+        root=options.root.resolve(),
+        reports=options.reports.resolve(),
+        measure=options.measure,
+        profile=options.profile,
+    )
+
+
+def publish(reports: Path, change: Change | None, judged: Sequence[Judged]) -> int:
+    """Write the answer as a page, for the workflow and on the terminal; returns the exit code."""
+    page = render_page(change, judged, reports)
+    (reports / "summary.md").write_text(page, encoding="utf-8")
+    write_summary(os.environ, page)
+    write_outputs(os.environ, outputs_of(change, judged))
+    print_marks(failures_of(change, judged))
+    print(f"kernelgate: {summarise(change, judged)}\n  summary: {reports / 'summary.md'}")
+    return int(not passes(change, judged))

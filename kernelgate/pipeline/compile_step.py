@@ -1,0 +1,45 @@
+"""Stage `compile`: every configuration is compiled for the target and for the GPU at hand."""
+
+import msgspec
+
+from kernelgate.baselines.store import propose, record_path
+from kernelgate.compilation.stage import (
+    ADA,
+    CompileResult,
+    compile_all,
+    describe_narrow,
+    load_compile_record,
+    make_compile_record,
+)
+from kernelgate.pipeline.judgement import Judgement
+from kernelgate.pipeline.stage import Result, Stopped
+from kernelgate.sandbox.fork_server import prepare
+from kernelgate.verdict import Outcome, conclude
+
+TARGET = f"sm_{ADA}"
+
+
+def compile_for_targets(judgement: Judgement) -> tuple[str, Result]:
+    """Return what compiles; raises Stopped, and errors of workers and records. It leaves `compiled`."""
+    operation, gpu = judgement.operation, judgement.request.gpu
+    if gpu:
+        prepare("gpu", "interpret")  # a GPU has cores beside it to import on while this compiles
+    path = record_path(judgement.request.root, operation.name, TARGET)
+    record = load_compile_record(path, operation.name)
+    compiled = compile_all(judgement.sandbox, judgement.kernels, record, gpu.capability if gpu else None)
+    if narrow := describe_narrow(compiled, operation.math):
+        detail = f"{judgement.kernel.path}, {narrow}"
+        raise Stopped(conclude(Outcome.WRONG, "declared-math", detail), compiled)
+    judgement.compiled = compiled
+    fresh = make_compile_record(operation.name, compiled.candidate)
+    if record is None or msgspec.structs.replace(record, history=()) != fresh:
+        propose(fresh, judgement.request.report_dir)
+    return _describe(compiled), compiled
+
+
+def _describe(compiled: CompileResult) -> str:
+    running = sum(bool(each.launches) for each in compiled.candidate.configs)
+    programs = len(compiled.candidate.programs())
+    detail = f"{running} of {len(compiled.candidate.configs)} configurations compile for {TARGET}"
+    changes = "".join(f"; {change}" for change in compiled.changes)
+    return f"{detail}: {programs} different programs{changes}"

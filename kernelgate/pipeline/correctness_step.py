@@ -1,0 +1,61 @@
+"""Stage `correctness`: the answers obey every law, in every case that is drawn."""
+
+from contextlib import nullcontext
+
+from kernelgate.correctness.hypothesis_profile import current_profile
+from kernelgate.correctness.result import Correctness, Finding, describe_correctness
+from kernelgate.correctness.stage import Trial, try_kernel
+from kernelgate.machine.gpu_lock import shared
+from kernelgate.pipeline.judgement import Judgement
+from kernelgate.pipeline.stage import Result, Stopped
+from kernelgate.verdict import Outcome, Verdict, conclude
+
+
+def obey_laws(judgement: Judgement) -> tuple[str, Result]:
+    """Return what held; raises Stopped, and errors of workers and the GPU."""
+    result = _try(judgement)
+    if result.finding is not None:
+        raise Stopped(_condemn(judgement.operation.name, result.finding), result)
+    if not result.passed:
+        why = next((line.note for line in result.laws if line.note), "no case ran")
+        detail = f"no case could be tried in the {result.where}: {why}"
+        raise Stopped(conclude(Outcome.INVALID, "nothing-tried", detail), result)
+    if (case := judgement.request.replay) is not None:
+        # One case chosen on the command line must not stand for all of them.
+        detail = f"the replayed case holds: {case}; run without --replay for a verdict"
+        raise Stopped(conclude(Outcome.INVALID, "replay-only", detail), result)
+    return describe_correctness(result), result
+
+
+def _try(judgement: Judgement) -> Correctness:
+    request = judgement.request
+    trial = _plan_trial(judgement)
+    with shared(request.gpu) if request.gpu else nullcontext():
+        return try_kernel(
+            judgement.sandbox,
+            judgement.kernel,
+            judgement.programs.at_hand,
+            trial,
+            lambda: judgement.progress("correctness"),
+        )
+
+
+def _plan_trial(judgement: Judgement) -> Trial:
+    request, settings = judgement.request, judgement.settings.correctness
+    profile = current_profile(settings, request.root)
+    return Trial(
+        gpus=request.gpus,
+        profile=profile,
+        laws=judgement.settings.laws,
+        programs=settings.sampled_programs,
+        entropy=profile.draw_entropy() if request.entropy is None else request.entropy,
+        replay=request.replay,
+        workers=request.workers,
+    )
+
+
+def _condemn(operation: str, finding: Finding) -> Verdict:
+    outcome = Outcome.FORBIDDEN if finding.forbidden else Outcome.WRONG
+    place = f"{operation}[{finding.case}]"
+    detail = f"{place} {finding.law}: {finding.detail}. Replay: --replay {finding.case.replay}"
+    return conclude(outcome, finding.law, detail)

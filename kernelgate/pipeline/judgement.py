@@ -1,0 +1,93 @@
+"""What is asked of the gate in one judgement, and what its stages have left so far."""
+
+from collections.abc import Callable
+
+from kernelgate.baselines.kernels import Kernels, find_accepted, find_original
+from kernelgate.compilation.stage import CompileResult
+from kernelgate.kernel_file.source import KernelFile
+from kernelgate.machine.versions import describe_environment, describe_installation
+from kernelgate.operations.operation import find_operation
+from kernelgate.performance.hardware_counters import Counters
+from kernelgate.pipeline.stage import Request, StageName, StageResult
+from kernelgate.sandbox.sandbox import Sandbox
+from kernelgate.settings import Settings
+from kernelgate.verdict import Rule, Verdict
+
+
+class Judgement:
+    """One judgement of one candidate; each stage reads what those before it left, and adds its own.
+
+    `verdict_so_far` is None while no stage has decided anything. Raises AcceptedError or KeyError if the
+    judgement cannot even begin.
+    """
+
+    def __init__(self, request: Request, settings: Settings, progress: Callable[[StageName], None]) -> None:
+        self.request, self.settings, self.progress = request, settings, progress
+        self.operation = find_operation(request.operation)
+        max_bytes = settings.limits.kernel_file_bytes
+        self.original = find_original(request.root, self.operation, max_bytes)
+        self.accepted = find_accepted(request.root, self.operation, request.accepted, max_bytes)
+        self.environment = describe_installation()
+        self.candidate: KernelFile | None = None
+        self.open_sandbox: Sandbox | None = None
+        self.compiled: CompileResult | None = None
+        self.counters: Counters | None = None
+        self.results: dict[StageName, StageResult] = {}
+        self.verdict_so_far: Verdict | None = None
+
+    def meet_machine(self, find_gpus: Callable[[Request], Request]) -> None:
+        """Look up the GPU and the versions in force, and open the sandbox: `format` needs none of them."""
+        self.request = find_gpus(self.request)
+        gpu = self.request.gpu
+        self.environment = describe_environment(gpu.driver if gpu else "unknown")
+        ada_on = gpu.capability if self.request.ada_path and gpu else None
+        self.open_sandbox = Sandbox(self.operation, self.settings.limits, ada_on)
+
+    def close(self) -> None:
+        """Remove the scratch folder."""
+        if self.open_sandbox is not None:
+            self.open_sandbox.close()
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """Where workers start; it is open from the stage after `format` on."""
+        assert self.open_sandbox is not None
+        return self.open_sandbox
+
+    @property
+    def kernel(self) -> KernelFile:
+        """The candidate as it was read; `format` has read it."""
+        assert self.candidate is not None
+        return self.candidate
+
+    @property
+    def kernels(self) -> Kernels:
+        """The candidate and what it is held against."""
+        return Kernels(candidate=self.kernel, accepted=self.accepted, original=self.original)
+
+    @property
+    def programs(self) -> CompileResult:
+        """What the compile stage made."""
+        assert self.compiled is not None
+        return self.compiled
+
+    @property
+    def candidate_sha256(self) -> str | None:
+        """The digest of the candidate's bytes, None if they could not be read."""
+        return self.candidate.sha256 if self.candidate else None
+
+    @property
+    def is_accepted_file(self) -> bool:
+        """Whether the candidate is the accepted kernel, byte for byte."""
+        return self.candidate_sha256 == self.accepted.sha256
+
+    @property
+    def rule(self) -> Rule:
+        """The rule asked for; by itself `guard` where the candidate is the accepted kernel, else `tune`."""
+        return self.request.rule or (Rule.GUARD if self.is_accepted_file else Rule.TUNE)
+
+    @property
+    def is_same_code(self) -> bool:
+        """Whether there is nothing to try: other bytes, the same code. The accepted file itself is tried."""
+        same_code = self.compiled is not None and self.compiled.same_code
+        return same_code and self.rule is Rule.TUNE and not self.is_accepted_file

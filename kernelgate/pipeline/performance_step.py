@@ -1,0 +1,55 @@
+"""Stage `performance`: the candidate is timed beside the accepted kernel, and the rule decides."""
+
+from kernelgate.machine.gpu import Gpu
+from kernelgate.performance.conclusion import Conditions
+from kernelgate.performance.hardware_counters import read_counters
+from kernelgate.performance.result import Performance
+from kernelgate.performance.stage import keep_samples, load_record, measure_performance, propose_speed
+from kernelgate.pipeline.judgement import Judgement
+from kernelgate.pipeline.stage import Result, Stopped
+from kernelgate.verdict import Outcome
+
+
+def prove_speed(judgement: Judgement) -> tuple[str, Result]:
+    """Return how fast the candidate is; raises Stopped, and errors of workers, records and the GPU.
+
+    It leaves `counters`, and the verdict of the whole judgement.
+    """
+    gpu = judgement.request.gpu
+    assert gpu is not None
+    result = _measure(judgement, _conditions(judgement, gpu))
+    if result.verdict.outcome is not Outcome.INVALID:
+        judgement.progress("performance")
+        configs = judgement.programs.at_hand.configs
+        judgement.counters = read_counters(judgement.sandbox, judgement.kernel, configs, gpu)
+    if not result.verdict.outcome.passes:
+        raise Stopped(result.verdict, result)
+    judgement.verdict_so_far = result.verdict
+    return result.verdict.detail, result
+
+
+def _measure(judgement: Judgement, conditions: Conditions) -> Performance:
+    kernels, report_dir = judgement.kernels, judgement.request.report_dir
+    result, attempts = measure_performance(
+        judgement.sandbox, kernels, conditions, lambda: judgement.progress("performance")
+    )
+    keep_samples(conditions, attempts, report_dir)
+    propose_speed(result, kernels, conditions, report_dir)
+    return result
+
+
+def _conditions(judgement: Judgement, gpu: Gpu) -> Conditions:
+    request, operation = judgement.request, judgement.operation
+    record = None  # of the GPU's own code, which with `ada_path` is not what runs
+    if not request.ada_path:
+        record = load_record(request.root, operation, gpu, judgement.accepted.sha256)
+    return Conditions(
+        operation=operation,
+        gpu=gpu,
+        rule=judgement.rule,
+        settings=judgement.settings.performance,
+        laws=judgement.settings.laws,
+        record=record,
+        environment=judgement.environment,
+        ada_path=request.ada_path,
+    )

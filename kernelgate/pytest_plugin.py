@@ -1,0 +1,316 @@
+"""pytest's options, fixtures and summary for the gate; every decision is taken elsewhere in the package.
+
+pytest loads this module in every run, also for `--help` and for projects that have no gate. So a hook imports
+what it needs when it needs it, and does nothing where `pyproject.toml` has no table `[tool.kernelgate]`.
+"""
+
+import os
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO, get_args
+
+import msgspec
+import pytest
+
+from kernelgate.errors import KernelgateError
+from kernelgate.settings import Settings, Stage, load_settings
+from kernelgate.verdict import Rule
+
+if TYPE_CHECKING:
+    from kernelgate.machine.gpu import Gpu
+    from kernelgate.pipeline.pipeline import Gate
+    from kernelgate.pipeline.stage import Request, StageName
+    from kernelgate.reporting.progress import StageProgress
+    from kernelgate.reporting.report import Report
+
+STAGE_FILES = (
+    "test_format.py",
+    "test_compile.py",
+    "test_stage_rules.py",
+    "test_correctness.py",
+    "test_performance.py",
+)
+"""The files of tests/gate, in the order of the stages."""
+
+CODE_PATH = "sm_89"
+SUMMARY = "kernelgate_summary"
+REPORT: "pytest.StashKey[Report]" = pytest.StashKey()
+CONCLUDED = pytest.StashKey[tuple[str, str, bool]]()
+"""Operation, summary and whether the verdict passes, of this process or of the worker that judged."""
+
+VISIBLE_GPUS = pytest.StashKey[tuple[str, ...]]()
+TERMINAL = pytest.StashKey[TextIO]()
+"""Is there where the project has a gate."""
+
+PROGRESS: "pytest.StashKey[StageProgress]" = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("kernelgate", "the judgement of one kernel file (tests/gate)")
+    group.addoption("--candidate", metavar="FILE", help="kernel file to judge; default: the accepted kernel")
+    group.addoption(
+        "--operation", metavar="NAME", help="what it computes; default: that of [tool.kernelgate]"
+    )
+    group.addoption(
+        "--accepted", metavar="FILE|REV", help="kernel to beat: a file or a git revision; default: HEAD"
+    )
+    group.addoption(
+        "--stage", choices=get_args(Stage), help="what may change; default: what [tool.kernelgate] says"
+    )
+    group.addoption(
+        "--rule",
+        choices=[*Rule],
+        help="what to prove: tune, a gain; guard, no loss (default for the accepted kernel)",
+    )
+    group.addoption(
+        "--report-dir", metavar="DIR", default="gate-report", help="where reports go; default: %(default)s"
+    )
+    group.addoption(
+        "--code-path",
+        choices=[CODE_PATH],
+        help="have the GPU run the PTX of an RTX 4090, assembled for it; decides nothing about speed",
+    )
+    group.addoption("--replay", metavar="CASE", help="judge this one correctness case, as a report names it")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Start again with the project's settings if an option's value has hidden them.
+
+    pytest looks for its settings before it knows the options of a plugin. It then takes the `/tmp` of
+    `--report-dir /tmp` for a folder of tests, and looks there.
+    """
+    settings = _find_hidden_settings(config)
+    return pytest.main(["-c", str(settings), *config.invocation_params.args]) if settings else None
+
+
+def _find_hidden_settings(config: pytest.Config) -> Path | None:
+    if config.getoption("inifilename"):
+        return None
+    asked = config.getoption("file_or_dir", None)
+    first = config.invocation_params.dir / (asked[0].split("::")[0] if asked else "")
+    start = Path(os.path.normpath(first))
+    project = next((folder for folder in (start, *start.parents) if _has_gate(folder)), None)
+    settings = project / "pyproject.toml" if project else None
+    return settings if settings != config.inipath else None
+
+
+def _has_gate(folder: Path) -> bool:
+    """Return whether it is the folder of a project with a table `[tool.kernelgate]`, right or wrong."""
+    try:
+        return "kernelgate" in tomllib.loads((folder / "pyproject.toml").read_text("utf-8")).get("tool", {})
+    except (OSError, ValueError):
+        return False
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    if not _has_gate(config.rootpath):
+        return
+    from kernelgate.machine.gpu import narrow_to_one_gpu, visible_gpus
+
+    config.stash[VISIBLE_GPUS] = visible_gpus()
+    narrow_to_one_gpu(config.stash[VISIBLE_GPUS], os.environ.get("PYTEST_XDIST_WORKER"))
+    if config.getoption("--hypothesis-profile", None):
+        _register_profiles(config.rootpath)  # the name is looked up right after this hook
+    # While a test runs, standard output is captured; a copy made before that still reaches the terminal.
+    config.stash[TERMINAL] = os.fdopen(os.dup(1), "w")
+
+
+def _register_profiles(root: Path) -> None:
+    from kernelgate.correctness.hypothesis_profile import register_profiles
+    from kernelgate.settings import SettingsError
+
+    try:
+        register_profiles(load_settings(root / "pyproject.toml").correctness)
+    except SettingsError as error:
+        raise pytest.UsageError(f"kernelgate: {error}") from error
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if TERMINAL in config.stash:
+        config.stash[TERMINAL].close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
+    """Run the gate's tests in the order of its stages, so that the first failure is the cause."""
+    if TERMINAL not in config.stash:
+        return
+    places = [place for place, item in enumerate(items) if item.path.name in STAGE_FILES]
+    ordered = sorted((items[place] for place in places), key=lambda item: STAGE_FILES.index(item.path.name))
+    for place, item in zip(places, ordered, strict=True):
+        items[place] = item
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if TERMINAL in item.config.stash:
+        _share_cores()
+
+
+def _share_cores() -> None:
+    """Keep PyTorch to one core in a worker of pytest-xdist: the cores are shared out already."""
+    if os.environ.get("PYTEST_XDIST_WORKER") and "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def gate(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> "Iterator[Gate]":
+    """Give the judgement of this run: each stage is run once, by the first test that asks for it."""
+    from kernelgate.machine.gpu import NO_GPU, GpuError
+    from kernelgate.pipeline.pipeline import Gate
+    from kernelgate.reporting.progress import StageProgress
+    from kernelgate.reporting.report import make_report
+    from kernelgate.reporting.report_files import write_report
+
+    measure = any(item.get_closest_marker("perf") for item in request.session.items)
+    if measure and os.environ.get("PYTEST_XDIST_WORKER"):
+        pytest.fail("timing needs the machine to itself: run -m perf without -n", pytrace=False)
+    try:
+        settings = load_settings(pytestconfig.rootpath / "pyproject.toml")
+        if measure and not pytestconfig.stash[VISIBLE_GPUS]:
+            raise GpuError(NO_GPU)
+        asked = read_options(pytestconfig, settings, measure)
+        progress = pytestconfig.stash[PROGRESS] = StageProgress(pytestconfig.stash[TERMINAL])
+        judgement = Gate(asked, settings, progress.note, partial(with_gpus, pytestconfig.stash[VISIBLE_GPUS]))
+    except (KernelgateError, KeyError, ValueError) as error:
+        pytest.exit(f"kernelgate: {error.args[0]}", returncode=pytest.ExitCode.USAGE_ERROR)
+    _register_profiles(pytestconfig.rootpath)
+    _share_cores()
+    try:
+        yield judgement
+    finally:
+        judgement.close()
+        report = make_report(judgement)
+        pytestconfig.stash[REPORT] = report
+        write_report(report, asked.report_dir)
+
+
+@pytest.fixture
+def assert_passed(gate: "Gate") -> "Callable[[StageName], None]":
+    """Give what fails unless a stage passed or was not needed; one that could not run fails too."""
+
+    def check(name: "StageName") -> None:
+        result = gate.stage(name)
+        if result.status in ("failed", "not-run"):
+            pytest.fail(f"{name}: {result.status}: {result.detail}", pytrace=False)
+
+    return check
+
+
+def with_gpus(visible: tuple[str, ...], request: "Request") -> "Request":
+    """Return the request with the GPUs at hand; `visible` are named as CUDA_VISIBLE_DEVICES names them.
+
+    Raises GpuError where timing was asked for and there is none.
+    """
+    from kernelgate.machine.gpu import GpuError, find_gpu
+
+    try:
+        gpu = find_gpu()
+    except GpuError:
+        if request.measure:
+            raise
+        gpu = None
+    refuse_code_path(request, gpu)
+    return msgspec.structs.replace(request, gpu=gpu, gpus=visible if gpu else ())
+
+
+def refuse_code_path(request: "Request", gpu: "Gpu | None") -> None:
+    """End the run, as for any wrong option, if the GPU cannot run an RTX 4090's code as another GPU's."""
+    from kernelgate.compilation.stage import ADA
+
+    if request.ada_path and (gpu is None or gpu.capability <= ADA):
+        at_hand = f"{gpu.name} is sm_{gpu.capability}" if gpu else "there is none"
+        wrong = f"--code-path sm_{ADA}: needs a GPU newer than sm_{ADA}: {at_hand}"
+        pytest.exit(f"kernelgate: {wrong}", returncode=pytest.ExitCode.USAGE_ERROR)
+
+
+def read_options(config: pytest.Config, settings: Settings, measure: bool) -> "Request":
+    """Return what the command line asks to be judged, no GPU yet. Raises ValueError that names the option."""
+    from kernelgate.baselines.kernels import kernel_path
+    from kernelgate.correctness.case import parse_case
+    from kernelgate.operations.operation import find_operation
+    from kernelgate.pipeline.stage import Request
+
+    name = config.getoption("--operation") or settings.operation
+    candidate = config.getoption("--candidate") or os.path.relpath(
+        kernel_path(config.rootpath, find_operation(name))
+    )
+    if not str(candidate).isprintable():
+        raise ValueError(f"--candidate {str(candidate)!a}: the name must be printable text")
+    replay, rule = config.getoption("--replay"), config.getoption("--rule")
+    return Request(
+        root=config.rootpath,
+        candidate=Path(candidate),
+        operation=name,
+        accepted=config.getoption("--accepted"),
+        stage=config.getoption("--stage") or settings.stage_of(Path(candidate)),
+        rule=Rule(rule) if rule else None,
+        report_dir=Path(config.getoption("--report-dir")),
+        gpu=None,
+        measure=measure,
+        replay=parse_case(replay) if replay else None,
+        ada_path=bool(config.getoption("--code-path")),
+    )
+
+
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    if PROGRESS in item.config.stash:
+        item.config.stash[PROGRESS].stop()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run if the verdict does not pass, whatever the tests say."""
+    if TERMINAL in session.config.stash and "hypothesis" not in sys.modules:
+        # Its summary imports Hypothesis, also where no test has used it.
+        session.config.pluginmanager.unregister(name="hypothesispytest")
+    report = session.config.stash.get(REPORT, None)
+    if report is not None:
+        _conclude(session.config, report)
+    concluded = session.config.stash.get(CONCLUDED, None)
+    if concluded is not None and not concluded[2] and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _conclude(config: pytest.Config, report: "Report") -> None:
+    """Keep what the summary says; a worker of pytest-xdist hands it to the process that started it."""
+    from kernelgate.reporting.terminal import render_summary
+
+    concluded = (report.operation, render_summary(report), report.passes)
+    output = getattr(config, "workeroutput", None)
+    if output is not None:
+        output[SUMMARY] = concluded
+    else:
+        config.stash[CONCLUDED] = concluded
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over the verdict of the worker that judged."""
+    if SUMMARY in getattr(node, "workeroutput", {}):
+        node.config.stash[CONCLUDED] = tuple(node.workeroutput[SUMMARY])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give the gate's tests to one worker, in their order: they are steps of one judgement."""
+    if TERMINAL not in config.stash:
+        return None
+    from xdist.scheduler import LoadScopeScheduling  # it need not be installed
+
+    class OneJudge(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+        def _split_scope(self, nodeid: str) -> str:
+            return "gate" if nodeid.startswith("tests/gate/") else nodeid
+
+    return OneJudge(config, log)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    concluded = config.stash.get(CONCLUDED, None)
+    if concluded is not None:
+        terminalreporter.section(f"kernelgate: {concluded[0]}")
+        terminalreporter.write_line(concluded[1])
+        terminalreporter.write_line(f"  report: {Path(config.getoption('--report-dir')) / 'report.md'}")

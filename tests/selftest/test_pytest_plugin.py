@@ -1,0 +1,142 @@
+"""The plugin: its options work wherever their values lie, and it costs nothing until a kernel is judged."""
+
+import ast
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from kernelgate.compilation.stage import ADA
+from kernelgate.compilation.stage_rules import STAGES
+from kernelgate.pipeline.stage import ORDER
+from kernelgate.pytest_plugin import CODE_PATH, STAGE_FILES
+from kernelgate.settings import Stage
+
+ROOT = Path(__file__).parents[2]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+HEAVY = {"torch", "triton", "scipy", "hypothesis", "numpy"}
+
+SETTINGS = """
+[tool.pytest.ini_options]
+testpaths = ["tests"]
+addopts = ["-m", "not perf"]
+strict_markers = true
+markers = ["perf: timed"]
+"""
+TESTS = """
+import pytest
+from kernelgate.pytest_plugin import TERMINAL
+
+@pytest.mark.perf
+def test_timed(pytestconfig):
+    assert pytestconfig.inipath.parent == pytestconfig.invocation_params.dir
+    asked = {name: pytestconfig.getoption(name) for name in ("--report-dir", "--candidate")}
+    print(f"gate: {TERMINAL in pytestconfig.stash}, options: {asked}")
+
+def test_plain():
+    print("plain")
+"""
+COLLECT = """
+import sys, pytest
+status = pytest.main(["tests/gate", "--collect-only", "-q", "-p", "no:cacheprovider"])
+print(sorted(sys.modules))
+sys.exit(status)
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Return the folder of a project that has a gate, beside which other paths may lie."""
+    folder = tmp_path / "project"
+    (folder / "tests").mkdir(parents=True)
+    (folder / "pyproject.toml").write_text(SETTINGS + "[tool.kernelgate]\n")
+    (folder / "tests" / "test_x.py").write_text(TESTS)
+    return folder
+
+
+def make_environment(folder: Path) -> dict[str, str]:
+    """Return variables under which the package of this checkout is installed, as its pyproject.toml says."""
+    installed = folder / "installed"
+    info = installed / "kernelgate-0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: kernelgate\nVersion: 0\n")
+    plugins = PYPROJECT["project"]["entry-points"]["pytest11"]
+    lines = (f"{name} = {module}\n" for name, module in plugins.items())
+    (info / "entry_points.txt").write_text("[pytest11]\n" + "".join(lines))
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    return mine | {"PYTHONPATH": f"{installed}{os.pathsep}{ROOT}"}
+
+
+def run_pytest(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-v", "-s", "-p", "no:cacheprovider", *words]
+    environment = make_environment(project.parent)
+    return subprocess.run(
+        command, cwd=project, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--report-dir", "reports"), ("--candidate", "k.py"), ("--report-dir", "/")]
+)
+def test_the_value_of_an_option_may_be_a_path_elsewhere(project: Path, option: str, value: str) -> None:
+    """The project's settings hold all the same: its folders of tests, its markers."""
+    (project.parent / "reports").mkdir()
+    (project.parent / "k.py").touch()
+    path = str(project.parent / value)
+    ended = run_pytest(project, "-m", "perf", option, path)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "gate: True" in ended.stdout
+    assert f"'{option}': '{path}'" in ended.stdout
+    assert "1 passed, 1 deselected" in ended.stdout
+
+
+def test_the_other_project_in_which_a_value_lies_decides_nothing(project: Path) -> None:
+    """Its settings are not those of this run."""
+    other = project.parent / "other"
+    other.mkdir()
+    (other / "pytest.ini").write_text("[pytest]\n")
+    ended = run_pytest(project, "-m", "perf", "--report-dir", str(other), "tests/test_x.py")
+    assert "1 passed, 1 deselected" in ended.stdout, ended.stdout + ended.stderr
+
+
+def test_workers_take_the_same_settings(project: Path) -> None:
+    """Those of pytest-xdist, which are given the words of the command line."""
+    ended = run_pytest(project, "-m", "perf", "-n", "1", "--report-dir", str(project.parent))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "1 passed" in ended.stdout
+
+
+def test_settings_that_are_asked_for_are_kept(project: Path) -> None:
+    """Whoever gives -c has chosen."""
+    (project.parent / "mine.ini").write_text("[pytest]\nmarkers = perf: timed\n")
+    words = ("-c", str(project.parent / "mine.ini"), "-k", "plain", "--report-dir", str(project.parent))
+    assert "mine.ini" in run_pytest(project, *words).stdout
+
+
+def test_a_project_without_a_gate_is_left_alone(project: Path) -> None:
+    """The plugin is installed for every run of pytest in its environment."""
+    (project / "pyproject.toml").write_text(SETTINGS)
+    ended = run_pytest(project, "-m", "perf")
+    assert "gate: False" in ended.stdout, ended.stdout + ended.stderr
+
+
+def test_the_tests_of_the_gate_are_collected_without_a_heavy_import() -> None:
+    """PyTorch is not needed to look at text."""
+    ended = subprocess.run(
+        [sys.executable, "-c", COLLECT], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    loaded = set(ast.literal_eval(ended.stdout.splitlines()[-1]))
+    assert "kernelgate.pytest_plugin" in loaded
+    assert HEAVY & loaded == set()
+
+
+def test_what_the_plugin_says_without_an_import_is_true() -> None:
+    """It repeats what modules say that import PyTorch."""
+    assert f"sm_{ADA}" == CODE_PATH
+    assert tuple(f"test_{name.replace('-', '_')}.py" for name in ORDER) == STAGE_FILES
+    assert get_args(Stage) == STAGES
