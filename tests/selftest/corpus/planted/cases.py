@@ -7,7 +7,8 @@ case of each kind: it does not wait for twenty value families that its law has n
 import itertools
 from collections.abc import Callable
 
-from kernelgate.correctness.case import LAYOUTS, RELATIONS, Case
+from kernelgate.correctness.case import CONTIGUOUS, Case
+from kernelgate.correctness.relations import NO_RELATION
 
 Planned = tuple[Case, ...]
 Choose = Callable[[Planned], Planned]
@@ -41,9 +42,9 @@ def one_in(share: int, number: int) -> Choose:
 
 
 def _kind(case: Case) -> str:
-    if case.layout != LAYOUTS[0]:
+    if case.layout != CONTIGUOUS:
         return "layout"
-    if case.relation != RELATIONS[0]:
+    if case.relation != NO_RELATION.name:
         return "relation"
     return "batch" if case.family == "normal" else "family"
 
