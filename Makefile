@@ -10,16 +10,25 @@ OPTIONS := $(if $(CANDIDATE),--candidate $(CANDIDATE)) $(if $(STAGE),--stage $(S
 # With an NVIDIA GPU at hand the verdict includes its speed.
 MEASURE := $(if $(shell nvidia-smi -L 2>/dev/null | grep '^GPU '),-m "perf or not perf")
 
-.PHONY: gate test quick-test corpus act lint types setup clean
+# An honest file is tried on one planned case in so many; with 1, as the nightly run has it, on all of them.
+PLAN_SHARE ?= 4
+
+.PHONY: gate test test-all quick-test act lint types setup clean
 
 gate: $(READY)
 	$(RUN) pytest tests/gate $(MEASURE) $(OPTIONS)
 
+# Before a push: every rule of the package, and a sample of what test-all runs in full.
 test: $(READY)
-	$(RUN) pytest tests/selftest -n auto --honest-share 8
-	$(RUN) pytest tests/gate
+	$(RUN) pytest tests/selftest -n auto -m "not perf and not act and not slow" \
+		--fault-share 16 --honest-share 16 --plan-share 4
 
-# What the workflow runs on every change: neither act in itself nor every bad kernel, and few planted faults.
+# The rest: the gate on the accepted kernel, all planted faults and honest files, bad kernels, act's runs.
+test-all: $(READY)
+	$(RUN) pytest tests/gate
+	$(RUN) pytest tests/selftest -n auto -m "act or slow or corpus" --plan-share $(PLAN_SHARE)
+
+# What the workflow runs on every change: few planted faults and no honest file.
 quick-test: $(READY)
 	$(RUN) pytest tests/selftest -q -n auto -m "not perf and not act and not slow" --fault-share 48 \
 		--deselect tests/selftest/corpus/test_planted.py::test_an_honest_file_is_not_refused
@@ -27,9 +36,6 @@ quick-test: $(READY)
 # The workflow itself, on this machine; ARGS go to .github/act/run.py, whose --help names them.
 act: $(READY)
 	$(VENV)/bin/python .github/act/run.py $(if $(CANDIDATE),--candidate $(CANDIDATE)) $(ARGS)
-
-corpus: $(READY)
-	$(RUN) pytest tests/selftest/corpus/test_planted.py -n auto
 
 lint: $(READY)
 	$(RUN) ruff check

@@ -21,6 +21,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--corpus-seeds", type=int, default=1, help="seeds for each file of the planted corpus")
     group.addoption("--fault-share", type=int, default=1, help="judge one fault of it in so many")
     group.addoption("--honest-share", type=int, default=1, help="judge one honest file of it in so many")
+    group.addoption(
+        "--plan-share", type=int, default=1, help="try an honest file on one planned case in so many"
+    )
     group.addoption("--corpus-record", metavar="FILE", help="append what each file of the corpus showed")
 
 

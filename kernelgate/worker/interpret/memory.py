@@ -267,5 +267,8 @@ class Memory:
 
 
 def _as_flags(mask: NDArray[Any]) -> Flags:
-    """Return a mask as booleans: the interpreter's may hold numbers, by which NumPy would choose elements."""
-    return mask.astype(np.bool_, copy=False)
+    """Return a mask as booleans: the interpreter's may hold numbers, by which NumPy would choose elements.
+
+    A tensor descriptor's comes as a bare buffer from Triton 3.7.
+    """
+    return np.asarray(mask).astype(np.bool_, copy=False)

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -491,23 +492,37 @@ def test_two_accepts_at_once_both_stand_in_the_history(tmp_path: Path) -> None:
 def test_an_accept_that_is_killed_leaves_the_old_record_or_the_new_one(tmp_path: Path) -> None:
     """At whatever moment; and whoever comes next is not kept waiting."""
     path, proposal = put_in_place(tmp_path), propose(SPEED_RECORD, tmp_path / "report")
+    # Its imports take seconds, so that each of those killed is a copy of one process.
     script = f"""
+import os, sys
 from pathlib import Path
 from kernelgate.baselines.store import accept
-print(flush=True)
-while True:
-    accept(Path({str(proposal)!r}), Path({str(tmp_path)!r}), "again", {SHA!r})
+for _ in sys.stdin:
+    if copy := os.fork():
+        print(copy, flush=True)
+        os.waitpid(copy, 0)
+        print("ended", flush=True)
+    while not copy:
+        accept(Path({str(proposal)!r}), Path({str(tmp_path)!r}), "again", {SHA!r})
 """
-    for delay_ms in range(5, 50, 5):
-        with subprocess.Popen(
-            [sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]
-        ) as process:
-            assert process.stdout is not None
-            process.stdout.readline()
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[3],
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for delay_ms in range(5, 50, 5):
+            print("one more", file=process.stdin, flush=True)
+            copy = int(process.stdout.readline())
             time.sleep(delay_ms / 1000)
-            process.kill()
-        history = load(path).history
-        assert {line.reason for line in history[1:]} <= {"again"}
+            os.kill(copy, signal.SIGKILL)
+            assert process.stdout.readline() == "ended\n"
+            history = load(path).history
+            assert {line.reason for line in history[1:]} <= {"again"}
+        process.stdin.close()
     assert len(load(path).history) > 1
 
 

@@ -68,7 +68,7 @@ def counts(run: Run) -> list[tuple[str, int, int]]:
 
 def test_one_image_whole_is_right(runner_of: MakeRunner) -> None:
     """Every program of the grid runs, and the answer obeys every law."""
-    examined = CaseRunner(runner_of(KERNEL), LAWS).examine(case_of(1))
+    examined = CaseRunner(runner_of(KERNEL), LAWS).run(case_of(1))
     assert examined.finding is None
     assert 0 < examined.errors.bound_fraction < 1
     assert examined.first_run is not None
@@ -91,13 +91,13 @@ def test_sampled_programs_write_their_tiles_and_nothing_else(runner_of: MakeRunn
     assert tiles.shape[1] == 6
     assert {0, 2} <= set(tiles[1])
     assert run.ran.launches[0].most_written == BLOCK_M * BLOCK_N
-    assert CaseRunner(caller, LAWS, NAMES).examine(case_of(256, programs=6)).finding is None
+    assert CaseRunner(caller, LAWS, NAMES).run(case_of(256, programs=6)).finding is None
 
 
 def test_a_grid_may_be_too_long_if_the_rest_writes_everything(runner_of: MakeRunner) -> None:
     """Its idle programs are no writers: launching more of them does not make up for a tile left out."""
     tiles = 'triton.cdiv(N * OH * OW, meta["BLOCK_M"])'
-    longer = CaseRunner(runner_of(KERNEL.replace(tiles, f"{tiles} * 3 // 2")), LAWS, NAMES).examine(
+    longer = CaseRunner(runner_of(KERNEL.replace(tiles, f"{tiles} * 3 // 2")), LAWS, NAMES).run(
         case_of(300, 6)
     )
     assert longer.finding is None
@@ -105,7 +105,7 @@ def test_a_grid_may_be_too_long_if_the_rest_writes_everything(runner_of: MakeRun
     whole = -(-300 * PIXELS // BLOCK_M)
     assert longer.first_run.ran.launches[0].programs_idle == (whole * 3 // 2 - whole) * 96 // BLOCK_N
     left_out = KERNEL.replace("m < N * pixels", "m < (N - 3) * pixels").replace(tiles, f"{tiles} * 3 // 2")
-    finding = CaseRunner(runner_of(left_out), LAWS, NAMES).examine(case_of(300, programs=6)).finding
+    finding = CaseRunner(runner_of(left_out), LAWS, NAMES).run(case_of(300, programs=6)).finding
     assert finding is not None
     assert finding.law == "all-written"
 
@@ -120,7 +120,7 @@ def peak_bytes() -> int:
 def test_a_wrong_tile_is_found_in_a_sample(runner_of: MakeRunner) -> None:
     """A fault in every program shows at the measured batch, whichever programs are drawn."""
     source = KERNEL.replace("total += shift[None, :]", "total += shift[None, :] * 1.5")
-    finding = CaseRunner(runner_of(source), LAWS, NAMES).examine(case_of(256, programs=4)).finding
+    finding = CaseRunner(runner_of(source), LAWS, NAMES).run(case_of(256, programs=4)).finding
     assert finding is not None
     assert finding.law == "hard-bound"
 
@@ -217,7 +217,7 @@ def test_an_empty_grid_counts_as_no_launch(runner_of: MakeRunner) -> None:
 def test_an_operation_that_would_read_all_of_a_huge_tensor_is_not_tried(runner_of: MakeRunner) -> None:
     """It would need more memory than there is here, which is no fault of the file."""
     source = TWO_LAUNCHES.replace("fill[grid](x, ", "fill[grid](x.clone(), ")
-    examined = CaseRunner(runner_of(source), LAWS, ("fill",)).examine(
+    examined = CaseRunner(runner_of(source), LAWS, ("fill",)).run(
         case_of(ALEXNET_CONV1.max_batch, programs=1)
     )
     assert examined.finding is None

@@ -2,14 +2,19 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import msgspec
 
 from kernelgate.compilation.compiler import CompiledKernel, Target, compile_kernel
 from kernelgate.compilation.stage import ADA, OTHER_SPECIALISATIONS
 from kernelgate.compilation.stage_rules import check_runs
+from kernelgate.correctness import stage
 from kernelgate.correctness.hypothesis_profile import Profile
+from kernelgate.correctness.plan import CasePlan, plan_for_interpreter
 from kernelgate.correctness.stage import Trial, try_kernel
 from kernelgate.kernel_file.allowed_names import check_names
 from kernelgate.kernel_file.format import check_format
@@ -19,6 +24,7 @@ from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import Settings
+from tests.selftest.corpus.planted.cases import Choose, as_planned
 
 FEW_SECONDS = Profile(
     name="planned cases alone", fixed=True, examples=1, draw_seconds=0.01, shrink_seconds=0.01
@@ -56,8 +62,10 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True):
     gpu: Gpu | None
     gpus: tuple[str, ...]
 
-    def judge(self, file: Path, seeds: Sequence[int]) -> Iterator[tuple[int, str, str, float]]:
-        """Yield seed, broken law, detail and seconds for each seed."""
+    def judge(
+        self, file: Path, seeds: Sequence[int], choose: Choose = as_planned
+    ) -> Iterator[tuple[int, str, str, float]]:
+        """Yield seed, broken law, detail and seconds for each seed, by the chosen cases."""
         kernel = read_kernel(file, self.settings.limits.kernel_file_bytes)
         sandbox = Sandbox(ALEXNET_CONV1, self.settings.limits)
         try:
@@ -67,7 +75,8 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True):
             for seed in seeds:
                 started = time.monotonic()
                 if compiled is not None:
-                    law, detail = self._try(sandbox, kernel, compiled, seed)
+                    with interpreting(choose):
+                        law, detail = self._try(sandbox, kernel, compiled, seed)
                 yield seed, law, detail, compile_seconds + time.monotonic() - started
         finally:
             sandbox.close()
@@ -107,3 +116,15 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True):
         )
         result = try_kernel(sandbox, kernel, compiled, trial, lambda: None)
         return (result.finding.law, result.finding.detail) if result.finding else ("", "")
+
+
+@contextmanager
+def interpreting(choose: Choose) -> Iterator[None]:
+    """Have the interpreter's plans hold the planned cases that are chosen; the probes before them stay."""
+
+    def plan(*args: Any) -> CasePlan:
+        whole = plan_for_interpreter(*args)
+        return msgspec.structs.replace(whole, planned=choose(whole.planned))
+
+    with mock.patch.object(stage, plan_for_interpreter.__name__, plan):
+        yield
