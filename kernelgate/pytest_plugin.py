@@ -174,11 +174,9 @@ def gate(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> "Iterat
             raise GpuError(NO_GPU)
         asked = read_options(pytestconfig, settings, measure)
         progress = pytestconfig.stash[PROGRESS] = StageProgress(pytestconfig.stash[TERMINAL])
-        judgement = Gate(asked, settings, progress.note, partial(with_gpus, pytestconfig.stash[VISIBLE_GPUS]))
+        judgement = Gate(asked, settings, progress.note, partial(meet_machine, pytestconfig))
     except (KernelgateError, KeyError, ValueError) as error:
         pytest.exit(f"kernelgate: {error.args[0]}", returncode=pytest.ExitCode.USAGE_ERROR)
-    _register_profiles(pytestconfig.rootpath)
-    _share_cores()
     try:
         yield judgement
     finally:
@@ -200,21 +198,23 @@ def assert_passed(gate: "Gate") -> "Callable[[StageName], None]":
     return check
 
 
-def with_gpus(visible: tuple[str, ...], request: "Request") -> "Request":
-    """Return the request with the GPUs at hand; `visible` are named as CUDA_VISIBLE_DEVICES names them.
+def meet_machine(config: pytest.Config, request: "Request") -> "Request":
+    """Return the request with the GPUs at hand, and load what the stages after `format` need.
 
-    Raises GpuError where timing was asked for and there is none.
+    Raises GpuError where timing was asked for and there is no GPU.
     """
     from kernelgate.machine.gpu import GpuError, find_gpu
 
+    _register_profiles(config.rootpath)
     try:
         gpu = find_gpu()
     except GpuError:
         if request.measure:
             raise
         gpu = None
+    _share_cores()
     refuse_code_path(request, gpu)
-    return msgspec.structs.replace(request, gpu=gpu, gpus=visible if gpu else ())
+    return msgspec.structs.replace(request, gpu=gpu, gpus=config.stash[VISIBLE_GPUS] if gpu else ())
 
 
 def refuse_code_path(request: "Request", gpu: "Gpu | None") -> None:

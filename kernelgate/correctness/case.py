@@ -2,7 +2,6 @@
 
 import msgspec
 
-from kernelgate.correctness.relations import NO_RELATION, RELATIONS
 from kernelgate.operations.recipe import Recipe
 
 SEED_LIMIT = 2**63
@@ -11,6 +10,9 @@ SEED_LIMIT = 2**63
 CONTIGUOUS = "contiguous"
 LAYOUTS = (CONTIGUOUS, "channels-last", "every-second-image", "column-slice", "offset", "transposed")
 """How x lies in memory. Beside what belongs to it lies NaN."""
+
+NO_RELATION = "none"
+"""The relation of a case that is there for its values alone."""
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -22,7 +24,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     pin: int
     programs: int = 0
     layout: str = CONTIGUOUS
-    relation: str = NO_RELATION.name
+    relation: str = NO_RELATION
 
     @property
     def recipe(self) -> Recipe:
@@ -41,14 +43,14 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             self.batch,
             _families().index(self.family),
             LAYOUTS.index(self.layout),
-            list(RELATIONS).index(self.relation),
+            _relations().index(self.relation),
         )
 
     def __str__(self) -> str:
         extent = f"{self.programs} sampled programs" if self.programs else "all programs"
         parts = [f"N={self.batch}", self.family, f"config {self.pin}", extent, f"seed {self.seed}"]
         parts += [self.layout] if self.layout != CONTIGUOUS else []
-        parts += [self.relation] if self.relation != NO_RELATION.name else []
+        parts += [self.relation] if self.relation != NO_RELATION else []
         return ", ".join(parts)
 
 
@@ -59,13 +61,13 @@ def parse_case(text: str) -> Case:
         case = msgspec.convert(fields, Case, strict=False)
     except (ValueError, msgspec.ValidationError) as error:
         raise ValueError(f"not a case: {text!r}: {error}") from error
-    families = _families()
+    families, relations = _families(), _relations()
     counts = min(case.batch, case.seed + 1, case.pin + 1, case.programs + 1)
-    known = case.family in families and case.layout in LAYOUTS and case.relation in RELATIONS
+    known = case.family in families and case.layout in LAYOUTS and case.relation in relations
     if not known or counts < 1 or case.seed >= SEED_LIMIT:
         raise ValueError(
             f"not a case: {text!r}: families are {', '.join(families)}; layouts {', '.join(LAYOUTS)}; "
-            f"relations {', '.join(RELATIONS)}; counts start at 0, N at 1"
+            f"relations {', '.join(relations)}; counts start at 0, N at 1"
         )
     return case
 
@@ -76,3 +78,10 @@ def _families() -> tuple[str, ...]:
     from kernelgate.operations.values import FAMILIES  # noqa: PLC0415
 
     return tuple(FAMILIES)
+
+
+def _relations() -> tuple[str, ...]:
+    """Return the names of the relations, the plain case first."""
+    from kernelgate.correctness.relations import RELATIONS  # noqa: PLC0415 - as above
+
+    return tuple(RELATIONS)

@@ -6,7 +6,7 @@ import msgspec
 
 from kernelgate.correctness.case import CONTIGUOUS, Case
 from kernelgate.correctness.case_runner import CaseResult
-from kernelgate.correctness.relations import NO_RELATION, RELATIONS, Relation
+from kernelgate.correctness.relations import PLAIN, RELATIONS, Relation
 from kernelgate.correctness.result import LawLine
 from kernelgate.operations.values import FAMILIES
 
@@ -59,7 +59,7 @@ LAWS = (
         applies=lambda case: FAMILIES[case.family].special,
     ),
     Law(name="second-opinion", says="within both bounds of cuDNN", applies=_always, needs_gpu=True),
-    *(_law_of(relation) for relation in RELATIONS.values() if relation is not NO_RELATION),
+    *(_law_of(relation) for relation in RELATIONS.values() if relation is not PLAIN),
     Law(
         name="earlier-answers",
         says="a call leaves earlier answers alone",

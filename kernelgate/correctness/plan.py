@@ -14,8 +14,8 @@ from hypothesis import strategies
 from kernelgate import protocol
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compiler import CompiledKernel, Launched, launched
-from kernelgate.correctness.case import CONTIGUOUS, LAYOUTS, Case
-from kernelgate.correctness.relations import NO_RELATION, RELATIONS
+from kernelgate.correctness.case import CONTIGUOUS, LAYOUTS, NO_RELATION, Case
+from kernelgate.correctness.relations import RELATIONS
 from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.values import FAMILIES
 
@@ -164,7 +164,7 @@ class _CaseMaker:
         family: str = "normal",
         *,
         layout: str = CONTIGUOUS,
-        relation: str = NO_RELATION.name,
+        relation: str = NO_RELATION,
     ) -> Case:
         """Return a case of this batch, or of the largest that is allowed."""
         case = Case(
@@ -209,7 +209,7 @@ def _everything_whole(make: _CaseMaker, relations: Sequence[str]) -> Iterator[Ca
 
 def _all_but_none(relations: Sequence[str]) -> list[str]:
     """Return the relations without the one that asks nothing."""
-    return [relation for relation in relations if relation != NO_RELATION.name]
+    return [relation for relation in relations if relation != NO_RELATION]
 
 
 def _pinned(

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelgate.correctness.calls import Call, Run
+from kernelgate.correctness.case import NO_RELATION
 from kernelgate.operations.accuracy import Broken
 from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.inputs import channel_order, image_order
@@ -225,11 +226,11 @@ def _unpinned(call: Call) -> Call:
     return msgspec.structs.replace(call, pin=None)
 
 
-NO_RELATION = Relation(name="none", says="right in one call")
+PLAIN = Relation(name=NO_RELATION, says="right in one call")
 """The plain case: its one answer is held against the laws of values, and against nothing else."""
 
 _ALL = (
-    NO_RELATION,
+    PLAIN,
     Relation(name="repeat", says="the same call, the same bits", later=_once_more(), source=_same_place),
     Relation(
         name="scaled-input",

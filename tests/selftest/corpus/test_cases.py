@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from kernelgate.correctness.case import LAYOUTS, Case
-from kernelgate.correctness.relations import NO_RELATION, RELATIONS
+from kernelgate.correctness.case import LAYOUTS, NO_RELATION, Case
+from kernelgate.correctness.relations import RELATIONS
 from kernelgate.operations.values import FAMILIES
 from tests.selftest.corpus.planted.cases import SOON, as_planned, kinds_in_turn, one_in
 
@@ -22,7 +22,7 @@ PLAN = (
     WHOLE,
     case(batch=256),
     *(case(family=family) for family in FAMILIES),
-    *(case(relation=relation) for relation in RELATIONS if relation != NO_RELATION.name),
+    *(case(relation=relation) for relation in RELATIONS if relation != NO_RELATION),
     *(case(batch=2, layout=layout) for layout in LAYOUTS[1:]),
     LAST,
 )
@@ -37,7 +37,7 @@ def test_a_fault_meets_each_kind_of_case_early() -> None:
     """The end of the domain, a relation, a layout and a family, before a second of any."""
     first = kinds_in_turn(PLAN)[:4]
     assert LAST in first
-    assert {each.relation for each in first} == {NO_RELATION.name, SOON[0]}
+    assert {each.relation for each in first} == {NO_RELATION, SOON[0]}
     assert len({each.layout for each in first}) == 2
     assert any(each.family != "normal" for each in first)
 

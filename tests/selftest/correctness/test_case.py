@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernelgate.correctness.case import LAYOUTS, SEED_LIMIT, Case, parse_case
-from kernelgate.correctness.relations import NO_RELATION, RELATIONS
+from kernelgate.correctness.case import LAYOUTS, NO_RELATION, SEED_LIMIT, Case, parse_case
+from kernelgate.correctness.relations import RELATIONS
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.inputs import make_x
 from kernelgate.operations.recipe import Recipe
@@ -88,7 +88,7 @@ def test_the_tensors_of_a_case_are_those_of_its_family_seed_and_batch(case: Case
     """Whatever its relation is: that one changes the calls, from the same tensors."""
     recipe = Recipe(family=case.family, seed=case.seed, batch=case.batch)
     assert case.recipe == recipe
-    assert msgspec.structs.replace(case, relation=NO_RELATION.name).recipe == recipe
+    assert msgspec.structs.replace(case, relation=NO_RELATION).recipe == recipe
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from kernelgate.correctness.case import LAYOUTS, Case
+from kernelgate.correctness.case import LAYOUTS, NO_RELATION, Case
 from kernelgate.correctness.case_runner import CaseResult
 from kernelgate.correctness.coverage import LAWS, describe_laws, law_of
-from kernelgate.correctness.relations import NO_RELATION, RELATIONS
+from kernelgate.correctness.relations import RELATIONS
 from kernelgate.correctness.result import Finding, LawLine
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.values import FAMILIES
@@ -18,7 +18,7 @@ ALWAYS = [*("form", "runs", "delegation", "memory", "inputs-intact", "hard-bound
 
 LARGEST = ALEXNET_CONV1.max_batch
 ONE_CALL = ("no-bias", "autotuned")
-LAWS_OF_RELATIONS = [name for name in RELATIONS if name != NO_RELATION.name]
+LAWS_OF_RELATIONS = [name for name in RELATIONS if name != NO_RELATION]
 SEVERAL_CALLS = [name for name in LAWS_OF_RELATIONS if name not in ONE_CALL]
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compiler import CompiledKernel
-from kernelgate.correctness.case import CONTIGUOUS, LAYOUTS, parse_case
+from kernelgate.correctness.case import CONTIGUOUS, LAYOUTS, NO_RELATION, parse_case
 from kernelgate.correctness.coverage import LAWS
 from kernelgate.correctness.plan import (
     FEW_PROGRAMS,
@@ -21,7 +21,7 @@ from kernelgate.correctness.plan import (
     probe_cases,
     samplable,
 )
-from kernelgate.correctness.relations import NO_RELATION, RELATIONS
+from kernelgate.correctness.relations import RELATIONS
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.values import FAMILIES
 from kernelgate.protocol import SeenLaunch
@@ -134,7 +134,7 @@ def test_every_family_and_layout_has_a_case_of_its_own(plan: Any) -> None:
     planned = plan(*TWO_AND_A_TWIN).planned
     assert {case.family for case in planned} == set(FAMILIES)
     # A finding must be the layout's own: nothing else is unusual about its case.
-    plain = [case for case in planned if (case.family, case.relation) == ("normal", NO_RELATION.name)]
+    plain = [case for case in planned if (case.family, case.relation) == ("normal", NO_RELATION)]
     assert {case.layout for case in plain} == set(LAYOUTS)
 
 
@@ -150,7 +150,7 @@ def test_every_relation_has_a_case_of_its_own(plan: Any, left_out: tuple[str, ..
     assert {case.relation for case in plain} == wanted
 
 
-@pytest.mark.parametrize("name", [name for name in RELATIONS if name != NO_RELATION.name])
+@pytest.mark.parametrize("name", [name for name in RELATIONS if name != NO_RELATION])
 def test_every_relation_is_planned_judged_and_reported(name: str) -> None:
     """One entry is all that a relation needs: what says nothing, or can break nothing, is none."""
     relation = RELATIONS[name]
@@ -188,7 +188,7 @@ def test_new_contents_are_also_written_into_an_x_with_other_strides(plan: Any) -
     """A copy that makes such an x contiguous may be kept too long."""
     planned = plan(*TWO_AND_A_TWIN).planned
     strided = [case.relation for case in planned if case.layout == LAYOUTS[-1]]
-    assert strided == [NO_RELATION.name, "new-contents"]
+    assert strided == [NO_RELATION, "new-contents"]
 
 
 @EVERYWHERE
@@ -196,7 +196,7 @@ def test_the_configurations_take_turns(plan: Any) -> None:
     """Layouts, families and relations are not the first configuration's alone."""
     planned = plan(*TWO_AND_A_TWIN).planned
     assert {case.pin for case in planned if case.layout != CONTIGUOUS} == {0, 3}
-    assert {case.pin for case in planned if case.relation != NO_RELATION.name} == {0, 3}
+    assert {case.pin for case in planned if case.relation != NO_RELATION} == {0, 3}
 
 
 def test_where_nothing_can_be_sampled_small_batches_run_whole() -> None:
@@ -282,4 +282,4 @@ def test_a_failure_shrinks_to_the_simplest_case(plan: Any, programs: int) -> Non
         plan(*TWO_AND_A_TWIN).strategy(), lambda _: True, settings=settings(database=None)
     )
     assert (simplest.batch, simplest.family, simplest.seed, simplest.programs) == (1, "normal", 0, programs)
-    assert (simplest.layout, simplest.relation) == (CONTIGUOUS, NO_RELATION.name)
+    assert (simplest.layout, simplest.relation) == (CONTIGUOUS, NO_RELATION)

@@ -207,7 +207,7 @@ def test_what_is_judged_by_its_values_is_not_compared(relation: str) -> None:
     """One call, or other contents each time: there is nothing to hold the answers against each other for."""
     case = make_case(relation)
     runs = runs_of(case)
-    assert relation == NO_RELATION.name or RELATIONS[relation].owns_values_of(len(runs) - 1)
+    assert relation == NO_RELATION or RELATIONS[relation].owns_values_of(len(runs) - 1)
     assert broken_of(case, change_last(runs, ~bits_of(runs[-1]))) == []
 
 

@@ -7,8 +7,7 @@ case of each kind: it does not wait for twenty value families that its law has n
 import itertools
 from collections.abc import Callable
 
-from kernelgate.correctness.case import CONTIGUOUS, Case
-from kernelgate.correctness.relations import NO_RELATION
+from kernelgate.correctness.case import CONTIGUOUS, NO_RELATION, Case
 
 Planned = tuple[Case, ...]
 Choose = Callable[[Planned], Planned]
@@ -44,7 +43,7 @@ def one_in(share: int, number: int) -> Choose:
 def _kind(case: Case) -> str:
     if case.layout != CONTIGUOUS:
         return "layout"
-    if case.relation != NO_RELATION.name:
+    if case.relation != NO_RELATION:
         return "relation"
     return "batch" if case.family == "normal" else "family"
 
