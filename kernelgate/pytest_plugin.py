@@ -10,17 +10,16 @@ import tomllib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, get_args
+from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
 import pytest
 
 from kernelgate.errors import KernelgateError
-from kernelgate.settings import Settings, Stage, load_settings
-from kernelgate.verdict import Rule
+from kernelgate.pytest_options import add_options, read_options, refuse_code_path
+from kernelgate.settings import load_settings
 
 if TYPE_CHECKING:
-    from kernelgate.machine.gpu import Gpu
     from kernelgate.pipeline.pipeline import Gate
     from kernelgate.pipeline.stage import Request, StageName
     from kernelgate.reporting.progress import StageProgress
@@ -35,7 +34,6 @@ STAGE_FILES = (
 )
 """The files of tests/gate, in the order of the stages."""
 
-CODE_PATH = "sm_89"
 SUMMARY = "kernelgate_summary"
 REPORT: "pytest.StashKey[Report]" = pytest.StashKey()
 CONCLUDED = pytest.StashKey[tuple[str, str, bool]]()
@@ -49,31 +47,7 @@ PROGRESS: "pytest.StashKey[StageProgress]" = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("kernelgate", "the judgement of one kernel file (tests/gate)")
-    group.addoption("--candidate", metavar="FILE", help="kernel file to judge; default: the accepted kernel")
-    group.addoption(
-        "--operation", metavar="NAME", help="what it computes; default: that of [tool.kernelgate]"
-    )
-    group.addoption(
-        "--accepted", metavar="FILE|REV", help="kernel to beat: a file or a git revision; default: HEAD"
-    )
-    group.addoption(
-        "--stage", choices=get_args(Stage), help="what may change; default: what [tool.kernelgate] says"
-    )
-    group.addoption(
-        "--rule",
-        choices=[*Rule],
-        help="what to prove: tune, a gain; guard, no loss (default for the accepted kernel)",
-    )
-    group.addoption(
-        "--report-dir", metavar="DIR", default="gate-report", help="where reports go; default: %(default)s"
-    )
-    group.addoption(
-        "--code-path",
-        choices=[CODE_PATH],
-        help="have the GPU run the PTX of an RTX 4090, assembled for it; decides nothing about speed",
-    )
-    group.addoption("--replay", metavar="CASE", help="judge this one correctness case, as a report names it")
+    add_options(parser)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -215,45 +189,6 @@ def meet_machine(config: pytest.Config, request: "Request") -> "Request":
     _share_cores()
     refuse_code_path(request, gpu)
     return msgspec.structs.replace(request, gpu=gpu, gpus=config.stash[VISIBLE_GPUS] if gpu else ())
-
-
-def refuse_code_path(request: "Request", gpu: "Gpu | None") -> None:
-    """End the run, as for any wrong option, if the GPU cannot run an RTX 4090's code as another GPU's."""
-    from kernelgate.compilation.stage import ADA
-
-    if request.ada_path and (gpu is None or gpu.capability <= ADA):
-        at_hand = f"{gpu.name} is sm_{gpu.capability}" if gpu else "there is none"
-        wrong = f"--code-path sm_{ADA}: needs a GPU newer than sm_{ADA}: {at_hand}"
-        pytest.exit(f"kernelgate: {wrong}", returncode=pytest.ExitCode.USAGE_ERROR)
-
-
-def read_options(config: pytest.Config, settings: Settings, measure: bool) -> "Request":
-    """Return what the command line asks to be judged, no GPU yet. Raises ValueError that names the option."""
-    from kernelgate.baselines.kernels import kernel_path
-    from kernelgate.correctness.case import parse_case
-    from kernelgate.operations.operation import find_operation
-    from kernelgate.pipeline.stage import Request
-
-    name = config.getoption("--operation") or settings.operation
-    candidate = config.getoption("--candidate") or os.path.relpath(
-        kernel_path(config.rootpath, find_operation(name))
-    )
-    if not str(candidate).isprintable():
-        raise ValueError(f"--candidate {str(candidate)!a}: the name must be printable text")
-    replay, rule = config.getoption("--replay"), config.getoption("--rule")
-    return Request(
-        root=config.rootpath,
-        candidate=Path(candidate),
-        operation=name,
-        accepted=config.getoption("--accepted"),
-        stage=config.getoption("--stage") or settings.stage_of(Path(candidate)),
-        rule=Rule(rule) if rule else None,
-        report_dir=Path(config.getoption("--report-dir")),
-        gpu=None,
-        measure=measure,
-        replay=parse_case(replay) if replay else None,
-        ada_path=bool(config.getoption("--code-path")),
-    )
 
 
 def pytest_runtest_teardown(item: pytest.Item) -> None:

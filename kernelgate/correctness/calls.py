@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelgate import protocol
-from kernelgate.files import read_array
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.operations.recipe import Recipe
+from kernelgate.sandbox.arrays import read_array
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import Worker, WorkerFault

@@ -19,10 +19,11 @@ import msgspec
 
 from kernelgate import protocol
 from kernelgate.compilation.ptx import find_narrow
-from kernelgate.files import read_foreign, read_words
+from kernelgate.files import read_foreign
 from kernelgate.machine.gpu import Gpu, GpuError, read_health
 from kernelgate.performance.samples import Arm, Conduct, MeasuredReplicate, Reading, Sample, TimedAnswer
 from kernelgate.performance.schedule import draw_orders, draw_places
+from kernelgate.sandbox.arrays import read_words
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import Answer, Worker, WorkerFault, live_pids

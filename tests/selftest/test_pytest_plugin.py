@@ -13,7 +13,8 @@ import pytest
 from kernelgate.compilation.stage import ADA
 from kernelgate.compilation.stage_rules import STAGES
 from kernelgate.pipeline.stage import ORDER
-from kernelgate.pytest_plugin import CODE_PATH, STAGE_FILES
+from kernelgate.pytest_options import CODE_PATH
+from kernelgate.pytest_plugin import STAGE_FILES
 from kernelgate.settings import Stage
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ import pytest
 
 from kernelgate.compilation.stage import CompileResult
 from kernelgate.pipeline.pipeline import Gate, Request
-from kernelgate.pytest_plugin import read_options
+from kernelgate.pytest_options import read_options
 from kernelgate.settings import DrawBudget, load_settings
 from kernelgate.compilation.stage_rules import spilled_bytes
 from tests.selftest.support.under_interpreter import run_interpreted

@@ -14,7 +14,7 @@ from kernelgate.pipeline.refusal import ANSWERED, stop_for
 from kernelgate.pipeline.stage import Request, StageName
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
-from kernelgate.verdict import Outcome
+from kernelgate.verdict import Outcome, Reason
 from tests.selftest.support.pretended_gate import ACCEPTED, GPU, Bench
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -107,7 +107,7 @@ ENDS = [
     (TooManyConfigsError("99"), "compile", Outcome.FORBIDDEN, "too-many-configs"),
     (BaselineError("truncated", Path("a.json"), "cut"), "compile", Outcome.INVALID, "record-truncated"),
     (BaselineError("truncated", Path("a.json"), "cut"), "performance", Outcome.INVALID, "baseline-truncated"),
-    (GpuError("shared", "gpu-shared"), "correctness", Outcome.INVALID, "gpu-shared"),
+    (GpuError("shared", Reason.GPU_SHARED), "correctness", Outcome.INVALID, "gpu-shared"),
     (WorkerFault(FaultKind.NO_ANSWER, "seen"), "correctness", Outcome.WRONG, "no-answer"),
     (WorkerFault(FaultKind.PRINTS, "seen", "candidate"), "performance", Outcome.FORBIDDEN, "prints"),
     (WorkerFault(FaultKind.RAISES, "seen", "vendor"), "performance", Outcome.INVALID, "arm-raises"),

@@ -30,7 +30,7 @@ def test_a_fault_is_laid_to_the_candidate_only_if_it_was_its_worker(kind: FaultK
     theirs, ours = (blame(fault, "k.py", is_candidate=which) for which in (False, True))
     nobodys = kind in ("timer", "crowded")
     assert (theirs.outcome, theirs.reason) == (Outcome.INVALID, kind.value if nobodys else f"arm-{kind}")
-    assert (ours.outcome, ours.reason) == (kind.outcome, kind.value)
+    assert (ours.outcome, ours.reason) == (kind.reason.outcome, kind.value)
     assert not ours.outcome.passes
-    assert (kind.outcome is Outcome.INVALID) == nobodys
-    assert (kind.outcome is Outcome.FORBIDDEN) == (kind == "prints")
+    assert (kind.reason.outcome is Outcome.INVALID) == nobodys
+    assert (kind.reason.outcome is Outcome.FORBIDDEN) == (kind == "prints")

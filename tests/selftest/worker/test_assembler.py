@@ -29,7 +29,7 @@ from kernelgate.performance.samples import Arm
 from kernelgate.performance.stage import keep_samples, propose_speed, replay
 from kernelgate.pipeline import performance_step
 from kernelgate.profile_order import ProfileOrder
-from kernelgate.pytest_plugin import read_options, refuse_code_path
+from kernelgate.pytest_options import read_options, refuse_code_path
 from kernelgate.reporting.page import render_markdown
 from kernelgate.reporting.report import make_report
 from kernelgate.sandbox import sandbox as sandbox_module
@@ -287,8 +287,8 @@ def test_the_gate_runs_its_stages_by_that_code_and_says_so(
     monkeypatch.setattr(performance_step, "load_record", lambda *_: pytest.fail("read the record"))
     bench.performance = finish(), [measure()]
     gate = bench.gate(gpu=GPU, measure=True, ada_path=True)
-    assert gate.sandbox.ada_on == GPU.capability
     assert gate.stage("performance").status == "passed"
+    assert gate.sandbox.ada_on == GPU.capability
     report = make_report(gate)
     assert (report.verdict, report.passes, report.ada_path) == (Outcome.NOT_MEASURED, True, True)
     assert "## Performance by an RTX 4090's code on NVIDIA H200" in render_markdown(report)
@@ -300,7 +300,9 @@ def test_without_timing_the_verdict_names_the_code_that_was_tried(bench: Bench) 
     gate = bench.gate(gpu=GPU, ada_path=True)
     gate.stage("correctness")
     assert "tried as sm_89's code on sm_90" in gate.verdict().detail
-    assert bench.gate(gpu=GPU).sandbox.ada_on is None
+    own = bench.gate(gpu=GPU)
+    own.stage("compile")
+    assert own.sandbox.ada_on is None
 
 
 @pytest.mark.parametrize("capability", [None, 86, 89])

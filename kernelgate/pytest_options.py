@@ -1,0 +1,84 @@
+"""pytest's options of the gate, and what they ask to be judged."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import pytest
+
+from kernelgate.settings import Settings, Stage
+from kernelgate.verdict import Rule
+
+if TYPE_CHECKING:
+    from kernelgate.machine.gpu import Gpu
+    from kernelgate.pipeline.stage import Request
+
+CODE_PATH = "sm_89"
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Add the options that say what is judged, and how, to pytest's own."""
+    group = parser.getgroup("kernelgate", "the judgement of one kernel file (tests/gate)")
+    group.addoption("--candidate", metavar="FILE", help="kernel file to judge; default: the accepted kernel")
+    group.addoption(
+        "--operation", metavar="NAME", help="what it computes; default: that of [tool.kernelgate]"
+    )
+    group.addoption(
+        "--accepted", metavar="FILE|REV", help="kernel to beat: a file or a git revision; default: HEAD"
+    )
+    group.addoption(
+        "--stage", choices=get_args(Stage), help="what may change; default: what [tool.kernelgate] says"
+    )
+    group.addoption(
+        "--rule",
+        choices=[*Rule],
+        help="what to prove: tune, a gain; guard, no loss (default for the accepted kernel)",
+    )
+    group.addoption(
+        "--report-dir", metavar="DIR", default="gate-report", help="where reports go; default: %(default)s"
+    )
+    group.addoption(
+        "--code-path",
+        choices=[CODE_PATH],
+        help="have the GPU run the PTX of an RTX 4090, assembled for it; decides nothing about speed",
+    )
+    group.addoption("--replay", metavar="CASE", help="judge this one correctness case, as a report names it")
+
+
+def refuse_code_path(request: "Request", gpu: "Gpu | None") -> None:
+    """End the run, as for any wrong option, if the GPU cannot run an RTX 4090's code as another GPU's."""
+    from kernelgate.compilation.stage import ADA
+
+    if request.ada_path and (gpu is None or gpu.capability <= ADA):
+        at_hand = f"{gpu.name} is sm_{gpu.capability}" if gpu else "there is none"
+        wrong = f"--code-path sm_{ADA}: needs a GPU newer than sm_{ADA}: {at_hand}"
+        pytest.exit(f"kernelgate: {wrong}", returncode=pytest.ExitCode.USAGE_ERROR)
+
+
+def read_options(config: pytest.Config, settings: Settings, measure: bool) -> "Request":
+    """Return what the command line asks to be judged, no GPU yet. Raises ValueError that names the option."""
+    from kernelgate.baselines.kernels import kernel_path
+    from kernelgate.correctness.case import parse_case
+    from kernelgate.operations.operation import find_operation
+    from kernelgate.pipeline.stage import Request
+
+    name = config.getoption("--operation") or settings.operation
+    candidate = config.getoption("--candidate") or os.path.relpath(
+        kernel_path(config.rootpath, find_operation(name))
+    )
+    if not str(candidate).isprintable():
+        raise ValueError(f"--candidate {str(candidate)!a}: the name must be printable text")
+    replay, rule = config.getoption("--replay"), config.getoption("--rule")
+    return Request(
+        root=config.rootpath,
+        candidate=Path(candidate),
+        operation=name,
+        accepted=config.getoption("--accepted"),
+        stage=config.getoption("--stage") or settings.stage_of(Path(candidate)),
+        rule=Rule(rule) if rule else None,
+        report_dir=Path(config.getoption("--report-dir")),
+        gpu=None,
+        measure=measure,
+        replay=parse_case(replay) if replay else None,
+        ada_path=bool(config.getoption("--code-path")),
+    )
