@@ -40,6 +40,7 @@ act: $(READY)
 lint: $(READY)
 	$(RUN) ruff check
 	$(RUN) ruff format --check
+	$(VENV)/bin/lint-imports --no-cache
 
 types: $(READY)
 	$(RUN) mypy

@@ -17,7 +17,8 @@ pytestmark = pytest.mark.act
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "docs" / "examples"
-QUICKLY_TESTED = ("__init__.py", "test_literals.py")
+SELFTESTS = Path("tests/selftest")
+QUICKLY_TESTED = {SELFTESTS / name for name in ("__init__.py", "conftest.py", "test_files.py")}
 """What the small repository keeps of its self-tests, so that a run of its workflow ends in a minute."""
 
 ACCEPTED = (ROOT / "kernels" / "alexnet_conv1.py").read_text(encoding="utf-8")
@@ -60,7 +61,7 @@ def repository(tmp_path: Path) -> Path:
     listed = git(ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "-z")
     for name in filter(None, listed.split("\0")):
         path = Path(name)
-        too_long = path.is_relative_to("tests/selftest") and path.name not in QUICKLY_TESTED
+        too_long = path.is_relative_to(SELFTESTS) and path not in QUICKLY_TESTED
         if (ROOT / path).is_file() and not too_long:
             (tmp_path / "main" / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / path, tmp_path / "main" / path)
