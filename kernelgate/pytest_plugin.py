@@ -5,6 +5,7 @@ what it needs when it needs it, and does nothing where `pyproject.toml` has no t
 """
 
 import os
+import signal
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -151,6 +152,7 @@ def gate(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> "Iterat
         judgement = Gate(asked, settings, progress.note, partial(meet_machine, pytestconfig))
     except (KernelgateError, KeyError, ValueError) as error:
         pytest.exit(f"kernelgate: {error.args[0]}", returncode=pytest.ExitCode.USAGE_ERROR)
+    signal.signal(signal.SIGTERM, _end_run)
     try:
         yield judgement
     finally:
@@ -158,6 +160,15 @@ def gate(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> "Iterat
         report = make_report(judgement)
         pytestconfig.stash[REPORT] = report
         write_report(report, asked.report_dir)
+
+
+def _end_run(number: int, _frame: object) -> None:
+    """End the run in order, so that its scratch folder goes: by itself a signal leaves it behind."""
+    if "kernelgate.sandbox.worker_process" in sys.modules:
+        from kernelgate.sandbox.worker_process import end_live_workers
+
+        end_live_workers()  # or threads would wait for their answers first
+    pytest.exit(f"kernelgate: ended by {signal.Signals(number).name}", returncode=128 + number)
 
 
 @pytest.fixture

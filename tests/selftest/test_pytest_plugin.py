@@ -2,9 +2,13 @@
 
 import ast
 import os
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
@@ -15,6 +19,7 @@ from kernelgate.compilation.stage_rules import STAGES
 from kernelgate.pipeline.stage import ORDER
 from kernelgate.pytest_options import CODE_PATH
 from kernelgate.pytest_plugin import STAGE_FILES
+from kernelgate.sandbox.scratch import PREFIX, SHARED_MEMORY
 from kernelgate.settings import Stage
 
 ROOT = Path(__file__).parents[2]
@@ -141,3 +146,33 @@ def test_what_the_plugin_says_without_an_import_is_true() -> None:
     assert f"sm_{ADA}" == CODE_PATH
     assert tuple(f"test_{name.replace('-', '_')}.py" for name in ORDER) == STAGE_FILES
     assert get_args(Stage) == STAGES
+
+
+def test_a_run_that_is_ended_leaves_no_folder(tmp_path: Path) -> None:
+    """Whoever ends it asks first (SIGTERM); the workers end with it."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+    command += ["tests/gate", f"--report-dir={tmp_path}"]
+    ended = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        folders = wait_for(lambda: folders_of(ended.pid))
+        assert wait_for(lambda: [*folders[0].glob("worker-*")])
+        ended.terminate()
+        said, _ = ended.communicate(timeout=30)
+    finally:
+        ended.kill()
+        ended.wait()
+    assert "ended by SIGTERM" in said
+    assert ended.returncode == 128 + signal.SIGTERM
+    assert folders_of(ended.pid) == []
+
+
+def folders_of(pid: int) -> list[Path]:
+    places = (SHARED_MEMORY, Path(tempfile.gettempdir()))
+    return [folder for place in places for folder in place.glob(f"{PREFIX}{pid}-*")]
+
+
+def wait_for(seen: Callable[[], list[Path]]) -> list[Path]:
+    deadline = time.monotonic() + 60
+    while not (found := seen()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found
