@@ -9,7 +9,7 @@ def add_root(command: argparse.ArgumentParser) -> None:
     command.add_argument("--root", type=Path, default=Path.cwd(), help="project's folder; default: this one")
 
 
-def add_bench(command: argparse.ArgumentParser) -> None:
+def add_setup(command: argparse.ArgumentParser) -> None:
     """Let the user say where kernels are judged, and how much."""
     command.add_argument("--reports", type=Path, required=True, metavar="DIR", help="new folder for reports")
     command.add_argument("--measure", action="store_true", help="time them too, on an NVIDIA GPU")

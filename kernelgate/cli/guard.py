@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from kernelgate.cli.common_options import add_bench
+from kernelgate.cli.common_options import add_setup
 
 
 def add(commands: Any) -> None:
@@ -14,13 +14,13 @@ def add(commands: Any) -> None:
         description="Judge every accepted kernel of this checkout under rule guard, as a change of PyTorch, "
         "Triton, the settings, the records or the gate itself asks for.",
     )
-    add_bench(command)
+    add_setup(command)
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Judge the accepted kernels; returns 1 if one does not pass. Raises RoomError."""
-    from kernelgate.cli.verdict_page import make_bench, publish
+    from kernelgate.cli.verdict_page import make_setup, publish
     from kernelgate.pull_request.judge import judge_accepted
 
-    return publish(options.reports, None, judge_accepted(make_bench(options)))
+    return publish(options.reports, None, judge_accepted(make_setup(options)))

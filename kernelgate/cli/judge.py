@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from kernelgate.cli.common_options import add_bench
+from kernelgate.cli.common_options import add_setup
 
 
 def add(commands: Any) -> None:
@@ -20,17 +20,17 @@ def add(commands: Any) -> None:
         "--repository", type=Path, required=True, metavar="DIR", help="repository that holds the commit"
     )
     command.add_argument("--head", default="HEAD", metavar="REV", help="the commit; default: %(default)s")
-    add_bench(command)
+    add_setup(command)
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Judge the change; returns 1 if it does not pass. Raises ChangeError, RoomError."""
-    from kernelgate.cli.verdict_page import make_bench, publish
+    from kernelgate.cli.verdict_page import make_setup, publish
     from kernelgate.pull_request.change import head_of, read_change
     from kernelgate.pull_request.judge import judge_change
 
     head = head_of(options.repository, options.head)
     change = read_change(options.repository, head_of(options.root), head)
-    judged = judge_change(make_bench(options), options.repository.resolve(), change)
+    judged = judge_change(make_setup(options), options.repository.resolve(), change)
     return publish(options.reports, change, judged)

@@ -9,13 +9,13 @@ from kernelgate.cli.workflow_marks import print_marks
 from kernelgate.files import write_whole
 from kernelgate.pull_request.change import Change
 from kernelgate.pull_request.github import write_outputs, write_summary
-from kernelgate.pull_request.judge import Bench, Judged
+from kernelgate.pull_request.judge import Judged, JudgeSetup
 from kernelgate.pull_request.summary import failures_of, outputs_of, passes, render_page, summarise
 
 
-def make_bench(options: argparse.Namespace) -> Bench:
-    """Return where kernels are judged, by the options of `add_bench`."""
-    return Bench(
+def make_setup(options: argparse.Namespace) -> JudgeSetup:
+    """Return where kernels are judged, by the options of `add_setup`."""
+    return JudgeSetup(
         root=options.root.resolve(),
         reports=options.reports.resolve(),
         measure=options.measure,

@@ -37,7 +37,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
 
 
-class Bench(msgspec.Struct, frozen=True, kw_only=True):
+class JudgeSetup(msgspec.Struct, frozen=True, kw_only=True):
     """Where kernels are judged: by the gate under `root`, into a new folder `reports`; timed if `measure`.
 
     `profile` says how much is drawn, by the name of a Hypothesis profile.
@@ -49,48 +49,48 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
     profile: str | None = None
 
 
-def judge_change(bench: Bench, repository: Path, change: Change) -> list[Judged]:
-    """Return how each proposed kernel fares before the gate, the records and the kernels of the bench.
+def judge_change(setup: JudgeSetup, repository: Path, change: Change) -> list[Judged]:
+    """Return how each proposed kernel fares before the gate, the records and the kernels of the setup.
 
     Raises RoomError.
     """
-    _make_room(bench.reports)
+    _make_room(setup.reports)
     return [
-        _judge(bench, kernel.path, show_blob(repository, kernel.blob), kernel.operation, None)
+        _judge(setup, kernel.path, show_blob(repository, kernel.blob), kernel.operation, None)
         for kernel in change.kernels
     ]
 
 
-def judge_accepted(bench: Bench) -> list[Judged]:
-    """Return how each accepted kernel of the bench fares under rule guard. Raises RoomError."""
-    _make_room(bench.reports)
-    files = {name: kernel_path(bench.root, operation) for name, operation in sorted(OPERATIONS.items())}
+def judge_accepted(setup: JudgeSetup) -> list[Judged]:
+    """Return how each accepted kernel of the setup fares under rule guard. Raises RoomError."""
+    _make_room(setup.reports)
+    files = {name: kernel_path(setup.root, operation) for name, operation in sorted(OPERATIONS.items())}
     return [
-        _judge(bench, str(file.relative_to(bench.root)), file.read_bytes(), name, Rule.GUARD)
+        _judge(setup, str(file.relative_to(setup.root)), file.read_bytes(), name, Rule.GUARD)
         for name, file in files.items()
     ]
 
 
-def _judge(bench: Bench, path: str, content: bytes, operation: str, rule: Rule | None) -> Judged:
+def _judge(setup: JudgeSetup, path: str, content: bytes, operation: str, rule: Rule | None) -> Judged:
     """Return what a run of the gate says of these bytes, which are laid beside its report."""
-    file = bench.reports / path
+    file = setup.reports / path
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(content)
     folder = Path(path).stem
-    command = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", str(bench.root / "tests/gate")]
+    command = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", str(setup.root / "tests/gate")]
     # Or pytest takes its settings from wherever the paths of the other options meet.
-    command += ["--rootdir", str(bench.root), "-c", str(bench.root / "pyproject.toml")]
+    command += ["--rootdir", str(setup.root), "-c", str(setup.root / "pyproject.toml")]
     # In one word with its option: a value that is also a path would have the conftest.py beside it loaded.
     command += [f"--candidate={path}", f"--operation={operation}", f"--report-dir={folder}"]
     command += [f"--rule={rule}"] if rule else []
-    command += ["-m", "perf or not perf"] if bench.measure else []
-    command += [f"--hypothesis-profile={bench.profile}"] if bench.profile else []
+    command += ["-m", "perf or not perf"] if setup.measure else []
+    command += [f"--hypothesis-profile={setup.profile}"] if setup.profile else []
     # What was said so far must stand before what the gate says.
     sys.stdout.flush()
-    # Named from here, so that no report holds the machine's paths; the package is that of the bench.
-    environment = os.environ | {"PYTHONPATH": str(bench.root)}
-    status = subprocess.run(command, cwd=bench.reports, env=environment, check=False).returncode
-    judged = _read_report(bench.reports / folder, path, hashlib.sha256(content).hexdigest())
+    # Named from here, so that no report holds the machine's paths; the package is that of the setup.
+    environment = os.environ | {"PYTHONPATH": str(setup.root)}
+    status = subprocess.run(command, cwd=setup.reports, env=environment, check=False).returncode
+    judged = _read_report(setup.reports / folder, path, hashlib.sha256(content).hexdigest())
     if status == 0 or not judged.passes:
         return judged
     detail = f"the gate ended with status {status}, its report says {judged.verdict}"

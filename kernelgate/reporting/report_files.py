@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from kernelgate.errors import KernelgateError
 from kernelgate.files import read_foreign, write_whole
 from kernelgate.reporting.lost_numbers import restore_numbers
 from kernelgate.reporting.page import render_markdown
@@ -15,7 +16,7 @@ MAX_REPORT_BYTES = 32 * 2**20
 SCHEMA = Report.__struct_defaults__[0]
 
 
-class ReportError(ValueError):
+class ReportError(KernelgateError, ValueError):
     """A file that is no report of this version; the text says which, and what is wrong with it."""
 
 

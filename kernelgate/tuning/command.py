@@ -57,23 +57,23 @@ def tune(job: Job, settings: Settings, note: Note) -> Tuned:
     Raises TuneError, ConfigListError or UnreadableKernel for a file that cannot be tuned, WorkerFault
     for one that fails to load, GpuError if the GPU is not to be had alone.
     """
-    bench = _Bench(job, settings)
+    tuning = _Tuning(job, settings)
     try:
-        options = bench.compile(note)
+        options = tuning.compile(note)
         left = sum(not option.dropped for option in options)
         if not left:
-            return bench.end(
+            return tuning.end(
                 "reverted", f"nothing is worth timing; the original: {options[0].dropped}", options
             )
         if job.gpu is None:
             detail = f"{left} of {len(options)} configurations are worth timing, and there is no GPU for that"
-            return bench.end("compiled", detail, options)
-        return bench.time(options, job.gpu, note)
+            return tuning.end("compiled", detail, options)
+        return tuning.time(options, job.gpu, note)
     finally:
-        bench.close()
+        tuning.close()
 
 
-class _Bench:
+class _Tuning:
     """The kernel files of a job, and the sandbox they are compiled and timed in."""
 
     def __init__(self, job: Job, settings: Settings) -> None:

@@ -10,7 +10,7 @@ from kernelgate.correctness.hypothesis_profile import register_profiles
 from kernelgate.settings import load_settings
 
 if TYPE_CHECKING:
-    from tests.selftest.support.pretended_gate import Bench
+    from tests.selftest.support.pretended_gate import PretendedStages
 
 # Here, and not in a hook: a property takes the profile in force when its module is imported.
 register_profiles(load_settings(Path(__file__).parents[2] / "pyproject.toml").correctness)
@@ -28,10 +28,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Bench]":
+def pretended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Iterator[PretendedStages]":
     """Give what builds gates whose slow stages are pretended; all are closed after the test."""
-    from tests.selftest.support.pretended_gate import Bench  # noqa: PLC0415 - few tests need PyTorch for it
+    from tests.selftest.support.pretended_gate import PretendedStages  # noqa: PLC0415 - few tests need PyTorch for it
 
-    made = Bench(tmp_path, monkeypatch)
+    made = PretendedStages(tmp_path, monkeypatch)
     yield made
     made.close()

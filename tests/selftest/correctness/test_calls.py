@@ -64,7 +64,7 @@ def write_words(values: np.ndarray, places: np.ndarray | None = None) -> Write:
     return write
 
 
-class Bench:
+class PretendedWorkers:
     """Runs calls against workers that the test describes; `started` are those that were."""
 
     def __init__(self, folder: Path) -> None:
@@ -98,13 +98,13 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+def workers(tmp_path: Path) -> PretendedWorkers:
+    return PretendedWorkers(tmp_path)
 
 
-def test_a_whole_answer_arrives_in_order(bench: Bench) -> None:
+def test_a_whole_answer_arrives_in_order(workers: PretendedWorkers) -> None:
     """Every bit of it, at every place."""
-    run = bench.caller().run(CALL)
+    run = workers.caller().run(CALL)
     assert run.bits is not None
     assert run.offsets is not None
     assert run.bits.tolist() == WHOLE.tolist()
@@ -112,23 +112,23 @@ def test_a_whole_answer_arrives_in_order(bench: Bench) -> None:
     assert (run.call, run.ran) == (CALL, RAN)
 
 
-def test_chosen_images_arrive_at_their_places(bench: Bench) -> None:
+def test_chosen_images_arrive_at_their_places(workers: PretendedWorkers) -> None:
     """The first and the last of three."""
-    bench.write = write_words(np.arange(2 * AN_IMAGE))
-    run = bench.caller("gpu").run(msgspec.structs.replace(CALL, images=(0, 2)))
+    workers.write = write_words(np.arange(2 * AN_IMAGE))
+    run = workers.caller("gpu").run(msgspec.structs.replace(CALL, images=(0, 2)))
     assert run.offsets is not None
     assert run.offsets.tolist() == [*range(AN_IMAGE), *range(2 * AN_IMAGE, 3 * AN_IMAGE)]
 
 
-def test_a_worker_is_asked_for_what_the_call_says(bench: Bench) -> None:
+def test_a_worker_is_asked_for_what_the_call_says(workers: PretendedWorkers) -> None:
     """And where to leave its answer: in a folder of its own."""
     call = msgspec.structs.replace(CALL, model=1, same_storage=True, programs=4, sampled=("conv",), number=2)
-    bench.caller().run(call)
-    run, send = bench.started[0].asked
+    workers.caller().run(call)
+    run, send = workers.started[0].asked
     for field in ("recipe", "layout", "pin", "model", "same_storage", "programs", "sampled"):
         assert getattr(run, field) == getattr(call, field)
     assert run.poison_bits == draw_poison(6 + 2)
-    assert Path(send.out).parent == Path(send.places).parent == bench.folder
+    assert Path(send.out).parent == Path(send.places).parent == workers.folder
 
 
 @pytest.mark.parametrize(
@@ -136,19 +136,19 @@ def test_a_worker_is_asked_for_what_the_call_says(bench: Bench) -> None:
     [{"returned": "tuple"}, {"dtype": "torch.float16"}, {"shape": (*SMALL.output_shape(BATCH)[:3], 4)}],
     ids=str,
 )
-def test_what_is_no_such_tensor_is_not_fetched(bench: Bench, ran: dict[str, Any]) -> None:
+def test_what_is_no_such_tensor_is_not_fetched(workers: PretendedWorkers, ran: dict[str, Any]) -> None:
     """There is nothing to compare; what it was instead is kept."""
-    bench.ran = msgspec.structs.replace(RAN, **ran)
-    run = bench.caller().run(CALL)
+    workers.ran = msgspec.structs.replace(RAN, **ran)
+    run = workers.caller().run(CALL)
     assert (run.bits, run.offsets) == (None, None)
-    assert run.ran == bench.ran
-    assert len(bench.started[0].asked) == 1
+    assert run.ran == workers.ran
+    assert len(workers.started[0].asked) == 1
 
 
 @pytest.mark.parametrize("places", [[0], [0, 5, TOTAL - 1], list(range(TOTAL))], ids=len)
-def test_a_sample_arrives_at_its_places(bench: Bench, places: list[int]) -> None:
+def test_a_sample_arrives_at_its_places(workers: PretendedWorkers, places: list[int]) -> None:
     """In order, each once."""
-    run = bench.run_sample(places)
+    run = workers.run_sample(places)
     assert run.bits is not None
     assert run.offsets is not None
     assert run.offsets.tolist() == places
@@ -168,29 +168,31 @@ def test_a_sample_arrives_at_its_places(bench: Bench, places: list[int]) -> None
     ],
     ids=str,
 )
-def test_places_that_are_none_of_the_answer_are_not_taken(bench: Bench, places: list[int]) -> None:
+def test_places_that_are_none_of_the_answer_are_not_taken(
+    workers: PretendedWorkers, places: list[int]
+) -> None:
     """Twice the same, out of order or outside it: nothing of that answer is believed."""
-    run = bench.run_sample(places)
+    run = workers.run_sample(places)
     assert run.bits is None or run.offsets is None
 
 
 @pytest.mark.parametrize("count", [2, 4, TOTAL + 1, 2**62])
-def test_a_count_that_is_not_that_of_the_files_is_not_taken(bench: Bench, count: int) -> None:
+def test_a_count_that_is_not_that_of_the_files_is_not_taken(workers: PretendedWorkers, count: int) -> None:
     """Neither fewer nor more, however many it says."""
-    run = bench.run_sample([0, 1, 2], count)
+    run = workers.run_sample([0, 1, 2], count)
     assert run.bits is None or run.offsets is None
 
 
-def test_on_a_gpu_a_part_is_not_taken_for_the_answer(bench: Bench) -> None:
+def test_on_a_gpu_a_part_is_not_taken_for_the_answer(workers: PretendedWorkers) -> None:
     """There every program runs, and what is asked for is all there is."""
-    assert bench.run_sample([0, 1, 2], mode="gpu").bits is None
+    assert workers.run_sample([0, 1, 2], mode="gpu").bits is None
 
 
 @pytest.mark.parametrize("size", [0, TOTAL - 1, TOTAL + 1])
-def test_a_whole_answer_of_another_size_is_not_taken(bench: Bench, size: int) -> None:
+def test_a_whole_answer_of_another_size_is_not_taken(workers: PretendedWorkers, size: int) -> None:
     """Not even its beginning."""
-    bench.write = write_words(np.arange(size))
-    assert bench.caller().run(CALL).bits is None
+    workers.write = write_words(np.arange(size))
+    assert workers.caller().run(CALL).bits is None
 
 
 def leave_link(out: Path, _places: Path) -> None:
@@ -207,44 +209,44 @@ def leave_nothing(_out: Path, _places: Path) -> None:
 
 
 @pytest.mark.parametrize("write", [leave_link, leave_folder, leave_nothing], ids=lambda write: write.__name__)
-def test_a_file_that_is_none_is_a_fault_of_the_worker(bench: Bench, write: Write) -> None:
+def test_a_file_that_is_none_is_a_fault_of_the_worker(workers: PretendedWorkers, write: Write) -> None:
     """A link may lead anywhere. The worker is ended, and the next call is made of another."""
-    bench.write = write
-    caller = bench.caller()
+    workers.write = write
+    caller = workers.caller()
     with pytest.raises(WorkerFault) as caught:
         caller.run(CALL)
     assert caught.value.kind == "protocol"
-    assert bench.started[0].closed
-    shutil.rmtree(bench.folder)
-    bench.folder.mkdir()
-    bench.write = write_words(WHOLE)
+    assert workers.started[0].closed
+    shutil.rmtree(workers.folder)
+    workers.folder.mkdir()
+    workers.write = write_words(WHOLE)
     assert caller.run(CALL).bits is not None
-    assert len(bench.started) == 2
+    assert len(workers.started) == 2
 
 
-def test_a_pipe_that_nobody_writes_to_is_not_waited_for(bench: Bench) -> None:
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(workers: PretendedWorkers) -> None:
     """It would block for ever; there is no answer in it."""
-    bench.write = lambda out, _: os.mkfifo(out)
-    assert bench.caller().run(CALL).bits is None
+    workers.write = lambda out, _: os.mkfifo(out)
+    assert workers.caller().run(CALL).bits is None
 
 
-def test_a_worker_serves_until_it_is_told_to_end(bench: Bench) -> None:
+def test_a_worker_serves_until_it_is_told_to_end(workers: PretendedWorkers) -> None:
     """Starting one takes seconds; what it remembers is tried, too."""
-    caller = bench.caller()
+    caller = workers.caller()
     caller.run(CALL)
     caller.run(CALL)
-    assert len(bench.started) == 1
+    assert len(workers.started) == 1
     caller.close()
     caller.close()
-    assert bench.started[0].closed
+    assert workers.started[0].closed
     caller.run(CALL)
-    assert len(bench.started) == 2
+    assert len(workers.started) == 2
 
 
-def test_a_process_that_is_left_running_is_delegation(bench: Bench) -> None:
+def test_a_process_that_is_left_running_is_delegation(workers: PretendedWorkers) -> None:
     """Seen from outside, whatever the worker says of itself."""
-    bench.forks = True
-    assert bench.caller().run(CALL).ran.delegated == ("a process that it started is still running",)
+    workers.forks = True
+    assert workers.caller().run(CALL).ran.delegated == ("a process that it started is still running",)
 
 
 def test_poison_is_a_nan_an_infinity_or_a_plausible_value_in_turn() -> None:
@@ -263,8 +265,8 @@ def test_poison_is_a_nan_an_infinity_or_a_plausible_value_in_turn() -> None:
     ("mode", "programs", "seconds"), [("interpret", 0, 3), ("interpret", 2, 1), ("gpu", 0, 1)]
 )
 def test_interpreting_every_program_may_take_longer(
-    bench: Bench, mode: protocol.Mode, programs: int, seconds: float
+    workers: PretendedWorkers, mode: protocol.Mode, programs: int, seconds: float
 ) -> None:
     """By the factor of the settings, and nothing else may."""
-    bench.caller(mode).run(msgspec.structs.replace(CALL, programs=programs))
-    assert bench.started[0].timeouts_s[0] == seconds
+    workers.caller(mode).run(msgspec.structs.replace(CALL, programs=programs))
+    assert workers.started[0].timeouts_s[0] == seconds

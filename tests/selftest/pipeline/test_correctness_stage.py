@@ -15,7 +15,7 @@ from tests.selftest.support.pretended_gate import (
     CASE,
     GPU,
     SETTINGS,
-    Bench,
+    PretendedStages,
     compile_result,
     compiled,
     correctness,
@@ -25,83 +25,87 @@ HALF = "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32"
 
 
 @pytest.mark.parametrize("where", ["candidate", "at_hand"])
-def test_less_than_the_declared_math_is_wrong_before_it_runs(bench: Bench, where: str) -> None:
+def test_less_than_the_declared_math_is_wrong_before_it_runs(pretended: PretendedStages, where: str) -> None:
     """On either target; the instruction is named, and how its rounding would look is not asked."""
     result = msgspec.structs.replace(compile_result(same=False), **{where: compiled("b", narrow=(HALF,))})
-    bench.compile = result
-    gate = bench.gate()
+    pretended.compile = result
+    gate = pretended.gate()
     assert gate.stage("correctness").status == "not-run"
     assert gate.results["compile"].status == "failed"
     assert (gate.verdict().outcome, gate.verdict().reason) == (Outcome.WRONG, "declared-math")
     assert HALF in gate.verdict().detail
     assert "tf32" in gate.verdict().detail
-    assert bench.trials == []
+    assert pretended.trials == []
 
 
 @pytest.mark.parametrize("same", [False, True])
-def test_a_file_that_launches_nothing_on_the_gpu_at_hand_is_not_tried(bench: Bench, same: bool) -> None:
+def test_a_file_that_launches_nothing_on_the_gpu_at_hand_is_not_tried(
+    pretended: PretendedStages, same: bool
+) -> None:
     """It answered from a store, or no configuration fits that GPU; it may be the accepted kernel."""
     idle = msgspec.structs.replace(compiled("b"), target="sm_90", configs=())
-    bench.compile = msgspec.structs.replace(compile_result(same=same), at_hand=idle)
-    gate = bench.gate(gpu=GPU)
+    pretended.compile = msgspec.structs.replace(compile_result(same=same), at_hand=idle)
+    gate = pretended.gate(gpu=GPU)
     assert gate.stage("correctness").status == "not-run"
     assert gate.verdict().outcome is Outcome.FORBIDDEN
     assert gate.verdict().reason == f"{gate.request.stage}-nothing-runs"
     assert "sm_90" in gate.verdict().detail
-    assert bench.trials == []
+    assert pretended.trials == []
 
 
-def test_what_the_accepted_kernel_computes_in_is_not_the_candidates_fault(bench: Bench) -> None:
+def test_what_the_accepted_kernel_computes_in_is_not_the_candidates_fault(pretended: PretendedStages) -> None:
     """Only the file that is judged is held to what the operation declares."""
-    bench.compile = msgspec.structs.replace(
+    pretended.compile = msgspec.structs.replace(
         compile_result(same=False), accepted=compiled("a", narrow=(HALF,))
     )
-    assert bench.gate().stage("compile").status == "passed"
+    assert pretended.gate().stage("compile").status == "passed"
 
 
-def test_a_file_that_reaches_out_of_its_libraries_is_never_run(bench: Bench) -> None:
+def test_a_file_that_reaches_out_of_its_libraries_is_never_run(pretended: PretendedStages) -> None:
     """It is forbidden by its text, with the line, before a worker imports it."""
-    lines = bench.candidate.read_text().splitlines()
+    lines = pretended.candidate.read_text().splitlines()
     place = next(number for number, line in enumerate(lines, 1) if "super().__init__()" in line)
     lines.insert(place, "        self.way = torch.nn.functional.__globals__")
-    bench.candidate.write_text("\n".join(lines) + "\n")
-    gate = bench.gate()
+    pretended.candidate.write_text("\n".join(lines) + "\n")
+    gate = pretended.gate()
     assert gate.stage("compile").status == "not-run"
     assert (gate.verdict().outcome, gate.verdict().reason) == (Outcome.FORBIDDEN, "format-reaches-out")
     assert f"line {place + 1}:" in gate.verdict().detail
 
 
-def test_what_held_and_what_was_not_tried_are_both_told(bench: Bench) -> None:
+def test_what_held_and_what_was_not_tried_are_both_told(pretended: PretendedStages) -> None:
     """A law that needs a GPU is no law that held."""
-    detail = bench.gate().stage("correctness").detail
+    detail = pretended.gate().stage("correctness").detail
     assert "1 laws held, not tried: second-opinion" in detail
 
 
 @pytest.mark.parametrize("replay", [None, CASE])
-def test_a_kernel_of_which_no_case_could_be_tried_does_not_pass(bench: Bench, replay: Case | None) -> None:
+def test_a_kernel_of_which_no_case_could_be_tried_does_not_pass(
+    pretended: PretendedStages, replay: Case | None
+) -> None:
     """That nothing failed is no answer where nothing ran; the reason is told, and nothing is timed."""
     untried = LawLine(law="form", says="a tensor", status="not tried", cases=0, note="needs a launch graph")
-    bench.correctness = msgspec.structs.replace(correctness(), examples=0, laws=(untried,))
-    gate = bench.gate(gpu=GPU, measure=True, replay=replay)
+    pretended.correctness = msgspec.structs.replace(correctness(), examples=0, laws=(untried,))
+    gate = pretended.gate(gpu=GPU, measure=True, replay=replay)
     assert gate.stage("performance").status == "not-run"
     assert gate.results["correctness"].status == "failed"
     assert (gate.verdict().outcome, gate.verdict().reason) == (Outcome.INVALID, "nothing-tried")
     assert "needs a launch graph" in gate.verdict().detail
 
 
-def test_the_gpu_is_held_beside_other_judges_while_it_is_tried(bench: Bench) -> None:
+def test_the_gpu_is_held_beside_other_judges_while_it_is_tried(pretended: PretendedStages) -> None:
     """And given back, before anything is timed; without one there is nothing to hold."""
-    bench.gate(gpu=GPU, gpus=("0", "1")).stage("correctness")
-    assert bench.holds == ["takes", f"gives back {GPU.name}"]
-    assert bench.trials[-1].gpus == ("0", "1")
-    bench.gate().stage("correctness")
-    assert bench.trials[-1].gpus == ()
-    assert len(bench.holds) == 2
+    pretended.gate(gpu=GPU, gpus=("0", "1")).stage("correctness")
+    assert pretended.holds == ["takes", f"gives back {GPU.name}"]
+    assert pretended.trials[-1].gpus == ("0", "1")
+    pretended.gate().stage("correctness")
+    assert pretended.trials[-1].gpus == ()
+    assert len(pretended.holds) == 2
 
 
 @pytest.mark.parametrize("reason", [Reason.GPU_NOT_TO_BE_HAD, Reason.GPU_EXCLUSIVE])
 def test_a_gpu_that_is_not_to_be_had_makes_no_kernel_wrong(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, reason: Reason
+    pretended: PretendedStages, monkeypatch: pytest.MonkeyPatch, reason: Reason
 ) -> None:
     """The judgement is invalid for the GPU's own reason, and nothing is said of the candidate."""
 
@@ -109,26 +113,26 @@ def test_a_gpu_that_is_not_to_be_had_makes_no_kernel_wrong(
         raise GpuError("nobody is let in", reason)
 
     monkeypatch.setattr(correctness_step, "shared", refuse)
-    gate = bench.gate(gpu=GPU)
+    gate = pretended.gate(gpu=GPU)
     assert gate.stage("correctness").status == "failed"
     assert (gate.verdict().outcome, gate.verdict().reason) == (Outcome.INVALID, reason)
-    assert bench.trials == []
+    assert pretended.trials == []
 
 
 @pytest.mark.parametrize(("gpu", "prepared"), [(GPU, [("gpu", "interpret")]), (None, [])])
 def test_imports_for_the_answers_begin_while_a_machine_with_a_gpu_compiles(
-    bench: Bench, gpu: Gpu | None, prepared: list[tuple[str, ...]]
+    pretended: PretendedStages, gpu: Gpu | None, prepared: list[tuple[str, ...]]
 ) -> None:
     """Two cores without one have nothing to spare for them."""
-    bench.gate(gpu=gpu).stage("compile")
-    assert bench.prepared == prepared
+    pretended.gate(gpu=gpu).stage("compile")
+    assert pretended.prepared == prepared
 
 
-def test_a_draw_that_is_asked_for_is_the_one_that_is_made(bench: Bench) -> None:
+def test_a_draw_that_is_asked_for_is_the_one_that_is_made(pretended: PretendedStages) -> None:
     """The same seed, case and number of interpreters, as the request has them."""
-    gate = bench.gate(entropy=77, replay=CASE, workers=1)
+    gate = pretended.gate(entropy=77, replay=CASE, workers=1)
     gate.stage("correctness")
-    (trial,) = bench.trials
+    (trial,) = pretended.trials
     assert (trial.entropy, trial.replay, trial.workers) == (77, CASE, 1)
     assert trial.programs == SETTINGS.correctness.sampled_programs
 
@@ -142,12 +146,12 @@ def load_profile() -> Iterator[Callable[[str], None]]:
 
 @pytest.mark.parametrize(("name", "fixed"), [("default", False), ("nightly", False), ("ci", True)])
 def test_draws_differ_from_run_to_run_unless_the_profile_fixes_them(
-    bench: Bench, load_profile: Callable[[str], None], name: str, fixed: bool
+    pretended: PretendedStages, load_profile: Callable[[str], None], name: str, fixed: bool
 ) -> None:
     """What one run did not meet another may; but a change must not be refused by the luck of a draw."""
     load_profile(name)
     for _ in range(2):
-        bench.gate().stage("correctness")
-    one, other = bench.trials
+        pretended.gate().stage("correctness")
+    one, other = pretended.trials
     assert one.profile.name == name
     assert (one.entropy == other.entropy) == fixed

@@ -17,44 +17,51 @@ from kernelgate.reporting.report import make_report
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.verdict import Outcome, Reason, Rule, Verdict, conclude
-from tests.selftest.support.pretended_gate import ACCEPTED, CASE, GPU, Bench, compile_result, correctness
+from tests.selftest.support.pretended_gate import (
+    ACCEPTED,
+    CASE,
+    GPU,
+    PretendedStages,
+    compile_result,
+    correctness,
+)
 
 
-def test_a_stage_runs_what_comes_before_it_first(bench: Bench) -> None:
+def test_a_stage_runs_what_comes_before_it_first(pretended: PretendedStages) -> None:
     """One question is enough for the whole judgement."""
-    gate = bench.gate()
+    gate = pretended.gate()
     assert gate.stage("correctness").status == "passed"
     assert list(gate.results) == ["format", "compile", "stage-rules", "correctness"]
     assert gate.verdict().outcome is Outcome.NOT_MEASURED
 
 
-def test_each_stage_runs_once(bench: Bench) -> None:
+def test_each_stage_runs_once(pretended: PretendedStages) -> None:
     """Asking again returns the same result."""
-    gate = bench.gate()
+    gate = pretended.gate()
     assert gate.stage("format") is gate.stage("format")
 
 
-def test_a_judgement_that_is_not_complete_does_not_pass(bench: Bench) -> None:
+def test_a_judgement_that_is_not_complete_does_not_pass(pretended: PretendedStages) -> None:
     """Stages that were never asked for are missing, not passed."""
-    gate = bench.gate()
+    gate = pretended.gate()
     gate.stage("compile")
     assert gate.verdict().outcome is Outcome.INVALID
     assert "correctness" in gate.verdict().detail
 
 
-def test_after_a_failed_stage_the_others_are_not_run(bench: Bench) -> None:
+def test_after_a_failed_stage_the_others_are_not_run(pretended: PretendedStages) -> None:
     """They are reported as not run, and the verdict stays that of the failure."""
-    bench.candidate.write_text("import os\n")
-    gate = bench.gate()
+    pretended.candidate.write_text("import os\n")
+    gate = pretended.gate()
     assert gate.stage("correctness").status == "not-run"
     assert gate.results["format"].status == "failed"
     assert gate.verdict().outcome is Outcome.FORBIDDEN
 
 
-def test_an_error_of_the_gate_itself_never_passes(bench: Bench) -> None:
+def test_an_error_of_the_gate_itself_never_passes(pretended: PretendedStages) -> None:
     """It is raised, and leaves a verdict that fails."""
-    bench.correctness = ZeroDivisionError("a bug")
-    gate = bench.gate()
+    pretended.correctness = ZeroDivisionError("a bug")
+    gate = pretended.gate()
     with pytest.raises(ZeroDivisionError):
         gate.stage("correctness")
     assert gate.verdict().reason == "gate-error"
@@ -71,63 +78,65 @@ def test_an_error_of_the_gate_itself_never_passes(bench: Bench) -> None:
     ],
 )
 def test_a_file_that_fails_to_compile_is_named_by_what_it_did(
-    bench: Bench, kind: str, reason: Reason
+    pretended: PretendedStages, kind: str, reason: Reason
 ) -> None:
     """The worker's fault becomes the verdict's reason; there is no failing input to replay."""
-    digest = hashlib.sha256(bench.candidate.read_bytes()).hexdigest()
-    bench.compile = WorkerFault(FaultKind(kind), "seen doing it", digest)
-    gate = bench.gate()
+    digest = hashlib.sha256(pretended.candidate.read_bytes()).hexdigest()
+    pretended.compile = WorkerFault(FaultKind(kind), "seen doing it", digest)
+    gate = pretended.gate()
     assert gate.stage("compile").status == "failed"
     assert (gate.verdict().outcome, gate.verdict().reason) == (reason.outcome, reason)
     assert "smallest failing input" not in gate.verdict().next_step
 
 
-def test_an_accepted_kernel_that_fails_to_compile_is_no_fault_of_the_candidate(bench: Bench) -> None:
+def test_an_accepted_kernel_that_fails_to_compile_is_no_fault_of_the_candidate(
+    pretended: PretendedStages,
+) -> None:
     """The measurement is invalid, the candidate is not wrong."""
-    bench.compile = WorkerFault(FaultKind.RAISES, "seen doing it", "0" * 64)
-    gate = bench.gate()
+    pretended.compile = WorkerFault(FaultKind.RAISES, "seen doing it", "0" * 64)
+    gate = pretended.gate()
     assert gate.stage("compile").status == "failed"
     assert (gate.verdict().outcome, gate.verdict().reason) == (Outcome.INVALID, "arm-raises")
 
 
-def test_the_same_code_needs_neither_examples_nor_timing(bench: Bench) -> None:
+def test_the_same_code_needs_neither_examples_nor_timing(pretended: PretendedStages) -> None:
     """Other bytes, the same programs and source: nothing to try."""
-    bench.compile = compile_result(same=True)
-    gate = bench.gate(gpu=GPU, measure=True)
+    pretended.compile = compile_result(same=True)
+    gate = pretended.gate(gpu=GPU, measure=True)
     assert gate.stage("performance").status == "not-needed"
     assert gate.verdict().outcome is Outcome.SAME_CODE
 
 
-def test_the_accepted_file_itself_is_tried_under_rule_guard(bench: Bench) -> None:
+def test_the_accepted_file_itself_is_tried_under_rule_guard(pretended: PretendedStages) -> None:
     """Judging it asks whether it is still right here, so it is never SAME_CODE."""
-    bench.candidate.write_bytes(ACCEPTED.read_bytes())
-    bench.compile = compile_result(same=True)
-    gate = bench.gate()
+    pretended.candidate.write_bytes(ACCEPTED.read_bytes())
+    pretended.compile = compile_result(same=True)
+    gate = pretended.gate()
     assert gate.stage("correctness").status == "passed"
     assert gate.rule is Rule.GUARD
     assert gate.verdict().outcome is Outcome.NOT_MEASURED
 
 
-def test_a_wrong_answer_stops_before_the_timing(bench: Bench) -> None:
+def test_a_wrong_answer_stops_before_the_timing(pretended: PretendedStages) -> None:
     """The verdict names the law, and how to replay the case."""
-    bench.correctness = correctness(Finding(case=CASE, law="hard-bound", detail="off", forbidden=False))
-    gate = bench.gate(gpu=GPU, measure=True)
+    pretended.correctness = correctness(Finding(case=CASE, law="hard-bound", detail="off", forbidden=False))
+    gate = pretended.gate(gpu=GPU, measure=True)
     assert gate.stage("performance").status == "not-run"
     assert gate.verdict().outcome is Outcome.WRONG
     assert f"--replay {CASE.replay}" in gate.verdict().detail
 
 
-def test_a_replayed_case_that_holds_is_no_verdict_that_passes(bench: Bench) -> None:
+def test_a_replayed_case_that_holds_is_no_verdict_that_passes(pretended: PretendedStages) -> None:
     """One case chosen by the caller does not stand for all, and nothing is timed on its strength."""
-    gate = bench.gate(gpu=GPU, measure=True, replay=CASE)
+    gate = pretended.gate(gpu=GPU, measure=True, replay=CASE)
     assert gate.stage("performance").status == "not-run"
     assert (gate.verdict().outcome, gate.verdict().reason) == (Outcome.INVALID, "replay-only")
 
 
-def test_delegated_work_is_forbidden(bench: Bench) -> None:
+def test_delegated_work_is_forbidden(pretended: PretendedStages) -> None:
     """A law may say that the answer, right or not, broke the rules."""
-    bench.correctness = correctness(Finding(case=CASE, law="delegation", detail="none", forbidden=True))
-    gate = bench.gate()
+    pretended.correctness = correctness(Finding(case=CASE, law="delegation", detail="none", forbidden=True))
+    gate = pretended.gate()
     gate.stage("correctness")
     assert gate.verdict().outcome is Outcome.FORBIDDEN
 
@@ -144,11 +153,11 @@ def test_delegated_work_is_forbidden(bench: Bench) -> None:
     ],
 )
 def test_a_fault_while_timing_is_laid_at_the_right_door(
-    bench: Bench, fault: Exception, outcome: Outcome, reason: str
+    pretended: PretendedStages, fault: Exception, outcome: Outcome, reason: str
 ) -> None:
     """Only its own fault makes a candidate wrong."""
-    bench.performance = fault
-    gate = bench.gate(gpu=GPU, measure=True)
+    pretended.performance = fault
+    gate = pretended.gate(gpu=GPU, measure=True)
     assert gate.stage("performance").status == "failed"
     assert (gate.verdict().outcome, gate.verdict().reason) == (outcome, reason)
 
@@ -162,21 +171,21 @@ def test_a_fault_while_timing_is_laid_at_the_right_door(
     ],
 )
 def test_the_counters_are_read_of_what_was_timed_and_change_no_verdict(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, verdict: Verdict, counts: bool
+    pretended: PretendedStages, monkeypatch: pytest.MonkeyPatch, verdict: Verdict, counts: bool
 ) -> None:
     """Of the candidate as the GPU at hand runs it; not where no figure is to be trusted."""
     for name in ("load_record", "keep_samples", "propose_speed"):
         monkeypatch.setattr(performance_step, name, lambda *_: None)
-    bench.performance = SimpleNamespace(verdict=verdict), []
-    gate = bench.gate(gpu=GPU, measure=True)
+    pretended.performance = SimpleNamespace(verdict=verdict), []
+    gate = pretended.gate(gpu=GPU, measure=True)
     gate.stage("performance")
     assert gate.verdict() == verdict
-    assert bench.counted == [(str(bench.candidate), bench.compile.at_hand.configs, GPU)] * counts
+    assert pretended.counted == [(str(pretended.candidate), pretended.compile.at_hand.configs, GPU)] * counts
     assert (make_report(gate).counters is not None) == counts
 
 
 def test_an_error_in_counting_leaves_no_verdict_that_passes(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    pretended: PretendedStages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As any error of the gate's own."""
     for name in ("load_record", "keep_samples", "propose_speed"):
@@ -186,51 +195,51 @@ def test_an_error_in_counting_leaves_no_verdict_that_passes(
         raise RuntimeError("a mistake of the gate's")
 
     monkeypatch.setattr(performance_step, "read_counters", fail)
-    bench.performance = SimpleNamespace(verdict=conclude(Outcome.KEEP, Reason.PROVEN_GAIN, "4 %")), []
-    gate = bench.gate(gpu=GPU, measure=True)
+    pretended.performance = SimpleNamespace(verdict=conclude(Outcome.KEEP, Reason.PROVEN_GAIN, "4 %")), []
+    gate = pretended.gate(gpu=GPU, measure=True)
     with pytest.raises(RuntimeError):
         gate.stage("performance")
     assert (gate.verdict().outcome, gate.verdict().reason) == (Outcome.INVALID, "gate-error")
 
 
-def test_without_timing_nothing_is_counted(bench: Bench) -> None:
+def test_without_timing_nothing_is_counted(pretended: PretendedStages) -> None:
     """Nor said of it."""
-    gate = bench.gate(gpu=GPU)
+    gate = pretended.gate(gpu=GPU)
     gate.stage("correctness")
-    assert bench.counted == []
+    assert pretended.counted == []
     assert "counted" not in render_markdown(make_report(gate))
 
 
 def test_a_broken_record_of_the_gpu_is_named_before_anything_is_timed(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    pretended: PretendedStages, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A truncated baseline is never taken for none."""
     record = tmp_path / "nvidia-test.json"
     record.write_text('{"schema": "kernelgate.speed/1"')
     monkeypatch.setattr("kernelgate.performance.stage.record_path", lambda *_: record)
-    bench.performance = AssertionError("must not be timed")
-    gate = bench.gate(gpu=GPU, measure=True)
+    pretended.performance = AssertionError("must not be timed")
+    gate = pretended.gate(gpu=GPU, measure=True)
     gate.stage("performance")
     assert (gate.verdict().outcome, gate.verdict().reason) == (Outcome.INVALID, "baseline-truncated")
 
 
 def test_a_changed_original_is_refused_before_anything_runs(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    pretended: PretendedStages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control of every timing is frozen."""
     changed = msgspec.structs.replace(ALEXNET_CONV1, original_sha256="0" * 64)
     monkeypatch.setattr(judgement, "find_operation", lambda _: changed)
     with pytest.raises(AcceptedError, match="must never change"):
-        bench.gate()
+        pretended.gate()
 
 
-def test_an_accepted_kernel_that_is_nowhere_is_an_error(bench: Bench) -> None:
+def test_an_accepted_kernel_that_is_nowhere_is_an_error(pretended: PretendedStages) -> None:
     """Neither a file nor a revision."""
     with pytest.raises(AcceptedError, match="neither a file nor a git revision"):
-        bench.gate(accepted="no-such-revision")
+        pretended.gate(accepted="no-such-revision")
 
 
-def test_an_unknown_operation_lists_the_known_ones(bench: Bench) -> None:
+def test_an_unknown_operation_lists_the_known_ones(pretended: PretendedStages) -> None:
     """The error helps on."""
     with pytest.raises(KeyError, match="alexnet_conv1"):
-        bench.gate(operation="no-such-operation")
+        pretended.gate(operation="no-such-operation")

@@ -15,7 +15,7 @@ from kernelgate.pipeline.stage import Request, StageName
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.verdict import Outcome, Reason
-from tests.selftest.support.pretended_gate import ACCEPTED, GPU, Bench
+from tests.selftest.support.pretended_gate import ACCEPTED, GPU, PretendedStages
 
 ROOT = Path(__file__).resolve().parents[3]
 HEAVY = ("torch", "triton", "scipy", "hypothesis")
@@ -75,7 +75,7 @@ def test_a_file_is_refused_for_its_text_without_what_only_kernels_need(
     assert not set(HEAVY) & set(modules)
 
 
-def test_the_gpu_is_looked_up_once_and_not_for_the_format(bench: Bench) -> None:
+def test_the_gpu_is_looked_up_once_and_not_for_the_format(pretended: PretendedStages) -> None:
     """The request is completed when `compile` begins, and the report names the GPU."""
     asked: list[Request] = []
 
@@ -83,22 +83,22 @@ def test_the_gpu_is_looked_up_once_and_not_for_the_format(bench: Bench) -> None:
         asked.append(request)
         return msgspec.structs.replace(request, gpu=GPU, gpus=("0",))
 
-    gate = bench.gate(find_gpus=find_gpus)
+    gate = pretended.gate(find_gpus=find_gpus)
     gate.stage("format")
     assert (asked, gate.environment.driver) == ([], "unknown")
     gate.stage("correctness")
     assert len(asked) == 1
     assert (gate.request.gpu, gate.environment.driver) == (GPU, GPU.driver)
-    assert bench.trials[0].gpus == ("0",)
+    assert pretended.trials[0].gpus == ("0",)
 
 
-def test_a_gpu_that_is_not_there_is_a_verdict(bench: Bench) -> None:
+def test_a_gpu_that_is_not_there_is_a_verdict(pretended: PretendedStages) -> None:
     """Where the caller says so only once it is asked."""
 
     def find_gpus(_request: Request) -> Request:
         raise GpuError("no NVIDIA GPU")
 
-    gate = bench.gate(find_gpus=find_gpus)
+    gate = pretended.gate(find_gpus=find_gpus)
     assert gate.stage("compile").status == "failed"
     assert (gate.verdict().outcome, gate.verdict().reason) == (Outcome.INVALID, "gpu-not-to-be-had")
 
@@ -117,10 +117,10 @@ ENDS = [
 
 @pytest.mark.parametrize(("error", "stage", "outcome", "reason"), ENDS)
 def test_each_error_has_its_verdict(
-    bench: Bench, error: Exception, stage: StageName, outcome: Outcome, reason: str
+    pretended: PretendedStages, error: Exception, stage: StageName, outcome: Outcome, reason: str
 ) -> None:
     """The same class, the same answer, in whatever stage."""
-    gate = bench.gate()
+    gate = pretended.gate()
     gate.stage("format")
     verdict = stop_for(error, gate, stage).verdict
     assert (verdict.outcome, verdict.reason) == (outcome, reason)

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from kernelgate.pull_request.change import Change, ChangeError, Proposed
-from kernelgate.pull_request.judge import MIN_FREE_BYTES, Bench, RoomError, judge_accepted, judge_change
-from tests.selftest.support.made_up_gate import A, B, judge, judge_one, make_bench
+from kernelgate.pull_request.judge import MIN_FREE_BYTES, JudgeSetup, RoomError, judge_accepted, judge_change
+from tests.selftest.support.made_up_gate import A, B, judge, judge_one, make_setup
 
 ROOT = Path(__file__).parents[3]
 
@@ -28,15 +28,15 @@ TESTS_RUN = "said['detail'] = ' '.join(item.name for item in session.items)"
 @pytest.mark.parametrize(("measure", "run"), [(False, "test_right"), (True, "test_right test_fast")])
 def test_kernels_are_timed_where_that_is_asked_for(tmp_path: Path, measure: bool, run: str) -> None:
     """And only there."""
-    bench = make_bench(tmp_path, TESTS_RUN, measure=measure)
-    assert judge(bench, {A: b""})[0].detail == run
+    setup = make_setup(tmp_path, TESTS_RUN, measure=measure)
+    assert judge(setup, {A: b""})[0].detail == run
 
 
 @pytest.mark.parametrize("profile", ["nightly", None])
 def test_how_much_is_drawn_is_passed_on(tmp_path: Path, profile: str | None) -> None:
     """Nothing is, where nothing was asked for."""
-    bench = make_bench(tmp_path, "said['detail'] = str(asked.hypothesis_profile)", profile=profile)
-    assert judge(bench, {A: b""})[0].detail == str(profile)
+    setup = make_setup(tmp_path, "said['detail'] = str(asked.hypothesis_profile)", profile=profile)
+    assert judge(setup, {A: b""})[0].detail == str(profile)
 
 
 def test_the_gate_is_told_what_to_judge_by_names_from_the_reports_folder(tmp_path: Path) -> None:
@@ -65,9 +65,9 @@ def test_what_was_said_before_stands_before_what_the_gate_says(
 
 def test_the_package_that_judges_is_that_of_the_bench(tmp_path: Path) -> None:
     """Not the one that is installed, nor one beside the reports."""
-    bench = make_bench(tmp_path, "import kernelgate; said['detail'] = kernelgate.__doc__")
-    (bench.root / "kernelgate.py").write_text('"""Of the bench."""')
-    assert judge(bench, {A: b""})[0].detail == "Of the bench."
+    setup = make_setup(tmp_path, "import kernelgate; said['detail'] = kernelgate.__doc__")
+    (setup.root / "kernelgate.py").write_text('"""Of the setup."""')
+    assert judge(setup, {A: b""})[0].detail == "Of the setup."
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_the_package_that_judges_is_that_of_the_bench(tmp_path: Path) -> None:
 )
 def test_the_bytes_that_are_judged_are_those_of_the_commit(tmp_path: Path, content: bytes) -> None:
     """Exactly; they stay beside the report."""
-    (judged,) = judge(make_bench(tmp_path, "said['detail'] = content.hex()"), {A: content})
+    (judged,) = judge(make_setup(tmp_path, "said['detail'] = content.hex()"), {A: content})
     assert judged.passes
     assert bytes.fromhex(judged.detail) == (tmp_path / "reports" / A).read_bytes() == content
 
@@ -85,7 +85,7 @@ def test_each_kernel_of_a_change_is_judged(tmp_path: Path) -> None:
     wrong = "dict(verdict='WRONG', passes=False) if content == b'# bad' else {}"
     plant = f"said.update({wrong}, detail=content.decode())"
     contents = {A: b"# bad", B: b"# good"}
-    judged = judge(make_bench(tmp_path, plant), contents)
+    judged = judge(make_setup(tmp_path, plant), contents)
     assert [(each.kernel, each.passes, each.detail, each.folder) for each in judged] == [
         (A, False, "# bad", "alexnet_conv1_a"),
         (B, True, "# good", "alexnet_conv1_b"),
@@ -94,26 +94,26 @@ def test_each_kernel_of_a_change_is_judged(tmp_path: Path) -> None:
 
 def test_a_kernel_that_the_repository_lacks_is_an_error(tmp_path: Path) -> None:
     """Never one kernel less."""
-    bench = make_bench(tmp_path)
-    judge(bench, {})
+    setup = make_setup(tmp_path)
+    judge(setup, {})
     missing = Proposed(path=A, blob="1" * 40, operation="alexnet_conv1")
-    shutil.rmtree(bench.reports)
+    shutil.rmtree(setup.reports)
     with pytest.raises(ChangeError):
-        judge_change(bench, tmp_path / "repository", Change(kernels=(missing,), refused=(), edited={}))
+        judge_change(setup, tmp_path / "repository", Change(kernels=(missing,), refused=(), edited={}))
 
 
 @pytest.fixture
-def accepting(tmp_path: Path) -> Bench:
-    """Return a bench with an accepted kernel, whose gate says by which rule it judges."""
-    bench = make_bench(
+def accepting(tmp_path: Path) -> JudgeSetup:
+    """Return a setup with an accepted kernel, whose gate says by which rule it judges."""
+    setup = make_setup(
         tmp_path, "said.update(detail=f'{asked.rule} {asked.operation}', verdict='NO_REGRESSION')"
     )
-    (bench.root / "kernels").mkdir()
-    (bench.root / "kernels" / "alexnet_conv1.py").write_bytes(b"# accepted\r\n")
-    return bench
+    (setup.root / "kernels").mkdir()
+    (setup.root / "kernels" / "alexnet_conv1.py").write_bytes(b"# accepted\r\n")
+    return setup
 
 
-def test_accepted_kernels_are_judged_by_rule_guard(accepting: Bench) -> None:
+def test_accepted_kernels_are_judged_by_rule_guard(accepting: JudgeSetup) -> None:
     """All of them, as they lie in the folder."""
     (judged,) = judge_accepted(accepting)
     assert (judged.kernel, judged.detail) == ("kernels/alexnet_conv1.py", "guard alexnet_conv1")
@@ -121,7 +121,7 @@ def test_accepted_kernels_are_judged_by_rule_guard(accepting: Bench) -> None:
     assert (accepting.reports / judged.kernel).read_bytes() == b"# accepted\r\n"
 
 
-def test_an_accepted_kernel_that_is_missing_is_an_error(accepting: Bench) -> None:
+def test_an_accepted_kernel_that_is_missing_is_an_error(accepting: JudgeSetup) -> None:
     """Never nothing to judge."""
     (accepting.root / "kernels" / "alexnet_conv1.py").unlink()
     with pytest.raises(FileNotFoundError):
@@ -145,9 +145,9 @@ def test_what_lies_above_the_reports_is_nobodys_settings(tmp_path: Path, name: s
     """Nor is it loaded: anyone may have left it there."""
     (tmp_path / "above").mkdir()
     (tmp_path / "above" / name).write_text(STRANGE[name])
-    bench = make_bench(tmp_path)
+    setup = make_setup(tmp_path)
     reports = tmp_path / "above" / "reports"
-    (judged,) = judge(Bench(root=bench.root, reports=reports, measure=False), {A: b""})
+    (judged,) = judge(JudgeSetup(root=setup.root, reports=reports, measure=False), {A: b""})
     assert judged.passes
 
 
@@ -155,7 +155,7 @@ def test_what_one_judgement_leaves_among_the_reports_is_nobodys_settings(tmp_pat
     """A kernel that writes where it must not does not judge the next one."""
     leave = f"[pathlib.Path(name).write_text(text) for name, text in {STRANGE!r}.items()]"
     plant = f"said['detail'] = ' '.join(os.listdir()); {leave}"
-    first, second = judge(make_bench(tmp_path, plant), {A: b"", B: b""})
+    first, second = judge(make_setup(tmp_path, plant), {A: b"", B: b""})
     assert {Path(name).parts[0] for name in STRANGE} <= set(second.detail.split())
     assert (first.passes, second.passes) == (True, True)
 
@@ -163,14 +163,14 @@ def test_what_one_judgement_leaves_among_the_reports_is_nobodys_settings(tmp_pat
 @pytest.mark.parametrize("kind", ["folder", "file", "link"])
 def test_reports_of_another_change_are_not_mixed_with_these(tmp_path: Path, kind: str) -> None:
     """The folder must be new."""
-    bench = make_bench(tmp_path)
+    setup = make_setup(tmp_path)
     {
-        "folder": bench.reports.mkdir,
-        "file": bench.reports.touch,
-        "link": lambda: bench.reports.symlink_to(tmp_path / "nowhere"),
+        "folder": setup.reports.mkdir,
+        "file": setup.reports.touch,
+        "link": lambda: setup.reports.symlink_to(tmp_path / "nowhere"),
     }[kind]()
-    with pytest.raises(RoomError, match=f"{bench.reports}: exists already; name a new folder"):
-        judge(bench, {A: b""})
+    with pytest.raises(RoomError, match=f"{setup.reports}: exists already; name a new folder"):
+        judge(setup, {A: b""})
 
 
 @pytest.mark.parametrize("place", ["reports", "temporary"])
@@ -179,7 +179,7 @@ def test_a_full_disk_is_named_before_anything_is_judged(
 ) -> None:
     """With what is free and what is needed; once there is room, the same command runs."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    bench = make_bench(tmp_path)
+    setup = make_setup(tmp_path)
     full = {tmp_path / place: 10 * 2**20}
     (tmp_path / "temporary").mkdir()
     with monkeypatch.context() as patch:
@@ -187,6 +187,6 @@ def test_a_full_disk_is_named_before_anything_is_judged(
             shutil, "disk_usage", lambda where: SimpleNamespace(free=full.get(where, MIN_FREE_BYTES))
         )
         with pytest.raises(RoomError, match=f"10 MiB free under {tmp_path / place}, 1024 MiB are needed"):
-            judge(bench, {A: b""})
+            judge(setup, {A: b""})
         full.clear()
-        assert judge(bench, {A: b""})[0].passes
+        assert judge(setup, {A: b""})[0].passes

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from kernelgate.pull_request.change import Change, Proposed
-from kernelgate.pull_request.judge import Bench, Judged, judge_change
+from kernelgate.pull_request.judge import Judged, JudgeSetup, judge_change
 from tests.selftest.support.made_up_reports import make_report_of
 from tests.selftest.support.made_up_repository import hash_content, make_repository
 
@@ -57,29 +57,31 @@ def pytest_sessionfinish(session):
 """
 
 
-def make_bench(folder: Path, plant: str = "pass", measure: bool = False, profile: str | None = None) -> Bench:
-    """Return a bench under the folder; `plant` is what its gate does before it writes, in one line."""
+def make_setup(
+    folder: Path, plant: str = "pass", measure: bool = False, profile: str | None = None
+) -> JudgeSetup:
+    """Return a setup under the folder; `plant` is what its gate does before it writes, in one line."""
     root = folder / "root"
     (root / "tests" / "gate").mkdir(parents=True)
     (root / "pyproject.toml").write_text(SETTINGS)
     (root / "tests" / "gate" / "test_x.py").write_text(TESTS)
     report = msgspec.json.encode(make_report_of()).decode()
     (root / "conftest.py").write_text(GATE.replace("PLANT", plant).replace("...", repr(report), 1))
-    return Bench(root=root, reports=folder / "reports", measure=measure, profile=profile)
+    return JudgeSetup(root=root, reports=folder / "reports", measure=measure, profile=profile)
 
 
-def judge(bench: Bench, contents: dict[str, bytes]) -> list[Judged]:
-    """Return how these files fare, proposed by a change of a real repository beside the bench."""
-    repository = bench.root.parent / "repository"
+def judge(setup: JudgeSetup, contents: dict[str, bytes]) -> list[Judged]:
+    """Return how these files fare, proposed by a change of a real repository beside the setup."""
+    repository = setup.root.parent / "repository"
     make_repository(repository)
     kernels = tuple(
         Proposed(path=path, blob=hash_content(repository, content), operation="alexnet_conv1")
         for path, content in contents.items()
     )
-    return judge_change(bench, repository, Change(kernels=kernels, refused=(), edited={}))
+    return judge_change(setup, repository, Change(kernels=kernels, refused=(), edited={}))
 
 
 def judge_one(folder: Path, plant: str = "pass") -> Judged:
     """Return how one kernel fares before a gate with this planted in it."""
-    (judged,) = judge(make_bench(folder, plant), {A: b"# a\n"})
+    (judged,) = judge(make_setup(folder, plant), {A: b"# a\n"})
     return judged

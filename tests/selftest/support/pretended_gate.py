@@ -84,7 +84,7 @@ def unchanged(request: Request) -> Request:
     return request
 
 
-class Bench:
+class PretendedStages:
     """Builds gates whose slow stages answer what the test says; `trials` are what correctness was asked."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

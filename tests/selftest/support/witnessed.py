@@ -8,7 +8,7 @@ from torch import Tensor
 from kernelgate.worker.watch.data_flow import Witness
 
 
-class Bench:
+class WatchedCall:
     """The witness, x, a weight, and what was asked to be filled or was about to be read."""
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Bench:
         self.launch([self.x, self.weight], [out])
         return out
 
-    def judge(self, make_answer: Callable[["Bench"], Tensor]) -> list[str]:
+    def judge(self, make_answer: Callable[["WatchedCall"], Tensor]) -> list[str]:
         """Return what is found in a call that makes its answer in this way."""
         with self.witness:
             answer = make_answer(self)

@@ -42,7 +42,7 @@ from kernelgate.worker.gpu import profiled
 from kernelgate.worker.gpu.mode import GpuMode
 from kernelgate.worker.target import assembler as code_path
 from tests.selftest.performance.test_conclusion import HEALTH, make_conditions, make_record, measure
-from tests.selftest.support.pretended_gate import GPU, Bench
+from tests.selftest.support.pretended_gate import GPU, PretendedStages
 from tests.selftest.support.small_kernels import LOOP, TWO_LAUNCHES
 from tests.selftest.worker.test_compile_mode import as_kernel_file
 
@@ -280,13 +280,13 @@ def test_a_replay_of_it_decides_nothing_either(tmp_path: Path) -> None:
 
 
 def test_the_gate_runs_its_stages_by_that_code_and_says_so(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    pretended: PretendedStages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The record of the GPU's own code is not read; a report that was asked for this passes."""
     monkeypatch.setattr(performance, "judge_answers", lambda *_: None)
     monkeypatch.setattr(performance_step, "load_record", lambda *_: pytest.fail("read the record"))
-    bench.performance = finish(), [measure()]
-    gate = bench.gate(gpu=GPU, measure=True, ada_path=True)
+    pretended.performance = finish(), [measure()]
+    gate = pretended.gate(gpu=GPU, measure=True, ada_path=True)
     assert gate.stage("performance").status == "passed"
     assert gate.sandbox.ada_on == GPU.capability
     report = make_report(gate)
@@ -295,12 +295,12 @@ def test_the_gate_runs_its_stages_by_that_code_and_says_so(
     assert "how fast they are on an RTX 4090 it does not say" in render_markdown(report)
 
 
-def test_without_timing_the_verdict_names_the_code_that_was_tried(bench: Bench) -> None:
+def test_without_timing_the_verdict_names_the_code_that_was_tried(pretended: PretendedStages) -> None:
     """It is right as Ada's instructions, on a card that is none."""
-    gate = bench.gate(gpu=GPU, ada_path=True)
+    gate = pretended.gate(gpu=GPU, ada_path=True)
     gate.stage("correctness")
     assert "tried as sm_89's code on sm_90" in gate.verdict().detail
-    own = bench.gate(gpu=GPU)
+    own = pretended.gate(gpu=GPU)
     own.stage("compile")
     assert own.sandbox.ada_on is None
 

@@ -9,12 +9,12 @@ from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn import functional
 
-from tests.selftest.support.witnessed import Bench
+from tests.selftest.support.witnessed import WatchedCall
 
 
 @pytest.fixture
-def bench() -> Bench:
-    return Bench()
+def call() -> WatchedCall:
+    return WatchedCall()
 
 
 Act = Callable[[Tensor, Tensor], object]
@@ -41,12 +41,12 @@ CONTRACTIONS: dict[str, Act] = {
 
 @pytest.mark.parametrize("of_x", [True, False], ids=["of-x", "of-weights"])
 @pytest.mark.parametrize("act", CONTRACTIONS.values(), ids=CONTRACTIONS.keys())
-def test_a_contraction_by_torch_is_found(bench: Bench, act: Act, *, of_x: bool) -> None:
+def test_a_contraction_by_torch_is_found(call: WatchedCall, act: Act, *, of_x: bool) -> None:
     """However it is spelled, and whatever takes part in it."""
-    first = bench.x if of_x else bench.x.clone()
-    with bench.witness:
-        act(first, bench.weight)
-    assert bench.witness.found
+    first = call.x if of_x else call.x.clone()
+    with call.witness:
+        act(first, call.weight)
+    assert call.witness.found
 
 
 ARITHMETIC: dict[str, Act] = {
@@ -72,11 +72,11 @@ ARITHMETIC: dict[str, Act] = {
 
 
 @pytest.mark.parametrize("act", ARITHMETIC.values(), ids=ARITHMETIC.keys())
-def test_arithmetic_on_x_is_found(bench: Bench, act: Act) -> None:
+def test_arithmetic_on_x_is_found(call: WatchedCall, act: Act) -> None:
     """Sums, scales and choices are the kernel's work."""
-    with bench.witness:
-        act(bench.x, bench.weight)
-    assert bench.witness.found
+    with call.witness:
+        act(call.x, call.weight)
+    assert call.witness.found
 
 
 MOVEMENT: dict[str, Callable[[Tensor], object]] = {
@@ -111,118 +111,118 @@ MOVEMENT: dict[str, Callable[[Tensor], object]] = {
 
 
 @pytest.mark.parametrize("act", MOVEMENT.values(), ids=MOVEMENT.keys())
-def test_movement_of_x_is_allowed(bench: Bench, act: Callable[[Tensor], object]) -> None:
+def test_movement_of_x_is_allowed(call: WatchedCall, act: Callable[[Tensor], object]) -> None:
     """Any order, layout and type that a launch may want it in."""
-    with bench.witness:
-        act(bench.x)
-    assert bench.witness.found == []
+    with call.witness:
+        act(call.x)
+    assert call.witness.found == []
 
 
 MOVED = {name: act for name, act in MOVEMENT.items() if name not in ("assigned", "shape")}
 
 
 @pytest.mark.parametrize("act", MOVED.values(), ids=MOVED.keys())
-def test_arithmetic_on_x_that_was_moved_is_found(bench: Bench, act: Callable[[Tensor], object]) -> None:
+def test_arithmetic_on_x_that_was_moved_is_found(call: WatchedCall, act: Callable[[Tensor], object]) -> None:
     """Through views, copies, casts and buffers."""
-    with bench.witness:
-        moved = act(bench.x)
+    with call.witness:
+        moved = act(call.x)
         (moved if isinstance(moved, Tensor) else moved[0]).abs()  # type: ignore[index]
-    assert bench.witness.found == ["PyTorch computed aten.abs on values of x"]
+    assert call.witness.found == ["PyTorch computed aten.abs on values of x"]
 
 
-def test_arithmetic_on_memory_that_x_was_written_into_is_found(bench: Bench) -> None:
+def test_arithmetic_on_memory_that_x_was_written_into_is_found(call: WatchedCall) -> None:
     """By assignment, by a copy into a view of it, and by scattering."""
     index = torch.arange(2)[:, None, None, None].expand(2, 4, 8, 8)
     writes: list[Callable[[Tensor], object]] = [
-        lambda buffer: buffer.__setitem__(slice(None), bench.x),
-        lambda buffer: buffer.view(2, 256)[:, :64].copy_(bench.x[:, 0].flatten(1)),
-        lambda buffer: buffer.scatter_(0, index, bench.x),
-        lambda buffer: buffer.index_copy_(0, torch.arange(2), bench.x),
+        lambda buffer: buffer.__setitem__(slice(None), call.x),
+        lambda buffer: buffer.view(2, 256)[:, :64].copy_(call.x[:, 0].flatten(1)),
+        lambda buffer: buffer.scatter_(0, index, call.x),
+        lambda buffer: buffer.index_copy_(0, torch.arange(2), call.x),
     ]
     for write in writes:
-        bench.witness.found.clear()
+        call.witness.found.clear()
         buffer = torch.zeros(2, 4, 8, 8)
-        with bench.witness:
+        with call.witness:
             buffer.abs()
-            assert bench.witness.found == []
+            assert call.witness.found == []
             write(buffer)
             buffer.abs()
-        assert bench.witness.found == ["PyTorch computed aten.abs on values of x"]
+        assert call.witness.found == ["PyTorch computed aten.abs on values of x"]
 
 
-def test_arithmetic_on_what_a_launch_made_of_x_is_found(bench: Bench) -> None:
+def test_arithmetic_on_what_a_launch_made_of_x_is_found(call: WatchedCall) -> None:
     """The last product belongs to the kernel as much as the first."""
-    assert bench.judge(lambda call: call.launched() + 1)[0] == "PyTorch computed aten.add on values of x"
+    assert call.judge(lambda call: call.launched() + 1)[0] == "PyTorch computed aten.add on values of x"
 
 
-def test_weights_may_be_prepared_by_arithmetic(bench: Bench) -> None:
+def test_weights_may_be_prepared_by_arithmetic(call: WatchedCall) -> None:
     """And the launch that reads them and x makes the answer."""
 
-    def prepare(call: Bench) -> Tensor:
+    def prepare(call: WatchedCall) -> Tensor:
         prepared = ((call.weight * 2).relu() + call.weight.abs().amax()).half()
         packed = functional.pad(prepared, (0, 1)).flatten(1).t().contiguous()
         out = torch.empty(2, 6, 8, 8)
         call.launch([call.x, packed], [out])
         return out
 
-    assert bench.judge(prepare) == []
+    assert call.judge(prepare) == []
 
 
-def test_what_a_launch_made_of_weights_alone_may_be_computed_with(bench: Bench) -> None:
+def test_what_a_launch_made_of_weights_alone_may_be_computed_with(call: WatchedCall) -> None:
     """No value of x is in it."""
-    packed = torch.empty_like(bench.weight)
-    with bench.witness:
-        bench.launch([bench.weight], [packed])
+    packed = torch.empty_like(call.weight)
+    with call.witness:
+        call.launch([call.weight], [packed])
         packed.mul_(2)
-    assert bench.witness.found == []
+    assert call.witness.found == []
 
 
-def test_values_of_x_on_the_host_are_found(bench: Bench) -> None:
+def test_values_of_x_on_the_host_are_found(call: WatchedCall) -> None:
     """Those of x and of what was made of it; those of weights may be looked at."""
-    bench.witness.note_host_read(bench.weight)
-    assert bench.witness.found == []
-    bench.witness.note_host_read(bench.x[0])
-    assert bench.witness.found == ["values of x were copied to the host"]
+    call.witness.note_host_read(call.weight)
+    assert call.witness.found == []
+    call.witness.note_host_read(call.x[0])
+    assert call.witness.found == ["values of x were copied to the host"]
 
 
-def test_only_what_is_asked_for_uninitialised_is_filled(bench: Bench) -> None:
+def test_only_what_is_asked_for_uninitialised_is_filled(call: WatchedCall) -> None:
     """In every way of asking for it, and nothing that PyTorch wrote."""
-    with bench.witness:
+    with call.witness:
         asked = [
             torch.empty(3),
-            torch.empty_like(bench.x),
+            torch.empty_like(call.x),
             torch.empty_strided((2, 2), (2, 1)),
-            bench.x.new_empty(4),
-            torch.empty_like(bench.x, dtype=torch.float16),
+            call.x.new_empty(4),
+            torch.empty_like(call.x, dtype=torch.float16),
         ]
-        torch.zeros(3), torch.ones(3), bench.x.clone(), torch.full((2,), 1.0)
-    assert [t.data_ptr() for t in bench.filled] == [t.data_ptr() for t in asked]
+        torch.zeros(3), torch.ones(3), call.x.clone(), torch.full((2,), 1.0)
+    assert [t.data_ptr() for t in call.filled] == [t.data_ptr() for t in asked]
 
 
-def test_what_an_operation_reads_is_told_before(bench: Bench) -> None:
+def test_what_an_operation_reads_is_told_before(call: WatchedCall) -> None:
     """Not where it looks at the shape alone, and not for a view."""
-    with bench.witness:
-        torch.empty_like(bench.x), bench.x.view(2, -1), bench.x[1:]
-        assert bench.read == []
-        bench.x.clone()
-        assert [t.data_ptr() for t in bench.read] == [bench.x.data_ptr()]
+    with call.witness:
+        torch.empty_like(call.x), call.x.view(2, -1), call.x[1:]
+        assert call.read == []
+        call.x.clone()
+        assert [t.data_ptr() for t in call.read] == [call.x.data_ptr()]
 
 
-def test_memory_is_given_back_during_a_call(bench: Bench) -> None:
+def test_memory_is_given_back_during_a_call(call: WatchedCall) -> None:
     """A file that works in parts needs no more of it for being watched."""
-    with bench.witness:
+    with call.witness:
         parts = [StorageWeakRef(torch.zeros(1000).untyped_storage()) for _ in range(20)]
         assert all(part.expired() for part in parts)
 
 
-def test_what_was_freed_lends_nothing_to_what_comes_to_lie_there(bench: Bench) -> None:
+def test_what_was_freed_lends_nothing_to_what_comes_to_lie_there(call: WatchedCall) -> None:
     """Neither that a launch wrote it, nor that it held values of x."""
 
-    def in_its_place(call: Bench) -> torch.Tensor:
+    def in_its_place(call: WatchedCall) -> torch.Tensor:
         memory = np.zeros((2, 6, 8, 8), dtype=np.float32)
         call.launch([call.x, call.weight], [torch.from_numpy(memory)])
         return torch.from_numpy(memory).add_(1)
 
-    assert bench.judge(in_its_place) == [
+    assert call.judge(in_its_place) == [
         "the answer lies in memory that no launch of this call wrote, reading x"
     ]

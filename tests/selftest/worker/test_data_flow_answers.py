@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.selftest.support.witnessed import Bench
+from tests.selftest.support.witnessed import WatchedCall
 
 
 @pytest.fixture
-def bench() -> Bench:
-    return Bench()
+def call() -> WatchedCall:
+    return WatchedCall()
 
 
-ORPHANS: dict[str, Callable[[Bench], Tensor]] = {
+ORPHANS: dict[str, Callable[[WatchedCall], Tensor]] = {
     "empty": lambda _: torch.empty(2, 6, 8, 8),
     "zeros": lambda _: torch.zeros(2, 6, 8, 8),
     "x": lambda call: call.x,
@@ -27,27 +27,29 @@ ORPHANS: dict[str, Callable[[Bench], Tensor]] = {
 
 
 @pytest.mark.parametrize("orphan", ORPHANS.values(), ids=ORPHANS.keys())
-def test_an_answer_that_no_launch_wrote_is_found(bench: Bench, orphan: Callable[[Bench], Tensor]) -> None:
+def test_an_answer_that_no_launch_wrote_is_found(
+    call: WatchedCall, orphan: Callable[[WatchedCall], Tensor]
+) -> None:
     """Whatever was launched beside it, or before it was overwritten."""
-    assert any("no launch of this call" in found for found in bench.judge(orphan))
+    assert any("no launch of this call" in found for found in call.judge(orphan))
 
 
-def test_an_answer_of_a_launch_that_did_not_read_x_is_found(bench: Bench) -> None:
+def test_an_answer_of_a_launch_that_did_not_read_x_is_found(call: WatchedCall) -> None:
     """It may be right for one input only."""
 
-    def ignore_x(call: Bench) -> Tensor:
+    def ignore_x(call: WatchedCall) -> Tensor:
         out = torch.empty(2, 6, 8, 8)
         call.launch([call.weight], [out])
         return out
 
-    assert bench.judge(ignore_x)
+    assert call.judge(ignore_x)
 
 
-def test_an_answer_kept_from_an_earlier_call_is_found(bench: Bench) -> None:
+def test_an_answer_kept_from_an_earlier_call_is_found(call: WatchedCall) -> None:
     """What was launched then is not what this call made."""
     kept: list[Tensor] = []
-    assert bench.judge(lambda call: kept.append(call.launched()) or kept[0]) == []
-    later = Bench()
+    assert call.judge(lambda call: kept.append(call.launched()) or kept[0]) == []
+    later = WatchedCall()
     assert later.judge(lambda call: (call.launched(), kept[0])[1])
 
 
@@ -72,18 +74,18 @@ COPIES: dict[str, Callable[[Tensor], Tensor]] = {
 
 @pytest.mark.parametrize("copy", COPIES.values(), ids=COPIES.keys())
 def test_an_answer_copied_from_what_a_launch_made_is_fine(
-    bench: Bench, copy: Callable[[Tensor], Tensor]
+    call: WatchedCall, copy: Callable[[Tensor], Tensor]
 ) -> None:
     """PyTorch moved it and computed nothing."""
-    assert bench.judge(lambda call: copy(call.launched())) == []
+    assert call.judge(lambda call: copy(call.launched())) == []
 
 
-def test_an_answer_in_steps_of_two_launches_is_fine(bench: Bench) -> None:
+def test_an_answer_in_steps_of_two_launches_is_fine(call: WatchedCall) -> None:
     """The second reads what the first made of x."""
 
-    def two_steps(call: Bench) -> Tensor:
+    def two_steps(call: WatchedCall) -> Tensor:
         between, out = call.launched(), torch.empty(2, 6, 8, 8)
         call.launch([between], [out])
         return out
 
-    assert bench.judge(two_steps) == []
+    assert call.judge(two_steps) == []

@@ -16,7 +16,7 @@ FIRST, SECOND, FAR = (0, 0, 0), (1, 0, 0), (NEIGHBOURS + 1, 0, 0)
 FILLED = 7.0
 
 
-class Bench:
+class WatchedMemory:
     """Ten elements between two others that belong to nobody, and programs that reach for them."""
 
     def __init__(self) -> None:
@@ -61,239 +61,241 @@ class Bench:
 
 
 @pytest.fixture
-def bench() -> Bench:
-    return Bench()
+def watched() -> WatchedMemory:
+    return WatchedMemory()
 
 
-def test_what_lies_inside_is_read_and_written(bench: Bench) -> None:
+def test_what_lies_inside_is_read_and_written(watched: WatchedMemory) -> None:
     """From the first element to the last, with nothing found."""
-    bench.launch()
-    assert bench.read(0, 9) == [1.0, 10.0]
-    bench.write({0: 20.0, 9: 30.0})
-    assert bench.whole.tolist() == [0.0, 20.0, *range(2, 10), 30.0, 11.0]
-    assert bench.memory.found == []
+    watched.launch()
+    assert watched.read(0, 9) == [1.0, 10.0]
+    watched.write({0: 20.0, 9: 30.0})
+    assert watched.whole.tolist() == [0.0, 20.0, *range(2, 10), 30.0, 11.0]
+    assert watched.memory.found == []
 
 
 @pytest.mark.parametrize(("place", "edge"), [(-1, "-4 bytes from the start"), (10, "+0 bytes past the end")])
-def test_an_access_outside_is_found_and_kept_out(bench: Bench, place: int, edge: str) -> None:
+def test_an_access_outside_is_found_and_kept_out(watched: WatchedMemory, place: int, edge: str) -> None:
     """Where it lies is said; a read gives NaN, and a write changes nothing."""
-    bench.launch()
-    inside, outside = bench.read(3, place)
+    watched.launch()
+    inside, outside = watched.read(3, place)
     assert (inside, np.isnan(outside)) == (4.0, True)
-    bench.write({3: 40.0, place: 50.0})
-    assert bench.whole.tolist() == [0, 1, 2, 3, 40, *range(5, 12)]
-    assert int(bench.at(place)[0]) not in bench.host.touched
-    read, wrote = bench.memory.found
+    watched.write({3: 40.0, place: 50.0})
+    assert watched.whole.tolist() == [0, 1, 2, 3, 40, *range(5, 12)]
+    assert int(watched.at(place)[0]) not in watched.host.touched
+    read, wrote = watched.memory.found
     assert f"{FIRST} of kernel read 1 x 4 bytes outside its tensors" in read
     assert f"{FIRST} of kernel wrote 1 x 4 bytes outside its tensors" in wrote
     assert edge in read
     assert edge in wrote
 
 
-def test_an_access_that_only_begins_inside_is_outside(bench: Bench) -> None:
+def test_an_access_that_only_begins_inside_is_outside(watched: WatchedMemory) -> None:
     """Its last bytes count, and nothing is filled for it."""
-    bench.make_lazy()
-    bench.launch()
-    bench.memory.load(bench.at(9), np.ones(1, np.bool_), np.zeros(1), np.float64)
-    assert len(bench.memory.found) == 1
-    assert not bench.host.touched
-    assert not bench.filled
+    watched.make_lazy()
+    watched.launch()
+    watched.memory.load(watched.at(9), np.ones(1, np.bool_), np.zeros(1), np.float64)
+    assert len(watched.memory.found) == 1
+    assert not watched.host.touched
+    assert not watched.filled
 
 
-def test_what_a_mask_keeps_out_is_no_access(bench: Bench) -> None:
+def test_what_a_mask_keeps_out_is_no_access(watched: WatchedMemory) -> None:
     """As on a GPU, the address does not matter then."""
-    bench.launch()
-    assert bench.read(2, 10_000, mask=[True, False]) == [3.0, -1.0]
-    assert bench.memory.found == []
+    watched.launch()
+    assert watched.read(2, 10_000, mask=[True, False]) == [3.0, -1.0]
+    assert watched.memory.found == []
 
 
 @pytest.mark.parametrize("dtype", [np.bool_, np.int8, np.int32, np.int64])
-def test_a_mask_of_numbers_is_a_mask(bench: Bench, dtype: Any) -> None:
+def test_a_mask_of_numbers_is_a_mask(watched: WatchedMemory, dtype: Any) -> None:
     """The interpreter makes one where a scalar condition and a vector of them are joined."""
-    region = bench.make_lazy()
-    bench.launch()
-    at, mask = bench.at(-1, 0, 3, 99), np.array([0, 1, 1, 0], dtype=dtype)
-    loaded = bench.memory.load(at, mask, np.zeros(4, dtype=np.float32), np.float32)
+    region = watched.make_lazy()
+    watched.launch()
+    at, mask = watched.at(-1, 0, 3, 99), np.array([0, 1, 1, 0], dtype=dtype)
+    loaded = watched.memory.load(at, mask, np.zeros(4, dtype=np.float32), np.float32)
     assert list(loaded) == [0, FILLED, FILLED, 0]
-    bench.memory.store(at, np.full(4, 5.0, dtype=np.float32), mask)
-    bench.memory.atomic_rmw("add", at, np.ones(4, dtype=np.float32), mask, "relaxed")
-    assert bench.memory.found == []
-    wrote, read = bench.memory.end_launch()
+    watched.memory.store(at, np.full(4, 5.0, dtype=np.float32), mask)
+    watched.memory.atomic_rmw("add", at, np.ones(4, dtype=np.float32), mask, "relaxed")
+    assert watched.memory.found == []
+    wrote, read = watched.memory.end_launch()
     assert wrote == read == [region]
-    assert sorted(bench.memory.writes(region)[FIRST]) == [0, 0, 3, 3]
+    assert sorted(watched.memory.writes(region)[FIRST]) == [0, 0, 3, 3]
 
 
-def test_a_tensor_of_the_call_that_the_launch_was_not_given_is_outside(bench: Bench) -> None:
+def test_a_tensor_of_the_call_that_the_launch_was_not_given_is_outside(watched: WatchedMemory) -> None:
     """A kernel that finds its way there was lucky."""
     other = torch.ones(4)
-    bench.make_lazy(other)
-    bench.launch()
-    address = bench.at(0, tensor=other)
-    bench.memory.load(address, np.ones(1, np.bool_), np.zeros(1, np.float32), np.float32)
-    assert len(bench.memory.found) == 1
-    assert int(address[0]) not in bench.host.touched
+    watched.make_lazy(other)
+    watched.launch()
+    address = watched.at(0, tensor=other)
+    watched.memory.load(address, np.ones(1, np.bool_), np.zeros(1, np.float32), np.float32)
+    assert len(watched.memory.found) == 1
+    assert int(address[0]) not in watched.host.touched
 
 
-def test_atomic_operations_outside_are_found_and_kept_out(bench: Bench) -> None:
+def test_atomic_operations_outside_are_found_and_kept_out(watched: WatchedMemory) -> None:
     """Adding as well as comparing and swapping; inside they work."""
-    bench.launch()
+    watched.launch()
     everywhere, one = np.ones(2, np.bool_), np.ones(2, np.float32)
-    bench.memory.atomic_rmw("add", bench.at(0, 10), one, everywhere, None)
-    bench.memory.atomic_cas(bench.at(10), np.full(1, 11, np.float32), one[:1], None)
-    bench.memory.atomic_cas(bench.at(1), np.full(1, 2, np.float32), one[:1], None)
-    assert bench.whole[[1, 2, 11]].tolist() == [2.0, 1.0, 11.0]
-    assert len(bench.memory.found) == 2
+    watched.memory.atomic_rmw("add", watched.at(0, 10), one, everywhere, None)
+    watched.memory.atomic_cas(watched.at(10), np.full(1, 11, np.float32), one[:1], None)
+    watched.memory.atomic_cas(watched.at(1), np.full(1, 2, np.float32), one[:1], None)
+    assert watched.whole[[1, 2, 11]].tolist() == [2.0, 1.0, 11.0]
+    assert len(watched.memory.found) == 2
 
 
-def test_the_list_of_what_was_found_ends(bench: Bench) -> None:
+def test_the_list_of_what_was_found_ends(watched: WatchedMemory) -> None:
     """A kernel that is wrong everywhere does not send a book."""
-    bench.launch()
+    watched.launch()
     for place in range(10, 100):
-        bench.read(place)
-    assert len(bench.memory.found) == MAX_FOUND
+        watched.read(place)
+    assert len(watched.memory.found) == MAX_FOUND
 
 
-def test_lazy_memory_is_filled_once_and_only_where_it_is_read(bench: Bench) -> None:
+def test_lazy_memory_is_filled_once_and_only_where_it_is_read(watched: WatchedMemory) -> None:
     """And never over what a program wrote."""
-    bench.make_lazy()
-    bench.launch()
-    assert bench.read(3, 5, 3) == [FILLED] * 3
-    assert bench.read(5, 6) == [FILLED] * 2
-    bench.write({7: 70.0})
-    assert bench.read(7) == [70.0]
-    assert sorted(bench.filled) == [3, 5, 6]
-    assert bench.whole[1:5].tolist() == [1.0, 2.0, 3.0, FILLED]
+    watched.make_lazy()
+    watched.launch()
+    assert watched.read(3, 5, 3) == [FILLED] * 3
+    assert watched.read(5, 6) == [FILLED] * 2
+    watched.write({7: 70.0})
+    assert watched.read(7) == [70.0]
+    assert sorted(watched.filled) == [3, 5, 6]
+    assert watched.whole[1:5].tolist() == [1.0, 2.0, 3.0, FILLED]
 
 
-def test_an_operation_that_reads_all_finds_all_filled(bench: Bench) -> None:
+def test_an_operation_that_reads_all_finds_all_filled(watched: WatchedMemory) -> None:
     """Once, and but for what a program wrote."""
-    bench.make_lazy()
-    bench.launch()
-    bench.write({7: 70.0})
+    watched.make_lazy()
+    watched.launch()
+    watched.write({7: 70.0})
     for _ in range(2):
-        bench.memory.settle(bench.tensor[2:])
-    assert bench.tensor.tolist() == [FILLED] * 7 + [70.0] + [FILLED] * 2
-    assert sorted(bench.filled) == [0, 1, 2, 3, 4, 5, 6, 8, 9]
+        watched.memory.settle(watched.tensor[2:])
+    assert watched.tensor.tolist() == [FILLED] * 7 + [70.0] + [FILLED] * 2
+    assert sorted(watched.filled) == [0, 1, 2, 3, 4, 5, 6, 8, 9]
 
 
 def test_what_is_too_large_is_not_filled_for_an_operation(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    watched: WatchedMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It says so; a program may still read its few words."""
     monkeypatch.setattr(memory_module, "MAX_FILLED_BYTES", 39)
-    bench.make_lazy()
+    watched.make_lazy()
     with pytest.raises(TooLargeError, match="GiB"):
-        bench.memory.settle(bench.tensor)
-    bench.launch()
-    assert bench.read(0) == [FILLED]
+        watched.memory.settle(watched.tensor)
+    watched.launch()
+    assert watched.read(0) == [FILLED]
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.int64], ids=str)
-def test_elements_of_two_words_are_filled_and_kept_whole(bench: Bench, dtype: Any) -> None:
+def test_elements_of_two_words_are_filled_and_kept_whole(watched: WatchedMemory, dtype: Any) -> None:
     """Neither half of what was written is filled later, and both halves of what was not."""
     tensor = torch.from_numpy(np.zeros(4, dtype=dtype))
-    bench.make_lazy(tensor)
-    bench.launch(tensor)
+    watched.make_lazy(tensor)
+    watched.launch(tensor)
     everywhere = np.ones(1, np.bool_)
-    bench.memory.store(bench.at(1, tensor=tensor), np.full(1, 12345.0, dtype), everywhere)
-    bench.memory.load(bench.at(2, tensor=tensor), everywhere, np.zeros(1, dtype), dtype)
-    assert sorted(bench.filled) == [4, 5]
-    bench.memory.settle(tensor)
+    watched.memory.store(watched.at(1, tensor=tensor), np.full(1, 12345.0, dtype), everywhere)
+    watched.memory.load(watched.at(2, tensor=tensor), everywhere, np.zeros(1, dtype), dtype)
+    assert sorted(watched.filled) == [4, 5]
+    watched.memory.settle(tensor)
     assert tensor[1] == 12345
 
 
-def test_half_a_word_that_was_not_written_is_filled_too(bench: Bench) -> None:
+def test_half_a_word_that_was_not_written_is_filled_too(watched: WatchedMemory) -> None:
     """Its other half, which was, stays."""
     tensor = torch.from_numpy(np.zeros(4, dtype=np.float16))
-    bench.make_lazy(tensor)
-    bench.launch(tensor)
-    bench.memory.store(bench.at(2, tensor=tensor), np.full(1, 3, np.float16), np.ones(1, np.bool_))
-    bench.memory.settle(tensor)
+    watched.make_lazy(tensor)
+    watched.launch(tensor)
+    watched.memory.store(watched.at(2, tensor=tensor), np.full(1, 3, np.float16), np.ones(1, np.bool_))
+    watched.memory.settle(tensor)
     filled = np.full(2, FILLED, np.float32).view(np.float16)
     assert tensor.tolist() == [*filled[:2], 3.0, filled[3]]
 
 
-def test_a_tensor_that_ends_within_a_word_can_be_read_to_its_end(bench: Bench) -> None:
+def test_a_tensor_that_ends_within_a_word_can_be_read_to_its_end(watched: WatchedMemory) -> None:
     """Nothing is filled beyond it."""
     tensor = torch.from_numpy(np.zeros(5, dtype=np.int8))
-    bench.make_lazy(tensor)
-    bench.launch(tensor)
-    read = bench.memory.load(bench.at(4, tensor=tensor), np.ones(1, np.bool_), np.ones(1, np.int8), np.int8)
+    watched.make_lazy(tensor)
+    watched.launch(tensor)
+    read = watched.memory.load(
+        watched.at(4, tensor=tensor), np.ones(1, np.bool_), np.ones(1, np.int8), np.int8
+    )
     assert read.tolist() == [0]
-    assert bench.memory.found == []
+    assert watched.memory.found == []
 
 
-def test_a_race_between_programs_is_found(bench: Bench) -> None:
+def test_a_race_between_programs_is_found(watched: WatchedMemory) -> None:
     """Two programs of one launch that store different values in one place."""
-    bench.launch()
-    bench.write({2: 1.0, 3: 2.0})
-    bench.write({3: 3.0, 4: 4.0}, SECOND)
-    (found,) = bench.memory.found
+    watched.launch()
+    watched.write({2: 1.0, 3: 2.0})
+    watched.write({3: 3.0, 4: 4.0}, SECOND)
+    (found,) = watched.memory.found
     assert f"{SECOND} of kernel wrote other values" in found
 
 
-def test_the_same_values_are_no_race(bench: Bench) -> None:
+def test_the_same_values_are_no_race(watched: WatchedMemory) -> None:
     """Neighbours whose tiles overlap may both write what is right there."""
-    bench.launch()
-    bench.write({2: 1.0, 3: 2.0})
-    bench.write({3: 2.0, 4: 4.0}, SECOND)
-    assert bench.memory.found == []
+    watched.launch()
+    watched.write({2: 1.0, 3: 2.0})
+    watched.write({3: 2.0, 4: 4.0}, SECOND)
+    assert watched.memory.found == []
 
 
-def test_the_same_values_of_programs_far_apart_are_found(bench: Bench) -> None:
+def test_the_same_values_of_programs_far_apart_are_found(watched: WatchedMemory) -> None:
     """They do each other's work, so that some place is left out."""
-    bench.launch()
-    bench.write({3: 2.0})
-    bench.write({3: 2.0}, FAR)
-    (found,) = bench.memory.found
+    watched.launch()
+    watched.write({3: 2.0})
+    watched.write({3: 2.0}, FAR)
+    (found,) = watched.memory.found
     assert f"program {FAR} of kernel and program {FIRST} wrote the same elements" in found
 
 
-def test_one_program_and_one_launch_may_write_twice(bench: Bench) -> None:
+def test_one_program_and_one_launch_may_write_twice(watched: WatchedMemory) -> None:
     """What comes later in order is no race."""
-    bench.launch()
-    bench.memory.store(bench.at(3), np.full(1, 1, np.float32), np.ones(1, np.bool_))
-    bench.memory.store(bench.at(3), np.full(1, 2, np.float32), np.ones(1, np.bool_))
-    bench.launch()
-    bench.write({3: 3.0}, FAR)
-    assert bench.memory.found == []
+    watched.launch()
+    watched.memory.store(watched.at(3), np.full(1, 1, np.float32), np.ones(1, np.bool_))
+    watched.memory.store(watched.at(3), np.full(1, 2, np.float32), np.ones(1, np.bool_))
+    watched.launch()
+    watched.write({3: 3.0}, FAR)
+    assert watched.memory.found == []
 
 
-def test_atomic_sums_of_programs_are_no_race(bench: Bench) -> None:
+def test_atomic_sums_of_programs_are_no_race(watched: WatchedMemory) -> None:
     """That is what they are for."""
-    bench.launch()
+    watched.launch()
     for program in (FIRST, SECOND, FAR):
-        bench.memory.begin_program(program)
-        bench.memory.atomic_rmw("add", bench.at(0), np.ones(1, np.float32), np.ones(1, np.bool_), None)
-    assert bench.whole[1] == 4.0
-    assert bench.memory.found == []
+        watched.memory.begin_program(program)
+        watched.memory.atomic_rmw("add", watched.at(0), np.ones(1, np.float32), np.ones(1, np.bool_), None)
+    assert watched.whole[1] == 4.0
+    assert watched.memory.found == []
 
 
-def test_who_read_and_wrote_is_known_at_the_end_of_a_launch(bench: Bench) -> None:
+def test_who_read_and_wrote_is_known_at_the_end_of_a_launch(watched: WatchedMemory) -> None:
     """Launch by launch, and of the writes program by program."""
     other = torch.zeros(4)
-    bench.launch(bench.tensor, other)
-    bench.read(1)
-    bench.memory.store(bench.at(2, tensor=other), np.ones(1, np.float32), np.ones(1, np.bool_))
-    source, target = bench.memory.region_of(bench.tensor), bench.memory.region_of(other)
-    assert bench.memory.end_launch() == ([target], [source])
-    bench.launch()
-    bench.write({5: 1.0, 6: 1.0})
-    bench.write({1: 1.0, 2: 1.0}, SECOND)
-    assert bench.memory.end_launch() == ([source], [])
-    writes = {program: words.tolist() for program, words in bench.memory.writes(source).items()}
+    watched.launch(watched.tensor, other)
+    watched.read(1)
+    watched.memory.store(watched.at(2, tensor=other), np.ones(1, np.float32), np.ones(1, np.bool_))
+    source, target = watched.memory.region_of(watched.tensor), watched.memory.region_of(other)
+    assert watched.memory.end_launch() == ([target], [source])
+    watched.launch()
+    watched.write({5: 1.0, 6: 1.0})
+    watched.write({1: 1.0, 2: 1.0}, SECOND)
+    assert watched.memory.end_launch() == ([source], [])
+    writes = {program: words.tolist() for program, words in watched.memory.writes(source).items()}
     assert writes == {FIRST: [5, 6], SECOND: [1, 2]}
-    bench.launch()
-    bench.write({8: 1.0}, SECOND)
-    assert list(bench.memory.writes(source)) == [SECOND]
+    watched.launch()
+    watched.write({8: 1.0}, SECOND)
+    assert list(watched.memory.writes(source)) == [SECOND]
     assert source.written().tolist() == [1, 2, 5, 6, 8]
 
 
-def test_a_new_call_knows_nothing_of_the_last(bench: Bench) -> None:
+def test_a_new_call_knows_nothing_of_the_last(watched: WatchedMemory) -> None:
     """Neither its findings nor its tensors."""
-    bench.launch()
-    bench.write({10: 1.0})
-    before = bench.memory.region_of(bench.tensor)
-    bench.memory.begin_call()
-    assert bench.memory.found == []
-    assert bench.memory.region_of(bench.tensor) is not before
+    watched.launch()
+    watched.write({10: 1.0})
+    before = watched.memory.region_of(watched.tensor)
+    watched.memory.begin_call()
+    assert watched.memory.found == []
+    assert watched.memory.region_of(watched.tensor) is not before
