@@ -13,6 +13,9 @@ from collections.abc import Iterable, Iterator
 from kernelgate.kernel_file.source import KernelFile, dotted_name, parse_kernel
 from kernelgate.kernel_file.violation import Violation
 
+ALLOWED_IMPORTS = ("import torch", "import torch.nn as nn", "import triton", "import triton.language as tl")
+"""Written so, one a line, and no others."""
+
 MODULES = {"torch", "nn", "triton", "triton.language", "tl"}
 TORCH_CLOSED = {
     *("compile", "load", "save", "from_file", "frombuffer", "hub", "export", "func", "vmap"),
