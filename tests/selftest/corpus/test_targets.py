@@ -23,7 +23,9 @@ def test_a_function_of_the_judge_is_known_by_its_name() -> None:
     assert name_of(protocol.encode) == "encode"
 
 
-@pytest.mark.parametrize("target", [json.dumps, msgspec.json.encode, Watch.find], ids=repr)
+@pytest.mark.parametrize(
+    "target", [json.dumps, msgspec.json.encode, Watch.find], ids=lambda target: target.__name__
+)
 def test_a_function_of_somebody_else_is_no_target(target: object) -> None:
     """Under an alias of the judge's it has another name than the attack would look for."""
     with pytest.raises(LookupError, match="no function of the judge's own"):
