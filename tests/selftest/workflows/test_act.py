@@ -140,7 +140,11 @@ def test_what_judges_is_the_bases_own(repository: Path, run_workflow: Propose) -
     (repository / "kernels/alexnet_conv1.py").write_text(WRONG, encoding="utf-8")
     for name, old, new in (
         ("kernelgate/operations/accuracy.py", "import", "import sys\nsys.exit(0)\nimport"),
-        ("kernelgate/verdict.py", "return self in _PASSING", "return True"),
+        (
+            "kernelgate/outcome.py",
+            "made.passes, made.meaning, made.next_step = passes,",
+            "made.passes, made.meaning, made.next_step = True,",
+        ),
         ("conftest.py", '"""', 'import os; os._exit(0)\n"""'),
         ("pyproject.toml", "noise_gain = 0.01", "noise_gain = -1.0"),
         (".github/scripts/verdict.py", "return int(bool(advice))", "return 0"),
