@@ -15,14 +15,14 @@ from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.values import FAMILIES
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
-from tests.selftest.support.pretended_runner import Change, make_case, make_examiner, spoiled
+from tests.selftest.support.pretended_runner import Change, make_case, make_case_runner, spoiled
 
 DOMAIN = {"batch": ALEXNET_CONV1.max_batch, "programs": 2}
 
 
 def examine(change: Change | None = None, **changes: Any) -> CaseResult:
     operation = ALEXNET_CONV1 if changes.get("batch") == ALEXNET_CONV1.max_batch else None
-    case_runner, _ = make_examiner(change, **({"operation": operation} if operation else {}))
+    case_runner, _ = make_case_runner(change, **({"operation": operation} if operation else {}))
     return case_runner.run(make_case(**changes))
 
 
@@ -208,7 +208,7 @@ def test_a_model_may_say_that_it_needs_a_bias() -> None:
 @pytest.mark.parametrize("mode", ["interpret", "gpu"])
 def test_memory_that_a_gpu_would_have_is_not_missed_on_the_host(mode: Any, batch: int) -> None:
     """Of a large batch, without a GPU: untried. Otherwise it is how the worker failed."""
-    case_runner, _ = make_examiner(failing("out-of-memory"), mode)
+    case_runner, _ = make_case_runner(failing("out-of-memory"), mode)
     seen = case_runner.run(make_case(batch=batch, programs=2 if mode == "interpret" else 0))
     if mode == "interpret" and batch > MAX_WHOLE_BATCH:
         assert (seen.finding, seen.untried) == (None, "seen doing it")
@@ -235,14 +235,14 @@ def test_only_faults_that_cost_their_whole_limit_are_hopeless() -> None:
 def test_a_worker_that_broke_a_law_is_not_asked_again() -> None:
     """What it remembers may be the fault; one that is right goes on to the next case."""
     for change, closed in ((None, 0), (at_call(0), 1), (with_ran(inputs_intact=False), 1)):
-        case_runner, caller = make_examiner(change)
+        case_runner, caller = make_case_runner(change)
         case_runner.run(make_case())
         assert caller.closed == closed
 
 
 def test_twenty_calls_begin_with_a_worker_of_their_own() -> None:
     """One that counts its calls counts these from the first."""
-    case_runner, caller = make_examiner()
+    case_runner, caller = make_case_runner()
     case_runner.run(make_case(relation="new-contents"))
     assert caller.closed == 1
 
@@ -250,14 +250,14 @@ def test_twenty_calls_begin_with_a_worker_of_their_own() -> None:
 @pytest.mark.parametrize(("programs", "count"), [(0, CALLS_WHOLE), (2, CALLS)])
 def test_fewer_calls_are_made_where_each_takes_seconds(programs: int, count: int) -> None:
     """Where all programs of a call are interpreted."""
-    case_runner, caller = make_examiner()
+    case_runner, caller = make_case_runner()
     assert case_runner.run(make_case(relation="new-contents", programs=programs)).calls == count
     assert len(caller.calls) == count
 
 
 def test_a_runner_is_asked_for_what_the_case_says() -> None:
     """Kernels are sampled only where the case samples."""
-    case_runner, caller = make_examiner()
+    case_runner, caller = make_case_runner()
     case = make_case(layout="offset", programs=2, pin=3)
     case_runner.run(case)
     case_runner.run(make_case())

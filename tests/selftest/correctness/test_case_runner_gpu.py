@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 import torch
 
-from kernelgate.correctness import case_runner as examiner_module
+from kernelgate.correctness import case_runner as case_runner_module
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import IMAGES_OF_LARGE, MAX_WHOLE_BATCH, CaseResult
-from tests.selftest.support.pretended_runner import AN_IMAGE, Change, make_case, make_examiner, spoiled
+from tests.selftest.support.pretended_runner import AN_IMAGE, Change, make_case, make_case_runner, spoiled
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def examine(case: Case, change: Change | None = None) -> tuple[CaseResult, Any]:
-    case_runner, caller = make_examiner(change, "gpu")
+    case_runner, caller = make_case_runner(change, "gpu")
     return case_runner.run(case), caller
 
 
@@ -69,7 +69,7 @@ def test_a_large_batch_can_be_sliced_and_shuffled(relation: str, seed: int) -> N
 def test_an_answer_far_from_the_vendors_is_not_right(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where truth and kernel agree and cuDNN does not, one of three is wrong, and a person must look."""
     monkeypatch.setattr(
-        examiner_module, "vendor_answer", lambda _, inputs: torch.zeros(len(inputs.x), AN_IMAGE)
+        case_runner_module, "vendor_answer", lambda _, inputs: torch.zeros(len(inputs.x), AN_IMAGE)
     )
     seen, _ = examine(make_case())
     assert seen.finding is not None

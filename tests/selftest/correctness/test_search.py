@@ -27,7 +27,7 @@ ENTROPY = 77
 Judge = Callable[[Case], CaseResult]
 
 
-class PretendedExaminer:
+class PretendedCaseRunner:
     """Judges as the test says, and keeps what it was asked."""
 
     def __init__(self, judge: Judge) -> None:
@@ -61,8 +61,8 @@ def breaks(case: Case, law: str = "hard-bound") -> CaseResult:
 
 def examination_of(
     pool: ThreadPoolExecutor, *judges: Judge, tick: Callable[[], None] = lambda: None
-) -> tuple[CaseSearch, list[PretendedExaminer]]:
-    case_runners = [PretendedExaminer(judge) for judge in judges]
+) -> tuple[CaseSearch, list[PretendedCaseRunner]]:
+    case_runners = [PretendedCaseRunner(judge) for judge in judges]
     return CaseSearch(cast("list[CaseRunner]", case_runners), pool, tick), case_runners
 
 
@@ -91,7 +91,7 @@ def test_planned_cases_are_judged_in_order_until_one_fails(pool: ThreadPoolExecu
     assert search.finding is not None
 
 
-def test_examiners_share_the_planned_cases(pool: ThreadPoolExecutor) -> None:
+def test_case_runners_share_the_planned_cases(pool: ThreadPoolExecutor) -> None:
     """Side by side, each case by one of them."""
 
     def slowly(case: Case) -> CaseResult:
@@ -106,7 +106,7 @@ def test_examiners_share_the_planned_cases(pool: ThreadPoolExecutor) -> None:
     assert set(search.outcomes) == set(cases)
 
 
-def test_an_error_of_an_examiner_is_not_lost_in_its_thread(pool: ThreadPoolExecutor) -> None:
+def test_an_error_of_a_case_runner_is_not_lost_in_its_thread(pool: ThreadPoolExecutor) -> None:
     """It is the gate's own, and must be seen."""
 
     def fail(_case: Case) -> CaseResult:

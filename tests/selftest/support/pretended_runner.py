@@ -96,7 +96,7 @@ def make_case(**changes: Any) -> Case:
     return Case(**{"batch": 2, "family": "normal", "seed": 5, "pin": 1, **changes})
 
 
-def make_examiner(
+def make_case_runner(
     change: Change | None = None, mode: Mode = "interpret", operation: Convolution = SMALL
 ) -> tuple[CaseRunner, PretendedRunner]:
     """Return a case runner of answers that are right but for the change, and its caller."""
