@@ -9,13 +9,14 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from kernelgate.execution.cards import ADA, Card
+from kernelgate.execution.launch_plan import CallForm
 from kernelgate.operations.kernel_config import KernelConfig
 from kernelgate.operations.recipe import Recipe
 
 MAX_MESSAGE_BYTES = 4 * 2**20
 
-Count = Annotated[int, msgspec.Meta(ge=1, le=2**31)]
-Mode = Literal["compile", "interpret", "gpu"]
+Mode = Literal["record", "interpret", "gpu"]
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=True):
@@ -32,25 +33,29 @@ class Start(_Message, frozen=True):
 class Load(_Message, frozen=True):
     """Import a kernel file and make its model; no file means the vendor implementation.
 
-    With `ada_on`, for mode `gpu`, its PTX is that for sm_89, assembled for a GPU of this compute capability.
+    `card` is the GPU that host code sees where there is none. With `ada_on`, for mode `gpu`, its PTX is that for sm_89, assembled for a GPU of this compute capability.
     """
 
     operation: str
     file: str | None
     gpu_memory_bytes: int
     ada_on: int | None = None
+    card: Card = ADA
 
 
-class CompileOne(_Message, frozen=True):
-    """Run the model once with an autotune configuration pinned, and return what it would launch.
+class Record(_Message, frozen=True, kw_only=True):
+    """Call a model with an autotune configuration pinned, and write the launch plan of the call to `folder`.
 
-    PTX is for a GPU of `capability`, machine code for one of `card`; the same without it.
+    PTX is for `card`, machine code too, or for a GPU of the compute capability `assembled_for`. The folder
+    gets `plan.json`, and beside it what the plan names by its sha256.
     """
 
     batch: int
     pin: int
-    capability: int
-    card: int | None = None
+    card: Card
+    assembled_for: int | None = None
+    form: CallForm = CallForm()
+    folder: str
 
 
 class RunOne(_Message, frozen=True):
@@ -147,7 +152,7 @@ class SendAnswers(_Message, frozen=True):
 
 Request = (
     Load
-    | CompileOne
+    | Record
     | RunOne
     | SendRun
     | Prepare
@@ -175,26 +180,19 @@ class Loaded(_Message, frozen=True):
     autotuned: tuple[Autotuned, ...]
 
 
-class RecordedLaunch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One launch as the JIT's own binder specialised it, compiled; `arguments` in order, one text each."""
+class Recorded(_Message, frozen=True):
+    """The plan of one call, or why there is none.
 
-    kernel: Annotated[str, msgspec.Meta(min_length=1)]
-    grid: tuple[Count, Count, Count]
-    arguments: tuple[str, ...]
-    num_warps: Annotated[int, msgspec.Meta(ge=1, le=64)]
-    num_stages: int
-    shared_bytes: Annotated[int, msgspec.Meta(ge=0, le=2**31)]
-    cubin_file: str
-    ptx_file: str
-    ttir_file: str
-    ptxas_log: str
+    `refused` says why the compiler would not take this configuration, `returned` what forward returned that is
+    no answer, `unplanned` is the code of what no plan can say, at `line` of the file.
+    """
 
-
-class Compiled(_Message, frozen=True):
-    """The launches of one call; `refused` says why the compiler would not take this configuration."""
-
-    launches: tuple[RecordedLaunch, ...]
+    plan_file: str = ""
     refused: str = ""
+    returned: str = ""
+    unplanned: str = ""
+    detail: str = ""
+    line: int = 0
 
 
 class SeenLaunch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -295,7 +293,7 @@ class Failed(_Message, frozen=True):
     line: int
 
 
-Response = Loaded | Compiled | Ran | Sent | Warm | Timed | Watched | Code | Done | Failed
+Response = Loaded | Recorded | Ran | Sent | Warm | Timed | Watched | Code | Done | Failed
 
 
 def encode(message: msgspec.Struct) -> bytes:

@@ -108,6 +108,9 @@ class Reason(enum.StrEnum):
     NO_BIAS = "no-bias", _WRONG, "The answer of a model without a bias is off.", _REPLAY
     AUTOTUNED = "autotuned", _WRONG, "The answer is off as the autotuner leaves the kernel.", _REPLAY
     LAYOUT = "layout", _WRONG, "The answer is off for an input of other strides.", _REPLAY
+    CALLS_DIFFER = ("calls-differ", _WRONG,
+        "In eval mode, with gradients, at a later call or with other classes the file launches something else.",
+        _MEND_FILE)
     DOMAIN = "domain", _WRONG, "The answer is off at the largest batch.", _REPLAY
     DECLARED_MATH = ("declared-math", _WRONG,
         "The machine code computes in less than the declared precision.",
@@ -127,6 +130,18 @@ class Reason(enum.StrEnum):
     DELEGATION = ("delegation", _FORBIDDEN,
         "Something else than the launches of this call computes the answer.",
         "Compute the answer in the file's own Triton kernels.")
+    COMPUTES_OUTSIDE = ("computes-outside", _FORBIDDEN,
+        "PyTorch computes with values of the GPU's memory, where a kernel's launches must.", _MEND_FILE)
+    READS_VALUES = ("reads-values", _FORBIDDEN,
+        "The host reads values of the GPU's memory, so that what it launches may depend on them.", _MEND_FILE)
+    UNKNOWN_PARAMETER = ("unknown-parameter", _FORBIDDEN,
+        "A launch works on a parameter that is neither conv1.weight nor conv1.bias.", _MEND_FILE)
+    LARGE_CONSTANT = ("large-constant", _FORBIDDEN,
+        "A launch works on more memory from before the call than a table takes.", _MEND_FILE)
+    TOO_MANY_LAUNCHES = ("too-many-launches", _FORBIDDEN,
+        "One call makes more launches and moves of data than a plan may hold.", _MEND_FILE)
+    UNPLANNABLE = ("unplannable", _FORBIDDEN,
+        "A launch has an argument that no launch plan can hold.", _MEND_FILE)
     TOO_MANY_CONFIGS = ("too-many-configs", _FORBIDDEN,
         "The autotuner lists more configurations than the gate compiles.", "List fewer configurations.")
     FORMAT_FILE_MISSING = "format-file-missing", _FORBIDDEN, "There is no such file.", _OTHER_PATH
@@ -258,6 +273,8 @@ class Reason(enum.StrEnum):
         "The process of another kernel than the candidate needs more memory than is allowed.", _OTHER_ARM)
     ARM_NO_ANSWER = ("arm-no-answer", _INVALID,
         "The process of another kernel than the candidate gives no answer in its time.", _OTHER_ARM)
+    ARM_UNPLANNED = ("arm-unplanned", _INVALID,
+        "Another kernel than the candidate does what no launch plan can say.", _OTHER_ARM)
     ARM_UNTRIED = ("arm-untried", _INVALID,
         "The process of another kernel than the candidate says that it cannot be tried here.", _OTHER_ARM)
     GPU_NOT_TO_BE_HAD = ("gpu-not-to-be-had", _INVALID,

@@ -10,6 +10,7 @@ from kernelgate.operations.kernel_config import KernelConfig
 class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One kernel of one call of the model: its grid, its arguments, its machine code and what that uses.
 
+    `arguments_sha256` is of the arguments, and of the moves of data since the launch before.
     `products` are the operand types of its products, `narrow` the instructions that compute in less than
     TF32.
     """
@@ -39,11 +40,15 @@ class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class ConfigRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One autotune config, compiled: its launches, or the error that says why it cannot run."""
+    """One autotune config, compiled: its launches, or the error that says why it cannot run.
+
+    `plan_sha256` names the launch plan that they were read from.
+    """
 
     config: KernelConfig
     launches: tuple[LaunchRecord, ...]
     error: str
+    plan_sha256: str = ""
 
     def __post_init__(self) -> None:
         if bool(self.launches) == bool(self.error):

@@ -1,27 +1,26 @@
 """Compiling every configuration of a kernel file, with no GPU, and comparing two such compiles."""
 
-import hashlib
 import os
 import queue
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import msgspec
 
 from kernelgate import protocol
-from kernelgate.baselines.compiled import ConfigRecord, LaunchRecord
-from kernelgate.compilation.cubin import CubinError, hash_machine_code, read_assembler_log
-from kernelgate.compilation.occupancy import resident_blocks
-from kernelgate.compilation.ptx import find_narrow, read_products
-from kernelgate.files import read_foreign
+from kernelgate.baselines.compiled import ConfigRecord
+from kernelgate.compilation.cubin import CubinError
+from kernelgate.compilation.forms import try_forms
+from kernelgate.compilation.launch_record import measure_launches
+from kernelgate.compilation.recording import PlannedCall, Recorded, UnplannedError, record
+from kernelgate.execution.cards import ADA, KNOWN, Card
+from kernelgate.execution.plan_check import PlanError
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.operations.kernel_config import KernelConfig
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import Worker, WorkerFault
 
-MAX_CUBIN_BYTES = 64 * 2**20
 MAX_WORKERS = 9
 
 
@@ -57,12 +56,19 @@ def launched(record: ConfigRecord) -> tuple[Launched, ...]:
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """What a kernel file is compiled for; `batches` beside the measured one only fill the cache.
 
-    With a `card` the PTX is that for `capability`, assembled for a GPU of this one.
+    With a `card` the PTX is that for `capability`, assembled for a GPU of this one. `at_hand` is the GPU itself,
+    if there is one of this kind.
     """
 
     capability: int
     batches: tuple[int, ...] = ()
     card: int | None = None
+    at_hand: Card | None = None
+
+    @property
+    def gpu(self) -> Card:
+        """What host code is told of the GPU that it is compiled for."""
+        return KNOWN.get(self.capability, ADA) if self.at_hand is None else self.at_hand
 
     def __str__(self) -> str:
         assembled = "" if self.card is None else f" on sm_{self.card}"
@@ -92,8 +98,11 @@ def compile_kernels(
 def compile_kernel(
     sandbox: Sandbox, kernel: KernelFile, targets: Sequence[Target], workers: int
 ) -> list[CompiledKernel]:
-    """Return every configuration of the file at the measured batch, for each target."""
-    crew = [sandbox.start("compile", kernel, kernel.sha256) for _ in range(min(workers, MAX_WORKERS))]
+    """Return every configuration of the file at the measured batch, for each target.
+
+    Raises UnplannedError, beside what `compile_kernels` raises, if a call of it is no launch plan.
+    """
+    crew = [sandbox.start("record", kernel, kernel.sha256) for _ in range(min(workers, MAX_WORKERS))]
     try:
         loaded, *_ = [sandbox.await_loaded(worker) for worker in crew]
         pins = max((len(tuned.configs) for tuned in loaded.autotuned), default=1)
@@ -101,13 +110,13 @@ def compile_kernel(
             raise TooManyConfigsError(
                 f"{kernel.path}: {pins} configurations, allowed {sandbox.limits.open_configs}"
             )
-        answers = _compile_pins(sandbox, crew, _group_pins(loaded), targets)
+        answers = _record_pins(sandbox, crew, kernel, _group_pins(loaded), targets)
         measured = sandbox.operation.measured_batch
         return [
             _gather(kernel, loaded, target, [answers[target, measured, pin] for pin in range(pins)])
             for target in targets
         ]
-    except CubinError as error:
+    except (CubinError, PlanError) as error:
         detail = f"sent what is no compiled kernel: {error}"
         raise WorkerFault(FaultKind.PROTOCOL, detail, kernel.sha256) from error
     finally:
@@ -123,36 +132,50 @@ def _group_pins(loaded: protocol.Loaded) -> list[list[int]]:
     return list(groups.values()) or [[0]]
 
 
-def _compile_pins(
-    sandbox: Sandbox, crew: Sequence[Worker], groups: Sequence[list[int]], targets: Sequence[Target]
-) -> dict[tuple[Target, int, int], protocol.Compiled]:
-    """Return the answers by target, batch and pin; each worker takes the next group that waits."""
+def _record_pins(
+    sandbox: Sandbox,
+    crew: Sequence[Worker],
+    kernel: KernelFile,
+    groups: Sequence[list[int]],
+    targets: Sequence[Target],
+) -> dict[tuple[Target, int, int], Recorded]:
+    """Return the plans by target, batch and pin; each worker takes the next group that waits."""
     waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
     for target in targets:
         for batch in (sandbox.operation.measured_batch, *target.batches):
             for group in reversed(groups):  # the largest blocks, which compile longest, tend to come last
                 waiting.put((target, batch, group))
-    answers: dict[tuple[Target, int, int], protocol.Compiled] = {}
+    answers: dict[tuple[Target, int, int], Recorded] = {}
 
     def work(worker: Worker) -> None:
         while (task := _take(waiting)) is not None:
-            target, batch, group = task
-            for pin in group:
-                request = protocol.CompileOne(
-                    batch=batch, pin=pin, capability=target.capability, card=target.card
-                )
-                try:
-                    answers[target, batch, pin] = worker.ask(
-                        request, protocol.Compiled, sandbox.limits.run_timeout_s
-                    )
-                except BaseException:
-                    while _take(waiting):
-                        pass  # one fault decides: the others need not go on
-                    raise
+            try:
+                answers.update(_record_task(sandbox, worker, kernel, task))
+            except BaseException:
+                while _take(waiting):
+                    pass  # one fault decides: the others need not go on
+                raise
 
     with ThreadPoolExecutor(len(crew)) as pool:
         for done in [pool.submit(work, worker) for worker in crew]:
             done.result()
+    return answers
+
+
+def _record_task(
+    sandbox: Sandbox, worker: Worker, kernel: KernelFile, task: Task
+) -> dict[tuple[Target, int, int], Recorded]:
+    """Return the plans of a group; of the first configuration every form of the call is tried."""
+    target, batch, group = task
+    answers = {}
+    for pin in group:
+        call = PlannedCall(batch=batch, pin=pin, card=target.gpu, assembled_for=target.card)
+        answers[target, batch, pin] = recorded = record(sandbox, worker, call)
+        broken = recorded.broken
+        if pin == 0 and broken is None:
+            broken = try_forms(sandbox, worker, call, recorded)
+        if broken is not None:
+            raise UnplannedError(kernel.sha256, *broken)
     return answers
 
 
@@ -164,7 +187,7 @@ def _take(waiting: "queue.SimpleQueue[Task]") -> Task | None:
 
 
 def _gather(
-    kernel: KernelFile, loaded: protocol.Loaded, target: Target, answers: Sequence[protocol.Compiled]
+    kernel: KernelFile, loaded: protocol.Loaded, target: Target, answers: Sequence[Recorded]
 ) -> CompiledKernel:
     configs = _named_configs(loaded) or (_untuned_config(answers[0]),)
     return CompiledKernel(
@@ -181,47 +204,16 @@ def _named_configs(loaded: protocol.Loaded) -> tuple[KernelConfig, ...]:
     return max(loaded.autotuned, key=lambda tuned: len(tuned.configs)).configs if loaded.autotuned else ()
 
 
-def _untuned_config(answer: protocol.Compiled) -> KernelConfig:
+def _untuned_config(answer: Recorded) -> KernelConfig:
     """Return what the launch of a kernel without an autotuner amounts to."""
-    launch = next(iter(answer.launches), None)
-    warps, stages = (launch.num_warps, launch.num_stages) if launch else (4, 1)
+    program = next(iter(answer.stored.plan.programs), None) if answer.stored else None
+    warps, stages = (program.num_warps, program.num_stages) if program else (4, 1)
     return KernelConfig(blocks={}, num_warps=warps, num_stages=stages)
 
 
-def _record(config: KernelConfig, answer: protocol.Compiled, target: Target) -> ConfigRecord:
-    capability = target.card or target.capability
-    launches = tuple(_measure(launch, capability) for launch in answer.launches)
-    error = "" if launches else answer.refused or "launches no Triton kernel"
-    return ConfigRecord(config=config, launches=launches, error=error)
-
-
-def _measure(launch: protocol.RecordedLaunch, capability: int) -> LaunchRecord:
-    report = read_assembler_log(launch.ptxas_log)
-    ptx = _read_binary(launch.ptx_file).decode(errors="replace")
-    blocks = resident_blocks(
-        capability, registers=report.registers, shared_bytes=launch.shared_bytes, num_warps=launch.num_warps
-    )
-    return LaunchRecord(
-        kernel=launch.kernel,
-        grid=launch.grid,
-        arguments_sha256=hashlib.sha256("\n".join(launch.arguments).encode()).hexdigest(),
-        code_sha256=hash_machine_code(_read_binary(launch.cubin_file)),
-        registers=report.registers,
-        stack_bytes=report.stack_bytes,
-        spill_store_bytes=report.spill_store_bytes,
-        spill_load_bytes=report.spill_load_bytes,
-        shared_bytes=launch.shared_bytes,
-        blocks_per_sm=blocks,
-        warps_per_sm=blocks * launch.num_warps,
-        products=read_products(ptx),
-        narrow=find_narrow(ptx, _read_binary(launch.ttir_file).decode(errors="replace")),
-    )
-
-
-def _read_binary(name: str) -> bytes:
-    """Return the bytes of a file that a worker wrote."""
-    file = Path(name)
-    try:
-        return read_foreign(file, MAX_CUBIN_BYTES)
-    except OSError as error:
-        raise CubinError(f"{file.name}: {error.strerror}") from error
+def _record(config: KernelConfig, answer: Recorded, target: Target) -> ConfigRecord:
+    if answer.stored is None:
+        return ConfigRecord(config=config, launches=(), error=answer.refused)
+    launches = tuple(measure_launches(answer.stored, target.card or target.capability))
+    error = "" if launches else "launches no Triton kernel"
+    return ConfigRecord(config=config, launches=launches, error=error, plan_sha256=answer.stored.sha256)

@@ -5,6 +5,7 @@ from typing import Any
 
 from kernelgate.baselines.store import BaselineError
 from kernelgate.compilation.compiler import TooManyConfigsError
+from kernelgate.compilation.recording import UnplannedError
 from kernelgate.kernel_file.violation import UnreadableKernel, Violation
 from kernelgate.machine.gpu import GpuError
 from kernelgate.performance.samples import Arm
@@ -25,7 +26,7 @@ ANSWERS: dict[type[Exception], Callable[[Any, StageName], Reason]] = {
 }
 """Exception class -> reason, which has its outcome. A worker's fault is answered by its kind, in `blame`."""
 
-ANSWERED: tuple[type[Exception], ...] = (*ANSWERS, WorkerFault)
+ANSWERED: tuple[type[Exception], ...] = (*ANSWERS, WorkerFault, UnplannedError)
 """What a stage may end in. Anything else is an error of the gate's own, and is raised."""
 
 
@@ -33,6 +34,8 @@ def stop_for(error: Exception, judgement: Judgement, stage: StageName) -> Stoppe
     """Return the end of the stage that one of ANSWERED comes to."""
     if isinstance(error, WorkerFault):
         return Stopped(_verdict_on(error, judgement, stage))
+    if isinstance(error, UnplannedError):
+        return Stopped(_verdict_on_unplanned(error, judgement))
     reason = next(answer for kind, answer in ANSWERS.items() if isinstance(error, kind))(error, stage)
     result: Result = (error.violation,) if isinstance(error, UnreadableKernel) else None
     return Stopped(conclude(reason.outcome, reason, str(error)), result)
@@ -43,6 +46,15 @@ def forbid(rules: str, path: str, broken: tuple[Violation, ...]) -> Stopped:
     named = "; ".join(str(violation) for violation in broken)
     verdict = conclude(Outcome.FORBIDDEN, Reason.of(f"{rules}-{broken[0].rule}"), f"{path}: {named}")
     return Stopped(verdict, broken)
+
+
+def _verdict_on_unplanned(error: UnplannedError, judgement: Judgement) -> Verdict:
+    kernel = judgement.kernel
+    if error.kernel_sha256 != kernel.sha256:
+        detail = f"not the candidate but {error.kernel_sha256[:16]} cannot be planned: {error}"
+        return conclude(Outcome.INVALID, Reason.ARM_UNPLANNED, detail)
+    reason = Reason.of(error.reason)
+    return conclude(reason.outcome, reason, f"{kernel.path}: {error}")
 
 
 def _verdict_on(fault: WorkerFault, judgement: Judgement, stage: StageName) -> Verdict:

@@ -25,14 +25,20 @@ class Sandbox:
         folder = roomy_folder()
         sweep(folder)
         self.root = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=folder))
+        self.plans = self.root / "plans"
+        self.plans.mkdir()
 
     def close(self) -> None:
         """Remove the folder."""
         shutil.rmtree(self.root, ignore_errors=True)
 
     def place(self, kernel: KernelFile) -> Path:
-        """Return a copy of the source as it was read: a file changed since then changes nothing."""
-        file = self.root / f"kernel-{kernel.sha256[:16]}.py"
+        """Return a copy of the source as it was read: a file changed since then changes nothing.
+
+        It has its own name, in a folder of its own: what it is called tells it nothing.
+        """
+        file = self.root / f"kernel-{kernel.sha256[:16]}" / f"{Path(kernel.path).stem}.py"
+        file.parent.mkdir(exist_ok=True)
         # Written anew each time, since a worker of another file runs as the same user; and put in place
         # whole, since one of this file may be reading it.
         fresh = self.root / f"{uuid.uuid4().hex}.py"

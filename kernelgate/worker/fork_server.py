@@ -15,7 +15,7 @@ from kernelgate import protocol
 from kernelgate.worker.loop import serve
 
 NEEDED = {
-    "compile": ("kernelgate.worker.compile.mode",),
+    "record": ("kernelgate.worker.record.mode",),
     # PyTorch and Triton import the others at the first call: a thousand modules.
     "interpret": (
         "kernelgate.worker.interpret.mode",

@@ -74,10 +74,10 @@ def _watch_judge(judge: int) -> None:
 
 def _start_mode(mode: str) -> ModeProgram:
     # Each mode imports Triton in its own way: the interpreter must be chosen before triton is imported.
-    if mode == "compile":
-        from kernelgate.worker.compile.mode import CompileMode  # noqa: PLC0415
+    if mode == "record":
+        from kernelgate.worker.record.mode import RecordMode  # noqa: PLC0415
 
-        return CompileMode()
+        return RecordMode()
     if mode == "interpret":
         from kernelgate.worker.interpret.mode import InterpretMode  # noqa: PLC0415
 

@@ -58,7 +58,9 @@ class PretendedGpu(TorchFunctionMode):
         self, func: Any, _types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Run the function on the CPU."""
-        kwargs = kwargs or {}
+        kwargs = dict(kwargs or {})
+        if isinstance(kwargs.get("device"), int):
+            kwargs["device"] = CUDA  # the number of a GPU
         if func is torch.Tensor.cuda:
             return args[0].as_subclass(CudaLookalike)
         self._note_host_reads(func, args, kwargs)

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from types import SimpleNamespace
 from typing import Any
 
 import torch
 
+from kernelgate.execution.cards import Card
 from kernelgate.worker.fake_cuda.tensors import CUDA
 
 
@@ -67,7 +67,7 @@ def _capture(graph: PretendedGraph, *_: Any, **__: Any) -> Iterator[None]:
         graph.capture_end()
 
 
-def pretend_cuda(properties: SimpleNamespace) -> None:
+def pretend_cuda(properties: Card) -> None:
     """Make torch.cuda answer as a machine with one such GPU would; nothing is ever launched through it."""
     cuda: Any = torch.cuda
     cuda.is_available = lambda: True

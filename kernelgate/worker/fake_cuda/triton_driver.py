@@ -2,29 +2,14 @@
 
 import math
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import torch
 from triton.backends.compiler import GPUTarget
 from triton.runtime.driver import driver
 
-ADA = SimpleNamespace(
-    name="NVIDIA GeForce RTX 4090",
-    major=8,
-    minor=9,
-    multi_processor_count=128,
-    warp_size=32,
-    total_memory=24 * 2**30,
-    L2_cache_size=72 * 2**20,
-    max_threads_per_multi_processor=1536,
-    shared_memory_per_block_optin=99 * 1024,
-    shared_memory_per_multiprocessor=100 * 1024,
-    regs_per_multiprocessor=65536,
-)
-"""The RTX 4090 as torch names its properties (CUDA C++ Programming Guide, compute capability 8.9)."""
+from kernelgate.execution.cards import Card
 
-HOPPER_SHARED_BYTES = 227 * 1024
 MAX_GRID = (2**31 - 1, 65535, 65535)
 """CUDA C++ Programming Guide, table "Technical Specifications per Compute Capability"."""
 
@@ -34,13 +19,13 @@ NoteLaunch = Callable[[Any, Any, tuple[int, int, int], tuple[Any, ...]], None]
 class StubDriver:
     """What Triton's runtime asks of a driver; `note` gets source, metadata, grid, arguments of a launch.
 
-    `card` is what machine code is assembled for, if not for the target.
+    `card` is the GPU that it stands for; machine code may be assembled for another one.
     """
 
-    def __init__(self, capability: int, note: NoteLaunch, card: int | None = None) -> None:
-        self.device = 1000 * (card or 0) + capability
-        self.target = GPUTarget("cuda", capability, 32)
-        self.utils = _StubUtils(ADA.shared_memory_per_block_optin if capability < 90 else HOPPER_SHARED_BYTES)
+    def __init__(self, card: Card, note: NoteLaunch, assembled_for: int | None = None) -> None:
+        self.device = 1000 * (assembled_for or 0) + card.capability
+        self.target = GPUTarget("cuda", card.capability, card.warp_size)
+        self.utils = _StubUtils(card)
         self.launcher_cls = _launcher_that_notes(note)
 
     def get_current_device(self) -> int:
@@ -78,15 +63,15 @@ class StubDriver:
 
 
 class _StubUtils:
-    def __init__(self, max_shared_bytes: int) -> None:
-        self.max_shared_bytes = max_shared_bytes
+    def __init__(self, card: Card) -> None:
+        self.card = card
 
     def get_device_properties(self, _device: int) -> dict[str, int]:
         return {
-            "max_shared_mem": self.max_shared_bytes,
-            "max_num_regs": ADA.regs_per_multiprocessor,
-            "multiprocessor_count": ADA.multi_processor_count,
-            "warpSize": ADA.warp_size,
+            "max_shared_mem": self.card.shared_memory_per_block_optin,
+            "max_num_regs": self.card.regs_per_multiprocessor,
+            "multiprocessor_count": self.card.multi_processor_count,
+            "warpSize": self.card.warp_size,
         }
 
     def load_binary(self, *_: Any) -> tuple[int, int, int, int, int]:

@@ -3,9 +3,10 @@
 import torch
 
 from kernelgate import protocol
+from kernelgate.execution.cards import ADA
 from kernelgate.operations.operation import find_operation
 from kernelgate.worker.fake_cuda.torch_cuda import pretend_cuda
-from kernelgate.worker.fake_cuda.triton_driver import ADA, StubDriver, activate
+from kernelgate.worker.fake_cuda.triton_driver import StubDriver, activate
 from kernelgate.worker.interpret.arithmetic import compute_as_gpu
 from kernelgate.worker.interpret.inline_ptx import interpret_ptx
 from kernelgate.worker.interpret.site import InterpretedSite
@@ -20,7 +21,7 @@ class InterpretMode:
         self.kernel_file = ""
         torch.set_num_threads(1)
         pretend_cuda(ADA)
-        activate(StubDriver(89, lambda *_: None))
+        activate(StubDriver(ADA, lambda *_: None))
         compute_as_gpu()
         interpret_ptx()
 

@@ -4,6 +4,8 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partialmethod
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -11,6 +13,10 @@ from triton.runtime.autotuner import Autotuner, Config
 
 from kernelgate.operations.kernel_config import KernelConfig
 from kernelgate.protocol import Autotuned
+
+
+class NotOfferedError(RuntimeError):
+    """An autotuner's own rules leave a configuration out for this call."""
 
 
 class KernelModel:
@@ -23,9 +29,9 @@ class KernelModel:
             self.model = self.make_model()
         self.conv1: nn.Module = self.model.conv1  # type: ignore[assignment]
 
-    def make_model(self) -> nn.Module:
+    def make_model(self, **named: int) -> nn.Module:
         """Return another model of the same file; raises TypeError if it holds no conv1."""
-        model: nn.Module = self._module.ModelNew()
+        model: nn.Module = self._module.ModelNew(**named)
         if not isinstance(getattr(model, "conv1", None), nn.Module):
             raise TypeError("ModelNew() holds no module named conv1")
         return model
@@ -52,16 +58,41 @@ class KernelModel:
 
     @contextmanager
     def pinned(self, pin: int | None) -> Iterator[None]:
-        """Let each autotuner see one configuration only, without timing any; None leaves them free."""
-        saved = [tuner.configs for tuner in self.autotuners]
-        if pin is not None:
-            for tuner, configs in zip(self.autotuners, saved, strict=True):
-                tuner.configs = [configs[pin % len(configs)]]
+        """Let each autotuner find one configuration the fastest, without timing any; None leaves them free.
+
+        It has them all and chooses by itself, so that its own rules of what suits a call hold, and a file sees
+        nothing that it would not see in use. Raises NotOfferedError if those rules leave the configuration out.
+        """
+        if pin is None:
+            yield
+            return
+        saved, bench = [tuner.cache for tuner in self.autotuners], Autotuner._bench
+        Autotuner._bench = partialmethod(_prefer, pin)
+        for tuner in self.autotuners:
+            tuner.cache = {}
         try:
             yield
+            self._check_chosen(pin)
         finally:
-            for tuner, configs in zip(self.autotuners, saved, strict=True):
-                tuner.configs = configs
+            Autotuner._bench = bench
+            for tuner, cache in zip(self.autotuners, saved, strict=True):
+                tuner.cache = cache
+
+    def pinned_config(self, pin: int) -> KernelConfig | None:
+        """Return the configuration that a pin names: that of the autotuner which has most, None without one."""
+        tuner = max(self.autotuners, key=lambda tuner: len(tuner.configs), default=None)
+        return None if tuner is None else describe_config(tuner.configs[pin % len(tuner.configs)])
+
+    def _check_chosen(self, pin: int) -> None:
+        for tuner in self.autotuners:
+            wanted = tuner.configs[pin % len(tuner.configs)]
+            if any(chosen != wanted for chosen in tuner.cache.values()):
+                raise NotOfferedError(f"{describe_config(wanted)}: its prune_configs_by leaves it out here")
+
+
+def _prefer(tuner: Any, pin: int, *_args: Any, config: Config, **_named: Any) -> list[float]:
+    """Return made-up times, for `Autotuner._bench`: of all configurations the pinned one is the fastest."""
+    return [0.0 if config == tuner.configs[pin % len(tuner.configs)] else 1.0] * 3
 
 
 def describe_config(config: Config) -> KernelConfig:
@@ -77,7 +108,10 @@ def describe_config(config: Config) -> KernelConfig:
 
 
 def _import(path: str) -> Any:
-    specification = importlib.util.spec_from_file_location("kernel_under_judgement", path)
+    # By its own stem, as a script that lies beside it would, but in the place of no other module.
+    stem = Path(path).stem
+    name = f"{stem}_" if stem in sys.modules else stem
+    specification = importlib.util.spec_from_file_location(name, path)
     if specification is None or specification.loader is None:
         raise ImportError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(specification)

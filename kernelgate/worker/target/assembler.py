@@ -11,7 +11,7 @@ from triton.backends.compiler import GPUTarget
 from triton.backends.nvidia.compiler import CUDABackend
 from triton.backends.nvidia.driver import CudaDriver
 
-from kernelgate.worker.fake_cuda.triton_driver import ADA
+from kernelgate.execution.cards import ADA
 
 
 class Assembler:

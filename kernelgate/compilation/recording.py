@@ -1,0 +1,78 @@
+"""Asking a recorder for the launch plan of a call: what came back is checked, and kept where no worker writes."""
+
+import itertools
+import shutil
+
+import msgspec
+
+from kernelgate import protocol
+from kernelgate.errors import KernelgateError
+from kernelgate.execution.cards import Card
+from kernelgate.execution.launch_plan import CallForm
+from kernelgate.execution.plan_files import StoredPlan, keep_plan, read_plan
+from kernelgate.sandbox.sandbox import Sandbox
+from kernelgate.sandbox.worker_process import Worker
+
+_NUMBERS = itertools.count()
+
+
+class UnplannedError(KernelgateError):
+    """A kernel file does what no launch plan can say; `reason` is its code, `kernel_sha256` the file."""
+
+    def __init__(self, kernel_sha256: str, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.kernel_sha256, self.reason = kernel_sha256, reason
+
+
+class PlannedCall(msgspec.Struct, frozen=True, kw_only=True):
+    """The call that a plan is asked for: its batch, its configuration, its target and how forward is called."""
+
+    batch: int
+    pin: int
+    card: Card
+    assembled_for: int | None = None
+    form: CallForm = CallForm()
+
+
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+    """The plan of a call, or why there is none.
+
+    `refused` says that this configuration is not for this call; `broken` that no call of the file can be
+    planned: its reason code, and what was seen.
+    """
+
+    stored: StoredPlan | None = None
+    refused: str = ""
+    broken: tuple[str, str] | None = None
+
+
+def record(sandbox: Sandbox, worker: Worker, call: PlannedCall) -> Recorded:
+    """Return the plan of a call, checked and kept in the sandbox; raises WorkerFault, and PlanError for no plan."""
+    folder = worker.folder / f"plan-{next(_NUMBERS)}"
+    folder.mkdir()
+    request = protocol.Record(
+        batch=call.batch,
+        pin=call.pin,
+        card=call.card,
+        assembled_for=call.assembled_for,
+        form=call.form,
+        folder=str(folder),
+    )
+    answer = worker.ask(request, protocol.Recorded, sandbox.limits.run_timeout_s)
+    try:
+        if answer.plan_file:
+            stored = read_plan(folder / "plan.json", sandbox.operation)
+            return Recorded(stored=keep_plan(stored, sandbox.plans))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return Recorded(refused=answer.refused, broken=_what_is_broken(answer, sandbox))
+
+
+def _what_is_broken(answer: protocol.Recorded, sandbox: Sandbox) -> tuple[str, str] | None:
+    if answer.refused:
+        return None
+    where = f" (line {answer.line} of the kernel file)" if answer.line else ""
+    if answer.unplanned:
+        return answer.unplanned, answer.detail + where
+    allowed = "float32, row-major NCHW, on the input's device"
+    return "form", f"forward returned {answer.returned or 'nothing'}, allowed {allowed}"

@@ -1,1 +1,0 @@
-"""Mode compile: what a call would launch, compiled with no GPU."""

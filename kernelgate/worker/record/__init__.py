@@ -1,0 +1,1 @@
+"""Mode record: writes down what calls of a kernel file do, where there is no GPU."""

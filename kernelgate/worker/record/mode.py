@@ -1,0 +1,249 @@
+"""Mode `record`: run the model on tensors that look like a GPU's, and write down what it would do there."""
+
+import hashlib
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+import triton
+from torch import nn
+from triton import knobs
+from triton.backends.nvidia import compiler as backend
+from triton.compiler.errors import CompileTimeAssertionFailure
+from triton.runtime.errors import OutOfResources, PTXASError
+
+from kernelgate import protocol
+from kernelgate.execution.launch_plan import CallForm, Launch, LaunchPlan, Program, Scalar
+from kernelgate.operations.operation import find_operation
+from kernelgate.worker.fake_cuda.tensors import CudaLookalike, PretendedGpu, dress_model
+from kernelgate.worker.fake_cuda.torch_cuda import PretendedGraph, pretend_cuda
+from kernelgate.worker.fake_cuda.triton_driver import StubDriver, activate
+from kernelgate.worker.model.kernel_model import KernelModel, describe_config
+from kernelgate.worker.record.arguments import lower_arguments
+from kernelgate.worker.record.memo import remember_back_half
+from kernelgate.worker.record.moves import Moves
+from kernelgate.worker.record.tape import CannotPlanError, RawLaunch, RawStep, Tape
+from kernelgate.worker.target.assembler import Assembler
+from kernelgate.worker.tensors.layouts import lay_out
+
+TOLERATED = (OutOfResources, CompileTimeAssertionFailure, PTXASError)
+"""What Triton's autotuner takes for a configuration to leave out; of anything else the first call dies."""
+
+WARP_THREADS = 32
+
+
+class RecordMode:
+    """Writes the launch plan of a call, with every program compiled and nothing run."""
+
+    def __init__(self) -> None:
+        self.kernel_file = ""
+        self.programs: dict[str, Program] = {}
+        self.assembler_said: list[str] = []
+        knobs.nvidia.dump_ptxas_log = True
+        knobs.compilation.always_compile = True  # what is found on disk comes without the assembler's log
+        # The backend prints the log. Heard here, it needs no stdout, which belongs to the kernel file.
+        backend.print = self.assembler_said.append
+        remember_back_half()
+        self.assembler = Assembler()
+
+    def is_crowded(self) -> bool:
+        """Return False: no GPU's memory is used here."""
+        return False
+
+    def answer(self, request: protocol.Request) -> protocol.Response:
+        """Return what was loaded or recorded."""
+        if isinstance(request, protocol.Load) and request.file is not None:
+            self.kernel_file = request.file
+            self.sha256 = hashlib.sha256(Path(request.file).read_bytes()).hexdigest()
+            pretend_cuda(request.card)
+            self.operation = find_operation(request.operation)
+            self.kernel = KernelModel(request.file)
+            self.tape = Tape(request.file)
+            self.tape.capture = self._capture
+            return protocol.Loaded(autotuned=self.kernel.describe())
+        if isinstance(request, protocol.Record):
+            return self._record(request)
+        raise ValueError(f"mode record does not answer {type(request).__name__}")
+
+    def _record(self, request: protocol.Record) -> protocol.Recorded:
+        pretend_cuda(request.card)
+        activate(StubDriver(request.card, self._note_launch, request.assembled_for))
+        self.assembler.card = request.assembled_for
+        self.programs, self.folder = {}, Path(request.folder)
+        try:
+            answer = self._call(request)
+        except TOLERATED as error:
+            return protocol.Recorded(refused=f"{type(error).__name__}: {str(error)[:2000]}")
+        except CannotPlanError:
+            if self.tape.refused is None:
+                raise
+            return self._refusal(self.tape.refused)
+        if self.tape.refused is not None:  # the file caught it, and went on
+            return self._refusal(self.tape.refused)
+        if not _is_answer(answer, self.operation.output_shape(request.batch)):
+            return protocol.Recorded(returned=_describe(answer))
+        return self._write(request, answer)
+
+    def _refusal(self, refused: CannotPlanError) -> protocol.Recorded:
+        return protocol.Recorded(unplanned=refused.reason, detail=refused.detail, line=refused.line)
+
+    def _call(self, request: protocol.Record) -> Any:
+        """Return what the call asked for returns; those of the same model before it are made and forgotten."""
+        form = request.form
+        model = self._make_model(form.classes)
+        model.train(form.training)
+        dress_model(model)
+        conv1: nn.Module = model.conv1  # type: ignore[assignment]
+        weight, bias = conv1.get_parameter("weight"), conv1.get_parameter("bias")
+        if not form.bias:
+            conv1.register_parameter("bias", None)
+        others = [each for each in model.parameters() if each is not weight and each is not bias]
+        with self.kernel.pinned(request.pin):
+            for _ in range(form.call + 1):
+                x = _make_x(self.operation.input_shape(request.batch), form.layout)
+                self.tape.begin_call({"x": x, "weight": weight, "bias": bias}, others)
+                answer = self._forward(model, x, form)
+        self.config = self.kernel.pinned_config(request.pin)
+        return answer
+
+    def _make_model(self, classes: int | None) -> nn.Module:
+        """Return a fresh model; one that takes no number of classes is made without."""
+        try:
+            return self.kernel.make_model() if classes is None else self.kernel.make_model(num_classes=classes)
+        except TypeError:
+            return self.kernel.make_model()
+
+    def _forward(self, model: nn.Module, x: torch.Tensor, form: CallForm) -> Any:
+        pretended = PretendedGpu()
+        pretended.on_host_read = lambda _: self.tape.refuse("reads-values", "x or its image is read by the host")
+        with pretended, Moves(self.tape), torch.set_grad_enabled(form.gradients):
+            return model(x)
+
+    def _write(self, request: protocol.Record, answer: torch.Tensor) -> protocol.Recorded:
+        try:
+            buffers, steps, view = self.tape.finish(answer, self.folder)
+        except CannotPlanError as error:
+            return self._refusal(error)
+        plan = LaunchPlan(
+            operation=self.operation.name,
+            kernel_sha256=self.sha256,
+            target=f"sm_{request.card.capability}",
+            card=f"sm_{request.assembled_for or request.card.capability}",
+            triton=triton.__version__,
+            batch=request.batch,
+            config=self.config,
+            form=request.form,
+            buffers=buffers,
+            programs=tuple(self.programs.values()),
+            steps=steps,
+            answer=view,
+        )
+        file = self.folder / "plan.json"
+        file.write_bytes(msgspec.json.encode(plan))
+        return protocol.Recorded(plan_file=str(file))
+
+    def _note_launch(
+        self, source: Any, metadata: Any, grid: tuple[int, int, int], arguments: tuple[Any, ...]
+    ) -> None:
+        program = self._keep_program(source, metadata)
+        try:
+            given = list(lower_arguments(source.signature.values(), arguments, metadata))
+            scratch = [self._scratch(metadata, grid, kind) for kind in ("global", "profile")]
+        except CannotPlanError as error:
+            self.tape.refuse(error.reason, error.detail)
+        clusters = getattr(metadata, "num_ctas", 1)
+        launch = Launch(
+            program=program.cubin,
+            grid=(grid[0] * clusters, *grid[1:]),
+            threads=WARP_THREADS * metadata.num_warps,
+            cluster=(clusters, 1, 1),
+            shared_bytes=metadata.shared,
+            cooperative=bool(getattr(metadata, "launch_cooperative_grid", False)),
+            dependent=bool(getattr(metadata, "launch_pdl", False)),
+            arguments=(),
+        )
+        self.tape.add(RawLaunch(launch, [*given, *scratch]))
+
+    def _scratch(self, metadata: Any, grid: tuple[int, int, int], kind: str) -> torch.Tensor | Scalar | None:
+        """Return memory that a program works in, as the launcher would allocate it; none if it takes none."""
+        size = getattr(metadata, f"{kind}_scratch_size", 0) or 0
+        if not size:
+            return None
+        x, y, z = grid
+        return self.tape.make(torch.empty(x * y * z * getattr(metadata, "num_ctas", 1) * size, dtype=torch.uint8))
+
+    def _capture(self, step: RawStep) -> bool:
+        """Return whether a graph has taken the step, to make it again at each replay."""
+        graph = PretendedGraph.capturing
+        if graph is not None:
+            graph.launches.append(partial(self.tape.add, step))
+        return graph is not None
+
+    def _keep_program(self, source: Any, metadata: Any) -> Program:
+        """Write what a launch runs, each by its digest, and return the program."""
+        compiled = next(
+            kernel
+            for caches in source.fn.device_caches.values()
+            for kernel in caches[0].values()
+            if kernel.hash == metadata.hash
+        )
+        texts = {kind: str(compiled.asm[kind]).encode() for kind in ("ptx", "ttir")}
+        cubin = compiled.asm["cubin"]
+        name = hashlib.sha256(cubin).hexdigest()
+        program = Program(
+            kernel=metadata.name,
+            cubin=self._keep(cubin, "cubin"),
+            ptx=self._keep(texts["ptx"], "ptx"),
+            ttir=self._keep(texts["ttir"], "ttir"),
+            num_warps=metadata.num_warps,
+            num_stages=metadata.num_stages,
+            log=self._log_of(name),
+        )
+        return self.programs.setdefault(name, program)
+
+    def _keep(self, content: bytes, kind: str) -> str:
+        name = hashlib.sha256(content).hexdigest()
+        file = self.folder / f"{name}.{kind}"
+        if not file.exists():
+            file.write_bytes(content)
+        return name
+
+    def _log_of(self, cubin: str) -> str:
+        """Return what the assembler said of a program, which it says only when it assembles it."""
+        said = "\n".join(self.assembler_said)
+        self.assembler_said.clear()
+        facts = [line for line in said.splitlines() if "ptxas info" in line or "spill" in line]
+        return _LOGS.setdefault(cubin, "\n".join(facts))
+
+
+_LOGS: dict[str, str] = {}
+"""What the assembler said of each program that this process has made."""
+
+
+def _make_x(shape: tuple[int, ...], layout: str) -> torch.Tensor:
+    """Return x of that shape and layout in memory that nothing touches."""
+    like = lay_out(torch.empty(shape, device="meta"), layout)
+    memory = torch.empty(like.untyped_storage().nbytes() // like.element_size())
+    return memory.as_strided(like.shape, like.stride(), like.storage_offset()).as_subclass(CudaLookalike)
+
+
+def _is_answer(answer: Any, shape: tuple[int, ...]) -> bool:
+    return (
+        type(answer) in (torch.Tensor, CudaLookalike, nn.Parameter)
+        and answer.dtype == torch.float32
+        and tuple(answer.shape) == shape
+        and answer.is_contiguous()
+        and isinstance(answer, CudaLookalike)
+    )
+
+
+def _describe(answer: Any) -> str:
+    if not isinstance(answer, torch.Tensor):
+        return type(answer).__name__
+    where = "on a GPU" if isinstance(answer, CudaLookalike) else "on the CPU"
+    order = "" if answer.is_contiguous() else ", not contiguous"
+    return f"{str(answer.dtype).removeprefix('torch.')} {list(answer.shape)} {where}{order}"
+
+
