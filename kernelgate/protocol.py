@@ -33,7 +33,8 @@ class Start(_Message, frozen=True):
 class Load(_Message, frozen=True):
     """Import a kernel file and make its model; no file means the vendor implementation.
 
-    `card` is the GPU that host code sees where there is none. With `ada_on`, for mode `gpu`, its PTX is that for sm_89, assembled for a GPU of this compute capability.
+    `card` is the GPU that host code sees where there is none. With `ada_on`, for mode `gpu`, its PTX is that
+    for sm_89, assembled for a GPU of this compute capability.
     """
 
     operation: str
@@ -183,8 +184,8 @@ class Loaded(_Message, frozen=True):
 class Recorded(_Message, frozen=True):
     """The plan of one call, or why there is none.
 
-    `refused` says why the compiler would not take this configuration, `returned` what forward returned that is
-    no answer, `unplanned` is the code of what no plan can say, at `line` of the file.
+    `refused` says why this configuration is not for this call, `returned` what forward returned that is no
+    answer, `unplanned` is the code of what no plan can say, at `line` of the file.
     """
 
     plan_file: str = ""

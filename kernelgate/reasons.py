@@ -109,7 +109,7 @@ class Reason(enum.StrEnum):
     AUTOTUNED = "autotuned", _WRONG, "The answer is off as the autotuner leaves the kernel.", _REPLAY
     LAYOUT = "layout", _WRONG, "The answer is off for an input of other strides.", _REPLAY
     CALLS_DIFFER = ("calls-differ", _WRONG,
-        "In eval mode, with gradients, at a later call or with other classes the file launches something else.",
+        "In eval mode, with gradients, with other classes or at a later call other work is launched.",
         _MEND_FILE)
     DOMAIN = "domain", _WRONG, "The answer is off at the largest batch.", _REPLAY
     DECLARED_MATH = ("declared-math", _WRONG,
@@ -136,8 +136,8 @@ class Reason(enum.StrEnum):
         "The host reads values of the GPU's memory, so that what it launches may depend on them.", _MEND_FILE)
     UNKNOWN_PARAMETER = ("unknown-parameter", _FORBIDDEN,
         "A launch works on a parameter that is neither conv1.weight nor conv1.bias.", _MEND_FILE)
-    LARGE_CONSTANT = ("large-constant", _FORBIDDEN,
-        "A launch works on more memory from before the call than a table takes.", _MEND_FILE)
+    UNKNOWN_MEMORY = ("unknown-memory", _FORBIDDEN,
+        "A launch or the answer lies in memory that the call did not ask PyTorch for.", _MEND_FILE)
     TOO_MANY_LAUNCHES = ("too-many-launches", _FORBIDDEN,
         "One call makes more launches and moves of data than a plan may hold.", _MEND_FILE)
     UNPLANNABLE = ("unplannable", _FORBIDDEN,

@@ -56,8 +56,8 @@ def launched(record: ConfigRecord) -> tuple[Launched, ...]:
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """What a kernel file is compiled for; `batches` beside the measured one only fill the cache.
 
-    With a `card` the PTX is that for `capability`, assembled for a GPU of this one. `at_hand` is the GPU itself,
-    if there is one of this kind.
+    With a `card` the PTX is that for `capability`, assembled for a GPU of this one. `at_hand` is the GPU
+    itself, if there is one of this kind.
     """
 
     capability: int

@@ -22,9 +22,7 @@ FORMS = {
 """The ways of calling a model that leave the answer as it is."""
 
 
-def try_forms(
-    sandbox: Sandbox, worker: Worker, call: PlannedCall, plain: Recorded
-) -> tuple[str, str] | None:
+def try_forms(sandbox: Sandbox, worker: Worker, call: PlannedCall, plain: Recorded) -> tuple[str, str] | None:
     """Return reason and detail if a form of the call does not do what the plain one does."""
     if plain.stored is None:
         return None

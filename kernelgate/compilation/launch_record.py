@@ -35,10 +35,15 @@ def _with_moves(steps: tuple[Step, ...]) -> Iterator[tuple[Launch, list[Step]]]:
 def _digest(stored: StoredPlan, steps: list[Step]) -> str:
     """Return a digest of what is done, whatever the programs are called."""
     nameless = [
-        msgspec.structs.replace(step, program=NO_PROGRAM) if isinstance(step, Launch) else step for step in steps
+        msgspec.structs.replace(step, program=NO_PROGRAM) if isinstance(step, Launch) else step
+        for step in steps
     ]
     whole = (stored.plan.buffers, nameless, stored.plan.answer)
     return hashlib.sha256(msgspec.json.encode(whole)).hexdigest()
+
+
+def _nameless(step: Step) -> Step:
+    return msgspec.structs.replace(step, program=NO_PROGRAM) if isinstance(step, Launch) else step
 
 
 def _measure(stored: StoredPlan, launch: Launch, arguments_sha256: str, capability: int) -> LaunchRecord:

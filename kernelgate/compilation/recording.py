@@ -1,4 +1,4 @@
-"""Asking a recorder for the launch plan of a call: what came back is checked, and kept where no worker writes."""
+"""Asking a recorder for the launch plan of a call: it is checked, and kept where no worker writes."""
 
 import itertools
 import shutil
@@ -25,7 +25,7 @@ class UnplannedError(KernelgateError):
 
 
 class PlannedCall(msgspec.Struct, frozen=True, kw_only=True):
-    """The call that a plan is asked for: its batch, its configuration, its target and how forward is called."""
+    """The call that a plan is asked for: batch, configuration, target, and how forward is called."""
 
     batch: int
     pin: int
@@ -47,7 +47,7 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def record(sandbox: Sandbox, worker: Worker, call: PlannedCall) -> Recorded:
-    """Return the plan of a call, checked and kept in the sandbox; raises WorkerFault, and PlanError for no plan."""
+    """Return the plan of a call, checked and kept in the sandbox; raises WorkerFault, or PlanError."""
     folder = worker.folder / f"plan-{next(_NUMBERS)}"
     folder.mkdir()
     request = protocol.Record(
@@ -65,10 +65,10 @@ def record(sandbox: Sandbox, worker: Worker, call: PlannedCall) -> Recorded:
             return Recorded(stored=keep_plan(stored, sandbox.plans))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return Recorded(refused=answer.refused, broken=_what_is_broken(answer, sandbox))
+    return Recorded(refused=answer.refused, broken=_what_is_broken(answer))
 
 
-def _what_is_broken(answer: protocol.Recorded, sandbox: Sandbox) -> tuple[str, str] | None:
+def _what_is_broken(answer: protocol.Recorded) -> tuple[str, str] | None:
     if answer.refused:
         return None
     where = f" (line {answer.line} of the kernel file)" if answer.line else ""

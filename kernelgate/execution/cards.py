@@ -59,5 +59,7 @@ KNOWN = {card.capability: card for card in (ADA, HOPPER)}
 
 def read_card(properties: Any) -> Card:
     """Return the properties that `torch.cuda.get_device_properties` gives."""
-    known = {field: getattr(properties, field) for field in Card.__struct_fields__ if hasattr(properties, field)}
+    known = {
+        field: getattr(properties, field) for field in Card.__struct_fields__ if hasattr(properties, field)
+    }
     return Card(**known)

@@ -11,7 +11,6 @@ import msgspec
 
 from kernelgate.operations.kernel_config import KernelConfig
 
-SCHEMA = "kernelgate.plan/1"
 MAX_STEPS = 10_000
 MAX_RANK = 8
 
@@ -56,6 +55,18 @@ SCALAR_BYTES = {
 }
 """The types of scalar arguments, by Triton's names, and their sizes as parameters of a kernel."""
 
+WIDENING = {
+    "bool": {"uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"},
+    "uint8": {"int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"},
+    "int8": {"int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"},
+    "int16": {"int32", "int64", "float32", "float64"},
+    "int32": {"int64", "float64"},
+    "float16": {"float32", "float64"},
+    "bfloat16": {"float32", "float64"},
+    "float32": {"float64"},
+}
+"""Which type holds every value of which: a cast that loses nothing moves data, any other computes."""
+
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pass
@@ -73,7 +84,7 @@ class Buffer(_Record, frozen=True, kw_only=True):
 
 
 class View(_Record, frozen=True, kw_only=True):
-    """Elements of a buffer: element (i, j, ...) lies `offset` + i * strides[0] + j * strides[1] + ... in it."""
+    """Elements of a buffer: element (i, j) lies `offset` + i * strides[0] + j * strides[1] elements in it."""
 
     buffer: Place
     dtype: str
@@ -90,7 +101,7 @@ class Fill(_Record, frozen=True, kw_only=True, tag="fill"):
 
 
 class Copy(_Record, frozen=True, kw_only=True, tag="copy"):
-    """Elements move, in the order of their indices; to another type only if that holds all values of this one."""
+    """Elements move, index by index; to another type only if it holds all values of this one."""
 
     target: View
     source: View
@@ -162,11 +173,11 @@ class CallForm(_Record, frozen=True, kw_only=True):
 class LaunchPlan(_Record, frozen=True, kw_only=True):
     """One call of a kernel file at one batch in one configuration, for one target.
 
-    `target` is the GPU that code is made for, as `sm_89`; `card` the one that it is assembled for. `answer` is
-    what forward returned.
+    `target` is the GPU that code is made for, as `sm_89`; `card` the one that it is assembled for. `answer`
+    is what forward returned.
     """
 
-    schema: Literal["kernelgate.plan/1"] = SCHEMA
+    schema: Literal["kernelgate.plan/1"]
     operation: str
     kernel_sha256: Sha256
     target: Annotated[str, msgspec.Meta(pattern="^sm_[0-9]{2,3}$")]

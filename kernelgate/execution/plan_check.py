@@ -1,4 +1,4 @@
-"""Whether a launch plan can be what it says: every pointer inside its buffer, every launch one that a GPU takes.
+"""Whether a launch plan can be what it says: pointers inside their buffers, launches that a GPU takes.
 
 A plan comes from a process that has imported a kernel file. Nothing of it is believed.
 """
@@ -12,6 +12,7 @@ from kernelgate.execution.launch_plan import (
     DTYPE_BYTES,
     MAX_RANK,
     SCALAR_BYTES,
+    WIDENING,
     Buffer,
     Copy,
     Fill,
@@ -29,18 +30,6 @@ MAX_CLUSTER = 16
 MAX_SHARED_BYTES = 228 * 2**10
 MAX_PARAMETER_BYTES = 4096
 """CUDA C++ Programming Guide, table "Technical Specifications per Compute Capability"."""
-
-WIDENING = {
-    "bool": {"uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"},
-    "uint8": {"int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"},
-    "int8": {"int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"},
-    "int16": {"int32", "int64", "float32", "float64"},
-    "int32": {"int64", "float64"},
-    "float16": {"float32", "float64"},
-    "bfloat16": {"float32", "float64"},
-    "float32": {"float64"},
-}
-"""Which type holds every value of which: a cast that loses nothing moves data, any other computes."""
 
 MAX_NAMED = 3
 """A plan may be wrong in ten thousand places; the first tell what is wrong with it."""
@@ -88,7 +77,8 @@ def _buffer_faults(plan: LaunchPlan, operation: Convolution) -> Iterator[str]:
             yield f"it has {roles.count(role)} buffers {role}, allowed 1"
     for place, buffer in enumerate(plan.buffers):
         if buffer.bytes < sizes.get(buffer.role, 0):
-            yield f"buffer {place}, {buffer.role}, has {buffer.bytes} bytes, allowed {sizes[buffer.role]} or more"
+            allowed = f"allowed {sizes[buffer.role]} or more"
+            yield f"buffer {place}, {buffer.role}, has {buffer.bytes} bytes, {allowed}"
         if (buffer.content is not None) != (buffer.role == "constant"):
             yield f"buffer {place}, {buffer.role}: a constant has a content, and nothing else has"
 
@@ -100,14 +90,15 @@ def _view_faults(where: str, view: View, buffers: tuple[Buffer, ...]) -> Iterato
     elif view.buffer >= len(buffers):
         yield f"{where}: there is no buffer {view.buffer}"
     elif len(view.shape) != len(view.strides) or len(view.shape) > MAX_RANK:
-        yield f"{where}: {len(view.shape)} extents and {len(view.strides)} strides, allowed {MAX_RANK} of each"
+        got = f"{len(view.shape)} extents and {len(view.strides)} strides"
+        yield f"{where}: {got}, allowed as many, and {MAX_RANK} at most"
     elif size * elements_spanned(view) > buffers[view.buffer].bytes:
         held = buffers[view.buffer].bytes
         yield f"{where}: ends {size * elements_spanned(view)} bytes into a buffer of {held}"
 
 
 def elements_spanned(view: View) -> int:
-    """Return how many elements of its type lie before the end of the view, counted from the buffer's start."""
+    """Return how many elements of the view's type lie between the buffer's start and the view's end."""
     if 0 in view.shape:
         return 0
     reach = sum((extent - 1) * stride for extent, stride in zip(view.shape, view.strides, strict=True))

@@ -13,7 +13,7 @@ from kernelgate.execution.launch_plan import Copy, Fill, Launch, LaunchPlan, Poi
 
 
 def find_difference(plain: LaunchPlan, other: LaunchPlan) -> str:
-    """Return what another call of the same file does otherwise than the plain one; nothing if it does the same."""
+    """Return what another call of the same file does otherwise than the plain one, nothing if the same."""
     pairing = _Pairing(plain, other)
     from_x = {place for place, buffer in enumerate(plain.buffers) if buffer.role == "x"}
     following = list(other.steps)

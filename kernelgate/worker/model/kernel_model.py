@@ -60,8 +60,8 @@ class KernelModel:
     def pinned(self, pin: int | None) -> Iterator[None]:
         """Let each autotuner find one configuration the fastest, without timing any; None leaves them free.
 
-        It has them all and chooses by itself, so that its own rules of what suits a call hold, and a file sees
-        nothing that it would not see in use. Raises NotOfferedError if those rules leave the configuration out.
+        It has them all and chooses by itself. So its own rules of what suits a call hold, and a file sees
+        nothing that it would not see in use. Raises NotOfferedError if those rules leave the pinned one out.
         """
         if pin is None:
             yield
@@ -79,7 +79,7 @@ class KernelModel:
                 tuner.cache = cache
 
     def pinned_config(self, pin: int) -> KernelConfig | None:
-        """Return the configuration that a pin names: that of the autotuner which has most, None without one."""
+        """Return the configuration that a pin names, of the autotuner that has most; None without one."""
         tuner = max(self.autotuners, key=lambda tuner: len(tuner.configs), default=None)
         return None if tuner is None else describe_config(tuner.configs[pin % len(tuner.configs)])
 

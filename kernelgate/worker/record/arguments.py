@@ -71,5 +71,5 @@ def _lower_scalar(kind: str, value: Any) -> Scalar:
     if kind == "bf16":
         return Scalar(kind=kind, bits=int.from_bytes(struct.pack("<f", value), "little") >> 16)
     if kind not in SCALAR_BYTES:
-        raise CannotPlanError("unplannable", f"a launch has an argument of type {kind}, which no plan can hold")
+        raise CannotPlanError("unplannable", f"a launch has an argument of type {kind}")
     return Scalar(kind=kind, bits=int(value) & (2 ** (8 * SCALAR_BYTES[kind]) - 1))

@@ -1,6 +1,8 @@
 """Mode `record`: run the model on tensors that look like a GPU's, and write down what it would do there."""
 
 import hashlib
+import math
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from kernelgate.operations.operation import find_operation
 from kernelgate.worker.fake_cuda.tensors import CudaLookalike, PretendedGpu, dress_model
 from kernelgate.worker.fake_cuda.torch_cuda import PretendedGraph, pretend_cuda
 from kernelgate.worker.fake_cuda.triton_driver import StubDriver, activate
-from kernelgate.worker.model.kernel_model import KernelModel, describe_config
+from kernelgate.worker.model.kernel_model import KernelModel
 from kernelgate.worker.record.arguments import lower_arguments
 from kernelgate.worker.record.memo import remember_back_half
 from kernelgate.worker.record.moves import Moves
@@ -32,6 +34,7 @@ TOLERATED = (OutOfResources, CompileTimeAssertionFailure, PTXASError)
 """What Triton's autotuner takes for a configuration to leave out; of anything else the first call dies."""
 
 WARP_THREADS = 32
+HOST_READ = "the host reads values of the GPU's memory"
 
 
 class RecordMode:
@@ -90,7 +93,7 @@ class RecordMode:
         return protocol.Recorded(unplanned=refused.reason, detail=refused.detail, line=refused.line)
 
     def _call(self, request: protocol.Record) -> Any:
-        """Return what the call asked for returns; those of the same model before it are made and forgotten."""
+        """Return what the call returns, after those of the same model that come before it."""
         form = request.form
         model = self._make_model(form.classes)
         model.train(form.training)
@@ -110,14 +113,14 @@ class RecordMode:
 
     def _make_model(self, classes: int | None) -> nn.Module:
         """Return a fresh model; one that takes no number of classes is made without."""
-        try:
-            return self.kernel.make_model() if classes is None else self.kernel.make_model(num_classes=classes)
-        except TypeError:
-            return self.kernel.make_model()
+        if classes is not None:
+            with suppress(TypeError):
+                return self.kernel.make_model(num_classes=classes)
+        return self.kernel.make_model()
 
     def _forward(self, model: nn.Module, x: torch.Tensor, form: CallForm) -> Any:
         pretended = PretendedGpu()
-        pretended.on_host_read = lambda _: self.tape.refuse("reads-values", "x or its image is read by the host")
+        pretended.on_host_read = lambda _: self.tape.refuse("reads-values", HOST_READ)
         with pretended, Moves(self.tape), torch.set_grad_enabled(form.gradients):
             return model(x)
 
@@ -127,6 +130,7 @@ class RecordMode:
         except CannotPlanError as error:
             return self._refusal(error)
         plan = LaunchPlan(
+            schema="kernelgate.plan/1",
             operation=self.operation.name,
             kernel_sha256=self.sha256,
             target=f"sm_{request.card.capability}",
@@ -171,8 +175,8 @@ class RecordMode:
         size = getattr(metadata, f"{kind}_scratch_size", 0) or 0
         if not size:
             return None
-        x, y, z = grid
-        return self.tape.make(torch.empty(x * y * z * getattr(metadata, "num_ctas", 1) * size, dtype=torch.uint8))
+        blocks = math.prod(grid) * getattr(metadata, "num_ctas", 1)
+        return self.tape.make(torch.empty(blocks * size, dtype=torch.uint8))
 
     def _capture(self, step: RawStep) -> bool:
         """Return whether a graph has taken the step, to make it again at each replay."""
@@ -214,7 +218,7 @@ class RecordMode:
         """Return what the assembler said of a program, which it says only when it assembles it."""
         said = "\n".join(self.assembler_said)
         self.assembler_said.clear()
-        facts = [line for line in said.splitlines() if "ptxas info" in line or "spill" in line]
+        facts = [line for line in said.splitlines() if "registers" in line or "spill" in line]
         return _LOGS.setdefault(cubin, "\n".join(facts))
 
 
@@ -245,5 +249,3 @@ def _describe(answer: Any) -> str:
     where = "on a GPU" if isinstance(answer, CudaLookalike) else "on the CPU"
     order = "" if answer.is_contiguous() else ", not contiguous"
     return f"{str(answer.dtype).removeprefix('torch.')} {list(answer.shape)} {where}{order}"
-
-

@@ -1,17 +1,17 @@
 """Which of PyTorch's operations move data, and what each of them does to memory.
 
 Everything that a call asks of PyTorch comes by here. What moves values is written down as copies and fills;
-what only the host's own tables go into is computed; what reads a value, or computes with one, no plan can say.
+what only the host's own tables go into is computed; what reads a value or computes with one, no plan can say.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from kernelgate.execution.plan_check import WIDENING
+from kernelgate.execution.launch_plan import WIDENING
 from kernelgate.worker.record.tape import RawCopy, RawFill, Tape
 
 CONTRACTIONS = (
@@ -124,12 +124,12 @@ class Moves(TorchDispatchMode):
     def _copy(self, target: torch.Tensor, source: torch.Tensor) -> None:
         given, taken = (str(t.dtype).removeprefix("torch.") for t in (source, target))
         if given != taken and taken not in WIDENING.get(given, ()):
-            detail = f"PyTorch made {taken} of {given}: a cast that loses values computes, it does not move data"
+            detail = f"PyTorch made {taken} of {given}: a cast that loses values is no move of data"
             self.tape.refuse("computes-outside", detail)
         if target.numel():
             self.tape.add(RawCopy(target, source))
 
-    def _fill(self, func: Any, args: tuple[Any, ...], _kwargs: dict[str, Any]) -> torch.Tensor:
+    def _fill(self, _func: Any, args: tuple[Any, ...], _kwargs: dict[str, Any]) -> torch.Tensor:
         target = args[0]
         value = args[1] if len(args) > 1 else 0
         if isinstance(value, torch.Tensor):

@@ -1,4 +1,4 @@
-"""What one call does, as it does it: memory it takes, moves of data, launches. At the end it is a launch plan's.
+"""What one call does, step by step: memory it takes, moves of data, launches. A launch plan is made of it.
 
 Tensors stand for device memory; none of them holds a value of the call. They are kept until the end, so that
 no address comes twice.
@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import torch
 
 from kernelgate.execution.launch_plan import (
@@ -80,7 +81,7 @@ class Tape:
         self.capture: Callable[[RawStep], bool] = lambda _step: False
 
     def begin_call(self, given: dict[str, torch.Tensor], others: Sequence[torch.Tensor]) -> None:
-        """Forget the steps of the last call; `given` are x and parameters, `others` what else a model holds."""
+        """Forget the steps of the last call; `given` are x and the parameters, `others` further ones."""
         self.steps, self.refused, self.roles = [], None, {}
         for name, tensor in given.items():
             self.roles[_address(tensor)] = name
@@ -103,11 +104,13 @@ class Tape:
         """Take note of a step; of one that a graph captures the graph does, for its replays."""
         for tensor in _tensors_of(step):
             self._meet(tensor)
+        if not isinstance(step, RawLaunch) and (role := self.roles.get(_address(step.target))):
+            self.refuse("inputs-intact", f"moves data into {role}, which is the caller's")
         if self.capture(step):
             return
         self.steps.append(step)
         if len(self.steps) > MAX_STEPS:
-            self.refuse("too-many-launches", f"one call makes more than {MAX_STEPS} launches and moves of data")
+            self.refuse("too-many-launches", f"one call makes over {MAX_STEPS} launches and moves of data")
 
     def refuse(self, reason: str, detail: str) -> None:
         """Say that the call cannot be planned; the first refusal stands, whatever the file makes of it."""
@@ -116,9 +119,7 @@ class Tape:
         self.refused = self.refused or error
         raise error
 
-    def finish(
-        self, answer: torch.Tensor, folder: Path
-    ) -> tuple[tuple[Buffer, ...], tuple[Step, ...], View]:
+    def finish(self, answer: torch.Tensor, folder: Path) -> tuple[tuple[Buffer, ...], tuple[Step, ...], View]:
         """Return buffers, steps and answer of the call; constants are written into the folder."""
         self._meet(answer)
         table = _BufferTable(self, folder)
@@ -132,13 +133,16 @@ class Tape:
         """Keep what a table of the host's holds before anything works on it."""
         address = _address(tensor)
         if self.roles.get(address) == "other parameter":
-            self.refuse("unknown-parameter", "uses a parameter of the model that is neither conv1.weight nor conv1.bias")
+            self.refuse(
+                "unknown-parameter",
+                "uses a parameter of the model that is neither conv1.weight nor conv1.bias",
+            )
         if address in self.unknown or address in self.constants:
             return
         storage = tensor.untyped_storage()
         if storage.nbytes() > MAX_CONSTANT_BYTES:
-            detail = f"uses {storage.nbytes()} bytes that were made before the call, allowed {MAX_CONSTANT_BYTES}"
-            self.refuse("large-constant", detail)
+            size = f"{storage.nbytes()} bytes, a table may have {MAX_CONSTANT_BYTES}"
+            self.refuse("unknown-memory", f"works on memory that the call did not ask PyTorch for: {size}")
         self.constants[address] = ctypes.string_at(address, storage.nbytes())
         self.kept.append(plain(tensor.detach()))
 
@@ -168,7 +172,7 @@ class _BufferTable:
         if isinstance(step, RawCopy):
             return Copy(target=self._view(step.target), source=self._view(step.source))
         changed = tuple(self._argument(argument) for argument in step.arguments)
-        return Launch(**{**{f: getattr(step.launch, f) for f in step.launch.__struct_fields__}, "arguments": changed})
+        return msgspec.structs.replace(step.launch, arguments=changed)
 
     def _argument(self, argument: torch.Tensor | Scalar | None) -> Argument:
         if argument is None:
@@ -176,7 +180,8 @@ class _BufferTable:
         if isinstance(argument, Scalar):
             return argument
         return Pointer(
-            buffer=self._place(argument), offset=argument.storage_offset() * argument.element_size()
+            buffer=self._place(argument),
+            offset=int(argument.storage_offset()) * argument.element_size(),
         )
 
     def _view(self, tensor: torch.Tensor) -> View:

@@ -10,6 +10,7 @@ from unittest import mock
 import msgspec
 
 from kernelgate.compilation.compiler import CompiledKernel, Target, compile_kernel
+from kernelgate.compilation.recording import UnplannedError
 from kernelgate.compilation.stage import ADA, OTHER_SPECIALISATIONS
 from kernelgate.compilation.stage_rules import check_runs
 from kernelgate.correctness import stage
@@ -95,6 +96,8 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True):
             compiled = compile_kernel(sandbox, kernel, targets, workers=1)
         except WorkerFault as fault:
             return None, fault.kind, fault.detail
+        except UnplannedError as error:
+            return None, error.reason, str(error)
         records = [record for each in compiled for record in each.configs]
         if narrow := {name for record in records for launch in record.launches for name in launch.narrow}:
             return None, "declared-math", ", ".join(sorted(narrow))

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-import msgspec
 import pytest
 
-from kernelgate import protocol
 from kernelgate.compilation.compiler import Target, compile_kernel
 from kernelgate.compilation.cubin import hash_machine_code, read_assembler_log
+from kernelgate.compilation.recording import PlannedCall, record
+from kernelgate.execution.cards import ADA, HOPPER, Card
+from kernelgate.execution.launch_plan import CallForm, Launch, Pointer, Program, Scalar
+from kernelgate.execution.plan_files import StoredPlan
 from kernelgate.kernel_file.source import KernelFile, read_kernel
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.sandbox.sandbox import Sandbox
@@ -17,10 +20,11 @@ from kernelgate.settings import load_settings
 from tests.selftest.support.small_kernels import LOOP, TWO_LAUNCHES
 
 ROOT = Path(__file__).resolve().parents[3]
-ADA, HOPPER = 89, 90
-SECONDS = 60
 
-Start = Callable[[str], Worker]
+PLAIN = CallForm()
+
+Starting = tuple[Sandbox, Worker]
+Start = Callable[[str], Starting]
 
 
 @pytest.fixture
@@ -29,11 +33,11 @@ def start(tmp_path: Path) -> Iterator[Start]:
     sandbox = Sandbox(ALEXNET_CONV1, load_settings(ROOT / "pyproject.toml").limits)
     started: list[Worker] = []
 
-    def start_one(source: str) -> Worker:
-        worker = sandbox.start("compile", as_kernel_file(source, tmp_path))
+    def start_one(source: str) -> Starting:
+        worker = sandbox.start("record", as_kernel_file(source, tmp_path))
         started.append(worker)
         sandbox.await_loaded(worker)
-        return worker
+        return sandbox, worker
 
     yield start_one
     for worker in started:
@@ -48,27 +52,50 @@ def as_kernel_file(source: str, folder: Path) -> KernelFile:
     return read_kernel(file, 100_000)
 
 
-def compiled(
-    worker: Worker, pin: int = 0, capability: int = ADA, batch: int = 256
-) -> tuple[protocol.RecordedLaunch, ...]:
+class Launched(NamedTuple):
+    """A launch of a plan, and the program that it runs."""
+
+    launch: Launch
+    program: Program
+    stored: StoredPlan
+
+    @property
+    def code(self) -> str:
+        """The name of its machine code."""
+        return hash_machine_code(self.stored.read(self.program.cubin, "cubin"))
+
+    def role(self, number: int) -> str:
+        """Return which buffer an argument points into, and how many bytes."""
+        argument = self.launch.arguments[number]
+        assert isinstance(argument, Pointer)
+        return f"{self.stored.plan.buffers[argument.buffer].role}+{argument.offset}"
+
+
+def stored(starting: Starting, pin: int = 0, card: Card = ADA, form: CallForm = PLAIN) -> StoredPlan:
+    """Return the plan of one call of the model."""
+    sandbox, worker = starting
+    recorded = record(sandbox, worker, PlannedCall(batch=256, pin=pin, card=card, form=form))
+    assert recorded.stored is not None, recorded
+    return recorded.stored
+
+
+def compiled(starting: Starting, pin: int = 0, card: Card = ADA) -> list[Launched]:
     """Return the launches of one call of the model."""
-    request = protocol.CompileOne(batch=batch, pin=pin, capability=capability)
-    answer = worker.ask(request, protocol.Compiled, SECONDS)
-    assert not answer.refused
-    return answer.launches
+    kept = stored(starting, pin, card)
+    return [Launched(launch, kept.plan.program_of(launch), kept) for launch in kept.plan.launches]
 
 
-def with_contents(launch: protocol.RecordedLaunch) -> protocol.RecordedLaunch:
-    """Return the launch with what its files hold in the place of their names."""
-    files = {name: getattr(launch, name) for name in ("cubin_file", "ptx_file", "ttir_file")}
-    held = {name: str(Path(file).read_bytes()) for name, file in files.items()}
-    return msgspec.structs.replace(launch, **held)
-
-
-def codes(worker: Worker, pin: int = 0, capability: int = ADA) -> list[str]:
+def codes(starting: Starting, pin: int = 0, card: Card = ADA) -> list[str]:
     """Return the names of the machine code of each launch."""
-    launches = compiled(worker, pin, capability)
-    return [hash_machine_code(Path(launch.cubin_file).read_bytes()) for launch in launches]
+    return [launched.code for launched in compiled(starting, pin, card)]
+
+
+def broken(starting: Starting, form: CallForm = PLAIN) -> tuple[str, str]:
+    """Return reason and detail of a call that cannot be planned."""
+    sandbox, worker = starting
+    recorded = record(sandbox, worker, PlannedCall(batch=256, pin=0, card=ADA, form=form))
+    assert recorded.broken is not None, recorded
+    return recorded.broken
 
 
 def changed(old: str, new: str, source: str = TWO_LAUNCHES) -> str:
@@ -78,28 +105,30 @@ def changed(old: str, new: str, source: str = TWO_LAUNCHES) -> str:
 
 
 def test_every_launch_is_recorded_with_its_grid_and_its_arguments(start: Start) -> None:
-    """Two launches are two records, in order; tensors are named by their role, numbers by their value."""
+    """Two launches are two steps, in order; tensors are named by their role, numbers by their value."""
     count = 256 * 96 * 55 * 55
     first, second = compiled(start(TWO_LAUNCHES))
-    assert (first.kernel, first.grid) == ("fill", (count // 1024, 1, 1))
-    assert (second.kernel, second.grid) == ("shift", (-(-count // 4096), 1, 1))
-    assert [text.split()[0] for text in first.arguments[:3]] == ["x+0", "weight+0", "other+0"]
-    assert first.arguments[3:7] == ("3", str(256 * 3 * 224 * 224 - 16), str(count), "1024")
-    assert "num_warps=4" in first.arguments[7:]
-    assert "launch_cooperative_grid=False" in first.arguments[7:]
-    assert [text.split()[0] for text in second.arguments[:2]] == ["other+0", "bias+0"]
-    assert "torch.float32 (256, 3, 224, 224)" in first.arguments[0]
-    for launch in (first, second):
-        assert 0 < read_assembler_log(launch.ptxas_log).registers <= 255
-        assert f".visible .entry {launch.kernel}" in Path(launch.ptx_file).read_text(encoding="utf-8")
-        assert f"tt.func public @{launch.kernel}" in Path(launch.ttir_file).read_text(encoding="utf-8")
+    assert (first.program.kernel, first.launch.grid) == ("fill", (count // 1024, 1, 1))
+    assert (second.program.kernel, second.launch.grid) == ("shift", (-(-count // 4096), 1, 1))
+    assert [first.role(number) for number in range(3)] == ["x+0", "weight+0", "temporary+0"]
+    numbers = [each.bits for each in first.launch.arguments if isinstance(each, Scalar)]
+    assert numbers == [3, 256 * 3 * 224 * 224 - 16, count]
+    assert first.launch.threads == 4 * 32
+    assert not first.launch.cooperative
+    assert [second.role(number) for number in range(2)] == ["temporary+0", "bias+0"]
+    for launched in (first, second):
+        texts = {
+            kind: launched.stored.read(getattr(launched.program, kind), kind) for kind in ("ptx", "ttir")
+        }
+        assert 0 < read_assembler_log(launched.program.log).registers <= 255
+        assert f".visible .entry {launched.program.kernel}".encode() in texts["ptx"]
+        assert f"tt.func public @{launched.program.kernel}".encode() in texts["ttir"]
 
 
-def test_recording_again_gives_the_same(start: Start) -> None:
+def test_recording_again_gives_the_same_plan(start: Start) -> None:
     """What is found in the JIT's own cache is recorded like what was compiled."""
-    worker = start(TWO_LAUNCHES)
-    first, again = ([with_contents(launch) for launch in compiled(worker)] for _ in range(2))
-    assert first == again
+    starting = start(TWO_LAUNCHES)
+    assert stored(starting).sha256 == stored(starting).sha256
 
 
 @pytest.mark.parametrize(
@@ -122,7 +151,7 @@ def test_an_argument_of_another_kind_is_another_program(start: Start, old: str, 
 def test_an_offset_pointer_is_recorded(start: Start) -> None:
     """The role carries the offset: the same code on other data is another launch."""
     source = changed("fill[grid](x, ", "fill[grid](x.view(-1)[4:], ")
-    assert compiled(start(source))[0].arguments[0].startswith("x+4 ")
+    assert compiled(start(source))[0].role(0) == "x+16"
 
 
 def test_two_targets_in_one_worker_do_not_mix(start: Start) -> None:
@@ -153,7 +182,7 @@ def test_stages_on_a_loop_that_is_pipelined_change_the_code(start: Start) -> Non
 def test_the_configuration_is_recorded_as_launched(start: Start) -> None:
     """The pin decides which one; a pin beyond the list starts over."""
     worker = start(LOOP)
-    assert [compiled(worker, pin)[0].num_stages for pin in range(3)] == [1, 3, 1]
+    assert [compiled(worker, pin)[0].program.num_stages for pin in range(3)] == [1, 3, 1]
 
 
 def test_renaming_and_moving_lines_leave_the_code_alone(start: Start) -> None:
@@ -173,7 +202,7 @@ def test_another_constant_is_other_code(start: Start) -> None:
 def test_an_empty_grid_is_no_launch(start: Start) -> None:
     """Triton's launcher launches nothing then, and neither is anything recorded."""
     launches = compiled(start(changed("(triton.cdiv(count, 4096), 1)", "(0, 1)")))
-    assert [launch.kernel for launch in launches] == ["fill"]
+    assert [launched.program.kernel for launched in launches] == ["fill"]
 
 
 def test_what_was_compiled_before_comes_with_the_assemblers_words_again(tmp_path: Path) -> None:
@@ -181,7 +210,9 @@ def test_what_was_compiled_before_comes_with_the_assemblers_words_again(tmp_path
     sandbox = Sandbox(ALEXNET_CONV1, load_settings(ROOT / "pyproject.toml").limits)
     kernel = as_kernel_file(LOOP, tmp_path)
     try:
-        first, again = (compile_kernel(sandbox, kernel, [Target(capability=ADA)], 1) for _ in range(2))
+        first, again = (
+            compile_kernel(sandbox, kernel, [Target(capability=ADA.capability)], 1) for _ in range(2)
+        )
     finally:
         sandbox.close()
     assert first == again
