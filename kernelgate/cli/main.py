@@ -4,11 +4,11 @@ import argparse
 import sys
 
 from kernelgate import __version__
-from kernelgate.cli import accept, doctor, guard, history, judge, replay, tune
+from kernelgate.cli import accept, doctor, guard, history, judge, plan, replay, tune
 from kernelgate.cli.workflow_marks import print_marks
 from kernelgate.errors import KernelgateError
 
-SUBCOMMANDS = (tune, accept, replay, doctor, history, judge, guard)
+SUBCOMMANDS = (tune, plan, accept, replay, doctor, history, judge, guard)
 
 
 def main(arguments: list[str] | None = None) -> int:

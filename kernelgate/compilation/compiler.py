@@ -105,7 +105,7 @@ def compile_kernel(
     crew = [sandbox.start("record", kernel, kernel.sha256) for _ in range(min(workers, MAX_WORKERS))]
     try:
         loaded, *_ = [sandbox.await_loaded(worker) for worker in crew]
-        pins = max((len(tuned.configs) for tuned in loaded.autotuned), default=1)
+        pins = count_pins(loaded)
         if pins > sandbox.limits.open_configs:
             raise TooManyConfigsError(
                 f"{kernel.path}: {pins} configurations, allowed {sandbox.limits.open_configs}"
@@ -122,6 +122,11 @@ def compile_kernel(
     finally:
         for worker in crew:
             worker.close()
+
+
+def count_pins(loaded: protocol.Loaded) -> int:
+    """Return how many configurations there are to pin: those of the autotuned kernel that has most."""
+    return max((len(tuned.configs) for tuned in loaded.autotuned), default=1)
 
 
 def _group_pins(loaded: protocol.Loaded) -> list[list[int]]:

@@ -11,6 +11,7 @@ from kernelgate.compilation.compare import describe_changes, describe_twins
 from kernelgate.compilation.compiler import CompiledKernel, Target, compile_kernels
 from kernelgate.kernel_file.same_source import same_source
 from kernelgate.kernel_file.source import KernelFile
+from kernelgate.machine.gpu import read_card_at_hand
 from kernelgate.machine.versions import assembler_version, triton_version
 from kernelgate.sandbox.sandbox import Sandbox
 
@@ -95,6 +96,7 @@ def _targets(gpu_capability: int | None, ada_on: int | None, is_candidate: bool)
         capability=gpu_capability if ada_on is None else ADA,
         batches=OTHER_SPECIALISATIONS if is_candidate else (),
         card=ada_on,
+        at_hand=None if ada_on is not None else read_card_at_hand(),
     )
     return [on_gpu] if gpu_capability == ADA else [Target(capability=ADA), on_gpu]
 

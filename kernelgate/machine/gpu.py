@@ -9,6 +9,7 @@ import msgspec
 import pynvml
 
 from kernelgate.errors import KernelgateError
+from kernelgate.execution.cards import Card, read_card
 from kernelgate.verdict import Reason
 
 Reading = TypeVar("Reading")
@@ -50,6 +51,13 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     temperature_c: int | None
     throttled: tuple[str, ...] | None
     foreign_processes: int | None
+
+
+def read_card_at_hand() -> Card | None:
+    """Return the properties of the GPU at hand, as host code may ask for them; None without one."""
+    import torch  # noqa: PLC0415 - as in `find_gpu`
+
+    return read_card(torch.cuda.get_device_properties(0)) if torch.cuda.is_available() else None
 
 
 def find_gpu() -> Gpu:

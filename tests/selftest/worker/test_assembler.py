@@ -17,9 +17,11 @@ from triton.runtime.jit import JITFunction
 
 from kernelgate import protocol
 from kernelgate.baselines.kernels import Kernels
-from kernelgate.compilation import compiler as compile_check
+from kernelgate.compilation import launch_record
 from kernelgate.compilation.compiler import Target, compile_kernel
+from kernelgate.compilation.recording import PlannedCall, record
 from kernelgate.compilation.stage import ADA, compile_all
+from kernelgate.execution import cards
 from kernelgate.machine.gpu import Gpu
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.performance import conclusion as performance
@@ -44,7 +46,7 @@ from kernelgate.worker.target import assembler as code_path
 from tests.selftest.performance.test_conclusion import HEALTH, make_conditions, make_record, measure
 from tests.selftest.support.pretended_gate import GPU, PretendedStages
 from tests.selftest.support.small_kernels import LOOP, TWO_LAUNCHES
-from tests.selftest.worker.test_compile_mode import as_kernel_file
+from tests.selftest.worker.test_record_mode import as_kernel_file
 
 ROOT = Path(__file__).resolve().parents[3]
 SETTINGS = load_settings(ROOT / "pyproject.toml")
@@ -83,19 +85,21 @@ def test_the_ptx_is_that_of_an_rtx_4090_and_the_machine_code_the_cards(
     kernel = as_kernel_file(TWO_LAUNCHES, tmp_path)
     seen: list[tuple[str, int]] = []
     for _ in range(2):  # what another process finds in the cache is the same
-        with sandbox.start("compile", kernel) as worker:
+        with sandbox.start("record", kernel) as worker:
             sandbox.await_loaded(worker)
-            seen += [self_described(worker, card) for card in order]
+            seen += [self_described(sandbox, worker, card) for card in order]
     ptx = {text for text, _ in seen}
     assert len(ptx) == 1
     assert ".target sm_89\n" in ptx.pop()
     assert [card for _, card in seen] == [card or ADA for card in order] * 2
 
 
-def self_described(worker: Worker, card: int | None) -> tuple[str, int]:
-    request = protocol.CompileOne(batch=256, pin=0, capability=ADA, card=card)
-    launch, _ = worker.ask(request, protocol.Compiled, LIMITS.run_timeout_s).launches
-    return Path(launch.ptx_file).read_text(encoding="utf-8"), architecture(launch.cubin_file)
+def self_described(sandbox: Sandbox, worker: Worker, card: int | None) -> tuple[str, int]:
+    stored = record(sandbox, worker, PlannedCall(batch=256, pin=0, card=cards.ADA, assembled_for=card)).stored
+    assert stored is not None
+    first, _ = stored.plan.programs
+    cubin = stored.contents / f"{first.cubin}.cubin"
+    return stored.read(first.ptx, "ptx").decode(), architecture(str(cubin))
 
 
 def test_configurations_that_are_one_program_are_so_for_each_card(
@@ -103,7 +107,7 @@ def test_configurations_that_are_one_program_are_so_for_each_card(
 ) -> None:
     """What is remembered of one target is not given out for another; occupancy is the card's."""
     fitted: list[int] = []
-    monkeypatch.setattr(compile_check, "resident_blocks", lambda card, **_: fitted.append(card) or 1)
+    monkeypatch.setattr(launch_record, "resident_blocks", lambda card, **_: fitted.append(card) or 1)
     kernel = as_kernel_file(LOOP, tmp_path)
     targets = [Target(capability=ADA), Target(capability=ADA, card=HOPPER)]
     compiled = compile_kernel(sandbox, kernel, targets, 1)

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
+from kernelgate.execution.cards import ADA
 from kernelgate.worker.fake_cuda.torch_cuda import PretendedGraph, pretend_cuda
-from kernelgate.worker.fake_cuda.triton_driver import ADA
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from torch import nn
 from triton.runtime.errors import OutOfResources
 
 from kernelgate import protocol
+from kernelgate.execution.cards import ADA
 from kernelgate.operations import timing_inputs
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.recipe import Recipe
@@ -433,8 +434,8 @@ def test_the_vendor_arm_is_timed_and_not_judged(mode: GpuMode) -> None:
 
 def test_a_request_of_another_mode_is_refused(mode: GpuMode) -> None:
     """Compiling is not this mode's work."""
-    with pytest.raises(ValueError, match="does not answer CompileOne"):
-        mode.answer(protocol.CompileOne(batch=1, pin=0, capability=89))
+    with pytest.raises(ValueError, match="does not answer Record"):
+        mode.answer(protocol.Record(batch=1, pin=0, card=ADA, folder=""))
 
 
 @pytest.mark.parametrize(("others", "crowded"), [(0, False), (2**30 - 2**20, False), (2**30 - 2**19, True)])
