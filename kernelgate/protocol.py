@@ -24,10 +24,16 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Start(_Message, frozen=True):
-    """Become a worker: the folder that it lives in, and all of its environment."""
+    """Become a worker: the folder that it lives in, all of its environment, and what else it may touch.
+
+    `reads` and `writes` are files and folders beside its own; `uses_gpu` opens NVIDIA's devices.
+    """
 
     folder: str
     environment: dict[str, str]
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    uses_gpu: bool = False
 
 
 class Load(_Message, frozen=True):

@@ -26,7 +26,10 @@ class SettingsError(KernelgateError, ValueError):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a worker may use before it is ended."""
+    """What a worker may use before it is ended, and whether it must be confined.
+
+    `require_sandbox` refuses to judge where the system has no sandbox: always, where CI is set, or never.
+    """
 
     kernel_file_bytes: Positive
     output_bytes: Positive
@@ -36,6 +39,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     run_timeout_s: Seconds
     whole_run_factor: Annotated[int, msgspec.Meta(ge=1, le=100)]
     open_configs: Positive
+    require_sandbox: Literal["always", "ci", "never"] = "ci"
 
 
 class StageRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -15,9 +15,9 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "plan",
         help="write the launch plan of a kernel file, and say what it does",
-        description="Record what one call of a kernel file does on a GPU, without one: buffers, moves of "
-        "data, launches of compiled programs. Each configuration has a plan of its own. What is printed holds "
-        "the work that is done against the work that the operation needs.",
+        description="Record what one call of a kernel file does on a GPU; none is needed. A plan holds "
+        "buffers, moves of data and launches of compiled programs; each configuration has its own. What is "
+        "printed holds the work that is done against the work that is needed.",
     )
     command.add_argument("file", type=Path, metavar="FILE", help="kernel file")
     command.add_argument("--batch", type=int, metavar="N", help="default: the measured batch")

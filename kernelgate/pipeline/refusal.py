@@ -12,6 +12,7 @@ from kernelgate.performance.samples import Arm
 from kernelgate.pipeline.judgement import Judgement
 from kernelgate.pipeline.stage import Result, StageName, Stopped
 from kernelgate.sandbox.blame import blame
+from kernelgate.sandbox.confinement import NoSandboxError
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.verdict import Outcome, Reason, Verdict, conclude
 
@@ -23,6 +24,7 @@ ANSWERS: dict[type[Exception], Callable[[Any, StageName], Reason]] = {
     TooManyConfigsError: lambda _error, _: Reason.TOO_MANY_CONFIGS,
     BaselineError: lambda error, stage: Reason.of(f"{RECORD_OF[stage]}-{error.reason}"),
     GpuError: lambda error, _: error.reason,
+    NoSandboxError: lambda _error, _: Reason.NO_SANDBOX,
 }
 """Exception class -> reason, which has its outcome. A worker's fault is answered by its kind, in `blame`."""
 

@@ -142,4 +142,7 @@ def _render_environment(report: Report) -> str:
         ("accepted kernel", f"{report.accepted.path} ({(report.accepted.sha256 or '')[:12]})"),
         ("candidate", f"{report.candidate.path} ({(report.candidate.sha256 or 'unread')[:12]})"),
     ]
+    if (sandbox := report.sandbox) is not None:
+        filtered = "system calls filtered" if sandbox.seccomp else "system calls not filtered"
+        rows.append(("sandbox", f"Landlock {sandbox.landlock or 'missing'}, {filtered}"))
     return "## Environment\n\n" + table(("what", "value"), rows)

@@ -9,6 +9,7 @@ from kernelgate.performance.hardware_counters import Counters
 from kernelgate.performance.result import Performance
 from kernelgate.pipeline.pipeline import Gate
 from kernelgate.pipeline.stage import ORDER, StageName, StageResult
+from kernelgate.sandbox.confinement import Confinement
 from kernelgate.verdict import Outcome, Reason, Rule
 
 
@@ -20,7 +21,10 @@ class KernelIdentity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a judgement said. `schema` changes when a field changes its meaning or goes."""
+    """Everything a judgement said. `schema` changes when a field changes its meaning or goes.
+
+    `sandbox` is what confined the kernel files, None in reports that are older than it.
+    """
 
     schema: Literal["kernelgate.report/2"] = "kernelgate.report/2"
     verdict: Outcome
@@ -38,6 +42,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     gpu: str | None
     counters: Counters | None = None
     ada_path: bool = False
+    sandbox: Confinement | None = None
 
     @property
     def timing(self) -> Performance | None:
@@ -68,4 +73,5 @@ def make_report(gate: Gate) -> Report:
         gpu=request.gpu.name if request.gpu else None,
         counters=gate.counters,
         ada_path=request.ada_path,
+        sandbox=gate.confinement,
     )

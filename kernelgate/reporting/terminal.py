@@ -10,6 +10,7 @@ def render_summary(report: Report) -> str:
         f"  {name:<12} {result.status:<10} {result.seconds:6.1f} s  {first_line(result.detail)}"
         for name, result in report.stages.items()
     ]
+    lines += [f"  sandbox: {lack}" for lack in (report.sandbox.lacks if report.sandbox else ())]
     lines.append(f"  next: {report.next_step}")
     return "\n".join(lines)
 

@@ -57,8 +57,9 @@ class Sandbox:
         Its faults carry the name. `gpu` is the one that it may see, those of the judge if it is empty.
         """
         folder = self.root / f"worker-{uuid.uuid4().hex[:8]}"
-        worker = Worker(mode, folder, self.limits, self.cache_of(kernel), name, gpu)
         file = str(self.place(kernel)) if kernel is not None else None
+        reads = [Path(file).parent] if file else []
+        worker = Worker(mode, folder, self.limits, self.cache_of(kernel), name, gpu, reads)
         worker.send(
             protocol.Load(
                 operation=self.operation.name,

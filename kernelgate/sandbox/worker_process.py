@@ -7,6 +7,7 @@ import shutil
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -15,6 +16,7 @@ import msgspec
 
 from kernelgate import protocol
 from kernelgate.errors import KernelgateError
+from kernelgate.sandbox.confinement import hide_memory
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.fork_server import passed_on, start_copy
 from kernelgate.sandbox.process_tree import (
@@ -61,18 +63,32 @@ class Worker:
     """One child process in one mode, with a private folder, that answers one request at a time."""
 
     def __init__(
-        self, mode: protocol.Mode, folder: Path, limits: Limits, cache: Path, name: str = "", gpu: str = ""
+        self,
+        mode: protocol.Mode,
+        folder: Path,
+        limits: Limits,
+        cache: Path,
+        name: str = "",
+        gpu: str = "",
+        reads: Sequence[Path] = (),
     ) -> None:
         self.mode, self.folder, self.limits = mode, folder, limits
         self.name = name
         folder.mkdir(parents=True, exist_ok=True)
         adopt_orphans()
+        hide_memory()
         child_requests, self._requests = os.pipe()
         self._responses, child_responses = os.pipe()
         printed, child_output = os.pipe()
         descriptors = (child_requests, child_responses, child_output)
-        environment = _environment(mode, folder, cache, gpu)
-        start = protocol.Start(folder=str(folder), environment=environment)
+        cache.mkdir(parents=True, exist_ok=True)
+        start = protocol.Start(
+            folder=str(folder),
+            environment=_environment(mode, folder, cache, gpu),
+            reads=tuple(map(str, reads)),
+            writes=(str(cache),),
+            uses_gpu=mode == "gpu",
+        )
         try:
             with _CHILDREN:
                 self._process = Child(start_copy(mode, start, descriptors))

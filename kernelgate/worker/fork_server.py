@@ -12,6 +12,7 @@ import warnings
 import msgspec
 
 from kernelgate import protocol
+from kernelgate.worker.confinement.confine import confine
 from kernelgate.worker.loop import serve
 
 NEEDED = {
@@ -97,4 +98,5 @@ def _become(start: protocol.Start, descriptors: list[int]) -> tuple[int, int]:
     os.environ.clear()
     os.environ.update(start.environment)
     tempfile.tempdir = None  # it keeps what the old environment said
+    confine(start)
     return requests, responses

@@ -3,7 +3,6 @@
 import ctypes
 import gc
 import os
-import resource
 import signal
 import threading
 import time
@@ -35,7 +34,6 @@ class ModeProgram(Protocol):
 
 def serve(mode: str, request_fd: int, response_fd: int) -> None:
     """Answer requests until the pipe closes. The kernel file's own failures are answers, not crashes."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _end_with_judge(os.getppid())
     program = _start_mode(mode)
     listen()

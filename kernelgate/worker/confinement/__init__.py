@@ -1,0 +1,1 @@
+"""What the system forbids a process that imports a kernel file: set once, before the import, for ever."""

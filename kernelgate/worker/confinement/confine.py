@@ -1,0 +1,47 @@
+"""A worker is confined: to its own folder, to reading libraries, to no network and no other process.
+
+It happens in the forked copy, before the kernel file is imported, while it has one thread. A step that fails
+ends the worker: none runs half confined.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import kernelgate
+from kernelgate import protocol
+from kernelgate.worker.confinement.landlock import DEVICE, OWN, READ, restrict_files
+from kernelgate.worker.confinement.privileges import drop_capabilities, limit_resources
+from kernelgate.worker.confinement.seccomp import refuse_calls
+from kernelgate.worker.confinement.system_calls import forgo_new_privileges
+
+SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt", "/proc", "/sys")
+DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom", "/dev/full")
+PACKAGE = Path(kernelgate.__file__).parent
+
+
+def confine(start: protocol.Start) -> None:
+    """Give up everything that a worker in that folder has no use for; raises OSError."""
+    limit_resources()
+    forgo_new_privileges()
+    restrict_files(_allowed(start))
+    drop_capabilities()
+    refuse_calls()
+
+
+def _allowed(start: protocol.Start) -> Iterator[tuple[Path, int]]:
+    yield from ((path, READ) for path in _libraries())
+    yield from ((Path(path), READ) for path in (*SYSTEM, *start.reads))
+    yield from ((Path(path), OWN) for path in (start.folder, *start.writes))
+    yield from ((Path(path), DEVICE) for path in DEVICES)
+    if start.uses_gpu:
+        yield from ((path, DEVICE) for path in Path("/dev").glob("nvidia*"))
+        # CUDA names its threads there, and fails with error 304 where it cannot.
+        yield Path("/proc"), READ | DEVICE
+
+
+def _libraries() -> Iterator[Path]:
+    """Yield where Python and its packages lie; of this project's folder the package alone."""
+    yield PACKAGE
+    yield from (Path(sys.prefix), Path(sys.base_prefix))
+    yield from (Path(entry) for entry in sys.path if entry and Path(entry) != PACKAGE.parent)
