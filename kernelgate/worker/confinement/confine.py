@@ -36,7 +36,8 @@ def _allowed(start: protocol.Start) -> Iterator[tuple[Path, int]]:
     yield from ((Path(path), DEVICE) for path in DEVICES)
     if start.uses_gpu:
         yield from ((path, DEVICE) for path in Path("/dev").glob("nvidia*"))
-        # CUDA names its threads there, and fails with error 304 where it cannot.
+        # CUDA names its threads there (it opens their files to truncate them), and fails with error 304
+        # where it cannot.
         yield Path("/proc"), READ | DEVICE
 
 
