@@ -42,10 +42,6 @@ def _digest(stored: StoredPlan, steps: list[Step]) -> str:
     return hashlib.sha256(msgspec.json.encode(whole)).hexdigest()
 
 
-def _nameless(step: Step) -> Step:
-    return msgspec.structs.replace(step, program=NO_PROGRAM) if isinstance(step, Launch) else step
-
-
 def _measure(stored: StoredPlan, launch: Launch, arguments_sha256: str, capability: int) -> LaunchRecord:
     program = stored.plan.program_of(launch)
     report = read_assembler_log(program.log)

@@ -54,6 +54,8 @@ class _Pairing:
     def _pair(self, mine: int, others: int) -> bool:
         if self.pairs.get(mine, others) != others:
             return False
+        if mine not in self.pairs and others in self.pairs.values():
+            return False  # one buffer there is two here: the second result would overwrite the first
         self.pairs[mine] = others
         return self.plain.buffers[mine] == self.other.buffers[others]
 

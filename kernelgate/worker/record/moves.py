@@ -51,7 +51,6 @@ class Moves(TorchDispatchMode):
         self.tape = tape
         self._does: dict[str, Callable[..., Any]] = {
             "clone": self._clone,
-            "contiguous": self._clone,
             "_to_copy": self._clone,
             "copy_": self._copy_into,
             "_foreach_copy_": self._copy_each,
@@ -70,6 +69,9 @@ class Moves(TorchDispatchMode):
         """Return what the operation returns, in shape and layout."""
         kwargs = kwargs or {}
         name = func.overloadpacket.__name__
+        with self:  # what is made of other operations comes by here piece by piece, in inference mode too
+            if (made := func.decompose(*args, **kwargs)) is not NotImplemented:
+                return made
         if name in SAYS_NOTHING or name in SAME_MEMORY or _is_view(func):
             return func(*args, **kwargs)
         if name in EMPTY:

@@ -102,8 +102,12 @@ class Tape:
 
     def add(self, step: RawStep) -> None:
         """Take note of a step; of one that a graph captures the graph does, for its replays."""
+        if not isinstance(step, RawLaunch):
+            self._open_table(step.target)
         for tensor in _tensors_of(step):
             self._meet(tensor)
+            if isinstance(step, RawLaunch):
+                self.unknown.add(_address(tensor))  # the launch may write there
         if not isinstance(step, RawLaunch) and (role := self.roles.get(_address(step.target))):
             self.refuse("inputs-intact", f"moves data into {role}, which is the caller's")
         if self.capture(step):
@@ -124,6 +128,17 @@ class Tape:
         self._meet(answer)
         table = _BufferTable(self, folder)
         return table.finish(self.steps, answer)
+
+    def _open_table(self, target: torch.Tensor) -> None:
+        """Make the table that data moves into memory of the call, which begins as a copy of the table."""
+        if _address(target) in self.constants:
+            self.refuse("unplannable", "moves data into a table of the host that was used before")
+        if self.is_known(target):
+            whole = plain(target.detach()).new_empty(0).set_(target.untyped_storage())
+            table = whole.clone()
+            self._meet(table)
+            self._keep(target)
+            self.steps.append(RawCopy(whole, table))
 
     def _keep(self, tensor: torch.Tensor) -> None:
         self.kept.append(plain(tensor.detach()))
@@ -223,4 +238,4 @@ def _tensors_of(step: RawStep) -> list[torch.Tensor]:
 def _value(value: float) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
-    return value
+    return int(value) if isinstance(value, bool) else value

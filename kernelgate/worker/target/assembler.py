@@ -36,7 +36,7 @@ class Assembler:
 def take_ada_path(card: int) -> None:
     """Let Triton and the kernel file take the GPU at hand, of compute capability `card`, for an RTX 4090.
 
-    As in mode `compile`, so that they take the same branches; memory and L2 cache are as large as they are.
+    As in mode `record`, so that they take the same branches; memory and L2 cache are as large as they are.
     """
     Assembler().card = card
     CudaDriver.get_current_target = lambda _driver: GPUTarget("cuda", 10 * ADA.major + ADA.minor, 32)

@@ -52,7 +52,7 @@ def load(tmp_path: Path) -> Iterator[Load]:
         file = tmp_path / f"kernel-{len(started)}.py"
         file.write_text(textwrap.dedent(code) + textwrap.dedent(GOOD), encoding="utf-8")
         folder = tmp_path / f"worker-{len(started)}"
-        started.append(Worker("interpret", folder, LIMITS, tmp_path / "cache"))
+        started.append(Worker("interpret", folder, LIMITS, tmp_path / "cache", reads=[file]))
         request = protocol.Load(operation="alexnet_conv1", file=str(file), gpu_memory_bytes=1)
         started[-1].ask(request, protocol.Loaded, LOAD_SECONDS)
         return started[-1]

@@ -45,7 +45,7 @@ def load(tmp_path: Path) -> Iterator[Load]:
         file = tmp_path / f"kernel-{number}.py"
         file.write_text(textwrap.dedent(code), encoding="utf-8")
         folder = tmp_path / f"worker-{number}"
-        started.append(Worker(mode, folder, LIMITS, tmp_path / "cache", gpu=gpu))
+        started.append(Worker(mode, folder, LIMITS, tmp_path / "cache", gpu=gpu, reads=[file]))
         return started[-1], protocol.Load(operation="alexnet_conv1", file=str(file), gpu_memory_bytes=2**30)
 
     with nothing_left_running():
@@ -225,7 +225,7 @@ JUDGE = """
     from kernelgate.sandbox.worker_process import Worker
     from kernelgate.settings import load_settings
     root, folder, file = map(Path, sys.argv[1:])
-    worker = Worker("interpret", folder, load_settings(root / "pyproject.toml").limits, folder)
+    worker = Worker("interpret", folder, load_settings(root / "pyproject.toml").limits, folder, reads=[file])
     worker.send(protocol.Load(operation="alexnet_conv1", file=str(file), gpu_memory_bytes=1))
     print(worker.pid, flush=True)
     time.sleep(600)

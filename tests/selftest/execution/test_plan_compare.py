@@ -1,0 +1,137 @@
+"""Two calls of one file do the same, or the first thing that they do otherwise is named."""
+
+import msgspec
+import pytest
+
+from kernelgate.execution.launch_plan import Copy, Launch, LaunchPlan, Pointer, Scalar, Step, View
+from kernelgate.execution.plan_compare import find_difference
+from tests.selftest.support.made_up_plans import (
+    COMPUTE,
+    FILL_PACKED,
+    FILL_PADDED,
+    OUT,
+    PACK,
+    PACKED,
+    PAD,
+    PADDED,
+    TABLE,
+    X,
+    make_launch,
+    make_plan,
+    with_buffer,
+    with_step,
+    without_steps,
+)
+
+PLAN = make_plan()
+
+
+def renumbered(plan: LaunchPlan, order: tuple[int, ...]) -> LaunchPlan:
+    """Return the plan with its buffers in another order."""
+    new = {old: place for place, old in enumerate(order)}
+
+    def view(each: View) -> View:
+        return msgspec.structs.replace(each, buffer=new[each.buffer])
+
+    def step(each: Step) -> Step:
+        if isinstance(each, Launch):
+            arguments = tuple(
+                msgspec.structs.replace(a, buffer=new[a.buffer]) if isinstance(a, Pointer) else a
+                for a in each.arguments
+            )
+            return msgspec.structs.replace(each, arguments=arguments)
+        if isinstance(each, Copy):
+            return msgspec.structs.replace(each, target=view(each.target), source=view(each.source))
+        return msgspec.structs.replace(each, target=view(each.target))
+
+    return msgspec.structs.replace(
+        plan,
+        buffers=tuple(plan.buffers[old] for old in order),
+        steps=tuple(step(each) for each in plan.steps),
+        answer=view(plan.answer),
+    )
+
+
+def launch_of(plan: LaunchPlan) -> Launch:
+    """Return the launch that computes the answer."""
+    launch = plan.steps[COMPUTE]
+    assert isinstance(launch, Launch)
+    return launch
+
+
+def with_arguments(*changed: tuple[int, Pointer | Scalar]) -> LaunchPlan:
+    """Return the plan whose launch has other arguments at some places."""
+    arguments = list(launch_of(PLAN).arguments)
+    for place, argument in changed:
+        arguments[place] = argument
+    return with_step(PLAN, COMPUTE, arguments=tuple(arguments))
+
+
+SAME: dict[str, LaunchPlan] = {
+    "itself": PLAN,
+    "buffers-renumbered": renumbered(PLAN, (TABLE, OUT, 2, X, PADDED, 1, PACKED)),
+    "preparation-left-out": without_steps(PLAN, FILL_PACKED, PACK),
+    "preparation-left-out-and-renumbered": without_steps(
+        renumbered(PLAN, (1, 2, X, OUT, PADDED, TABLE, PACKED)), FILL_PACKED, PACK
+    ),
+    "half-of-the-preparation-left-out": without_steps(PLAN, FILL_PACKED),
+}
+
+
+@pytest.mark.parametrize("other", SAME.values(), ids=SAME.keys())
+def test_what_does_the_same_has_no_difference(other: LaunchPlan) -> None:
+    """Buffers are known by what is done with them; what parameters alone go into may be kept."""
+    assert find_difference(PLAN, other) == ""
+
+
+other_view = msgspec.structs.replace(PLAN.answer, offset=1)
+DIFFERENT: dict[str, tuple[LaunchPlan, str]] = {
+    "copy-of-x-left-out": (without_steps(PLAN, PAD), "step 3 of 5, a copy, is left out or another"),
+    "launch-on-x-left-out": (without_steps(PLAN, COMPUTE), "step 4 of 5, launch of compute on"),
+    "everything-left-out": (make_plan(steps=()), "step 3 of 5, a copy"),
+    "another-grid": (with_step(PLAN, COMPUTE, grid=(1, 1, 1)), "step 4 of 5, launch of compute"),
+    "another-program": (with_step(PLAN, COMPUTE, program="e" * 64), "step 4 of 5, launch of compute"),
+    "another-number": (with_arguments((5, Scalar(kind="i32", bits=1))), "step 4 of 5"),
+    "another-offset": (with_arguments((0, Pointer(buffer=PADDED, offset=4))), "step 4 of 5"),
+    "another-role": (with_arguments((2, Pointer(buffer=1))), "step 4 of 5"),
+    "arguments-exchanged": (
+        with_arguments((1, Pointer(buffer=PADDED)), (0, Pointer(buffer=PACKED))),
+        "step 4 of 5",
+    ),
+    "another-table": (with_buffer(PLAN, TABLE, content="d" * 64), "step 4 of 5"),
+    "one-launch-more": (
+        make_plan(steps=(*PLAN.steps, make_launch(Pointer(buffer=OUT)))),
+        "1 more launches or moves of data, the first launch of compute on [24200, 2, 1]",
+    ),
+    "one-fill-more": (
+        make_plan(steps=(*PLAN.steps[:COMPUTE], PLAN.steps[FILL_PADDED], PLAN.steps[COMPUTE])),
+        "step 4 of 5",
+    ),
+    "another-order": (
+        make_plan(steps=(*PLAN.steps[:FILL_PADDED], *reversed(PLAN.steps[FILL_PADDED:]))),
+        "step 3 of 5",
+    ),
+    "another-answer": (
+        make_plan(answer=msgspec.structs.replace(PLAN.answer, buffer=PADDED)),
+        "another answer is returned",
+    ),
+    "another-part-as-the-answer": (make_plan(answer=other_view), "another answer is returned"),
+}
+
+
+@pytest.mark.parametrize(("other", "says"), DIFFERENT.values(), ids=DIFFERENT.keys())
+def test_a_difference_is_named(other: LaunchPlan, says: str) -> None:
+    """By the step of the plain call that has none in the other, or by what the other does besides."""
+    assert says in find_difference(PLAN, other)
+
+
+def test_two_buffers_of_one_call_are_not_one_of_the_other() -> None:
+    """A call that computes twice into one buffer does not do what one does that keeps both results."""
+    halves = [make_launch(Pointer(buffer=X), Pointer(buffer=buffer)) for buffer in (3, 4)]
+    joined = make_launch(*(Pointer(buffer=buffer) for buffer in (3, 4, OUT)))
+    both = with_buffer(make_plan(steps=(*halves, joined)), 4, bytes=PLAN.buffers[3].bytes)
+    overwritten = make_launch(*(Pointer(buffer=buffer) for buffer in (3, 3, OUT)))
+    one = msgspec.structs.replace(both, steps=(halves[0], halves[0], overwritten))
+    assert find_difference(both, both) == find_difference(one, one) == ""
+    assert find_difference(both, one)
+    assert find_difference(one, both)
