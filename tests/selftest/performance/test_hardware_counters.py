@@ -17,6 +17,7 @@ import torch
 from triton.runtime.driver import driver
 
 from kernelgate.baselines.compiled import ConfigRecord
+from kernelgate.execution.cards import ADA
 from kernelgate.machine.gpu import Gpu, GpuError
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.kernel_config import KernelConfig
@@ -138,7 +139,7 @@ def test_the_profiler_is_asked_for_the_file_and_leaves_the_clocks_alone(
     request = decode_profile_order(arguments[-1])
     assert (request.batch, request.pins, request.ada_on) == (ALEXNET_CONV1.measured_batch, (1,), 90)
     assert "GITHUB_TOKEN" not in environment
-    assert environment["TRITON_CACHE_DIR"].startswith(str(Path(request.file).parent / "cache-"))
+    assert environment["TRITON_CACHE_DIR"].startswith(str(Path(request.file).parents[1] / "cache-"))
 
 
 @pytest.mark.parametrize(
@@ -232,7 +233,7 @@ def test_the_program_that_is_profiled_calls_each_configuration_once(
     stages: list[int] = []
     request = ProfileOrder(operation="alexnet_conv1", file=file, batch=2, pins=(1, 0, 1))
     with PretendedGpu():
-        activate(StubDriver(89, lambda _source, metadata, *_: stages.append(metadata.num_stages)))
+        activate(StubDriver(ADA, lambda _source, metadata, *_: stages.append(metadata.num_stages)))
         profiled.call_each(request)
     assert stages == [3, 1, 3]
 
