@@ -24,10 +24,7 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Start(_Message, frozen=True):
-    """Become a worker: the folder that it lives in, all of its environment, and what else it may touch.
-
-    `reads` and `writes` are files and folders beside its own; `uses_gpu` opens NVIDIA's devices.
-    """
+    """Become a worker with that environment, which may also touch what it reads, writes, or a GPU."""
 
     folder: str
     environment: dict[str, str]
@@ -51,10 +48,9 @@ class Load(_Message, frozen=True):
 
 
 class Record(_Message, frozen=True, kw_only=True):
-    """Call a model with an autotune configuration pinned, and write the launch plan of the call to `folder`.
+    """Write the launch plan of a call to `folder`: `plan.json`, and beside it what it names by its sha256.
 
-    PTX is for `card`, machine code too, or for a GPU of the compute capability `assembled_for`. The folder
-    gets `plan.json`, and beside it what the plan names by its sha256.
+    Code is for `card`; machine code for a GPU of compute capability `assembled_for`, if that is given.
     """
 
     batch: int
@@ -221,7 +217,7 @@ class SeenLaunch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Ran(_Message, frozen=True):
-    """What forward returned, and how it got there.
+    """What forward returned, and how.
 
     `memory` tells of accesses outside the tensors, `delegated` of work that was not a launch's;
     `earlier_intact` is whether the answers of earlier calls are still what they were.

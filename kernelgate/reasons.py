@@ -98,12 +98,10 @@ class Reason(enum.StrEnum):
         _REPLAY)
     SHUFFLED_IMAGES = ("shuffled-images", _WRONG,
         "Images in another order do not give the answers in that order.", _REPLAY)
-    SLICED_BATCH = ("sliced-batch", _WRONG, "A slice of the batch does not give that slice of the answer.",
-        _REPLAY)
+    SLICED_BATCH = "sliced-batch", _WRONG, "A slice of the batch gives no slice of the answer.", _REPLAY
     SHUFFLED_CHANNELS = ("shuffled-channels", _WRONG,
         "Output channels in another order do not give the answers in that order.", _REPLAY)
-    NEW_CONTENTS = ("new-contents", _WRONG, "New contents in the same storage do not give their own answer.",
-        _REPLAY)
+    NEW_CONTENTS = "new-contents", _WRONG, "New contents in old storage give no answer of their own.", _REPLAY
     TWO_MODELS = "two-models", _WRONG, "Two models at once mix their answers.", _REPLAY
     NO_BIAS = "no-bias", _WRONG, "The answer of a model without a bias is off.", _REPLAY
     AUTOTUNED = "autotuned", _WRONG, "The answer is off as the autotuner leaves the kernel.", _REPLAY
@@ -121,8 +119,7 @@ class Reason(enum.StrEnum):
     EXITS = "exits", _WRONG, "The kernel file ends its process.", _MEND
     CRASHES = "crashes", _WRONG, "A signal ends the kernel file's process.", _MEND
     PROTOCOL = "protocol", _WRONG, "The kernel file's process answers something that is no answer.", _MEND
-    OUT_OF_MEMORY = ("out-of-memory", _WRONG, "The kernel file's process needs more memory than is allowed.",
-        _MEND)
+    OUT_OF_MEMORY = "out-of-memory", _WRONG, "The kernel file's process needs too much memory.", _MEND
     NO_ANSWER = "no-answer", _WRONG, "The kernel file's process gives no answer in its time.", _MEND
     UNTRIED = "untried", _WRONG, "The kernel file's process says that it cannot be tried here.", _MEND
 
@@ -130,18 +127,13 @@ class Reason(enum.StrEnum):
     DELEGATION = ("delegation", _FORBIDDEN,
         "Something else than the launches of this call computes the answer.",
         "Compute the answer in the file's own Triton kernels.")
-    COMPUTES_OUTSIDE = ("computes-outside", _FORBIDDEN,
-        "PyTorch computes with values of the GPU's memory, where a kernel's launches must.", _MEND_FILE)
-    READS_VALUES = ("reads-values", _FORBIDDEN,
-        "The host reads values of the GPU's memory, so that what it launches may depend on them.", _MEND_FILE)
+    COMPUTES_OUTSIDE = "computes-outside", _FORBIDDEN, "PyTorch computes what launches must.", _MEND_FILE
+    READS_VALUES = "reads-values", _FORBIDDEN, "The host reads values of the GPU's memory.", _MEND_FILE
     UNKNOWN_PARAMETER = ("unknown-parameter", _FORBIDDEN,
-        "A launch works on a parameter that is neither conv1.weight nor conv1.bias.", _MEND_FILE)
-    UNKNOWN_MEMORY = ("unknown-memory", _FORBIDDEN,
-        "A launch or the answer lies in memory that the call did not ask PyTorch for.", _MEND_FILE)
-    TOO_MANY_LAUNCHES = ("too-many-launches", _FORBIDDEN,
-        "One call makes more launches and moves of data than a plan may hold.", _MEND_FILE)
-    UNPLANNABLE = ("unplannable", _FORBIDDEN,
-        "A launch has an argument that no launch plan can hold.", _MEND_FILE)
+        "It works on other parameters than conv1's.", _MEND_FILE)
+    UNKNOWN_MEMORY = "unknown-memory", _FORBIDDEN, "A launch works on memory of unknown origin.", _MEND_FILE
+    TOO_MANY_LAUNCHES = "too-many-launches", _FORBIDDEN, "One call makes too many launches.", _MEND_FILE
+    UNPLANNABLE = "unplannable", _FORBIDDEN, "A launch has an argument that no plan can hold.", _MEND_FILE
     TOO_MANY_CONFIGS = ("too-many-configs", _FORBIDDEN,
         "The autotuner lists more configurations than the gate compiles.", "List fewer configurations.")
     FORMAT_FILE_MISSING = "format-file-missing", _FORBIDDEN, "There is no such file.", _OTHER_PATH
@@ -150,8 +142,7 @@ class Reason(enum.StrEnum):
         "Make the file readable: `chmod u+r FILE`.")
     FORMAT_FILE_TOO_LARGE = ("format-file-too-large", _FORBIDDEN, "The file is larger than is allowed.",
         "Make the file smaller.")
-    FORMAT_FILE_EMPTY = ("format-file-empty", _FORBIDDEN, "The file holds nothing but white space.",
-        _OTHER_PATH)
+    FORMAT_FILE_EMPTY = "format-file-empty", _FORBIDDEN, "The file holds only white space.", _OTHER_PATH
     FORMAT_NUL_BYTE = "format-nul-byte", _FORBIDDEN, "The file holds a NUL byte.", "Save the file as text."
     FORMAT_NOT_UTF_8 = ("format-not-utf-8", _FORBIDDEN,
         "The file is not UTF-8, or begins with a byte order mark.",
@@ -166,8 +157,7 @@ class Reason(enum.StrEnum):
         _MEND_FILE)
     FORMAT_STATEMENT_NOT_ALLOWED = ("format-statement-not-allowed", _FORBIDDEN,
         "A statement is none that a kernel file may have.", _MEND_FILE)
-    FORMAT_MAIN_GUARD = ("format-main-guard", _FORBIDDEN, "The file has a part that runs as a script.",
-        _MEND_FILE)
+    FORMAT_MAIN_GUARD = "format-main-guard", _FORBIDDEN, "A part of the file runs as a script.", _MEND_FILE
     FORMAT_CLASS_NOT_ALLOWED = ("format-class-not-allowed", _FORBIDDEN,
         "There is another class than ModelNew.", _MEND_FILE)
     FORMAT_TEST_INPUTS = "format-test-inputs", _FORBIDDEN, "The file makes inputs for a test.", _MEND_FILE
@@ -221,8 +211,7 @@ class Reason(enum.StrEnum):
     TUNING_STAGES_JUMPED = ("final-micro-tuning-stages-jumped", _FORBIDDEN,
         "A configuration changes the pipeline stages by more than one.", _OPEN_STAGE)
 
-    CONTROL_OFFSET = ("control-offset", _UNSTABLE, "The accepted kernel differs from itself by too much.",
-        _DOCTOR)
+    CONTROL_OFFSET = "control-offset", _UNSTABLE, "The accepted kernel differs from itself.", _DOCTOR
     REPLICATES_APART = "replicates-apart", _UNSTABLE, "The replicates lie too far apart.", _DOCTOR
     INTERVAL_TOO_WIDE = ("interval-too-wide", _UNSTABLE,
         "After the last look the interval is still too wide.", _DOCTOR)
@@ -276,15 +265,13 @@ class Reason(enum.StrEnum):
     NO_SANDBOX = ("no-sandbox", _INVALID,
         "The settings ask for a sandbox, and this system has no Landlock or no filter of system calls.",
         "Use Linux 5.13 or newer on x86-64 with Landlock switched on, or set require_sandbox.")
-    ARM_UNPLANNED = ("arm-unplanned", _INVALID,
-        "Another kernel than the candidate does what no launch plan can say.", _OTHER_ARM)
+    ARM_UNPLANNED = "arm-unplanned", _INVALID, "Another kernel cannot be planned.", _OTHER_ARM
     ARM_UNTRIED = ("arm-untried", _INVALID,
         "The process of another kernel than the candidate says that it cannot be tried here.", _OTHER_ARM)
     GPU_NOT_TO_BE_HAD = ("gpu-not-to-be-had", _INVALID,
         "The GPU is not there, does not answer, or another judge holds it.",
         "Check `nvidia-smi`, wait for the other judge, and run again.")
-    GPU_MEMORY = ("gpu-memory", _INVALID, "The GPU has too little memory left for the judge's own reference.",
-        _QUIET)
+    GPU_MEMORY = "gpu-memory", _INVALID, "The GPU has too little memory left for the judge.", _QUIET
     GPU_SLICED = ("gpu-sliced", _INVALID, "The GPU is cut into slices (MIG).",
         "Run on a whole GPU, or switch MIG off: `sudo nvidia-smi -mig 0`.")
     GPU_EXCLUSIVE = ("gpu-exclusive", _INVALID, "The GPU lets in one process, or none.",

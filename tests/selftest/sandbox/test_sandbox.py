@@ -47,7 +47,8 @@ def test_who_is_reading_a_copy_is_not_disturbed(sandbox: Sandbox) -> None:
         assert sandbox.place(KERNEL) == file
         assert file.stat().st_ino != before
         assert reader.read() == SOURCE.encode()
-    assert [path.name for path in sandbox.root.iterdir()] == [file.name]
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+    assert {path.name for path in sandbox.root.iterdir()} == {file.parent.name, sandbox.plans.name}
 
 
 def test_no_two_kernel_files_share_a_cache_of_compiled_programs(sandbox: Sandbox) -> None:
