@@ -42,7 +42,7 @@ class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class ConfigRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One autotune config, compiled: its launches, or the error that says why it cannot run.
 
-    `plan_sha256` names the launch plan that they were read from.
+    `plan_sha256` is of all that the launch plan does, whatever its programs are called.
     """
 
     config: KernelConfig

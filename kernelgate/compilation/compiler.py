@@ -11,7 +11,7 @@ from kernelgate import protocol
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.cubin import CubinError
 from kernelgate.compilation.forms import try_forms
-from kernelgate.compilation.launch_record import measure_launches
+from kernelgate.compilation.launch_record import digest_work, measure_launches
 from kernelgate.compilation.recording import PlannedCall, Recorded, UnplannedError, record
 from kernelgate.execution.cards import ADA, KNOWN, Card
 from kernelgate.execution.plan_check import PlanError
@@ -221,4 +221,6 @@ def _record(config: KernelConfig, answer: Recorded, target: Target) -> ConfigRec
         return ConfigRecord(config=config, launches=(), error=answer.refused)
     launches = tuple(measure_launches(answer.stored, target.card or target.capability))
     error = "" if launches else "launches no Triton kernel"
-    return ConfigRecord(config=config, launches=launches, error=error, plan_sha256=answer.stored.sha256)
+    return ConfigRecord(
+        config=config, launches=launches, error=error, plan_sha256=digest_work(launches) if launches else ""
+    )

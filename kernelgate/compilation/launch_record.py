@@ -1,7 +1,7 @@
 """What each launch of a plan is: its machine code without names, what that uses, and what it is given."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -19,6 +19,15 @@ def measure_launches(stored: StoredPlan, capability: int) -> Iterator[LaunchReco
     """Yield a record of each launch, in order; raises CubinError for what is no machine code."""
     for launch, since_last in _with_moves(stored.plan.steps):
         yield _measure(stored, launch, _digest(stored, since_last), capability)
+
+
+def digest_work(launches: Iterable[LaunchRecord]) -> str:
+    """Return a digest of all that a plan does: code without names, grids, arguments, moves of data.
+
+    The plan's own file differs from one compile to the next, since machine code holds names and places.
+    """
+    parts = [f"{each.code_sha256} {each.grid} {each.arguments_sha256}" for each in launches]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _with_moves(steps: tuple[Step, ...]) -> Iterator[tuple[Launch, list[Step]]]:
