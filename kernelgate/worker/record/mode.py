@@ -248,4 +248,5 @@ def _describe(answer: Any) -> str:
         return type(answer).__name__
     where = "on a GPU" if isinstance(answer, CudaLookalike) else "on the CPU"
     order = "" if answer.is_contiguous() else ", not contiguous"
-    return f"{str(answer.dtype).removeprefix('torch.')} {list(answer.shape)} {where}{order}"
+    kind = str(answer.dtype).removeprefix("torch.")
+    return f"{kind} of shape {list(answer.shape)} {where}{order}"

@@ -4,7 +4,7 @@ Everything that a call asks of PyTorch comes by here. What moves values is writt
 what only the host's own tables go into is computed; what reads a value or computes with one, no plan can say.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -84,10 +84,12 @@ class Moves(TorchDispatchMode):
         if name in READS:
             self.tape.refuse("reads-values", f"the host reads values of the GPU's memory (aten.{name})")
         if name not in self._does:
-            self._refuse_computing(name)
+            self._refuse_computing(name, _changed(func, args))
         return self._does[name](func, args, kwargs)
 
-    def _refuse_computing(self, name: str) -> None:
+    def _refuse_computing(self, name: str, changed: Sequence[torch.Tensor]) -> None:
+        for tensor in changed:
+            self.tape.refuse_change_of_given(tensor, f"aten.{name} changes")
         is_product = name.startswith(CONTRACTIONS)
         reason = "delegation" if is_product else "computes-outside"
         self.tape.refuse(reason, f"PyTorch computed aten.{name}, where a kernel's launches must")
@@ -193,6 +195,13 @@ class Moves(TorchDispatchMode):
 
 def _meta(tensor: torch.Tensor) -> torch.Tensor:
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+
+
+def _changed(func: Any, args: tuple[Any, ...]) -> list[torch.Tensor]:
+    """Return the tensors that the operation writes into."""
+    pairs = zip(func._schema.arguments, args, strict=False)
+    written = [value for argument, value in pairs if argument.alias_info and argument.alias_info.is_write]
+    return [leaf for leaf in tree_leaves(written) if isinstance(leaf, torch.Tensor)]
 
 
 def _is_view(func: Any) -> bool:

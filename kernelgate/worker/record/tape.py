@@ -108,13 +108,18 @@ class Tape:
             self._meet(tensor)
             if isinstance(step, RawLaunch):
                 self.unknown.add(_address(tensor))  # the launch may write there
-        if not isinstance(step, RawLaunch) and (role := self.roles.get(_address(step.target))):
-            self.refuse("inputs-intact", f"moves data into {role}, which is the caller's")
+        if not isinstance(step, RawLaunch):
+            self.refuse_change_of_given(step.target, "moves data into")
         if self.capture(step):
             return
         self.steps.append(step)
         if len(self.steps) > MAX_STEPS:
             self.refuse("too-many-launches", f"one call makes over {MAX_STEPS} launches and moves of data")
+
+    def refuse_change_of_given(self, tensor: torch.Tensor, how: str) -> None:
+        """Refuse what would change x or a parameter, which are the caller's."""
+        if role := self.roles.get(_address(tensor)):
+            self.refuse("inputs-intact", f"{how} {role}, which is the caller's")
 
     def refuse(self, reason: str, detail: str) -> None:
         """Say that the call cannot be planned; the first refusal stands, whatever the file makes of it."""

@@ -294,10 +294,10 @@ FAULTS = (
     ),
     BadKernel(
         "forged-answer",
-        "answers in its own words that it compiled",
+        "answers in its own words that it cannot be compiled",
         in_forward("""
             for descriptor in range(3, 32):
-                try: torch.os.write(descriptor, b'{"type":"Compiled","launches":[]}\\n')
+                try: torch.os.write(descriptor, b'{"type":"Recorded","refused":"no"}\\n')
                 except OSError: pass
         """),
         FORBIDDEN,
@@ -423,8 +423,8 @@ FAULTS = (
         "leaves the work to PyTorch",
         replaced("if not x.is_cuda:", "if True:"),
         FORBIDDEN,
-        ("open-nothing-runs", "delegation"),
-        "launches no Triton kernel",
+        ("delegation",),
+        "aten.convolution",
     ),
     BadKernel(
         "delegates",
@@ -452,7 +452,9 @@ FAULTS = (
     BadKernel(
         "too-much-shared-memory",
         "no sm_89 has the shared memory",
-        with_configs(CONFIG.replace('"BLOCK_K": 128', '"BLOCK_K": 512')).encode(),
+        with_configs(
+            CONFIG.replace('64, "BLOCK_N": 64, "BLOCK_K": 128', '32, "BLOCK_N": 64, "BLOCK_K": 512')
+        ).encode(),
         FORBIDDEN,
         ("open-nothing-runs",),
         "OutOfResources",
@@ -505,8 +507,17 @@ MISTAKES = (
     BadKernel("none", "returns None", after_call("out = None"), WRONG, ("form",), "NoneType"),
     BadKernel("tuple", "returns a tuple", after_call("out = (out,)"), WRONG, ("form",), "tuple"),
     BadKernel("shape", "returns another shape", after_call("out = out[:, :, 1:]"), WRONG, ("form",), "shape"),
-    BadKernel("dtype", "returns another type", after_call("out = out.half()"), WRONG, ("form",), "float16"),
-    BadKernel("device", "returns a CPU tensor", after_call("out = out.cpu()"), WRONG, ("form",), "on cpu"),
+    BadKernel(
+        "dtype",
+        "returns another type",
+        after_call("out = out.half()"),
+        FORBIDDEN,
+        ("computes-outside",),
+        "float16",
+    ),
+    BadKernel(
+        "device", "returns a CPU tensor", after_call("out = out.cpu()"), FORBIDDEN, ("reads-values",), "host"
+    ),
     BadKernel(
         "strides",
         "returns another layout",
@@ -520,7 +531,7 @@ MISTAKES = (
         "leaves the last product to PyTorch",
         after_call("out = out * 1.0", ONE_CONFIG),
         FORBIDDEN,
-        ("delegation",),
+        ("computes-outside",),
         "aten.mul",
     ),
     BadKernel("input-changed", "changes x", after_call("x[0, 0, 0, 0] += 1"), WRONG, ("inputs-intact",)),
@@ -549,7 +560,7 @@ MISTAKES = (
             ONE_CONFIG,
         ),
         WRONG,
-        ("form",),
+        ("calls-differ",),
     ),
     BadKernel(
         "bias-a-percent-off",
