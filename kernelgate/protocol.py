@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from kernelgate.execution.cards import ADA, Card
-from kernelgate.execution.launch_plan import CallForm
+from kernelgate.execution.launch_plan import CallForm, Unplanned
 from kernelgate.operations.kernel_config import KernelConfig
 from kernelgate.operations.recipe import Recipe
 
@@ -193,7 +193,7 @@ class Recorded(_Message, frozen=True):
     plan_file: str = ""
     refused: str = ""
     returned: str = ""
-    unplanned: str = ""
+    unplanned: Unplanned | None = None
     detail: str = ""
     line: int = 0
 

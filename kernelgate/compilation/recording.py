@@ -11,7 +11,7 @@ from kernelgate.execution.cards import Card
 from kernelgate.execution.launch_plan import CallForm
 from kernelgate.execution.plan_files import StoredPlan, keep_plan, read_plan
 from kernelgate.sandbox.sandbox import Sandbox
-from kernelgate.sandbox.worker_process import Worker
+from kernelgate.sandbox.worker_process import Worker, shown
 
 _NUMBERS = itertools.count()
 
@@ -72,7 +72,7 @@ def _what_is_broken(answer: protocol.Recorded) -> tuple[str, str] | None:
     if answer.refused:
         return None
     where = f" (line {answer.line} of the kernel file)" if answer.line else ""
-    if answer.unplanned:
-        return answer.unplanned, answer.detail + where
+    if answer.unplanned is not None:
+        return answer.unplanned.value, shown(answer.detail) + where
     allowed = "float32, row-major NCHW, on the input's device"
     return "form", f"forward returned {answer.returned or 'nothing'}, allowed {allowed}"

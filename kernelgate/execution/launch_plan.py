@@ -5,6 +5,7 @@ it where there is no GPU; whoever executes it needs no Python of the kernel file
 lie beside it, each named by its sha256.
 """
 
+import enum
 from typing import Annotated, Literal
 
 import msgspec
@@ -66,6 +67,20 @@ WIDENING = {
     "float32": {"float64"},
 }
 """Which type holds every value of which: a cast that loses nothing moves data, any other computes."""
+
+
+class Unplanned(enum.StrEnum):
+    """Why a call has no plan: the reason codes that a recorder may name, and no other."""
+
+    DELEGATION = "delegation"
+    COMPUTES_OUTSIDE = "computes-outside"
+    READS_VALUES = "reads-values"
+    INPUTS_INTACT = "inputs-intact"
+    UNKNOWN_PARAMETER = "unknown-parameter"
+    UNKNOWN_MEMORY = "unknown-memory"
+    TOO_MANY_LAUNCHES = "too-many-launches"
+    UNPLANNABLE = "unplannable"
+    RAISES = "raises"
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -135,7 +135,7 @@ class Worker:
         if isinstance(response, protocol.Failed):
             where = f" (line {response.line} of the kernel file)" if response.line else ""
             # The process may be in any state now; the next request gets a fresh one.
-            raise self._fault(FaultKind(response.kind), _shown(response.detail) + where)
+            raise self._fault(FaultKind(response.kind), shown(response.detail) + where)
         if not isinstance(response, answer):
             said = f"answered {type(response).__name__}, not {answer.__name__}"
             raise self._fault(FaultKind.PROTOCOL, said)
@@ -228,7 +228,7 @@ class _PrintedOutput:
 
     def tail(self) -> str:
         """Return the end of the text, in printable characters."""
-        return _shown(self._tail.decode("utf-8", errors="replace").strip())
+        return shown(self._tail.decode("utf-8", errors="replace").strip())
 
     def finish(self) -> None:
         """Wait for the drain to end; the pipe is at its end once every holder is dead."""
@@ -241,7 +241,7 @@ class _PrintedOutput:
         os.close(self._descriptor)
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """Return the text, or its end, as a log may show it: a line of it cannot pass for a line of the log."""
     characters = (c if c.isprintable() or c == "\n" else "?" for c in text[-SHOWN_OUTPUT_BYTES:])
     return "".join(characters).replace("\n", "\n  | ")

@@ -10,6 +10,7 @@ import pytest
 from kernelgate.baselines.store import NEXT_STEPS
 from kernelgate.compilation.stage_rules import STAGES
 from kernelgate.correctness.coverage import LAWS
+from kernelgate.execution.launch_plan import Unplanned
 from kernelgate.reporting.verdict_list import render_verdicts
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.verdict import Outcome, Reason, Verdict, conclude
@@ -98,13 +99,19 @@ def record_codes() -> set[str]:
     return compiled | {f"baseline-{reason}" for reason in NEXT_STEPS.keys() - NO_VERDICT}
 
 
+def plan_codes() -> set[str]:
+    """Return what a recorder may name, and what the comparison of plans does."""
+    assert '"calls-differ"' in (PACKAGE / "compilation" / "forms.py").read_text(encoding="utf-8")
+    return {each.value for each in Unplanned} | {"calls-differ"}
+
+
 def arm_codes() -> set[str]:
     return {f"arm-{reason}" for reason in FAULTS if reason.outcome is not Outcome.INVALID}
 
 
 def test_the_list_holds_what_the_sources_can_answer_and_nothing_else() -> None:
     """A code that is not in it would end a judgement, one that nothing answers is a promise not kept."""
-    families = [format_codes(), stage_codes(), law_codes(), record_codes(), arm_codes()]
+    families = [format_codes(), stage_codes(), law_codes(), record_codes(), arm_codes(), plan_codes()]
     assert all(len(family) > 6 for family in families), "the sources are read as they are written"
     assert named_in_sources().union(*families) == CODES
 

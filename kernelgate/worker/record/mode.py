@@ -17,7 +17,7 @@ from triton.compiler.errors import CompileTimeAssertionFailure
 from triton.runtime.errors import OutOfResources, PTXASError
 
 from kernelgate import protocol
-from kernelgate.execution.launch_plan import CallForm, Launch, LaunchPlan, Program, Scalar
+from kernelgate.execution.launch_plan import CallForm, Launch, LaunchPlan, Program, Scalar, Unplanned
 from kernelgate.operations.operation import find_operation
 from kernelgate.worker.fake_cuda.tensors import CudaLookalike, PretendedGpu, dress_model
 from kernelgate.worker.fake_cuda.torch_cuda import PretendedGraph, pretend_cuda
@@ -90,7 +90,9 @@ class RecordMode:
         return self._write(request, answer)
 
     def _refusal(self, refused: CannotPlanError) -> protocol.Recorded:
-        return protocol.Recorded(unplanned=refused.reason, detail=refused.detail, line=refused.line)
+        return protocol.Recorded(
+            unplanned=Unplanned(refused.reason), detail=refused.detail, line=refused.line
+        )
 
     def _call(self, request: protocol.Record) -> Any:
         """Return what the call returns, after those of the same model that come before it."""

@@ -14,6 +14,7 @@ from kernelgate.reporting.interval_chart import draw_gain
 from kernelgate.reporting.page import render_markdown
 from kernelgate.reporting.report import KernelIdentity, make_report
 from kernelgate.reporting.report_files import write_report
+from kernelgate.sandbox.confinement import Confinement
 from kernelgate.verdict import Outcome, Rule, conclude
 from tests.selftest.support.any_reason import any_reason
 from tests.selftest.support.made_up_launches import make_launch
@@ -114,6 +115,7 @@ def make_gate(outcome: Outcome, measure: bool, **results: StageResult) -> Gate:
         results={name.replace("_", "-"): result for name, result in results.items()},
         environment=ENVIRONMENT,
         counters=None,
+        confinement=Confinement(landlock=7, seccomp=True),
     )
     return cast("Gate", fake)
 

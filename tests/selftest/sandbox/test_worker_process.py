@@ -237,7 +237,7 @@ JUDGE = """
 )
 def test_a_worker_does_not_outlive_a_judge_that_was_killed(tmp_path: Path, hang: str) -> None:
     """Even if the kernel file never lets another thread of its process run."""
-    file, reached = tmp_path / "kernel.py", tmp_path / "reached"
+    file, reached = tmp_path / "kernel.py", tmp_path / "folder" / "reached"  # its own, to write
     file.write_text(f"open({str(reached)!r}, 'w').close()\n{hang}\n", encoding="utf-8")
     judge = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(JUDGE), str(ROOT), str(tmp_path / "folder"), str(file)],
