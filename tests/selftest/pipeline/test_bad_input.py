@@ -51,7 +51,7 @@ def small_settings(bad: BadKernel) -> Settings:
         limits=msgspec.structs.replace(
             settings.limits,
             load_timeout_s=8 if quick else 30,
-            run_timeout_s=4 if quick and bad.name != "one-image-hangs" else 15,
+            run_timeout_s=4 if quick and bad.name != "one-image-hangs" else 25,
             host_memory_bytes=3 * 2**29,
         ),
         correctness=msgspec.structs.replace(
