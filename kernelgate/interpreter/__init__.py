@@ -1,1 +1,1 @@
-"""Runs what a kernel was compiled to, its TTIR, on the CPU: many programs of a grid at once, every access checked."""
+"""Runs what a kernel was compiled to, its TTIR, on the CPU: many programs at once, every access checked."""

@@ -5,7 +5,7 @@ nothing changes. Floats that NumPy lacks: bfloat16 is held in float32, rounded a
 8-bit ones are held as their codes.
 """
 
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -66,7 +66,8 @@ def from_bits(bits: Array, element: str) -> Array:
     if element == "bf16":
         return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
     if element == "i1":
-        return bits != 0
+        found: Array = bits != 0
+        return found
     return bits.view(held_as(element))
 
 
@@ -119,11 +120,12 @@ def as_element(values: Array, element: str, rounding: str = "rtne") -> Array:
 def _narrow(values: Array, kind: Any, *, to_odd: bool) -> Array:
     """Return float64 as float32 such that one more rounding gives what one alone would (round to odd)."""
     narrow = values.astype(kind)
-    if not to_odd or values.dtype == narrow.dtype or values.dtype == np.float16:
+    if not to_odd or values.dtype in (narrow.dtype, np.float16):
         return narrow
     cut = _towards_zero(values, narrow)
     inexact = np.isfinite(cut) & (cut.astype(values.dtype) != values)
-    return (cut.view(np.uint32) | inexact.astype(np.uint32)).view(np.float32)
+    found: Array = (cut.view(np.uint32) | inexact.astype(np.uint32)).view(np.float32)
+    return found
 
 
 def _towards_zero(exact: Array, rounded: Array) -> Array:
@@ -132,7 +134,7 @@ def _towards_zero(exact: Array, rounded: Array) -> Array:
     return np.where(beyond, np.nextafter(rounded, rounded.dtype.type(0)), rounded)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _codes(element: str) -> NDArray[np.float32]:
     """Return what each of the 256 codes of an 8-bit float stands for (OCP 8-bit Floating Point, table 1)."""
     exponent_bits, fraction_bits, bias = (4, 3, 7) if element == "f8E4M3FN" else (5, 2, 15)
@@ -147,7 +149,8 @@ def _codes(element: str) -> NDArray[np.float32]:
     else:
         top = exponent == 31
         values[top] = np.where(fraction[top] == 0, sign[top] * np.inf, np.nan)
-    return values.astype(np.float32)
+    found: NDArray[np.float32] = values.astype(np.float32)
+    return found
 
 
 def _round_to_codes(values: Array, element: str, rounding: str) -> NDArray[np.uint8]:

@@ -29,8 +29,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     outside: an access outside its buffers. misaligned: an address that is no multiple of the element's size.
     overwrites: two programs of a launch wrote different values to one element; same-value: equal ones.
     lanes-differ: two lanes of one program did so in one store. reads-written: a program read what another one
-    of the launch had written, without an atomic operation before; writes-read: it wrote what another one had read.
-    assert: a device assertion failed. waits-for-ever: programs wait for each other. endless: loops do not end.
+    of the launch had written, without an atomic operation before; writes-read: it wrote what another one had
+    read. assert: a device assertion failed. waits-for-ever: programs wait for each other. endless: loops do
+    not end.
     `other` is the other program; `offset` is in bytes, from the start of `buffer`.
     """
 

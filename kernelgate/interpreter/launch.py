@@ -1,7 +1,6 @@
 """One launch of a kernel, run on the CPU: its programs in chunks, each chunk's operation by operation."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -47,10 +46,11 @@ Argument = Pointer | Scalar | None
 
 
 class LaunchResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a launch did: programs run, of how many; findings; elements written, distinct ones, of each buffer.
+    """What a launch did: programs run, of how many; findings; distinct elements written of each buffer.
 
-    `busiest` is the most elements of a buffer that one program stored; `read` and `written_to` are the buffers
-    that its text reaches, None where it may reach any.
+    Elements are as large as the smallest store to the buffer. `busiest` is the most that one program stored,
+    `stored` what each one did, by its index in the grid (x runs fastest). `read` and `written_to` are the
+    buffers that its text loads from and stores to, None where it may reach any.
     """
 
     kernel: str
@@ -60,7 +60,8 @@ class LaunchResult(msgspec.Struct, frozen=True, kw_only=True):
     written: dict[str, int]
     busiest: dict[str, int]
     stored: dict[str, NDArray[np.int64]]
-    """For each buffer what each program of the grid stored, in elements."""
+    read: frozenset[str] | None
+    written_to: frozenset[str] | None
 
 
 class ReadyKernel:
@@ -96,8 +97,8 @@ def run_launch(  # noqa: PLR0913 - each is a part of a launch
 ) -> LaunchResult:
     """Run programs of a kernel, all of the grid in an order of its own, or the given ones in their order.
 
-    `arguments` are the kernel's parameters in order; those beyond them, such as scratch memory, are not looked
-    at. Findings go to memory's too. Raises CannotInterpretError where an operation or a type is lacking.
+    `arguments` are the kernel's parameters in order; those beyond them, such as scratch memory, are not
+    looked at. Findings go to memory's too. Raises CannotInterpretError where an operation is lacking.
     """
     ready = kernel if isinstance(kernel, ReadyKernel) else ReadyKernel(kernel)
     read, written = (ready.buffers(each, arguments) for each in (ready.accessed.read, ready.accessed.written))
@@ -114,7 +115,19 @@ def run_launch(  # noqa: PLR0913 - each is a part of a launch
             _run_chunks(ready, launch, bound, indices)
         except EndlessError as error:
             launch.find("endless", memory.first_number + 1, str(error))
-    return _result(launch, sum(map(len, indices)), tuple(memory.findings.found[before:]))
+    return LaunchResult(
+        kernel=name,
+        programs_run=sum(map(len, indices)),
+        programs_total=launch.total,
+        findings=tuple(memory.findings.found[before:]),
+        written={
+            each: len(memory.buffers[each].written_since(memory.first_number)) for each in launch.stored
+        },
+        busiest={each: int(counts.max()) for each, counts in launch.stored.items()},
+        stored=launch.stored,
+        read=read,
+        written_to=written,
+    )
 
 
 def _bind_arguments(function: Function, arguments: Sequence[Argument], memory: Memory) -> dict[str, Array]:
@@ -196,17 +209,3 @@ def _goes_on(turns: Turns) -> bool:
     except StopIteration:
         return False
     return True
-
-
-def _result(launch: Launch, programs: int, findings: tuple[Finding, ...]) -> LaunchResult:
-    memory = launch.memory
-    buffers: dict[str, Any] = {name: memory.buffers[name] for name in launch.stored}
-    return LaunchResult(
-        kernel=launch.kernel,
-        programs_run=programs,
-        programs_total=launch.total,
-        findings=findings,
-        written={name: len(each.written_since(memory.first_number)) for name, each in buffers.items()},
-        busiest={name: int(counts.max()) for name, counts in launch.stored.items()},
-        stored=launch.stored,
-    )

@@ -124,7 +124,7 @@ def _operations(region: Region) -> Iterator[Operation]:
 
 
 def waits(module: Module) -> bool:
-    """Whether a kernel has a loop in which it may wait for another program: one that reads memory and may not end."""
+    """Whether a kernel has a loop in which it may wait for another program: a `while` that reads."""
     functions = module.functions
     reading = {name for name, each in functions.items() if _reads(each.body)}
     return any(

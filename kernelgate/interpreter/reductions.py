@@ -20,7 +20,7 @@ class _Combine(NamedTuple):
     block: ReadyBlock
 
     def __call__(self, left: list[Array], right: list[Array]) -> Generator[None, None, list[Array]]:
-        """Return what the region makes of pairs of lanes, given as [n, lanes] with programs along the lanes."""
+        """Return what the region makes of pairs of lanes, given as [n, programs * rest]."""
         shape = left[0].shape
         rows = np.tile(_programs_of_lanes(self.frame, shape[1]), shape[0])
         lanes = self.frame.part(rows)

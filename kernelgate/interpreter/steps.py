@@ -11,7 +11,7 @@ from kernelgate.interpreter.text.module import Block, Function, Module, Operatio
 from kernelgate.interpreter.values import Value
 
 Turns = Generator[None, None, tuple[Value, ...]]
-"""Runs on at each `next`, up to where programs may have to wait for others; returns an operation's results."""
+"""Runs on at each `next`, up to where programs may have to wait; returns an operation's results."""
 
 Control = Callable[["Code", Frame, "Step"], Turns]
 

@@ -1,6 +1,6 @@
 """Values of many programs: arrays whose first axis counts programs, 1 where all have the same.
 
-An axis of extent 1 stands for any extent along which nothing changes, so that what is broadcast costs nothing.
+An axis of extent 1 stands for any extent along which nothing changes: what is broadcast costs nothing.
 """
 
 from collections.abc import Sequence

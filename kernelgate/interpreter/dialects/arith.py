@@ -100,16 +100,17 @@ def _flatten(value: Any) -> list[Any]:
 
 
 def _number(value: Any, element: str) -> Array:
+    """Return a constant's element in an array of no axes."""
     if isinstance(value, str) and value.startswith("0x") and element in FLOATS | TINY_FLOATS:
-        return from_bits(np.array([int(value, 16)], dtype=f"u{BYTES[element]}"), element)[0]
+        return from_bits(np.array([int(value, 16)], dtype=f"u{BYTES[element]}"), element).reshape(())
     if isinstance(value, str):
         value = int(value, 16)
     if element in FLOATS | TINY_FLOATS:
-        return as_element(np.array([value], dtype=np.float64), element)[0]
+        return as_element(np.array([value], dtype=np.float64), element).reshape(())
     if element == "i1":
-        return np.bool_(value)  # type: ignore[return-value]
+        return np.array(bool(value))
     bits = 8 * BYTES[element]
-    return np.array([(int(value) + 2 ** (bits - 1)) % 2**bits - 2 ** (bits - 1)], dtype=held_as(element))[0]
+    return np.array((int(value) + 2 ** (bits - 1)) % 2**bits - 2 ** (bits - 1), dtype=held_as(element))
 
 
 @computes(*_INTEGER)
@@ -155,7 +156,8 @@ def divide(a: Array, b: Array) -> Array:
 def remainder(a: Array, b: Array) -> Array:
     """Return what division leaves, with the sign of a; a itself where b is zero."""
     if a.min() >= 0 and b.min() > 0:
-        return a - np.floor_divide(a, b) * b
+        found: Array = a - np.floor_divide(a, b) * b
+        return found
     return np.where(b == 0, a, np.fmod(a, b))
 
 
@@ -184,7 +186,8 @@ def make_shift(operation: Operation) -> Compute:
         width = 8 * a.itemsize
         by = np.minimum(unsigned(b), np.array(width - 1, unsigned(b).dtype)).astype(a.dtype)
         if name == "shrsi":
-            return np.right_shift(a, by)
+            found: Array = np.right_shift(a, by)
+            return found
         shift = np.left_shift if name == "shli" else np.right_shift
         shifted = shift(unsigned(a), unsigned(by)).view(a.dtype)
         beyond = unsigned(b) >= width
@@ -367,7 +370,8 @@ def _high_of_64(a: Array, b: Array) -> Array:
     a1, a0, b1, b0 = a >> half, a & mask, b >> half, b & mask
     middle = a1 * b0 + (a0 * b0 >> half)
     other = a0 * b1 + (middle & mask)
-    return a1 * b1 + (middle >> half) + (other >> half)
+    found: Array = a1 * b1 + (middle >> half) + (other >> half)
+    return found
 
 
 @computes("ub.poison")

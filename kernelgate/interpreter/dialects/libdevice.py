@@ -1,4 +1,4 @@
-"""CUDA's libdevice by name: functions of real numbers, bits and conversions. Others are lacking, and named."""
+"""CUDA's libdevice by name: real functions, bits and conversions. Others are lacking, and named."""
 
 import re
 from collections.abc import Callable
@@ -28,11 +28,13 @@ def _is(test: Callable[[Array], Any]) -> Function:
 
 
 def _reciprocal(a: Array) -> Array:
-    return np.divide(a.dtype.type(1), a)
+    found: Array = np.divide(a.dtype.type(1), a)
+    return found
 
 
 def _clip_to_one(a: Array) -> Array:
-    return np.fmin(np.fmax(a, a.dtype.type(0)), a.dtype.type(1))
+    found: Array = np.fmin(np.fmax(a, a.dtype.type(0)), a.dtype.type(1))
+    return found
 
 
 def _positive_difference(a: Array, b: Array) -> Array:

@@ -37,7 +37,8 @@ def fma(a: Array, b: Array, c: Array) -> Array:
 def round_half_away(a: Array) -> Array:
     """Return the nearest whole number, ties away from zero."""
     whole = np.trunc(a)
-    return whole + np.copysign((np.abs(a - whole) >= 0.5).astype(a.dtype), a)
+    found: Array = whole + np.copysign((np.abs(a - whole) >= 0.5).astype(a.dtype), a)
+    return found
 
 
 def reciprocal_root(a: Array) -> Array:

@@ -5,7 +5,7 @@ A float32 operand is cut to TF32, or split as the compiler splits it for `tf32x3
 """
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -67,10 +67,11 @@ def ordered_product(a: Array, b: Array) -> Array:
     a, b = np.ascontiguousarray(a), np.ascontiguousarray(b)
     if _keeps_order(a.shape[-2:], b.shape[-2:], a.dtype.name):
         return a @ b
-    return np.einsum("...mk,...kn->...mn", a, b, optimize=False)
+    found: Array = np.einsum("...mk,...kn->...mn", a, b, optimize=False)
+    return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def _keeps_order(left: tuple[int, int], right: tuple[int, int], kind: str) -> bool:
     """Whether the library's product of such matrices gives an element the same bits wherever it stands.
 

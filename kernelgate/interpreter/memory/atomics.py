@@ -1,5 +1,6 @@
-"""Atomic operations: one after the other where they meet at one address, in the order of programs and lanes."""
+"""Atomic operations: one after the other where they meet at one address, by program and lane."""
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -49,5 +50,5 @@ def _in_turns(offsets: Array) -> Iterator[Array]:
         return
     by_rank = np.argsort(rank, kind="stable")
     edges = np.searchsorted(rank[by_rank], np.arange(int(rank.max()) + 2))
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         yield order[by_rank[low:high]]

@@ -25,7 +25,6 @@ FILLED_AT_ONCE = 64 * 2**20
 
 def poison(word: int) -> Fill:
     """Return what fills a granule with one 4-byte word again and again."""
-
     page = np.full(PAGE_BYTES // 4, word, np.uint32).view(np.uint8)
 
     def fill(_granule: int, into: Bytes) -> None:
@@ -38,7 +37,7 @@ class Buffer:
     """Memory of one name at a made-up address.
 
     `unit` is the size in bytes of what one owner is noted for: `writers` has for each unit the number of the
-    program that wrote it last, 0 for none; `readers`, where a launch reads and writes, that of the last reader.
+    program that wrote it last, 0 for none; `readers`, where a launch reads and writes, that of the reader.
     """
 
     def __init__(self, name: str, number: int, size: int) -> None:

@@ -29,18 +29,18 @@ def parse_value(tokens: Sequence[str], place: int) -> tuple[Any, int]:
 
     A hexadecimal number stays text: it may be the bits of a float.
     """
-    token = tokens[place]
-    if token in ("dense", "array") and tokens[place + 1] == "<":
+    lexeme = tokens[place]
+    if lexeme in ("dense", "array") and tokens[place + 1] == "<":
         end = matching(tokens, place + 1)
         value: Any = _parse_elements(tokens[place + 2 : end])
         value = tuple(value) if isinstance(value, list) else value
-    elif token == "[":
+    elif lexeme == "[":
         end = matching(tokens, place)
         value = tuple(_parse_list(tokens[place + 1 : end]))
-    elif token == "#":
+    elif lexeme == "#":
         end, value = place + 1, tokens[place + 1]
     else:
-        end, value = place, parse_scalar(token)
+        end, value = place, parse_scalar(lexeme)
     return value, _skip_type(tokens, end + 1)
 
 
@@ -48,21 +48,21 @@ def _skip_type(tokens: Sequence[str], place: int) -> int:
     return place + 2 if place + 1 < len(tokens) and tokens[place] == ":" else place
 
 
-def parse_scalar(token: str) -> Any:
-    """Return what one token says: a text, a boolean, a number, or the word itself."""
-    if token.startswith('"'):
-        return unquote(token)
-    if token in _NAMED:
-        return _NAMED[token]
-    if token[0].isdigit() or (token[0] == "-" and token[1:2].isdigit()):
-        return _parse_number(token)
-    return token
+def parse_scalar(lexeme: str) -> Any:
+    """Return what one lexeme says: a text, a boolean, a number, or the word itself."""
+    if lexeme.startswith('"'):
+        return unquote(lexeme)
+    if lexeme in _NAMED:
+        return _NAMED[lexeme]
+    if lexeme[0].isdigit() or (lexeme[0] == "-" and lexeme[1:2].isdigit()):
+        return _parse_number(lexeme)
+    return lexeme
 
 
-def _parse_number(token: str) -> int | float | str:
-    if "x" in token:
-        return token
-    return float(token) if any(letter in token for letter in ".eE") else int(token)
+def _parse_number(lexeme: str) -> int | float | str:
+    if "x" in lexeme:
+        return lexeme
+    return float(lexeme) if any(letter in lexeme for letter in ".eE") else int(lexeme)
 
 
 def _parse_elements(tokens: Sequence[str]) -> Any:

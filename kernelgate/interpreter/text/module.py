@@ -8,8 +8,8 @@ import msgspec
 class Type(msgspec.Struct, frozen=True, kw_only=True):
     """The type of a value. `shape` is empty for a scalar.
 
-    `element` is MLIR's name of a number (`i32`, `bf16`, `f8E5M2`), `ptr` or `desc`; `pointee` is what a pointer
-    points to, or the block that a tensor descriptor reads.
+    `element` is MLIR's name of a number (`i32`, `bf16`, `f8E5M2`), `ptr` or `desc`; `pointee` is what a
+    pointer points to, or the block that a tensor descriptor reads.
     """
 
     element: str
@@ -42,9 +42,9 @@ class Successor(msgspec.Struct, frozen=True, kw_only=True):
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """One operation.
 
-    `words` are its bare words in order (`slt`, `acq_rel`), `texts` its quoted ones, `attributes` what it names
-    with `=`; an integer, float, boolean, text or tuple. `inputs` are the types before the arrow, `outputs` those
-    after it; where there is no arrow all types are inputs.
+    `words` are its bare words in order (`slt`, `acq_rel`), `texts` its quoted ones, `attributes` what it
+    names with `=`: an integer, float, boolean, text or tuple. `inputs` are the types before the arrow,
+    `outputs` those after it; where there is no arrow all types are inputs.
     """
 
     name: str

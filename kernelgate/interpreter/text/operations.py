@@ -65,9 +65,9 @@ def _split_results(tokens: Sequence[str]) -> tuple[list[str], Sequence[str]]:
         return [], tokens
     end = tokens.index("=")
     names: list[str] = []
-    for token in tokens[:end]:
-        base, _, count = token.partition(":")
-        if token != ",":
+    for lexeme in tokens[:end]:
+        base, _, count = lexeme.partition(":")
+        if lexeme != ",":
             names += [f"{base}#{number}" for number in range(int(count))] if count else [base]
     return names, tokens[end + 1 :]
 
@@ -93,18 +93,18 @@ def _depth_zero_colon(tokens: Sequence[str], place: int) -> int:
 def _parse_body(tokens: Sequence[str], place: int, parts: _Parts) -> int:
     """Take what stands before the types; return where these begin."""
     while place < len(tokens) and tokens[place] not in (":", "->"):
-        token = tokens[place]
+        lexeme = tokens[place]
         follower = tokens[place + 1] if place + 1 < len(tokens) else ""
-        if token == "{":
+        if lexeme == "{":
             place = _take_dictionary(tokens, place, parts)
-        elif token.startswith("^"):
+        elif lexeme.startswith("^"):
             place = _take_successor(tokens, place, parts)
-        elif token.startswith("%"):
+        elif lexeme.startswith("%"):
             place = _take_value(tokens, place, parts)
-        elif follower == "=" and token not in _SKIPPED:
-            parts.attributes[token], place = parse_scalar(tokens[place + 2]), place + 3
+        elif follower == "=" and lexeme not in _SKIPPED:
+            parts.attributes[lexeme], place = parse_scalar(tokens[place + 2]), place + 3
         else:
-            _take_word(token, parts)
+            _take_word(lexeme, parts)
             place += 1
     return place
 
@@ -120,7 +120,7 @@ def _take_successor(tokens: Sequence[str], place: int, parts: _Parts) -> int:
     arguments: tuple[str, ...] = ()
     if end < len(tokens) and tokens[end] == "(":
         end = matching(tokens, end) + 1
-        arguments = tuple(token for token in tokens[place:end] if token.startswith("%"))
+        arguments = tuple(lexeme for lexeme in tokens[place:end] if lexeme.startswith("%"))
     parts.successors.append(Successor(block=block, arguments=arguments))
     return end
 
@@ -133,36 +133,36 @@ def _take_value(tokens: Sequence[str], place: int, parts: _Parts) -> int:
     return place + 1
 
 
-def _take_word(token: str, parts: _Parts) -> None:
-    if token.startswith('"'):
-        parts.texts.append(unquote(token))
-    elif token.startswith("@"):
-        parts.words.append(symbol_name(token))
-    elif token not in _SKIPPED:
-        parts.words.append(token)
+def _take_word(lexeme: str, parts: _Parts) -> None:
+    if lexeme.startswith('"'):
+        parts.texts.append(unquote(lexeme))
+    elif lexeme.startswith("@"):
+        parts.words.append(symbol_name(lexeme))
+    elif lexeme not in _SKIPPED:
+        parts.words.append(lexeme)
 
 
-def symbol_name(token: str) -> str:
+def symbol_name(lexeme: str) -> str:
     """Return the name of `@name` or `@"name"`."""
-    return unquote(token[1:]) if token.startswith('@"') else token[1:]
+    return unquote(lexeme[1:]) if lexeme.startswith('@"') else lexeme[1:]
 
 
 def _parse_types(tokens: Sequence[str], place: int, parts: _Parts) -> None:
     found = parts.inputs
     while place < len(tokens):
-        token = tokens[place]
-        if token == "->":
+        lexeme = tokens[place]
+        if lexeme == "->":
             found = parts.outputs
-        elif token == ":":
+        elif lexeme == ":":
             found = parts.inputs
-        elif token == "{":
+        elif lexeme == "{":
             place = _take_dictionary(tokens, place, parts) - 1
-        elif token == "<":
+        elif lexeme == "<":
             end = matching(tokens, place)
             found.append(parse_type("".join(tokens[place : end + 1])))
             place = end
-        elif token.startswith("%"):
-            parts.operands.append(token)
-        elif token not in _BETWEEN_TYPES:
-            found.append(parse_type(token))
+        elif lexeme.startswith("%"):
+            parts.operands.append(lexeme)
+        elif lexeme not in _BETWEEN_TYPES:
+            found.append(parse_type(lexeme))
         place += 1

@@ -145,7 +145,7 @@ class _Reader:
 def _parse_header(tokens: Sequence[str]) -> tuple[str, bool, tuple[Parameter, ...], Sequence[str]]:
     if tokens[0] != "tt.func" or tokens[-1] != "{":
         raise ValueError("a function is expected")
-    at = next(place for place, token in enumerate(tokens) if token.startswith("@"))
+    at = next(place for place, lexeme in enumerate(tokens) if lexeme.startswith("@"))
     end = matching(tokens, at + 1)
     parameters = _parse_parameters(tokens[at + 2 : end])
     return symbol_name(tokens[at]), "public" in tokens[:at], parameters, tokens[end + 1 : -1]
@@ -169,4 +169,4 @@ def _result_types(tokens: Sequence[str]) -> list[str]:
     if tokens[:1] != ["->"]:
         return []
     end = list(tokens).index("attributes") if "attributes" in tokens else len(tokens)
-    return [token for token in tokens[1:end] if token not in "(),"]
+    return [lexeme for lexeme in tokens[1:end] if lexeme not in "(),"]

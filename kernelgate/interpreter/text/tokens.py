@@ -60,11 +60,11 @@ def tokens_of(line: str) -> list[str]:
         if match is None:
             raise ValueError(f"`{line[place:].strip()[:20]}` is not understood")
         place = match.end()
-        token = match[0].strip()
+        lexeme = match[0].strip()
         if match["type"]:
             stop = _end_of_angles(line, place)
-            token, place = token + line[place:stop], stop
-        found.append(token)
+            lexeme, place = lexeme + line[place:stop], stop
+        found.append(lexeme)
     return found
 
 
@@ -77,7 +77,7 @@ def _end_of_angles(line: str, start: int) -> int:
     raise ValueError("a bracket is not closed")
 
 
-def unquote(token: str) -> str:
+def unquote(lexeme: str) -> str:
     """Return what a quoted text says."""
 
     def one(match: re.Match[str]) -> str:
@@ -86,7 +86,7 @@ def unquote(token: str) -> str:
             return chr(int(code, 16))
         return {"n": "\n", "t": "\t"}.get(code, code)
 
-    return _ESCAPE.sub(one, token[1:-1])
+    return _ESCAPE.sub(one, lexeme[1:-1])
 
 
 def matching(tokens: Sequence[str], start: int) -> int:

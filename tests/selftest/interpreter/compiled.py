@@ -75,7 +75,7 @@ def bits_of(argument: Any) -> int:
     return int.from_bytes(struct.pack("<f", value), "little") if isinstance(value, float) else int(value)
 
 
-def run(  # noqa: PLR0913 - a kernel's launch has so many parts
+def run(
     kernel: Any,
     grid: tuple[int, ...],
     arguments: dict[str, Any],

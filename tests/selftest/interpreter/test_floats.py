@@ -196,7 +196,8 @@ def test_libdevice() -> None:
     out = np.zeros((15, SIZE), np.float32)
     run(by_libdevice, (1,), {"a": x, "out": out}, {"SIZE": SIZE})
     truth = [
-        np.tanh(x64), x64**x64, np.isnan(x64), np.rint(x64), np.floor(x64 + 0.5), 2 * x64, np.arctan2(x64, x64 + 1),
+        np.tanh(x64), x64**x64, np.isnan(x64), np.rint(x64), np.floor(x64 + 0.5), 2 * x64,
+        np.arctan2(x64, x64 + 1),
         np.nan_to_num(np.rint(x64)), np.exp(x64), [(n & -n).bit_length() for n in range(SIZE)],
         [n.bit_count() for n in range(SIZE)], [32 - n.bit_length() for n in range(SIZE)],
         [int(f"{n:032b}"[::-1], 2) - (2**32 if n % 2 else 0) for n in range(SIZE)],

@@ -15,7 +15,7 @@ WIDTHS = [*SIGNED, "uint8", "uint16", "uint32", "uint64"]
 
 
 @triton.jit
-def combine(a, b, out, OP: tl.constexpr, SIZE: tl.constexpr):
+def combine(a, b, out, OP: tl.constexpr, SIZE: tl.constexpr):  # noqa: PLR0912
     place = tl.arange(0, SIZE)
     x, y = tl.load(a + place), tl.load(b + place)
     if OP == "add":
@@ -56,7 +56,10 @@ def combine(a, b, out, OP: tl.constexpr, SIZE: tl.constexpr):
 
 
 def cut(quotient: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    exact = [abs(int(a)) // abs(int(b)) * (1 if (int(a) < 0) == (int(b) < 0) else -1) for a, b in zip(x, y)]
+    exact = [
+        abs(int(a)) // abs(int(b)) * (1 if (int(a) < 0) == (int(b) < 0) else -1)
+        for a, b in zip(x, y, strict=True)
+    ]
     return np.array([each % 2 ** (8 * x.itemsize) for each in exact], f"u{x.itemsize}").view(quotient.dtype)
 
 

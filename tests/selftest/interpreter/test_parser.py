@@ -51,7 +51,7 @@ def test_name_operands_words_and_types() -> None:
     ("line", "attributes"),
     [
         ("%0 = tt.make_range {end = 8 : i32, start = 0 : i32} : tensor<8xi32>", {"end": 8, "start": 0}),
-        ("%0 = tt.trans %x {order = array<i32: 1, 0>} : tensor<4x8xf32> -> tensor<8x4xf32>", {"order": (1, 0)}),
+        ("%0 = tt.trans %x {order = array<i32: 1, 0>} : tensor<4x8xf32>", {"order": (1, 0)}),
         ("%0 = tt.dot %a, %b, %c, inputPrecision = tf32 : tensor<4x4xf32>", {"inputPrecision": "tf32"}),
         ("%0 = tt.load %p cacheModifier = ca {isVolatile = true} : !tt.ptr<f32>",
          {"cacheModifier": "ca", "isVolatile": True}),
