@@ -11,6 +11,7 @@ Kind = Literal[
     "misaligned",
     "overwrites",
     "same-value",
+    "overlaps",
     "lanes-differ",
     "reads-written",
     "writes-read",
@@ -27,7 +28,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One thing found.
 
     outside: an access outside its buffers. misaligned: an address that is no multiple of the element's size.
-    overwrites: two programs of a launch wrote different values to one element; same-value: equal ones.
+    overwrites: two programs of a launch wrote different values to one element; same-value: equal ones;
+    overlaps: ones that were not looked at.
     lanes-differ: two lanes of one program did so in one store. reads-written: a program read what another one
     of the launch had written, without an atomic operation before; writes-read: it wrote what another one had
     read. assert: a device assertion failed. waits-for-ever: programs wait for each other. endless: loops do

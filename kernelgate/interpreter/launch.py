@@ -13,6 +13,7 @@ from kernelgate.interpreter.elements import BYTES, Array, from_bits
 from kernelgate.interpreter.errors import CannotInterpretError
 from kernelgate.interpreter.findings import Finding, Place
 from kernelgate.interpreter.frames import Frame
+from kernelgate.interpreter.heap import keep_freed_memory
 from kernelgate.interpreter.memory.memory import Memory
 from kernelgate.interpreter.programs import Launch, Programs, linear_indices
 from kernelgate.interpreter.provenance import ANYWHERE, Accessed, largest_tensor, waits
@@ -100,6 +101,7 @@ def run_launch(  # noqa: PLR0913 - each is a part of a launch
     `arguments` are the kernel's parameters in order; those beyond them, such as scratch memory, are not
     looked at. Findings go to memory's too. Raises CannotInterpretError where an operation is lacking.
     """
+    keep_freed_memory()
     ready = kernel if isinstance(kernel, ReadyKernel) else ReadyKernel(kernel)
     read, written = (ready.buffers(each, arguments) for each in (ready.accessed.read, ready.accessed.written))
     exchanged = None if read is None or written is None else read & written
@@ -121,7 +123,7 @@ def run_launch(  # noqa: PLR0913 - each is a part of a launch
         programs_total=launch.total,
         findings=tuple(memory.findings.found[before:]),
         written={
-            each: len(memory.buffers[each].written_since(memory.first_number)) for each in launch.stored
+            each: memory.buffers[each].count_written_since(memory.first_number) for each in launch.stored
         },
         busiest={each: int(counts.max()) for each, counts in launch.stored.items()},
         stored=launch.stored,

@@ -41,14 +41,11 @@ class Launch:
         """Whether the launch may both read and write the buffer."""
         return self.exchanged is None or buffer.name in self.exchanged
 
-    def count_stored(self, buffer: Buffer, numbers: Array) -> None:
-        """Count one element for each number, that of the program that wrote it."""
+    def count_stored(self, buffer: Buffer, indices: NDArray[np.int64], counts: Array) -> None:
+        """Count what programs of these indices in the grid stored, in elements."""
         if buffer.name not in self.stored:
             self.stored[buffer.name] = np.zeros(self.total, dtype=np.int64)
-        first = self.memory.first_number + 1
-        low = int(numbers.min())
-        counts = np.bincount(numbers - low)
-        self.stored[buffer.name][low - first : low - first + counts.size] += counts
+        self.stored[buffer.name][indices] += counts
 
     def find(self, kind: Kind, number: int, text: str, **where: Any) -> None:
         """Keep a finding about the program of that number."""

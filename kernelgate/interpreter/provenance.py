@@ -5,6 +5,7 @@ A buffer that a launch only reads, or only writes, needs no account of who read 
 
 from collections.abc import Iterator
 
+from kernelgate.interpreter.slices import TOUCH
 from kernelgate.interpreter.text.module import Function, Module, Operation, Region
 
 ANYWHERE = "anywhere"
@@ -13,7 +14,7 @@ ANYWHERE = "anywhere"
 Origins = frozenset[str]
 
 _READS = frozenset(["tt.load", "tt.descriptor_load", "tt.descriptor_gather"])
-_WRITES = frozenset(["tt.store", "tt.descriptor_store", "tt.descriptor_scatter"])
+_WRITES = frozenset([TOUCH, f"{TOUCH}_block", "tt.store", "tt.descriptor_store", "tt.descriptor_scatter"])
 _UPDATES = frozenset(["tt.atomic_rmw", "tt.atomic_cas", "tt.descriptor_reduce"])
 _YIELDS = frozenset(["scf.yield", "scf.condition"])
 

@@ -7,9 +7,10 @@ import numpy as np
 from kernelgate.interpreter.dialects.arith import unsigned
 from kernelgate.interpreter.dialects.registry import Compute, computes, lacking, with_programs
 from kernelgate.interpreter.elements import BYTES, FLOATS, Array, from_bits, held_as, to_bits
-from kernelgate.interpreter.memory.access import load_bits, make_access, store_bits
+from kernelgate.interpreter.memory.access import load_bits, make_access, store_bits, touch
 from kernelgate.interpreter.memory.atomics import update
 from kernelgate.interpreter.programs import Programs
+from kernelgate.interpreter.slices import TOUCH
 from kernelgate.interpreter.text.module import Operation
 from kernelgate.interpreter.values import Descriptor, whole
 
@@ -51,6 +52,31 @@ def make_store(operation: Operation) -> Compute:
 
     def compute(programs: Programs, addresses: Array, value: Array, mask: Array | None = None) -> tuple[()]:
         store_bits(programs, addresses, to_bits(value, element), mask)
+        return ()
+
+    return compute
+
+
+@with_programs(TOUCH)
+def make_touch(operation: Operation) -> Compute:
+    """Note which elements a store would write."""
+    size = BYTES[_pointee(operation)]
+
+    def compute(programs: Programs, addresses: Array, mask: Array | None = None) -> tuple[()]:
+        touch(programs, addresses, mask, size)
+        return ()
+
+    return compute
+
+
+@with_programs(f"{TOUCH}_block")
+def make_block_touch(operation: Operation) -> Compute:
+    """Note which elements a descriptor's store would write."""
+    kind = operation.inputs[-1]
+
+    def compute(programs: Programs, descriptor: Descriptor, *starts: Array) -> tuple[()]:
+        size = BYTES[kind.element]
+        touch(programs, *_block_of(descriptor, starts, kind.shape, size), size)
         return ()
 
     return compute

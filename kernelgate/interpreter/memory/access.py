@@ -11,7 +11,7 @@ import numpy as np
 
 from kernelgate.interpreter.elements import Array
 from kernelgate.interpreter.memory.buffer import ADDRESS_BITS, Buffer
-from kernelgate.interpreter.memory.owners import note_reads, note_store
+from kernelgate.interpreter.memory.owners import note_reads, note_store, note_touch
 from kernelgate.interpreter.programs import Programs
 
 
@@ -158,7 +158,29 @@ def store_bits(programs: Programs, addresses: Array, bits: Array, mask: Array | 
     for part in split(access, "wrote"):
         part.buffer.settle(part.first, part.last, part.offsets)
         note_store(programs, part.buffer, *chosen(part, part.offsets, numbers, bits))
+        count_stored(programs, part)
         programs.memory.changes += 1
+
+
+def touch(programs: Programs, addresses: Array, mask: Array | None, size: int) -> None:
+    """Note which elements a store would write, without its values."""
+    shapes = [each.shape[1:] for each in (addresses, mask) if each is not None]
+    shape = (len(programs), *np.broadcast_shapes(*shapes))
+    access = make_access(programs, np.broadcast_to(addresses, shape), mask, size)
+    numbers = numbers_of(programs, shape)
+    for part in split(access, "writes"):
+        part.buffer.note_touched(part.first, part.last, part.offsets)
+        note_touch(programs, part.buffer, *chosen(part, part.offsets, numbers), size)
+        count_stored(programs, part)
+
+
+def count_stored(programs: Programs, part: Part) -> None:
+    """Count for each program the elements of a part, whose first axis is that of programs."""
+    if part.mask is None:
+        counts = np.full(len(programs), part.offsets[0].size)
+    else:
+        counts = np.count_nonzero(part.mask.reshape(len(programs), -1), axis=1)
+    programs.launch.count_stored(part.buffer, programs.indices, counts)
 
 
 def chosen(part: Part, *arrays: Array) -> list[Array]:

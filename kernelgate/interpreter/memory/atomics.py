@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from kernelgate.interpreter.elements import BYTES, Array, from_bits, to_bits
-from kernelgate.interpreter.memory.access import chosen, make_access, numbers_of, split
+from kernelgate.interpreter.memory.access import chosen, count_stored, make_access, numbers_of, split
 from kernelgate.interpreter.memory.owners import note_atomic
 from kernelgate.interpreter.programs import Programs
 
@@ -35,7 +35,8 @@ def update(programs: Programs, addresses: Array, mask: Array, element: str, new:
             old.reshape(-1)[places[turn]] = held
             view[words] = stored
             programs.memory.changes += int((held != stored).any())
-        note_atomic(programs, part.buffer, offsets, numbers, size)
+        note_atomic(programs, part.buffer, offsets, size)
+        count_stored(programs, part)
     return from_bits(old, element)
 
 

@@ -47,6 +47,7 @@ class Buffer:
         self.fill: Fill | None = None
         self.granule = PAGE_BYTES
         self.settled = np.zeros(0, dtype=np.bool_)
+        self.noted = np.zeros(0, dtype=np.bool_)
         self.unit = 4
         self.writers = np.zeros(0, dtype=np.uint32)
         self.readers: NDArray[np.uint32] | None = None
@@ -68,6 +69,7 @@ class Buffer:
         """Have each granule of so many bytes filled when it is first touched."""
         self.fill, self.granule = fill, granule
         self.settled = np.zeros(-(-self.size // granule), dtype=np.bool_)
+        self.noted = np.zeros_like(self.settled)
 
     def settle(self, first: int, last: int, offsets: Offsets | None) -> None:
         """Fill what lies from `first` to `last`; of a long stretch only the granules of the offsets."""
@@ -86,6 +88,15 @@ class Buffer:
                 granule, self.data[granule * self.granule : min(self.size, (granule + 1) * self.granule)]
             )
         self.settled[missing] = True
+
+    def note_touched(self, first: int, last: int, offsets: Offsets) -> None:
+        """Note that elements at these offsets have owners, though their granules are not filled."""
+        if self.fill is None:
+            return
+        if last - first <= FILLED_AT_ONCE:
+            self.noted[first // self.granule : last // self.granule + 1] = True
+        else:
+            self.noted[offsets // self.granule] = True
 
     def note_in_units_of(self, size: int) -> None:
         """Have owners noted for elements of this size, if they are not for smaller ones already."""
@@ -106,7 +117,7 @@ class Buffer:
         """Return the stretches of units in which anything may have been written."""
         if self.fill is None:
             return [slice(0, self.units)]
-        edges = np.flatnonzero(np.diff(self.settled, prepend=False, append=False)).reshape(-1, 2)
+        edges = np.flatnonzero(np.diff(self.settled | self.noted, prepend=False, append=False)).reshape(-1, 2)
         scale = self.granule // self.unit
         return [slice(int(low) * scale, min(int(high) * scale, self.units)) for low, high in edges]
 
@@ -116,3 +127,9 @@ class Buffer:
             return np.empty(0, dtype=np.int64)
         found = [part.start + np.flatnonzero(self.writers[part] >= max(1, number)) for part in self.touched()]
         return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+
+    def count_written_since(self, number: int) -> int:
+        """Return how many units programs wrote from this number on."""
+        if not self.writers.size:
+            return 0
+        return sum(int(np.count_nonzero(self.writers[part] >= max(1, number))) for part in self.touched())

@@ -14,7 +14,7 @@ def note_store(programs: Programs, buffer: Buffer, offsets: Array, numbers: Arra
     size = values.itemsize
     buffer.note_in_units_of(size)
     places, units = offsets >> (size.bit_length() - 1), _units_of(buffer, offsets, size)
-    view, owners = buffer.view(size), np.repeat(numbers, len(units) // len(numbers))
+    view, owners = buffer.view(size), _for_each_unit(numbers, units)
     before = buffer.writers[units]
     others = (before > programs.memory.first_number) & (before != owners)
     if others.any():
@@ -24,7 +24,20 @@ def note_store(programs: Programs, buffer: Buffer, offsets: Array, numbers: Arra
     buffer.writers[units] = owners
     view[places] = values
     _find_clashes(programs, buffer, (buffer.writers[units], owners, units), view[places] != values)
-    programs.launch.count_stored(buffer, numbers)
+
+
+def note_touch(programs: Programs, buffer: Buffer, offsets: Array, numbers: Array, size: int) -> None:
+    """Note programs as owners of elements without writing these."""
+    buffer.note_in_units_of(size)
+    units = _units_of(buffer, offsets, size)
+    owners = _for_each_unit(numbers, units)
+    before = buffer.writers[units]
+    buffer.writers[units] = owners
+    now = buffer.writers[units]
+    earlier = (before != owners) & (before > programs.memory.first_number)
+    for others, wrong in ((before, earlier), (now, now != owners)):
+        text = "writes what program {} writes too"
+        _find_first(programs, buffer, "overlaps", (wrong, owners, others, units), text)
 
 
 def _units_of(buffer: Buffer, offsets: Array, size: int) -> Array:
@@ -39,7 +52,7 @@ def _find_overwritten(
 ) -> None:
     """Find programs that write what another one of the launch has written, unless atomics order them."""
     others, before, owners, units = noted
-    differ = np.repeat(differ, len(units) // len(differ))
+    differ = _for_each_unit(differ, units)
     unordered = others & ~_have_synced(programs, owners)
     kinds: tuple[tuple[Kind, Array, str], ...] = (
         ("overwrites", unordered & differ, "wrote another value where program {} had written"),
@@ -57,7 +70,7 @@ def _find_clashes(
     clash = now != owners
     if not clash.any() and not differ.any():
         return
-    differ = np.repeat(differ, len(units) // len(differ))
+    differ = _for_each_unit(differ, units)
     kinds: tuple[tuple[Kind, Array, str], ...] = (
         ("overwrites", clash & differ, "wrote another value than program {} to one element"),
         ("same-value", clash & ~differ, "wrote the same value as program {} to one element"),
@@ -65,6 +78,11 @@ def _find_clashes(
     )
     for kind, wrong, text in kinds:
         _find_first(programs, buffer, kind, (wrong, owners, now, units), text)
+
+
+def _for_each_unit(values: Array, units: Array) -> Array:
+    """Return the values of elements, each for all the units of its element."""
+    return values if len(units) == len(values) else np.repeat(values, len(units) // len(values))
 
 
 def note_reads(
@@ -80,7 +98,7 @@ def note_reads(
     kept = np.broadcast_to(kept, shape)
     offsets, numbers = np.broadcast_to(offsets, shape)[kept], np.broadcast_to(numbers, shape)[kept]
     units = _units_of(buffer, offsets, size)
-    owners = np.repeat(numbers, len(units) // len(numbers))
+    owners = _for_each_unit(numbers, units)
     first = programs.memory.first_number
     wrote = buffer.writers[units]
     others = (wrote > first) & (wrote != owners)
@@ -142,8 +160,7 @@ def _find_first(
     )
 
 
-def note_atomic(programs: Programs, buffer: Buffer, offsets: Array, numbers: Array, size: int) -> None:
+def note_atomic(programs: Programs, buffer: Buffer, offsets: Array, size: int) -> None:
     """Note that atomic operations wrote: nobody's plain access races with another program's."""
     buffer.note_in_units_of(size)
     buffer.writers[_units_of(buffer, offsets, size)] = programs.memory.first_number
-    programs.launch.count_stored(buffer, numbers)
