@@ -15,6 +15,7 @@ Kind = Literal[
     "lanes-differ",
     "reads-written",
     "writes-read",
+    "no-barrier",
     "assert",
     "waits-for-ever",
     "endless",
@@ -27,13 +28,15 @@ MAX_OF_A_KIND = 8
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One thing found.
 
-    outside: an access outside its buffers. misaligned: an address that is no multiple of the element's size.
-    overwrites: two programs of a launch wrote different values to one element; same-value: equal ones;
-    overlaps: ones that were not looked at.
-    lanes-differ: two lanes of one program did so in one store. reads-written: a program read what another one
-    of the launch had written, without an atomic operation before; writes-read: it wrote what another one had
-    read. assert: a device assertion failed. waits-for-ever: programs wait for each other. endless: loops do
-    not end.
+    - outside: an access outside the buffers; misaligned: at an address that is no multiple of its size.
+    - overwrites: two programs of a launch wrote different values to one element; same-value: equal ones;
+      overlaps: ones that were not looked at. lanes-differ: two lanes of one program wrote different ones.
+    - reads-written: a program read what another one of the launch had written, without an atomic operation
+      before; writes-read: it wrote what another one had read.
+    - no-barrier: a program read what another of its threads had stored, with no barrier between.
+    - assert: a device assertion failed.
+    - waits-for-ever: programs wait for each other; endless: loops do not end.
+
     `other` is the other program; `offset` is in bytes, from the start of `buffer`.
     """
 

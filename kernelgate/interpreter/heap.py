@@ -13,7 +13,7 @@ _MMAP_THRESHOLD = -3
 
 KEPT_BYTES = 512 * 2**20
 LARGEST_IN_HEAP = 32 * 2**20
-"""The largest that glibc allows; larger arrays, such as buffers, stay pages that are committed when touched."""
+"""The largest that glibc allows; larger arrays, such as buffers, are pages committed when touched."""
 
 
 @cache

@@ -18,7 +18,7 @@ class Launch:
 
     `exchanged` are the buffers that the launch both reads and writes, by name; None for all.
     `stored` counts for each buffer what each program wrote; `synced` says which programs have done an atomic
-    operation that orders memory.
+    operation that orders memory, `barriers` when each last met a barrier.
     """
 
     def __init__(self, kernel: str, grid: Place, memory: Memory, exchanged: frozenset[str] | None) -> None:
@@ -26,7 +26,14 @@ class Launch:
         self.total = grid[0] * grid[1] * grid[2]
         self.stored: dict[str, NDArray[np.int64]] = {}
         self.synced: set[int] = set()
+        self.barriers = np.zeros(self.total, dtype=np.uint64)
+        self.time = 0
         memory.begin_launch(self.total)
+
+    def tick(self) -> int:
+        """Return the time, one later at each call."""
+        self.time += 1
+        return self.time
 
     def place_of(self, number: int) -> Place:
         """Return the place in the grid of a program by its number in memory."""
@@ -97,6 +104,11 @@ class Programs:
     def note_synced(self) -> None:
         """Note that all of them have done such an operation."""
         self.launch.synced.update(self.numbers.tolist())
+        self.note_barrier()
+
+    def note_barrier(self) -> None:
+        """Note that the threads of each program meet."""
+        self.launch.barriers[self.indices] = self.launch.tick()
 
 
 def linear_indices(grid: Place, programs: Sequence[Place]) -> NDArray[np.int64]:

@@ -28,13 +28,14 @@ def _pointee(operation: Operation) -> str:
 def make_load(operation: Operation) -> Compute:
     """Return what memory holds; `other` where the mask is false, undefined bits if there is none."""
     element, size = _pointee(operation), BYTES[_pointee(operation)]
-    ones = (1,) * (1 + len(operation.inputs[0].shape))
+    shape = operation.inputs[0].shape
+    ones = (1,) * (1 + len(shape))
 
     def compute(
         programs: Programs, addresses: Array, mask: Array | None = None, other: Array | None = None
     ) -> Array:
         elsewhere = undefined_bits(programs, size).reshape(ones) if other is None else to_bits(other, element)
-        return from_bits(load_bits(make_access(programs, addresses, mask, size), elsewhere), element)
+        return from_bits(load_bits(make_access(programs, addresses, mask, size, shape), elsewhere), element)
 
     return compute
 
@@ -48,10 +49,10 @@ def undefined_bits(programs: Programs, size: int) -> Array:
 @with_programs("tt.store")
 def make_store(operation: Operation) -> Compute:
     """Store the values where the mask lets them through."""
-    element = _pointee(operation)
+    element, shape = _pointee(operation), operation.inputs[0].shape
 
     def compute(programs: Programs, addresses: Array, value: Array, mask: Array | None = None) -> tuple[()]:
-        store_bits(programs, addresses, to_bits(value, element), mask)
+        store_bits(programs, addresses, to_bits(value, element), mask, shape)
         return ()
 
     return compute
@@ -196,7 +197,9 @@ def make_descriptor_load(operation: Operation) -> Compute:
         nan = descriptor.pads_with_nan and kind.element in FLOATS
         filler = np.full(1, np.nan if nan else 0, held_as(kind.element))
         elsewhere = to_bits(filler, kind.element).reshape((1,) * (1 + len(kind.shape)))
-        return from_bits(load_bits(make_access(programs, addresses, inside, size), elsewhere), kind.element)
+        return from_bits(
+            load_bits(make_access(programs, addresses, inside, size, kind.shape), elsewhere), kind.element
+        )
 
     return compute
 
@@ -208,7 +211,7 @@ def make_descriptor_store(operation: Operation) -> Compute:
 
     def compute(programs: Programs, descriptor: Descriptor, *rest: Array) -> tuple[()]:
         addresses, inside = _block_of(descriptor, rest[:-1], kind.shape, BYTES[kind.element])
-        store_bits(programs, addresses, to_bits(rest[-1], kind.element), inside)
+        store_bits(programs, addresses, to_bits(rest[-1], kind.element), inside, kind.shape)
         return ()
 
     return compute

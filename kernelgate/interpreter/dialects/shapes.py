@@ -156,10 +156,21 @@ def make_pointer_conversion(operation: Operation) -> Compute:  # noqa: ARG001 - 
     return lambda a: a
 
 
-@computes("tt.assume", "llvm.intr.assume", "ttg.barrier", "gpu.barrier", "tt.print", "ttg.async_commit_group")
+@computes("tt.assume", "llvm.intr.assume", "tt.print")
 def make_nothing(operation: Operation) -> Compute:  # noqa: ARG001 - all are alike
-    """Return nothing: programs that run operation by operation need no such hint or barrier."""
+    """Return nothing: no such hint changes a value."""
     return lambda *_: ()
+
+
+@with_programs("ttg.barrier", "gpu.barrier")
+def make_barrier(operation: Operation) -> Compute:  # noqa: ARG001 - all are alike
+    """Have the threads of each program meet."""
+
+    def compute(programs: Programs) -> tuple[()]:
+        programs.note_barrier()
+        return ()
+
+    return compute
 
 
 @with_programs("tt.assert")

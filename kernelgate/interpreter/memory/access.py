@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from kernelgate.interpreter.elements import Array
+from kernelgate.interpreter.memory.barriers import lanes_of
 from kernelgate.interpreter.memory.buffer import ADDRESS_BITS, Buffer
-from kernelgate.interpreter.memory.owners import note_reads, note_store, note_touch
+from kernelgate.interpreter.memory.owners import Lanes, note_reads, note_store, note_touch
 from kernelgate.interpreter.programs import Programs
 
 
@@ -22,6 +23,8 @@ class Access(NamedTuple):
     addresses: Array
     mask: Array | None
     size: int
+    shape: tuple[int, ...]
+    """That of the tensor, of which addresses and mask may be a smaller form."""
 
 
 class Part(NamedTuple):
@@ -35,12 +38,14 @@ class Part(NamedTuple):
     """The lowest and the highest offset of a byte."""
 
 
-def make_access(programs: Programs, addresses: Array, mask: Array | None, size: int) -> Access:
+def make_access(
+    programs: Programs, addresses: Array, mask: Array | None, size: int, shape: tuple[int, ...]
+) -> Access:
     """Return an access, its mask None where all elements count."""
     if mask is None or mask.all():
-        return Access(programs, addresses, None, size)
+        return Access(programs, addresses, None, size, shape)
     addresses, mask = np.broadcast_arrays(addresses, mask)
-    return Access(programs, addresses, mask, size)
+    return Access(programs, addresses, mask, size, shape)
 
 
 def split(access: Access, verb: str) -> Iterator[Part]:
@@ -143,21 +148,33 @@ def read_part(access: Access, part: Part) -> Array:
     """Return what a part's addresses hold, as unsigned integers."""
     part.buffer.settle(part.first, part.last, part.offsets)
     if access.programs.launch.is_exchanged(part.buffer):
-        numbers = access.programs.numbers.astype(np.uint32).reshape(-1, *(1,) * (part.offsets.ndim - 1))
-        note_reads(access.programs, part.buffer, access.size, (part.offsets, part.mask, numbers))
+        _note_read_part(access, part)
     places = part.offsets >> (access.size.bit_length() - 1)
     return part.buffer.view(access.size).take(places, mode="clip")
 
 
-def store_bits(programs: Programs, addresses: Array, bits: Array, mask: Array | None) -> None:
-    """Store unsigned integers, those of later programs last."""
-    arrays = (addresses, bits) if mask is None else (addresses, bits, mask)
-    shape = (len(programs), *np.broadcast_shapes(*(each.shape[1:] for each in arrays)))
-    access = make_access(programs, np.broadcast_to(addresses, shape), mask, bits.itemsize)
-    bits, numbers = np.broadcast_to(bits, shape), numbers_of(programs, shape)
+def _note_read_part(access: Access, part: Part) -> None:
+    programs, shape = access.programs, (len(access.programs), *access.shape)
+    mask = None if part.mask is None else np.broadcast_to(part.mask, shape)
+    every = part._replace(offsets=np.broadcast_to(part.offsets, shape), mask=mask)
+    lanes = np.broadcast_to(lanes_of(access.shape), shape)
+    read = chosen(every, every.offsets, numbers_of(programs, shape), lanes)
+    note_reads(programs, part.buffer, access.size, Lanes(*read))
+
+
+def store_bits(
+    programs: Programs, addresses: Array, bits: Array, mask: Array | None, shape: tuple[int, ...]
+) -> None:
+    """Store unsigned integers in a tensor's shape, those of later programs last."""
+    whole = (len(programs), *shape)
+    access = make_access(programs, np.broadcast_to(addresses, whole), mask, bits.itemsize, shape)
+    bits, numbers = np.broadcast_to(bits, whole), numbers_of(programs, whole)
+    lanes = np.broadcast_to(lanes_of(shape), whole)
     for part in split(access, "wrote"):
         part.buffer.settle(part.first, part.last, part.offsets)
-        note_store(programs, part.buffer, *chosen(part, part.offsets, numbers, bits))
+        exchanged = programs.launch.is_exchanged(part.buffer)
+        *stored, values = chosen(part, part.offsets, numbers, *([lanes] if exchanged else []), bits)
+        note_store(programs, part.buffer, Lanes(*stored), values)
         count_stored(programs, part)
         programs.memory.changes += 1
 
@@ -166,11 +183,11 @@ def touch(programs: Programs, addresses: Array, mask: Array | None, size: int) -
     """Note which elements a store would write, without its values."""
     shapes = [each.shape[1:] for each in (addresses, mask) if each is not None]
     shape = (len(programs), *np.broadcast_shapes(*shapes))
-    access = make_access(programs, np.broadcast_to(addresses, shape), mask, size)
+    access = make_access(programs, np.broadcast_to(addresses, shape), mask, size, shape[1:])
     numbers = numbers_of(programs, shape)
     for part in split(access, "writes"):
         part.buffer.note_touched(part.first, part.last, part.offsets)
-        note_touch(programs, part.buffer, *chosen(part, part.offsets, numbers), size)
+        note_touch(programs, part.buffer, size, Lanes(*chosen(part, part.offsets, numbers)))
         count_stored(programs, part)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from kernelgate.interpreter.elements import BYTES, Array, from_bits, to_bits
-from kernelgate.interpreter.memory.access import chosen, count_stored, make_access, numbers_of, split
+from kernelgate.interpreter.memory.access import chosen, count_stored, make_access, split
 from kernelgate.interpreter.memory.owners import note_atomic
 from kernelgate.interpreter.programs import Programs
 
@@ -22,11 +22,11 @@ def update(programs: Programs, addresses: Array, mask: Array, element: str, new:
     """
     size = BYTES[element]
     old = np.zeros(addresses.shape, dtype=f"u{size}")
-    access = make_access(programs, addresses, mask, size)
+    access = make_access(programs, addresses, mask, size, addresses.shape[1:])
     lanes = np.arange(addresses.size).reshape(addresses.shape)
     for part in split(access, "wrote"):
         part.buffer.settle(part.first, part.last, part.offsets)
-        offsets, numbers, places = chosen(part, part.offsets, numbers_of(programs, addresses.shape), lanes)
+        offsets, places = chosen(part, part.offsets, lanes)
         view = part.buffer.view(size)
         for turn in _in_turns(offsets):
             words = offsets[turn] >> (size.bit_length() - 1)

@@ -37,7 +37,8 @@ class Buffer:
     """Memory of one name at a made-up address.
 
     `unit` is the size in bytes of what one owner is noted for: `writers` has for each unit the number of the
-    program that wrote it last, 0 for none; `readers`, where a launch reads and writes, that of the reader.
+    program that wrote it last, 0 for none. Where a launch reads and writes, `readers` has that of the reader,
+    `origins` the lane and the time of the last store.
     """
 
     def __init__(self, name: str, number: int, size: int) -> None:
@@ -51,6 +52,7 @@ class Buffer:
         self.unit = 4
         self.writers = np.zeros(0, dtype=np.uint32)
         self.readers: NDArray[np.uint32] | None = None
+        self.origins: NDArray[np.uint64] | None = None
         self._views: dict[str, NDArray[Any]] = {}
 
     @property
@@ -107,11 +109,12 @@ class Buffer:
             factor, self.unit = self.unit // size, size
             self.writers = np.repeat(self.writers, factor)[: self.units]
             self.readers = None if self.readers is None else np.repeat(self.readers, factor)[: self.units]
+            self.origins = None if self.origins is None else np.repeat(self.origins, factor)[: self.units]
 
     def forget_owners(self) -> None:
         """Have nobody noted for anything."""
         self.writers = np.zeros(self.writers.size, dtype=np.uint32)
-        self.readers = None
+        self.readers = self.origins = None
 
     def touched(self) -> "list[slice]":
         """Return the stretches of units in which anything may have been written."""

@@ -12,8 +12,8 @@ from kernelgate.interpreter.memory.buffer import ADDRESS_BITS, PAGE_BYTES, Buffe
 UNDEFINED = 0x7FD97FD9
 """What lanes hold that a load leaves undefined: a NaN in float32, and in float16 and bfloat16 too."""
 
-MANY = np.uint32(0xFFFFFFFF)
-"""Stands for several readers."""
+LAST_NUMBER = 2**32 - 1
+"""The largest number of a program that the owners of a buffer hold."""
 
 
 class Memory:
@@ -82,12 +82,15 @@ class Memory:
         return self.buffers[name].written_since(1)
 
     def begin_launch(self, programs: int) -> None:
-        """Give numbers to the programs of a launch: the first is for what atomic operations write."""
-        if self.last_number + programs + 1 >= int(MANY):
+        """Give numbers to the programs of a launch.
+
+        The first number is no program's: it stands for what atomic operations wrote and for several readers.
+        """
+        if self.last_number + programs + 1 >= LAST_NUMBER:
             self.last_number = 0
             for buffer in self._in_order:
                 buffer.forget_owners()
-        if programs + 1 >= int(MANY):
+        if programs + 1 >= LAST_NUMBER:
             raise CannotInterpretError(f"a grid of {programs} programs cannot be interpreted")
         self.first_number = self.last_number + 1
         self.last_number += programs + 1

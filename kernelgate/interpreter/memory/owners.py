@@ -1,36 +1,50 @@
 """Who wrote and who read which element of a launch, and which of that is a race."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from kernelgate.interpreter.elements import Array
 from kernelgate.interpreter.findings import Kind
+from kernelgate.interpreter.memory.barriers import is_unordered, note_origin
 from kernelgate.interpreter.memory.buffer import Buffer
-from kernelgate.interpreter.memory.memory import MANY
 from kernelgate.interpreter.programs import Programs
 
 
-def note_store(programs: Programs, buffer: Buffer, offsets: Array, numbers: Array, values: Array) -> None:
-    """Write the values of the programs of these numbers, and note the programs as the elements' owners."""
+class Lanes(NamedTuple):
+    """The lanes of an access that count, in one row: where each is in the buffer, and whose it is.
+
+    `lanes` tells those of one program apart; it is needed where a launch reads and writes a buffer.
+    """
+
+    offsets: Array
+    numbers: Array
+    lanes: Array | None = None
+
+
+def note_store(programs: Programs, buffer: Buffer, stored: Lanes, values: Array) -> None:
+    """Write the values, and note the lanes' programs as the elements' owners."""
     size = values.itemsize
     buffer.note_in_units_of(size)
-    places, units = offsets >> (size.bit_length() - 1), _units_of(buffer, offsets, size)
-    view, owners = buffer.view(size), _for_each_unit(numbers, units)
+    places, units = stored.offsets >> (size.bit_length() - 1), _units_of(buffer, stored.offsets, size)
+    view, owners = buffer.view(size), _for_each_unit(stored.numbers, units)
     before = buffer.writers[units]
     others = (before > programs.memory.first_number) & (before != owners)
     if others.any():
         _find_overwritten(programs, buffer, (others, before, owners, units), view[places] != values)
-    if programs.launch.is_exchanged(buffer):
+    if stored.lanes is not None:
         _find_read_before(programs, buffer, owners, units)
+        note_origin(programs, buffer, units, _for_each_unit(stored.lanes, units))
     buffer.writers[units] = owners
     view[places] = values
     _find_clashes(programs, buffer, (buffer.writers[units], owners, units), view[places] != values)
 
 
-def note_touch(programs: Programs, buffer: Buffer, offsets: Array, numbers: Array, size: int) -> None:
+def note_touch(programs: Programs, buffer: Buffer, size: int, touched: Lanes) -> None:
     """Note programs as owners of elements without writing these."""
     buffer.note_in_units_of(size)
-    units = _units_of(buffer, offsets, size)
-    owners = _for_each_unit(numbers, units)
+    units = _units_of(buffer, touched.offsets, size)
+    owners = _for_each_unit(touched.numbers, units)
     before = buffer.writers[units]
     buffer.writers[units] = owners
     now = buffer.writers[units]
@@ -85,38 +99,37 @@ def _for_each_unit(values: Array, units: Array) -> Array:
     return values if len(units) == len(values) else np.repeat(values, len(units) // len(values))
 
 
-def note_reads(
-    programs: Programs, buffer: Buffer, size: int, read: tuple[Array, Array | None, Array]
-) -> None:
+def note_reads(programs: Programs, buffer: Buffer, size: int, read: Lanes) -> None:
     """Note the programs as readers, and find those that read what another one of the launch has written."""
     buffer.note_in_units_of(size)
     if buffer.readers is None:
         buffer.readers = np.zeros_like(buffer.writers)
-    offsets, mask, numbers = read
-    shape = np.broadcast_shapes(offsets.shape, numbers.shape)
-    kept = np.ones(1, np.bool_) if mask is None else mask
-    kept = np.broadcast_to(kept, shape)
-    offsets, numbers = np.broadcast_to(offsets, shape)[kept], np.broadcast_to(numbers, shape)[kept]
-    units = _units_of(buffer, offsets, size)
-    owners = _for_each_unit(numbers, units)
-    first = programs.memory.first_number
+    units = _units_of(buffer, read.offsets, size)
+    owners = _for_each_unit(read.numbers, units)
     wrote = buffer.writers[units]
-    others = (wrote > first) & (wrote != owners)
+    others = (wrote > programs.memory.first_number) & (wrote != owners)
     if others.any():
         wrong = others & ~_have_synced(programs, owners)
         text = "read what program {} of the same launch had written"
         _find_first(programs, buffer, "reads-written", (wrong, owners, wrote, units), text)
-    _mark_readers(buffer, units, owners, first)
+    own = wrote == owners
+    if own.any() and read.lanes is not None:
+        lanes = _for_each_unit(read.lanes, units)
+        wrong = own & is_unordered(programs, buffer, units, owners, lanes)
+        text = "read what another thread of its own had stored, with no barrier between"
+        _find_first(programs, buffer, "no-barrier", (wrong, owners, wrote, units), text)
+    _mark_readers(buffer, units, owners, programs.memory.first_number)
 
 
-def _mark_readers(buffer: Buffer, units: Array, owners: Array, first: int) -> None:
+def _mark_readers(buffer: Buffer, units: Array, owners: Array, many: int) -> None:
+    """Note the readers of units; `many` stands for several."""
     readers = buffer.readers
     assert readers is not None
     before = readers[units]
-    marks = np.where((before >= first) & (before != owners), MANY, owners)
+    marks = np.where((before >= many) & (before != owners), np.uint32(many), owners)
     readers[units] = marks
     lost = readers[units] != marks
-    readers[units[lost]] = MANY
+    readers[units[lost]] = many
 
 
 def _find_read_before(programs: Programs, buffer: Buffer, owners: Array, units: Array) -> None:
@@ -124,7 +137,7 @@ def _find_read_before(programs: Programs, buffer: Buffer, owners: Array, units: 
     if buffer.readers is None:
         return
     readers = buffer.readers[units]
-    others = (readers > programs.memory.first_number) & (readers != owners)
+    others = (readers >= programs.memory.first_number) & (readers != owners)
     if others.any():
         wrong = others & ~_have_synced(programs, owners)
         text = "wrote what {} of the same launch had read"
@@ -149,7 +162,7 @@ def _find_first(
         return
     at = int(wrong.argmax())
     launch, other = programs.launch, int(others[at])
-    place = None if other == int(MANY) else launch.place_of(other)
+    place = None if other == programs.memory.first_number else launch.place_of(other)
     launch.find(
         kind,
         int(owners[at]),

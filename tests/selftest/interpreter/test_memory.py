@@ -10,9 +10,10 @@ import triton
 import triton.language as tl
 
 from kernelgate.interpreter.findings import MAX_OF_A_KIND, Finding
+from kernelgate.interpreter.launch import Pointer, run_launch
 from kernelgate.interpreter.memory.buffer import ADDRESS_BITS, Buffer, poison
 from kernelgate.interpreter.memory.memory import Memory
-from tests.selftest.interpreter.compiled import Typed, run
+from tests.selftest.interpreter.compiled import Typed, parse_kernel, run
 
 
 @triton.jit
@@ -266,3 +267,43 @@ def test_numbers_of_programs_begin_anew_before_they_run_out() -> None:
     memory.begin_launch(1000)
     assert memory.first_number == 1
     assert not memory.buffers["x"].writers.any()
+
+
+@triton.jit
+def turn(scratch, out, WAITS: tl.constexpr, TURNS: tl.constexpr, SIZE: tl.constexpr):
+    row, column = tl.arange(0, SIZE)[:, None], tl.arange(0, SIZE)[None, :]
+    here = tl.program_id(0) * SIZE * SIZE + row * SIZE + column
+    tl.store(scratch + here, here.to(tl.float32))
+    if WAITS:
+        tl.debug_barrier()
+    there = tl.trans(here) if TURNS else here
+    tl.store(out + here, tl.load(scratch + there))
+
+
+@pytest.mark.parametrize("chunk", [1, None])
+@pytest.mark.parametrize(
+    ("waits", "turns", "kinds"),
+    [(False, True, {"no-barrier"}), (True, True, set()), (False, False, set())],
+)
+def test_what_other_threads_stored_needs_a_barrier(
+    waits: bool, turns: bool, kinds: set[str], chunk: int | None
+) -> None:
+    scratch, out = np.zeros((3, 8, 8), np.float32), np.zeros((3, 8, 8), np.float32)
+    constants = {"WAITS": waits, "TURNS": turns, "SIZE": 8}
+    found = run(turn, (3,), {"scratch": scratch, "out": out}, constants, chunk=chunk).findings
+    assert {each.kind for each in found} == kinds
+    np.testing.assert_array_equal(out, scratch.transpose(0, 2, 1) if turns else scratch)
+
+
+def test_several_readers_of_one_launch_are_forgotten_in_the_next() -> None:
+    memory = Memory()
+    module = parse_kernel(neighbours, {"a": np.zeros(8, np.float32)}, SIZE=8)
+    memory.add("a", 4 * 64)
+    given = [Pointer(buffer="a")]
+    kinds = []
+    for program in (range(3), range(1), range(1, 2)):
+        places = [(each, 0, 0) for each in program]
+        kinds.append(
+            {f.kind for f in run_launch(module, "n", (3, 1, 1), given, memory, programs=places).findings}
+        )
+    assert kinds == [{"writes-read"}, set(), set()]

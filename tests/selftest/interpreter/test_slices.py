@@ -48,7 +48,7 @@ def keep(out, value):
 
 
 @triton.jit
-def calls(a, out, n, SIZE: tl.constexpr):
+def calls(a, out, n, SIZE: tl.constexpr):  # noqa: ARG001 - launched as the others are
     program = tl.program_id(0)
     if program == n:
         return
