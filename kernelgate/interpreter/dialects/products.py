@@ -23,6 +23,11 @@ from kernelgate.interpreter.text.module import Operation
 
 Product = Callable[[Array, Array], Array]
 
+STEPS = (32, 16, 8)
+"""Terms that are summed at once where the library does not sum all of them in one order."""
+
+TRIALS = 8
+
 
 @computes("tt.dot")
 def make_dot(operation: Operation) -> Compute:
@@ -65,23 +70,36 @@ def _integer_product(a: Array, b: Array) -> Array:
 def ordered_product(a: Array, b: Array) -> Array:
     """Return a @ b, each element's sum in the same order."""
     a, b = np.ascontiguousarray(a), np.ascontiguousarray(b)
-    if _keeps_order(a.shape[-2:], b.shape[-2:], a.dtype.name):
-        return a @ b
-    found: Array = np.einsum("...mk,...kn->...mn", a, b, optimize=False)
-    return found
+    inner = a.shape[-1]
+    step = _ordered_step(a.shape[-2], inner, b.shape[-1], a.dtype.name)
+    if not step:
+        found: Array = np.einsum("...mk,...kn->...mn", a, b, optimize=False)
+        return found
+    total: Array = a[..., :step] @ b[..., :step, :]
+    for k in range(step, inner, step):
+        total += a[..., k : k + step] @ b[..., k : k + step, :]
+    return total
 
 
 @cache
-def _keeps_order(left: tuple[int, int], right: tuple[int, int], kind: str) -> bool:
-    """Whether the library's product of such matrices gives an element the same bits wherever it stands.
+def _ordered_step(rows: int, inner: int, columns: int, kind: str) -> int:
+    """Return how many terms at once the library sums in one order, wherever an element stands; 0 for none."""
+    steps = (inner, *(step for step in STEPS if step < inner and inner % step == 0))
+    return next((step for step in steps if _keeps_order(rows, step, columns, kind)), 0)
 
-    Its kernels may sum in another order at the edges of what they work on at once.
+
+def _keeps_order(rows: int, inner: int, columns: int, kind: str) -> bool:
+    """Whether all elements of a product of equal rows and equal columns have the same bits.
+
+    A library's kernels may sum in another order at the edges of what they work on at once.
     """
     random = np.random.default_rng(0)
-    row = random.standard_normal(left[1]).astype(kind)
-    column = random.standard_normal(right[0]).astype(kind)
-    alike = np.ascontiguousarray(np.broadcast_to(row, left)) @ np.repeat(column[:, None], right[1], axis=1)
-    return bool((alike == alike[0, 0]).all())
+    for _ in range(TRIALS):
+        row, column = random.standard_normal((2, inner)).astype(kind)
+        alike = np.tile(row, (rows, 1)) @ np.repeat(column[:, None], columns, axis=1)
+        if not (alike == alike[0, 0]).all():
+            return False
+    return True
 
 
 def _tf32(a: Array, b: Array) -> Array:

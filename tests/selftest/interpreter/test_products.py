@@ -99,18 +99,31 @@ def test_int8() -> None:
     np.testing.assert_array_equal(out, a.astype(np.int32) @ b.astype(np.int32))
 
 
-def test_an_element_has_the_same_bits_wherever_it_stands() -> None:
-    a, b = operands()
+@pytest.mark.parametrize("inner", [16, 64, 96, 512])
+@pytest.mark.parametrize(("rows", "columns"), [(16, 8), (32, 64), (128, 32)])
+def test_an_element_has_the_same_bits_wherever_it_stands(rows: int, inner: int, columns: int) -> None:
     random = np.random.default_rng(5)
-    rows, columns = random.permutation(M), random.permutation(N)
-    whole = product(a, b, "tf32")
-    np.testing.assert_array_equal(product(a[rows], b[:, columns], "tf32"), whole[rows][:, columns])
+    a = random.standard_normal((3, rows, inner)).astype(np.float32)
+    b = random.standard_normal((3, inner, columns)).astype(np.float32)
+    whole = products.ordered_product(a, b)
+    np.testing.assert_allclose(whole, a.astype(np.float64) @ b, rtol=1e-3, atol=1e-4)
+    m, n = random.permutation(rows), random.permutation(columns)
+    moved = products.ordered_product(a[[2, 0, 1]][:, m], b[[2, 0, 1]][:, :, n])
+    np.testing.assert_array_equal(moved, whole[[2, 0, 1]][:, m][:, :, n])
 
 
-def test_a_library_that_sums_in_other_orders_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("in_order", [0, 8, 16])
+def test_a_library_is_used_as_far_as_it_sums_in_order(monkeypatch: pytest.MonkeyPatch, in_order: int) -> None:
     a, b = operands()
-    expected = np.zeros((M, N), np.float32)
-    for k in range(K):
-        expected += a[:, k, None] * b[k]
-    monkeypatch.setattr(products, "_keeps_order", lambda *_: False)
-    np.testing.assert_allclose(products.ordered_product(a, b), expected, rtol=1e-4, atol=1e-5)
+    seen: list[int] = []
+
+    def keeps_order(_rows: int, inner: int, _columns: int, _kind: str) -> bool:
+        seen.append(inner)
+        return inner <= in_order
+
+    monkeypatch.setattr(products, "_keeps_order", keeps_order)
+    products._ordered_step.cache_clear()
+    found = products.ordered_product(a, b)
+    products._ordered_step.cache_clear()
+    assert seen == {0: [64, 32, 16, 8], 8: [64, 32, 16, 8], 16: [64, 32, 16]}[in_order]
+    np.testing.assert_allclose(found, a.astype(np.float64) @ b, rtol=1e-4, atol=1e-5)
