@@ -95,17 +95,20 @@ def run_launch(  # noqa: PLR0913 - each is a part of a launch
     programs: Sequence[Place] | None = None,
     chunk: int | None = None,
     max_turns: int = MAX_TURNS,
+    rounding_seed: int | None = None,
 ) -> LaunchResult:
     """Run programs of a kernel, all of the grid in an order of its own, or the given ones in their order.
 
     `arguments` are the kernel's parameters in order; those beyond them, such as scratch memory, are not
-    looked at. Findings go to memory's too. Raises CannotInterpretError where an operation is lacking.
+    looked at. `rounding_seed` moves results that the hardware approximates, by as much as PTX allows.
+    Findings go to memory's too. Raises CannotInterpretError where an operation is lacking.
     """
     keep_freed_memory()
     ready = kernel if isinstance(kernel, ReadyKernel) else ReadyKernel(kernel)
     read, written = (ready.buffers(each, arguments) for each in (ready.accessed.read, ready.accessed.written))
     exchanged = None if read is None or written is None else read & written
     launch = Launch(name, grid, memory, exchanged)
+    launch.rounding_seed = rounding_seed
     before = len(memory.findings.found)
     bound = _bind_arguments(ready.function, arguments, memory)
     size = ready.chunk if chunk is None else chunk

@@ -19,6 +19,7 @@ class Launch:
     `exchanged` are the buffers that the launch both reads and writes, by name; None for all.
     `stored` counts for each buffer what each program wrote; `synced` says which programs have done an atomic
     operation that orders memory, `barriers` when each last met a barrier.
+    `rounding_seed` has approximate results moved, None leaves them rounded to nearest.
     """
 
     def __init__(self, kernel: str, grid: Place, memory: Memory, exchanged: frozenset[str] | None) -> None:
@@ -28,6 +29,7 @@ class Launch:
         self.synced: set[int] = set()
         self.barriers = np.zeros(self.total, dtype=np.uint64)
         self.time = 0
+        self.rounding_seed: int | None = None
         memory.begin_launch(self.total)
 
     def tick(self) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any, NamedTuple
 
+from kernelgate.interpreter.dialects.approximations import approximate, is_approximate
 from kernelgate.interpreter.dialects.registry import PLAIN, WITH_PROGRAMS, Compute, lacking
 from kernelgate.interpreter.errors import CannotInterpretError
 from kernelgate.interpreter.frames import Frame
@@ -103,9 +104,12 @@ def _find_compute(operation: Operation) -> tuple[Compute, bool]:
     try:
         if maker is None:
             raise lacking(operation)
-        return maker(operation), needs_group
+        compute = maker(operation)
     except CannotInterpretError as error:
         return partial(_refuse, str(error)), False
+    if is_approximate(operation):
+        return approximate(compute, operation), True
+    return compute, needs_group
 
 
 def _refuse(message: str, *_: Any) -> Any:
