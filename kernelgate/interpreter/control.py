@@ -156,6 +156,7 @@ def run_while(code: Code, frame: Frame, step: Step) -> Turns:
     names = [name for name, _ in operation.carried]
     values = tuple(frame[begun] for _, begun in operation.carried)
     rows, part, parts = np.arange(len(frame.group)), frame, _Parts(len(frame.group))
+    first = True
     while True:
         _bind(part, names, values)
         condition, *handed = yield from run_block(code, part, before)
@@ -167,10 +168,19 @@ def run_while(code: Code, frame: Frame, step: Step) -> Turns:
             if not len(rows):
                 return parts.together()
             part = frame.part(rows)
-        spend_turn(code)
         _bind(part, after.parameters, handed)
-        values = yield from run_block(code, part, after)
-        yield
+        before_turn, values = values, (yield from run_block(code, part, after))
+        changed = first or _differ(before_turn, values)
+        if changed or not code.waits:
+            spend_turn(code)
+        first = False
+        yield changed
+
+
+def _differ(before: tuple[Value, ...], after: tuple[Value, ...]) -> bool:
+    """Whether a loop goes on with other values than it had; if not, it does the same again."""
+    pairs = zip(before, after, strict=True)
+    return not all(a is b or (not isinstance(a, tuple) and np.array_equal(a, b)) for a, b in pairs)
 
 
 @_controls("tt.call")

@@ -1,6 +1,6 @@
 """One launch of a kernel, run on the CPU: its programs in chunks, each chunk's operation by operation."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 import kernelgate.interpreter.dialects.all
 import kernelgate.interpreter.reductions  # noqa: F401 - its operations are registered
-from kernelgate.interpreter.control import EndlessError, run_function
+from kernelgate.interpreter.control import EndlessError, run_function, spend_turn
 from kernelgate.interpreter.elements import BYTES, Array, from_bits
 from kernelgate.interpreter.errors import CannotInterpretError
 from kernelgate.interpreter.findings import Finding, Place
@@ -25,8 +25,8 @@ CHUNK_ELEMENTS = 2**17
 
 MAX_CHUNK = 1024
 MAX_TURNS = 1_000_000
-IDLE_ROUNDS = 1000
-"""Programs that have gone so many rounds with no change in memory wait for each other for ever."""
+IDLE_ROUNDS = 3
+"""After so many rounds without a change programs wait for each other for ever; the first ones may be new."""
 
 
 class Pointer(msgspec.Struct, frozen=True, kw_only=True, tag="pointer"):
@@ -50,8 +50,8 @@ class LaunchResult(msgspec.Struct, frozen=True, kw_only=True):
     """What a launch did: programs run, of how many; findings; distinct elements written of each buffer.
 
     Elements are as large as the smallest store to the buffer. `busiest` is the most that one program stored,
-    `stored` what each one did, by its index in the grid (x runs fastest). `read` and `written_to` are the
-    buffers that its text loads from and stores to, None where it may reach any.
+    `stored` what each one did, by its index in the grid (x runs fastest). Programs that never ended are not
+    counted as run. `may_read` and `may_write` are the buffers that the kernel's text reaches, None for any.
     """
 
     kernel: str
@@ -61,8 +61,8 @@ class LaunchResult(msgspec.Struct, frozen=True, kw_only=True):
     written: dict[str, int]
     busiest: dict[str, int]
     stored: dict[str, NDArray[np.int64]]
-    read: frozenset[str] | None
-    written_to: frozenset[str] | None
+    may_read: frozenset[str] | None
+    may_write: frozenset[str] | None
 
 
 class ReadyKernel:
@@ -72,13 +72,24 @@ class ReadyKernel:
         self.module = module
         self.function: Function = module.kernel
         self.code = Code(module)
-        self.waits = waits(module)
+        self.may_wait = waits(module)
         self.accessed = Accessed(module)
-        elements = largest_tensor(module)
-        self.chunk = 1 if self.waits else min(MAX_CHUNK, max(1, CHUNK_ELEMENTS // elements))
+        self.chunk = min(MAX_CHUNK, max(1, CHUNK_ELEMENTS // largest_tensor(module)))
 
-    def buffers(self, names: set[str], arguments: Sequence[Argument]) -> frozenset[str] | None:
-        """Return the buffers that some parameters point to, None for any."""
+    def may_read(self, arguments: Sequence[Argument]) -> frozenset[str] | None:
+        """Return the buffers that a launch may read, None for any."""
+        return self._pointed_to(self.accessed.read, arguments)
+
+    def may_write(self, arguments: Sequence[Argument]) -> frozenset[str] | None:
+        """Return the buffers that a launch may write, None for any."""
+        return self._pointed_to(self.accessed.written, arguments)
+
+    def exchanged(self, arguments: Sequence[Argument]) -> frozenset[str] | None:
+        """Return the buffers that a launch may both read and write, None for any."""
+        read, written = self.may_read(arguments), self.may_write(arguments)
+        return None if read is None or written is None else read & written
+
+    def _pointed_to(self, names: set[str], arguments: Sequence[Argument]) -> frozenset[str] | None:
         if ANYWHERE in names:
             return None
         given = zip(self.function.parameters, arguments, strict=False)
@@ -105,34 +116,83 @@ def run_launch(  # noqa: PLR0913 - each is a part of a launch
     """
     keep_freed_memory()
     ready = kernel if isinstance(kernel, ReadyKernel) else ReadyKernel(kernel)
-    read, written = (ready.buffers(each, arguments) for each in (ready.accessed.read, ready.accessed.written))
-    exchanged = None if read is None or written is None else read & written
-    launch = Launch(name, grid, memory, exchanged)
-    launch.rounding_seed = rounding_seed
+    launch = Launch(name, grid, memory, ready.exchanged(arguments), rounding_seed)
     before = len(memory.findings.found)
-    bound = _bind_arguments(ready.function, arguments, memory)
-    size = ready.chunk if chunk is None else chunk
-    order = None if programs is None else linear_indices(grid, programs)
-    indices = list(_chunks(grid, order, size))
     ready.code.turns_left = max_turns
+    ready.code.waits = ready.may_wait and (launch.exchanged is None or bool(launch.exchanged))
+    size = 1 if ready.code.waits else chunk or ready.chunk
+    order = None if programs is None else linear_indices(grid, programs)
+    run = _Run(ready, launch, _bind_arguments(ready.function, arguments, memory))
     with np.errstate(all="ignore"):
         try:
-            _run_chunks(ready, launch, bound, indices)
+            (run.in_rounds if ready.code.waits else run.in_chunks)(_chunks(grid, order, size))
         except EndlessError as error:
-            launch.find("endless", memory.first_number + 1, str(error))
-    return LaunchResult(
-        kernel=name,
-        programs_run=sum(map(len, indices)),
-        programs_total=launch.total,
-        findings=tuple(memory.findings.found[before:]),
-        written={
-            each: memory.buffers[each].count_written_since(memory.first_number) for each in launch.stored
-        },
-        busiest={each: int(counts.max()) for each, counts in launch.stored.items()},
-        stored=launch.stored,
-        read=read,
-        written_to=written,
-    )
+            launch.find("endless", run.last, str(error))
+    return run.result(memory.findings.found[before:], arguments)
+
+
+class _Run:
+    """The programs of a launch as they run; `last` is the number of the one that was last begun."""
+
+    def __init__(self, ready: ReadyKernel, launch: Launch, bound: dict[str, Array]) -> None:
+        self.ready, self.launch, self.bound = ready, launch, bound
+        self.finished = 0
+        self.last = launch.memory.first_number + 1
+
+    def start(self, indices: NDArray[np.int64]) -> Turns:
+        """Begin programs."""
+        group = Programs(self.launch, indices)
+        self.last = int(group.numbers[0])
+        frame = Frame(group)
+        frame.values.update(self.bound)
+        return run_function(self.ready.code, frame, self.ready.function.name)
+
+    def in_chunks(self, chunks: Iterable[NDArray[np.int64]]) -> None:
+        """Run one chunk after the other, each to its end."""
+        for indices in chunks:
+            for _ in self.start(indices):
+                pass
+            self.finished += len(indices)
+
+    def in_rounds(self, chunks: Iterable[NDArray[np.int64]]) -> None:
+        """Run every program until it may have to wait, again and again, until all are done or none can go on.
+
+        Where neither memory nor any program has changed in a round, nothing will change in the next one.
+        """
+        memory, idle = self.launch.memory, 0
+        waiting: Iterable[tuple[int, Turns]] = ((int(each[0]), self.start(each)) for each in chunks)
+        while idle < IDLE_ROUNDS:
+            spend_turn(self.ready.code)
+            changes, finished, changed = memory.changes, self.finished, False
+            still: list[tuple[int, Turns]] = []
+            for index, turns in waiting:
+                self.last = index + memory.first_number + 1
+                moved = next(turns, None)
+                changed = changed or bool(moved)
+                self.finished += moved is None
+                still += [(index, turns)] if moved is not None else []
+            waiting = still
+            if not still:
+                return
+            idle = 0 if changed or (memory.changes, self.finished) != (changes, finished) else idle + 1
+        self.last = still[0][0] + memory.first_number + 1
+        self.launch.find("waits-for-ever", self.last, f"waits for ever, and {len(still) - 1} others with it")
+
+    def result(self, findings: Sequence[Finding], arguments: Sequence[Argument]) -> LaunchResult:
+        """Return what the launch did."""
+        launch, memory = self.launch, self.launch.memory
+        first = memory.first_number
+        return LaunchResult(
+            kernel=launch.kernel,
+            programs_run=self.finished,
+            programs_total=launch.total,
+            findings=tuple(findings),
+            written={each: memory.buffers[each].count_written_since(first) for each in launch.stored},
+            busiest={each: int(counts.max()) for each, counts in launch.stored.items()},
+            stored=launch.stored,
+            may_read=self.ready.may_read(arguments),
+            may_write=self.ready.may_write(arguments),
+        )
 
 
 def _bind_arguments(function: Function, arguments: Sequence[Argument], memory: Memory) -> dict[str, Array]:
@@ -168,49 +228,3 @@ def _chunks(grid: Place, order: NDArray[np.int64] | None, size: int) -> Iterator
         together = order.reshape(1, -1)
     for row in together:
         yield from (each for each in np.array_split(row, -(-len(row) // size) or 1) if len(each))
-
-
-def _run_chunks(
-    ready: ReadyKernel, launch: Launch, bound: dict[str, Array], chunks: list[NDArray[np.int64]]
-) -> None:
-    if ready.waits:
-        _run_in_rounds(ready, launch, bound, chunks)
-        return
-    for indices in chunks:
-        for _ in _start(ready, launch, bound, indices):
-            pass
-
-
-def _start(ready: ReadyKernel, launch: Launch, bound: dict[str, Array], indices: NDArray[np.int64]) -> Turns:
-    frame = Frame(Programs(launch, indices))
-    frame.values.update(bound)
-    return run_function(ready.code, frame, ready.function.name)
-
-
-def _run_in_rounds(
-    ready: ReadyKernel, launch: Launch, bound: dict[str, Array], chunks: list[NDArray[np.int64]]
-) -> None:
-    """Run every program until it may have to wait, again and again, until all are done or none can go on.
-
-    One that waits changes nothing in memory: where nothing has changed for many rounds, all wait for ever.
-    """
-    waiting = [(indices, _start(ready, launch, bound, indices)) for indices in chunks]
-    idle, memory = 0, launch.memory
-    while waiting:
-        changes, count = memory.changes, len(waiting)
-        waiting = [(indices, turns) for indices, turns in waiting if _goes_on(turns)]
-        idle = idle + 1 if (memory.changes, len(waiting)) == (changes, count) else 0
-        if idle >= IDLE_ROUNDS:
-            number = int(waiting[0][0][0]) + memory.first_number + 1
-            text = f"waits for ever, and {len(waiting) - 1} others with it"
-            launch.find("waits-for-ever", number, text)
-            return
-
-
-def _goes_on(turns: Turns) -> bool:
-    """Run up to the next place where the program may wait; return whether there is one."""
-    try:
-        next(turns)
-    except StopIteration:
-        return False
-    return True

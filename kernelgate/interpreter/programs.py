@@ -22,14 +22,21 @@ class Launch:
     `rounding_seed` has approximate results moved, None leaves them rounded to nearest.
     """
 
-    def __init__(self, kernel: str, grid: Place, memory: Memory, exchanged: frozenset[str] | None) -> None:
+    def __init__(
+        self,
+        kernel: str,
+        grid: Place,
+        memory: Memory,
+        exchanged: frozenset[str] | None,
+        rounding_seed: int | None = None,
+    ) -> None:
         self.kernel, self.grid, self.memory, self.exchanged = kernel, grid, memory, exchanged
+        self.rounding_seed = rounding_seed
         self.total = grid[0] * grid[1] * grid[2]
         self.stored: dict[str, NDArray[np.int64]] = {}
         self.synced: set[int] = set()
         self.barriers = np.zeros(self.total, dtype=np.uint64)
         self.time = 0
-        self.rounding_seed: int | None = None
         memory.begin_launch(self.total)
 
     def tick(self) -> int:

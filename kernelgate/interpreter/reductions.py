@@ -19,7 +19,7 @@ class _Combine(NamedTuple):
     frame: Frame
     block: ReadyBlock
 
-    def __call__(self, left: list[Array], right: list[Array]) -> Generator[None, None, list[Array]]:
+    def __call__(self, left: list[Array], right: list[Array]) -> Generator[bool, None, list[Array]]:
         """Return what the region makes of pairs of lanes, given as [n, programs * rest]."""
         shape = left[0].shape
         rows = np.tile(_programs_of_lanes(self.frame, shape[1]), shape[0])

@@ -11,8 +11,11 @@ from kernelgate.interpreter.frames import Frame
 from kernelgate.interpreter.text.module import Block, Function, Module, Operation, Region
 from kernelgate.interpreter.values import Value
 
-Turns = Generator[None, None, tuple[Value, ...]]
-"""Runs on at each `next`, up to where programs may have to wait; returns an operation's results."""
+Turns = Generator[bool, None, tuple[Value, ...]]
+"""Runs on at each `next`, up to where programs may have to wait; returns an operation's results.
+
+It yields whether the programs have changed since they were last there: those that wait have not.
+"""
 
 Control = Callable[["Code", Frame, "Step"], Turns]
 
@@ -56,6 +59,8 @@ class Code:
         self.module = module
         self.functions = {name: _prepare_region(each.body) for name, each in module.functions.items()}
         self.turns_left = 0
+        self.waits = False
+        """Whether programs are let run in turns, so that one may wait for another."""
 
     def parameters_of(self, name: str) -> tuple[str, ...]:
         """Return the names of a function's parameters."""

@@ -7,7 +7,8 @@ import pytest
 import triton
 import triton.language as tl
 
-from tests.selftest.interpreter.compiled import Typed, run
+from kernelgate.interpreter.launch import ReadyKernel
+from tests.selftest.interpreter.compiled import Typed, parse_kernel, run
 
 PROGRAMS = 6
 
@@ -195,3 +196,62 @@ def test_an_assertion_that_fails_is_found() -> None:
     result = run(says_so, (4,), {"x": x, "n": Typed(5, "i32")}, debug=True)
     assert [(each.kind, each.program) for each in result.findings] == [("assert", (1, 0, 0))]
     assert "too large" in result.findings[0].text
+
+
+@triton.jit
+def slow_reader(flag, a, out, n):
+    total, place = 0.0, 0
+    while place < n:
+        total += tl.load(a + place % 8)
+        place += 1
+    for _ in range(5):
+        once = tl.atomic_add(flag, 0)
+        while once == 0:
+            once += 1
+    tl.store(out + tl.program_id(0), total)
+
+
+def test_a_program_that_is_slow_is_not_taken_for_one_that_waits() -> None:
+    flag, a, out = np.zeros(1, np.int32), np.ones(8, np.float32), np.zeros(2, np.float32)
+    result = run(slow_reader, (2,), {"flag": flag, "a": a, "out": out, "n": 2000})
+    assert result.findings == ()
+    assert out.tolist() == [2000, 2000]
+
+
+def test_many_programs_that_wait_their_turn_backwards() -> None:
+    turn, out = np.zeros(1, np.int32), np.zeros(1, np.int32)
+    result = run(
+        in_turn,
+        (60,),
+        {"turn": turn, "out": out},
+        programs=[(59 - n, 0, 0) for n in range(60)],
+        max_turns=200,
+    )
+    assert (result.findings, result.programs_run, turn[0]) == ((), 60, 60)
+
+
+def test_programs_that_never_end_are_not_counted_as_run() -> None:
+    turn, out = np.zeros(1, np.int32), np.zeros(1, np.int32)
+    result = run(in_turn, (5,), {"turn": turn, "out": out}, programs=[(n, 0, 0) for n in (0, 1, 3, 4)])
+    assert [each.kind for each in result.findings] == ["waits-for-ever"]
+    assert (result.findings[0].program, result.programs_run) == ((3, 0, 0), 2)
+
+
+@triton.jit
+def search(a, out, n):
+    low, high = 0, n
+    while low < high:
+        middle = (low + high) // 2
+        if tl.load(a + middle) < tl.program_id(0):
+            low = middle + 1
+        else:
+            high = middle
+    tl.store(out + tl.program_id(0), low)
+
+
+def test_a_search_in_what_nobody_writes_needs_no_turns() -> None:
+    a, out = np.arange(0, 64, 2).astype(np.int32), np.zeros(60, np.int32)
+    kernel = ReadyKernel(parse_kernel(search, {"a": a, "out": out, "n": 32}))
+    assert kernel.may_wait
+    run(search, (60,), {"a": a, "out": out, "n": 32})
+    np.testing.assert_array_equal(out, np.searchsorted(a, np.arange(60)))

@@ -122,7 +122,7 @@ def test_a_loop_without_end() -> None:
     out = np.zeros(2, np.int32)
     found = run(endless, (1,), {"out": out}, max_turns=500).findings
     assert [each.kind for each in found] == ["endless"]
-    assert out[0] == 500
+    assert 400 < out[0] <= 500
 
 
 @triton.jit

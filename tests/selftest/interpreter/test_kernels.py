@@ -52,7 +52,7 @@ def test_direct_kernels(name: str, blocks: dict[str, int], tensors: Tensors) -> 
     assert result.programs_run == result.programs_total == np.prod(grid_of(blocks))
     assert result.written == {"out": 96 * PIXELS}
     assert result.busiest == {"out": blocks["BLOCK_M"] * blocks["BLOCK_N"]}
-    assert (result.read, result.written_to) == ({"x", "weight", "bias"}, {"out"})
+    assert (result.may_read, result.may_write) == ({"x", "weight", "bias"}, {"out"})
     assert_right(memory, tensors)
 
 
