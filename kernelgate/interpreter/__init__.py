@@ -1,0 +1,1 @@
+"""Runs what a kernel was compiled to, its TTIR, on the CPU: many programs at once, every access checked."""

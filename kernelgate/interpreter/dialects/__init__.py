@@ -1,0 +1,1 @@
+"""What each operation computes, a file for each group of them."""

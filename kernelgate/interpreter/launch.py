@@ -1,0 +1,230 @@
+"""One launch of a kernel, run on the CPU: its programs in chunks, each chunk's operation by operation."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+import kernelgate.interpreter.dialects.all
+import kernelgate.interpreter.reductions  # noqa: F401 - its operations are registered
+from kernelgate.interpreter.control import EndlessError, run_function, spend_turn
+from kernelgate.interpreter.elements import BYTES, Array, from_bits
+from kernelgate.interpreter.errors import CannotInterpretError
+from kernelgate.interpreter.findings import Finding, Place
+from kernelgate.interpreter.frames import Frame
+from kernelgate.interpreter.heap import keep_freed_memory
+from kernelgate.interpreter.memory.memory import Memory
+from kernelgate.interpreter.programs import Launch, Programs, linear_indices
+from kernelgate.interpreter.provenance import ANYWHERE, Accessed, largest_tensor, waits
+from kernelgate.interpreter.steps import Code, Turns
+from kernelgate.interpreter.text.module import Function, Module, Type
+
+CHUNK_ELEMENTS = 2**17
+"""So many elements of the largest tensor are computed at once: they fit the second-level cache."""
+
+MAX_CHUNK = 1024
+MAX_TURNS = 1_000_000
+IDLE_ROUNDS = 3
+"""After so many rounds without a change programs wait for each other for ever; the first ones may be new."""
+
+
+class Pointer(msgspec.Struct, frozen=True, kw_only=True, tag="pointer"):
+    """The address `offset` bytes into a buffer."""
+
+    buffer: str
+    offset: int = 0
+
+
+class Scalar(msgspec.Struct, frozen=True, kw_only=True, tag="scalar"):
+    """A number by its bits, as they lie in a parameter, the lowest byte first."""
+
+    bits: int
+
+
+Argument = Pointer | Scalar | None
+"""What a parameter is given; None is the null pointer."""
+
+
+class LaunchResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a launch did: programs run, of how many; findings; distinct elements written of each buffer.
+
+    Elements are as large as the smallest store to the buffer. `busiest` is the most that one program stored,
+    `stored` what each one did, by its index in the grid (x runs fastest). Programs that never ended are not
+    counted as run. `may_read` and `may_write` are the buffers that the kernel's text reaches, None for any.
+    """
+
+    kernel: str
+    programs_run: int
+    programs_total: int
+    findings: tuple[Finding, ...]
+    written: dict[str, int]
+    busiest: dict[str, int]
+    stored: dict[str, NDArray[np.int64]]
+    may_read: frozenset[str] | None
+    may_write: frozenset[str] | None
+
+
+class ReadyKernel:
+    """A module's kernel, made ready once for many launches."""
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self.function: Function = module.kernel
+        self.code = Code(module)
+        self.may_wait = waits(module)
+        self.accessed = Accessed(module)
+        self.chunk = min(MAX_CHUNK, max(1, CHUNK_ELEMENTS // largest_tensor(module)))
+
+    def may_read(self, arguments: Sequence[Argument]) -> frozenset[str] | None:
+        """Return the buffers that a launch may read, None for any."""
+        return self._pointed_to(self.accessed.read, arguments)
+
+    def may_write(self, arguments: Sequence[Argument]) -> frozenset[str] | None:
+        """Return the buffers that a launch may write, None for any."""
+        return self._pointed_to(self.accessed.written, arguments)
+
+    def exchanged(self, arguments: Sequence[Argument]) -> frozenset[str] | None:
+        """Return the buffers that a launch may both read and write, None for any."""
+        read, written = self.may_read(arguments), self.may_write(arguments)
+        return None if read is None or written is None else read & written
+
+    def _pointed_to(self, names: set[str], arguments: Sequence[Argument]) -> frozenset[str] | None:
+        if ANYWHERE in names:
+            return None
+        given = zip(self.function.parameters, arguments, strict=False)
+        return frozenset(each.buffer for p, each in given if p.name in names and isinstance(each, Pointer))
+
+
+def run_launch(  # noqa: PLR0913 - each is a part of a launch
+    kernel: Module | ReadyKernel,
+    name: str,
+    grid: Place,
+    arguments: Sequence[Argument],
+    memory: Memory,
+    *,
+    programs: Sequence[Place] | None = None,
+    chunk: int | None = None,
+    max_turns: int = MAX_TURNS,
+    rounding_seed: int | None = None,
+) -> LaunchResult:
+    """Run programs of a kernel, all of the grid in an order of its own, or the given ones in their order.
+
+    `arguments` are the kernel's parameters in order; those beyond them, such as scratch memory, are not
+    looked at. `rounding_seed` moves results that the hardware approximates, by as much as PTX allows.
+    Findings go to memory's too. Raises CannotInterpretError where an operation is lacking.
+    """
+    keep_freed_memory()
+    ready = kernel if isinstance(kernel, ReadyKernel) else ReadyKernel(kernel)
+    launch = Launch(name, grid, memory, ready.exchanged(arguments), rounding_seed)
+    before = len(memory.findings.found)
+    ready.code.turns_left = max_turns
+    ready.code.waits = ready.may_wait and (launch.exchanged is None or bool(launch.exchanged))
+    size = 1 if ready.code.waits else chunk or ready.chunk
+    order = None if programs is None else linear_indices(grid, programs)
+    run = _Run(ready, launch, _bind_arguments(ready.function, arguments, memory))
+    with np.errstate(all="ignore"):
+        try:
+            (run.in_rounds if ready.code.waits else run.in_chunks)(_chunks(grid, order, size))
+        except EndlessError as error:
+            launch.find("endless", run.last, str(error))
+    return run.result(memory.findings.found[before:], arguments)
+
+
+class _Run:
+    """The programs of a launch as they run; `last` is the number of the one that was last begun."""
+
+    def __init__(self, ready: ReadyKernel, launch: Launch, bound: dict[str, Array]) -> None:
+        self.ready, self.launch, self.bound = ready, launch, bound
+        self.finished = 0
+        self.last = launch.memory.first_number + 1
+
+    def start(self, indices: NDArray[np.int64]) -> Turns:
+        """Begin programs."""
+        group = Programs(self.launch, indices)
+        self.last = int(group.numbers[0])
+        frame = Frame(group)
+        frame.values.update(self.bound)
+        return run_function(self.ready.code, frame, self.ready.function.name)
+
+    def in_chunks(self, chunks: Iterable[NDArray[np.int64]]) -> None:
+        """Run one chunk after the other, each to its end."""
+        for indices in chunks:
+            for _ in self.start(indices):
+                pass
+            self.finished += len(indices)
+
+    def in_rounds(self, chunks: Iterable[NDArray[np.int64]]) -> None:
+        """Run every program until it may have to wait, again and again, until all are done or none can go on.
+
+        Where neither memory nor any program has changed in a round, nothing will change in the next one.
+        """
+        memory, idle = self.launch.memory, 0
+        waiting: Iterable[tuple[int, Turns]] = ((int(each[0]), self.start(each)) for each in chunks)
+        while idle < IDLE_ROUNDS:
+            spend_turn(self.ready.code)
+            changes, finished, changed = memory.changes, self.finished, False
+            still: list[tuple[int, Turns]] = []
+            for index, turns in waiting:
+                self.last = index + memory.first_number + 1
+                moved = next(turns, None)
+                changed = changed or bool(moved)
+                self.finished += moved is None
+                still += [(index, turns)] if moved is not None else []
+            waiting = still
+            if not still:
+                return
+            idle = 0 if changed or (memory.changes, self.finished) != (changes, finished) else idle + 1
+        self.last = still[0][0] + memory.first_number + 1
+        self.launch.find("waits-for-ever", self.last, f"waits for ever, and {len(still) - 1} others with it")
+
+    def result(self, findings: Sequence[Finding], arguments: Sequence[Argument]) -> LaunchResult:
+        """Return what the launch did."""
+        launch, memory = self.launch, self.launch.memory
+        first = memory.first_number
+        return LaunchResult(
+            kernel=launch.kernel,
+            programs_run=self.finished,
+            programs_total=launch.total,
+            findings=tuple(findings),
+            written={each: memory.buffers[each].count_written_since(first) for each in launch.stored},
+            busiest={each: int(counts.max()) for each, counts in launch.stored.items()},
+            stored=launch.stored,
+            may_read=self.ready.may_read(arguments),
+            may_write=self.ready.may_write(arguments),
+        )
+
+
+def _bind_arguments(function: Function, arguments: Sequence[Argument], memory: Memory) -> dict[str, Array]:
+    if len(arguments) < len(function.parameters):
+        raise CannotInterpretError(
+            f"{function.name} takes {len(function.parameters)} arguments, {len(arguments)} are given"
+        )
+    given = zip(function.parameters, arguments, strict=False)
+    return {each.name: _value_of(each.type, argument, memory) for each, argument in given}
+
+
+def _value_of(kind: Type, argument: Argument, memory: Memory) -> Array:
+    if kind.shape or kind.element == "desc":
+        raise CannotInterpretError(f"an argument of type {kind.element} cannot be interpreted")
+    if isinstance(argument, Pointer):
+        return np.array([memory.buffers[argument.buffer].base + argument.offset], dtype=np.int64)
+    bits = argument.bits if isinstance(argument, Scalar) else 0
+    size = BYTES[kind.element]
+    return from_bits(np.array([bits % 2 ** (8 * size)], dtype=f"u{size}"), kind.element)
+
+
+def _chunks(grid: Place, order: NDArray[np.int64] | None, size: int) -> Iterator[NDArray[np.int64]]:
+    """Yield the indices of programs that run together: along the longest axis, where no order is given.
+
+    What the other axes decide is then computed once for all of them.
+    """
+    if order is None:
+        axis = max(range(3), key=lambda each: grid[each])
+        whole = np.arange(grid[0] * grid[1] * grid[2], dtype=np.int64).reshape(grid[2], grid[1], grid[0])
+        rows = np.moveaxis(whole, 2 - axis, -1).reshape(-1, grid[axis]) if whole.size else whole.reshape(0, 1)
+        together = rows if grid[axis] >= size else rows.reshape(1, -1)
+    else:
+        together = order.reshape(1, -1)
+    for row in together:
+        yield from (each for each in np.array_split(row, -(-len(row) // size) or 1) if len(each))

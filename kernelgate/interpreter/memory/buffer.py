@@ -1,0 +1,138 @@
+"""One buffer: bytes that are filled as they are touched, and who wrote them.
+
+The largest batches have buffers of many GB. A granule of one is filled when a program first touches it; pages
+that nobody touches are never committed.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+Offsets = NDArray[np.int64]
+Fill = Callable[[int, Bytes], None]
+"""Gets the number of a granule and its bytes, and fills them."""
+
+ADDRESS_BITS = 42
+"""Buffers lie so far apart (4 TiB) that no offset in 32 bits leads from one to another."""
+
+PAGE_BYTES = 4096
+FILLED_AT_ONCE = 64 * 2**20
+"""A stretch up to this size is filled whole, even if only parts of it are touched."""
+
+
+def poison(word: int) -> Fill:
+    """Return what fills a granule with one 4-byte word again and again."""
+    page = np.full(PAGE_BYTES // 4, word, np.uint32).view(np.uint8)
+
+    def fill(_granule: int, into: Bytes) -> None:
+        into[:] = page[: into.size] if into.size <= PAGE_BYTES else np.resize(page, into.size)
+
+    return fill
+
+
+class Buffer:
+    """Memory of one name at a made-up address.
+
+    `unit` is the size in bytes of what one owner is noted for: `writers` has for each unit the number of the
+    program that wrote it last, 0 for none. Where a launch reads and writes, `readers` has that of the reader,
+    `origins` the lane and the time of the last store.
+    """
+
+    def __init__(self, name: str, number: int, size: int) -> None:
+        self.name, self.size = name, size
+        self.base = (number + 1) << ADDRESS_BITS
+        self.data: Bytes = np.empty(-(-size // 8) * 8, dtype=np.uint8)
+        self.fill: Fill | None = None
+        self.granule = PAGE_BYTES
+        self.settled = np.zeros(0, dtype=np.bool_)
+        self.noted = np.zeros(0, dtype=np.bool_)
+        self.unit = 4
+        self.writers = np.zeros(0, dtype=np.uint32)
+        self.readers: NDArray[np.uint32] | None = None
+        self.origins: NDArray[np.uint64] | None = None
+        self._views: dict[str, NDArray[Any]] = {}
+
+    @property
+    def units(self) -> int:
+        """How many units the buffer has."""
+        return -(-self.size // self.unit)
+
+    def view(self, size: int) -> NDArray[Any]:
+        """Return the memory as unsigned integers of that many bytes."""
+        kind = f"u{size}"
+        if kind not in self._views:
+            self._views[kind] = self.data[: self.data.size // size * size].view(kind)
+        return self._views[kind]
+
+    def fill_with(self, fill: Fill, granule: int) -> None:
+        """Have each granule of so many bytes filled when it is first touched."""
+        self.fill, self.granule = fill, granule
+        self.settled = np.zeros(-(-self.size // granule), dtype=np.bool_)
+        self.noted = np.zeros_like(self.settled)
+
+    def settle(self, first: int, last: int, offsets: Offsets | None) -> None:
+        """Fill what lies from `first` to `last`; of a long stretch only the granules of the offsets."""
+        if self.fill is None:
+            return
+        low, high = first // self.granule, last // self.granule + 1
+        if self.settled[low:high].all():
+            return
+        if offsets is None or (high - low) * self.granule <= max(FILLED_AT_ONCE, 2 * self.granule):
+            missing = low + np.flatnonzero(~self.settled[low:high])
+        else:
+            touched = np.unique(offsets // self.granule)
+            missing = touched[~self.settled[touched]]
+        for granule in map(int, missing):
+            self.fill(
+                granule, self.data[granule * self.granule : min(self.size, (granule + 1) * self.granule)]
+            )
+        self.settled[missing] = True
+
+    def note_touched(self, first: int, last: int, offsets: Offsets) -> None:
+        """Note that elements at these offsets have owners, though their granules are not filled."""
+        if self.fill is None:
+            return
+        if last - first <= FILLED_AT_ONCE:
+            self.noted[first // self.granule : last // self.granule + 1] = True
+        else:
+            self.noted[offsets // self.granule] = True
+
+    def note_in_units_of(self, size: int) -> None:
+        """Have owners noted for elements of this size, if they are not for smaller ones already."""
+        if not self.writers.size:
+            self.unit = size
+            self.writers = np.zeros(self.units, dtype=np.uint32)
+        elif size < self.unit:
+            factor, self.unit = self.unit // size, size
+            self.writers = np.repeat(self.writers, factor)[: self.units]
+            self.readers = None if self.readers is None else np.repeat(self.readers, factor)[: self.units]
+            self.origins = None if self.origins is None else np.repeat(self.origins, factor)[: self.units]
+
+    def forget_owners(self) -> None:
+        """Have nobody noted for anything."""
+        self.writers = np.zeros(self.writers.size, dtype=np.uint32)
+        self.readers = self.origins = None
+
+    def touched(self) -> "list[slice]":
+        """Return the stretches of units in which anything may have been written."""
+        if self.fill is None:
+            return [slice(0, self.units)]
+        edges = np.flatnonzero(np.diff(self.settled | self.noted, prepend=False, append=False)).reshape(-1, 2)
+        scale = self.granule // self.unit
+        return [slice(int(low) * scale, min(int(high) * scale, self.units)) for low, high in edges]
+
+    def written_since(self, number: int) -> NDArray[np.int64]:
+        """Return the units that programs wrote from this number on, in order; each once."""
+        if not self.writers.size:
+            return np.empty(0, dtype=np.int64)
+        found = [part.start + np.flatnonzero(self.writers[part] >= max(1, number)) for part in self.touched()]
+        return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+
+    def count_written_since(self, number: int) -> int:
+        """Return how many units programs wrote from this number on."""
+        if not self.writers.size:
+            return 0
+        return sum(int(np.count_nonzero(self.writers[part] >= max(1, number))) for part in self.touched())

@@ -1,0 +1,1 @@
+"""TTIR's text and what is read from it."""
