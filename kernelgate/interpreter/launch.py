@@ -13,7 +13,7 @@ from kernelgate.interpreter.elements import BYTES, Array, from_bits
 from kernelgate.interpreter.errors import CannotInterpretError
 from kernelgate.interpreter.findings import Finding, Place
 from kernelgate.interpreter.frames import Frame
-from kernelgate.interpreter.heap import keep_freed_memory
+from kernelgate.interpreter.memory.heap import keep_freed_memory
 from kernelgate.interpreter.memory.memory import Memory
 from kernelgate.interpreter.programs import Launch, Programs, linear_indices
 from kernelgate.interpreter.provenance import ANYWHERE, Accessed, largest_tensor, waits

@@ -3,11 +3,13 @@
 from kernelgate.interpreter.dialects import (
     accesses,
     arith,
+    conversions,
     inline_ptx,
     libdevice,
     math,
     products,
     shapes,
+    wide_products,
 )
 
-MODULES = (accesses, arith, inline_ptx, libdevice, math, products, shapes)
+MODULES = (accesses, arith, conversions, inline_ptx, libdevice, math, products, shapes, wide_products)

@@ -15,11 +15,9 @@ from kernelgate.interpreter.elements import (
     TINY_FLOATS,
     Array,
     as_element,
-    as_float,
     from_bits,
     held_as,
     round_to_bf16,
-    to_bits,
 )
 from kernelgate.interpreter.text.module import Operation, Type
 
@@ -267,111 +265,6 @@ def make_select(operation: Operation) -> Compute:  # noqa: ARG001 - all are alik
         return np.where(condition, yes, no)
 
     return compute
-
-
-@computes("arith.extsi", "arith.extui", "arith.trunci", "arith.index_cast", "arith.index_castui")
-def make_integer_conversion(operation: Operation) -> Compute:
-    """Return the integer in another width: with copies of its sign, with zeros, or cut."""
-    target, source = held_as(operation.result_type.element), operation.inputs[0].element
-    if operation.name == "arith.trunci" and target == np.bool_:
-        return lambda a: (a & 1).astype(np.bool_)
-    if operation.name in ("arith.extui", "arith.index_castui"):
-        return lambda a: unsigned(a).astype(target)
-    if source == "i1":
-        return lambda a: -a.astype(target)
-    return lambda a: a.astype(target)
-
-
-@computes("arith.sitofp", "arith.uitofp")
-def make_to_float(operation: Operation) -> Compute:
-    """Return the integer as a float, rounded to nearest even."""
-    element, signed = operation.result_type.element, operation.name == "arith.sitofp"
-
-    def compute(a: Array) -> Array:
-        values = (-a.astype(np.int8) if a.dtype == np.bool_ else a) if signed else unsigned(a)
-        if element == "f16" and values.itemsize > 2:
-            return as_element(values.astype(np.float64), element)
-        return (
-            as_element(values.astype(np.float64), element)
-            if element == "bf16"
-            else values.astype(held_as(element))
-        )
-
-    return compute
-
-
-@computes("arith.fptosi", "arith.fptoui")
-def make_to_integer(operation: Operation) -> Compute:
-    """Return the float cut to an integer; the nearest one of the type if it is out of range, 0 for NaN."""
-    target, signed = held_as(operation.result_type.element), operation.name == "arith.fptosi"
-    return lambda a: float_to_integer(np.trunc(a), target, signed=signed)
-
-
-def float_to_integer(values: Array, target: np.dtype[Any], *, signed: bool) -> Array:
-    """Return whole floats as integers of a type, the nearest one where it is out of range, 0 for NaN."""
-    if target == np.bool_:
-        return np.nan_to_num(values).astype(np.int64).astype(np.bool_)
-    bounds = np.iinfo(target if signed else f"u{target.itemsize}")
-    wide = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=np.inf, neginf=-np.inf)
-    inside = np.clip(wide, float(bounds.min), np.nextafter(float(bounds.max) + 1, 0.0))
-    cut = inside.astype(bounds.dtype)
-    top = np.array(bounds.max, bounds.dtype)
-    return np.where(wide > float(bounds.max), top, cut).astype(bounds.dtype).view(target)
-
-
-@computes("arith.extf", "arith.truncf", "tt.fp_to_fp")
-def make_float_conversion(operation: Operation) -> Compute:
-    """Return the float in another format."""
-    source, target = operation.inputs[0].element, operation.result_type.element
-    rounding = operation.attributes.get("rounding", "rtne")
-    if rounding not in ("rtne", "rtz"):
-        raise lacking(operation, f"with rounding {rounding}")
-    return lambda a: as_element(as_float(a, source), target, rounding)
-
-
-@computes("arith.bitcast", "tt.bitcast")
-def make_bitcast(operation: Operation) -> Compute:
-    """Return the same bits as another type."""
-    source, target = operation.inputs[0].element, operation.result_type.element
-    if "i1" in (source, target):
-        return lambda a: a.astype(held_as(target))
-    return lambda a: from_bits(to_bits(a, source), target)
-
-
-@computes("arith.mulsi_extended", "arith.mului_extended")
-def make_wide_product(operation: Operation) -> Compute:
-    """Return the low and the high half of a product."""
-    signed = operation.name == "arith.mulsi_extended"
-    return lambda a, b: (a * b, high_product(a, b, signed=signed))
-
-
-@computes("tt.mulhiui")
-def make_high_product(operation: Operation) -> Compute:  # noqa: ARG001 - all are alike
-    """Return the high half of a product of integers without a sign."""
-    return lambda a, b: high_product(a, b, signed=False)
-
-
-def high_product(a: Array, b: Array, *, signed: bool) -> Array:
-    """Return the bits of a * b above the width of both."""
-    width = 8 * a.itemsize
-    if width < 64:
-        wide = np.int64 if signed else np.uint64
-        u, v = (a, b) if signed else (unsigned(a), unsigned(b))
-        return (u.astype(wide) * v.astype(wide) >> wide(width)).astype(f"u{a.itemsize}").view(a.dtype)
-    high = _high_of_64(unsigned(a), unsigned(b))
-    if signed:
-        high = high - np.where(a < 0, unsigned(b), 0).astype(np.uint64)
-        high = high - np.where(b < 0, unsigned(a), 0).astype(np.uint64)
-    return high.view(np.int64)
-
-
-def _high_of_64(a: Array, b: Array) -> Array:
-    half, mask = np.uint64(32), np.uint64(0xFFFFFFFF)
-    a1, a0, b1, b0 = a >> half, a & mask, b >> half, b & mask
-    middle = a1 * b0 + (a0 * b0 >> half)
-    other = a0 * b1 + (middle & mask)
-    found: Array = a1 * b1 + (middle >> half) + (other >> half)
-    return found
 
 
 @computes("ub.poison")

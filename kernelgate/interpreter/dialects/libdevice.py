@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from kernelgate.interpreter.dialects.arith import float_to_integer, high_product, unsigned
+from kernelgate.interpreter.dialects.arith import unsigned
+from kernelgate.interpreter.dialects.conversions import float_to_integer
 from kernelgate.interpreter.dialects.math import (
     by_torch,
     fma,
@@ -17,6 +18,7 @@ from kernelgate.interpreter.dialects.math import (
     trailing_zeros,
 )
 from kernelgate.interpreter.dialects.registry import Compute, computes, lacking
+from kernelgate.interpreter.dialects.wide_products import high_product
 from kernelgate.interpreter.elements import Array, held_as
 from kernelgate.interpreter.text.module import Operation
 
