@@ -16,6 +16,7 @@ Origins = frozenset[str]
 _READS = frozenset(["tt.load", "tt.descriptor_load", "tt.descriptor_gather"])
 _WRITES = frozenset([TOUCH, f"{TOUCH}_block", "tt.store", "tt.descriptor_store", "tt.descriptor_scatter"])
 _UPDATES = frozenset(["tt.atomic_rmw", "tt.atomic_cas", "tt.descriptor_reduce"])
+_POINTERS = frozenset(["ptr", "desc"])
 _YIELDS = frozenset(["scf.yield", "scf.condition"])
 
 
@@ -29,16 +30,30 @@ class Accessed:
         self._returned: dict[str, Origins] = {name: frozenset() for name in module.functions}
         self._given: dict[str, dict[str, Origins]] = {name: {} for name in module.functions}
         kernel = module.kernel
-        self._given[kernel.name] = {each.name: frozenset([each.name]) for each in kernel.parameters}
+        self._given[kernel.name] = {
+            each.name: frozenset([each.name]) for each in kernel.parameters if each.type.element in _POINTERS
+        }
         before: object = None
         while before != (before := self._state()):
             for function in module.functions.values():
                 self._follow(function)
+        for function in module.functions.values():
+            self._note_accesses(function)
 
     def _state(self) -> object:
         """Return what grows while origins are followed."""
         given = {name: dict(each) for name, each in self._given.items()}
-        return given, dict(self._returned), len(self.read), len(self.written)
+        return given, dict(self._returned)
+
+    def _note_accesses(self, function: Function) -> None:
+        """Note where the function's addresses come from, once all is known of that."""
+        origins = self._given[function.name]
+        for operation in _operations(function.body):
+            target = origins.get(operation.operands[0], frozenset()) if operation.operands else frozenset()
+            if operation.name in _READS | _UPDATES:
+                self.read |= target or {ANYWHERE}
+            if operation.name in _WRITES | _UPDATES:
+                self.written |= target or {ANYWHERE}
 
     def _follow(self, function: Function) -> None:
         origins = self._given[function.name]
@@ -51,11 +66,9 @@ class Accessed:
 
     def _follow_operation(self, function: str, operation: Operation, origins: dict[str, Origins]) -> None:
         of_operands = frozenset[str]().union(*(origins.get(name, frozenset()) for name in operation.operands))
-        target = origins.get(operation.operands[0], frozenset()) if operation.operands else frozenset()
-        if operation.name in _READS | _UPDATES:
-            self.read |= target or {ANYWHERE}
-        if operation.name in _WRITES | _UPDATES:
-            self.written |= target or {ANYWHERE}
+        begun_as = frozenset[str]().union(
+            *(origins.get(begun, frozenset()) for _, begun in operation.carried)
+        )
         for inside, begun in operation.carried:
             _add(origins, inside, origins.get(begun, frozenset()))
         if operation.name == "tt.call":
@@ -68,7 +81,7 @@ class Accessed:
             of_operands = frozenset([ANYWHERE])
         inner = frozenset[str]().union(*(self._handed_on(region, origins) for region in operation.regions))
         for name in (*operation.results, *(inside for inside, _ in operation.carried), *_labels(operation)):
-            _add(origins, name, of_operands | inner)
+            _add(origins, name, of_operands | inner | begun_as)
         for successor in operation.successors:
             self._branch(function, successor.block, successor.arguments, origins)
 
