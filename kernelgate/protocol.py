@@ -24,7 +24,7 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Start(_Message, frozen=True):
-    """Become a worker with that environment, which may also touch what it reads, writes, or a GPU."""
+    """Become a worker: its folder, all of its environment, and what else it may read, write or use."""
 
     folder: str
     environment: dict[str, str]
@@ -217,7 +217,7 @@ class SeenLaunch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Ran(_Message, frozen=True):
-    """What forward returned, and how.
+    """What forward returned, and how it got there.
 
     `memory` tells of accesses outside the tensors, `delegated` of work that was not a launch's;
     `earlier_intact` is whether the answers of earlier calls are still what they were.

@@ -1,11 +1,21 @@
-"""Every reason code that an answer of the gate can have: one code, one meaning.
-
-`docs/verdicts.md` is made from this list.
-"""
+"""Every reason code of the gate's answers, one meaning each; `docs/verdicts.md` is made from this list."""
 
 import enum
 from typing import Self
 
+from kernelgate.next_steps import (
+    ACCEPT,
+    DOCTOR,
+    MEND,
+    MEND_FILE,
+    NEW_RECORD,
+    OPEN_STAGE,
+    OTHER_ARM,
+    OTHER_PATH,
+    QUIET,
+    REPLAY,
+    RESTORE,
+)
 from kernelgate.outcome import Outcome
 
 _KEEP = Outcome.KEEP
@@ -19,24 +29,6 @@ _UNSTABLE = Outcome.UNSTABLE
 _INVALID = Outcome.INVALID
 _NO_BASELINE = Outcome.NO_BASELINE
 _NOT_MEASURED = Outcome.NOT_MEASURED
-
-_MEND = (
-    "Mend what the detail names; if the detail names a case, see it alone with "
-    "`pytest tests/gate --candidate FILE --replay CASE`."
-)
-_REPLAY = "See the case alone with `pytest tests/gate --candidate FILE --replay CASE`, and mend the kernel."
-_MEND_FILE = "Mend the lines that the detail names."
-_OTHER_PATH = "Give the path of a kernel file: `pytest tests/gate --candidate FILE`."
-_OPEN_STAGE = "Undo the change, or judge by stage open: `pytest tests/gate --candidate FILE --stage open`."
-_ACCEPT = "`python -m kernelgate accept gate-report/*.proposed.json --reason WHY`."
-_DOCTOR = "Look at the machine with `python -m kernelgate doctor`, and run again."
-_OTHER_ARM = (
-    "Judge the accepted kernel itself with `pytest tests/gate --candidate kernels/OPERATION.py`; "
-    "if it holds, run again."
-)
-_RESTORE = "Restore the file that the detail names with `git checkout -- FILE`, and run again."
-_NEW_RECORD = "Delete the record, time the accepted kernel with `pytest -m perf`, and accept the proposal."
-_QUIET = "End the other programs on the GPU (`nvidia-smi` lists them), and run again."
 
 
 class Reason(enum.StrEnum):
@@ -81,68 +73,73 @@ class Reason(enum.StrEnum):
         "Against the original the candidate has lost more than noise since the best record.",
         "Revert the candidate; `python -m kernelgate history` shows where the speed went.")
 
-    FORM = "form", _WRONG, "The answer is no tensor of the right shape, type, place or layout.", _REPLAY
-    MEMORY = "memory", _WRONG, "A launch touches memory outside its tensors, or its programs race.", _REPLAY
-    INPUTS_INTACT = "inputs-intact", _WRONG, "The call changes its input, weight or bias.", _REPLAY
-    EARLIER_ANSWERS = "earlier-answers", _WRONG, "A call changes the answer of an earlier one.", _REPLAY
-    ALL_WRITTEN = "all-written", _WRONG, "Elements of the answer are never written.", _REPLAY
-    SPECIAL_VALUES = "special-values", _WRONG, "NaN or infinities are not where float64 has them.", _REPLAY
-    EXACT = "exact", _WRONG, "A sum that is exact in TF32 is off.", _REPLAY
-    HARD_BOUND = "hard-bound", _WRONG, "An element is further off than TF32's worst case.", _REPLAY
-    ERROR_RATIO = "error-ratio", _WRONG, "The rms error is too many times TF32's own.", _REPLAY
-    SECOND_OPINION = "second-opinion", _WRONG, "An element is too far from cuDNN's.", _REPLAY
-    REPEAT = "repeat", _WRONG, "The same call gives other bits.", _REPLAY
+    FORM = "form", _WRONG, "The answer is no tensor of the right shape, type, place or layout.", REPLAY
+    MEMORY = "memory", _WRONG, "A launch touches memory outside its tensors, or its programs race.", REPLAY
+    INPUTS_INTACT = "inputs-intact", _WRONG, "The call changes its input, weight or bias.", REPLAY
+    EARLIER_ANSWERS = "earlier-answers", _WRONG, "A call changes the answer of an earlier one.", REPLAY
+    ALL_WRITTEN = "all-written", _WRONG, "Elements of the answer are never written.", REPLAY
+    SPECIAL_VALUES = "special-values", _WRONG, "NaN or infinities are not where float64 has them.", REPLAY
+    EXACT = "exact", _WRONG, "A sum that is exact in TF32 is off.", REPLAY
+    HARD_BOUND = "hard-bound", _WRONG, "An element is further off than TF32's worst case.", REPLAY
+    ERROR_RATIO = "error-ratio", _WRONG, "The rms error is too many times TF32's own.", REPLAY
+    SECOND_OPINION = "second-opinion", _WRONG, "An element is too far from cuDNN's.", REPLAY
+    REPEAT = "repeat", _WRONG, "The same call gives other bits.", REPLAY
     SCALED_INPUT = ("scaled-input", _WRONG, "Input and bias times a power of two do not scale the answer.",
-        _REPLAY)
+        REPLAY)
     SCALED_WEIGHT = ("scaled-weight", _WRONG, "Weight and bias times a power of two do not scale the answer.",
-        _REPLAY)
+        REPLAY)
     SHUFFLED_IMAGES = ("shuffled-images", _WRONG,
-        "Images in another order do not give the answers in that order.", _REPLAY)
-    SLICED_BATCH = "sliced-batch", _WRONG, "A slice of the batch gives no slice of the answer.", _REPLAY
+        "Images in another order do not give the answers in that order.", REPLAY)
+    SLICED_BATCH = ("sliced-batch", _WRONG,
+        "A slice of the batch does not give that slice of the answer.", REPLAY)
     SHUFFLED_CHANNELS = ("shuffled-channels", _WRONG,
-        "Output channels in another order do not give the answers in that order.", _REPLAY)
-    NEW_CONTENTS = "new-contents", _WRONG, "New contents in old storage give no answer of their own.", _REPLAY
-    TWO_MODELS = "two-models", _WRONG, "Two models at once mix their answers.", _REPLAY
-    NO_BIAS = "no-bias", _WRONG, "The answer of a model without a bias is off.", _REPLAY
-    AUTOTUNED = "autotuned", _WRONG, "The answer is off as the autotuner leaves the kernel.", _REPLAY
-    LAYOUT = "layout", _WRONG, "The answer is off for an input of other strides.", _REPLAY
+        "Output channels in another order do not give the answers in that order.", REPLAY)
+    NEW_CONTENTS = ("new-contents", _WRONG,
+        "New contents in the same storage do not give their own answer.", REPLAY)
+    TWO_MODELS = "two-models", _WRONG, "Two models at once mix their answers.", REPLAY
+    NO_BIAS = "no-bias", _WRONG, "The answer of a model without a bias is off.", REPLAY
+    AUTOTUNED = "autotuned", _WRONG, "The answer is off as the autotuner leaves the kernel.", REPLAY
+    LAYOUT = "layout", _WRONG, "The answer is off for an input of other strides.", REPLAY
     CALLS_DIFFER = ("calls-differ", _WRONG,
-        "In eval mode, with gradients, with other classes or at a later call other work is launched.",
-        _MEND_FILE)
-    DOMAIN = "domain", _WRONG, "The answer is off at the largest batch.", _REPLAY
+        "With eval mode, gradients, other classes or a later call it launches other work.", MEND_FILE)
+    DOMAIN = "domain", _WRONG, "The answer is off at the largest batch.", REPLAY
     DECLARED_MATH = ("declared-math", _WRONG,
         "The machine code computes in less than the declared precision.",
         "Compute in the declared precision: the detail names the instructions.")
     TIMED_ANSWER = ("timed-answer", _WRONG, "A call that was timed did not give the right answer.",
         "Do in every call what the first does: remove caches, counters and other state, and run again.")
-    RAISES = "raises", _WRONG, "The kernel file raises an error.", _MEND
-    EXITS = "exits", _WRONG, "The kernel file ends its process.", _MEND
-    CRASHES = "crashes", _WRONG, "A signal ends the kernel file's process.", _MEND
-    PROTOCOL = "protocol", _WRONG, "The kernel file's process answers something that is no answer.", _MEND
-    OUT_OF_MEMORY = "out-of-memory", _WRONG, "The kernel file's process needs too much memory.", _MEND
-    NO_ANSWER = "no-answer", _WRONG, "The kernel file's process gives no answer in its time.", _MEND
-    UNTRIED = "untried", _WRONG, "The kernel file's process says that it cannot be tried here.", _MEND
+    RAISES = "raises", _WRONG, "The kernel file raises an error.", MEND
+    EXITS = "exits", _WRONG, "The kernel file ends its process.", MEND
+    CRASHES = "crashes", _WRONG, "A signal ends the kernel file's process.", MEND
+    PROTOCOL = "protocol", _WRONG, "The kernel file's process answers something that is no answer.", MEND
+    OUT_OF_MEMORY = ("out-of-memory", _WRONG,
+        "The kernel file's process needs more memory than is allowed.", MEND)
+    NO_ANSWER = "no-answer", _WRONG, "The kernel file's process gives no answer in its time.", MEND
+    UNTRIED = "untried", _WRONG, "The kernel file's process says that it cannot be tried here.", MEND
 
     PRINTS = "prints", _FORBIDDEN, "The kernel file prints more than is allowed.", "Print nothing."
     DELEGATION = ("delegation", _FORBIDDEN,
         "Something else than the launches of this call computes the answer.",
         "Compute the answer in the file's own Triton kernels.")
-    COMPUTES_OUTSIDE = "computes-outside", _FORBIDDEN, "PyTorch computes what launches must.", _MEND_FILE
-    READS_VALUES = "reads-values", _FORBIDDEN, "The host reads values of the GPU's memory.", _MEND_FILE
+    COMPUTES_OUTSIDE = ("computes-outside", _FORBIDDEN,
+        "PyTorch computes with values of the GPU's memory, where launches of a kernel must.", MEND_FILE)
+    READS_VALUES = "reads-values", _FORBIDDEN, "The host reads values of the GPU's memory.", MEND_FILE
     UNKNOWN_PARAMETER = ("unknown-parameter", _FORBIDDEN,
-        "It works on other parameters than conv1's.", _MEND_FILE)
-    UNKNOWN_MEMORY = "unknown-memory", _FORBIDDEN, "A launch works on memory of unknown origin.", _MEND_FILE
-    TOO_MANY_LAUNCHES = "too-many-launches", _FORBIDDEN, "One call makes too many launches.", _MEND_FILE
-    UNPLANNABLE = "unplannable", _FORBIDDEN, "A launch has an argument that no plan can hold.", _MEND_FILE
+        "A launch works on a parameter that is neither conv1.weight nor conv1.bias.", MEND_FILE)
+    UNKNOWN_MEMORY = ("unknown-memory", _FORBIDDEN,
+        "A launch or the answer lies in memory that the call did not ask PyTorch for.", MEND_FILE)
+    TOO_MANY_LAUNCHES = ("too-many-launches", _FORBIDDEN,
+        "One call makes more launches and moves of data than a launch plan may hold.", MEND_FILE)
+    UNPLANNABLE = "unplannable", _FORBIDDEN, "A launch has an argument that no plan can hold.", MEND_FILE
     TOO_MANY_CONFIGS = ("too-many-configs", _FORBIDDEN,
         "The autotuner lists more configurations than the gate compiles.", "List fewer configurations.")
-    FORMAT_FILE_MISSING = "format-file-missing", _FORBIDDEN, "There is no such file.", _OTHER_PATH
-    FORMAT_NOT_A_FILE = "format-not-a-file", _FORBIDDEN, "The path is no regular file.", _OTHER_PATH
+    FORMAT_FILE_MISSING = "format-file-missing", _FORBIDDEN, "There is no such file.", OTHER_PATH
+    FORMAT_NOT_A_FILE = "format-not-a-file", _FORBIDDEN, "The path is no regular file.", OTHER_PATH
     FORMAT_FILE_UNREADABLE = ("format-file-unreadable", _FORBIDDEN, "The file cannot be read.",
         "Make the file readable: `chmod u+r FILE`.")
     FORMAT_FILE_TOO_LARGE = ("format-file-too-large", _FORBIDDEN, "The file is larger than is allowed.",
         "Make the file smaller.")
-    FORMAT_FILE_EMPTY = "format-file-empty", _FORBIDDEN, "The file holds only white space.", _OTHER_PATH
+    FORMAT_FILE_EMPTY = "format-file-empty", _FORBIDDEN, "The file holds nothing but white space.", OTHER_PATH
     FORMAT_NUL_BYTE = "format-nul-byte", _FORBIDDEN, "The file holds a NUL byte.", "Save the file as text."
     FORMAT_NOT_UTF_8 = ("format-not-utf-8", _FORBIDDEN,
         "The file is not UTF-8, or begins with a byte order mark.",
@@ -150,22 +147,22 @@ class Reason(enum.StrEnum):
     FORMAT_NOT_PYTHON = ("format-not-python", _FORBIDDEN, "The file is no Python that parses.",
         "Mend the syntax: `python -m py_compile FILE` shows it.")
     FORMAT_IMPORT_NOT_ALLOWED = ("format-import-not-allowed", _FORBIDDEN,
-        "The file imports something else than the four imports allowed.", _MEND_FILE)
+        "The file imports something else than the four imports allowed.", MEND_FILE)
     FORMAT_IMPORT_NOT_AT_TOP = ("format-import-not-at-top", _FORBIDDEN,
-        "An import does not stand at the top.", _MEND_FILE)
+        "An import does not stand at the top.", MEND_FILE)
     FORMAT_ORDER = ("format-order", _FORBIDDEN, "Imports, kernels, wrappers and class are not in this order.",
-        _MEND_FILE)
+        MEND_FILE)
     FORMAT_STATEMENT_NOT_ALLOWED = ("format-statement-not-allowed", _FORBIDDEN,
-        "A statement is none that a kernel file may have.", _MEND_FILE)
-    FORMAT_MAIN_GUARD = "format-main-guard", _FORBIDDEN, "A part of the file runs as a script.", _MEND_FILE
+        "A statement is none that a kernel file may have.", MEND_FILE)
+    FORMAT_MAIN_GUARD = ("format-main-guard", _FORBIDDEN,
+        "The file has a part that runs as a script.", MEND_FILE)
     FORMAT_CLASS_NOT_ALLOWED = ("format-class-not-allowed", _FORBIDDEN,
-        "There is another class than ModelNew.", _MEND_FILE)
-    FORMAT_TEST_INPUTS = "format-test-inputs", _FORBIDDEN, "The file makes inputs for a test.", _MEND_FILE
-    FORMAT_NAME_REBOUND = ("format-name-rebound", _FORBIDDEN, "A name of the module is bound twice.",
-        _MEND_FILE)
-    FORMAT_TESTING_CODE = "format-testing-code", _FORBIDDEN, "The file holds a test.", _MEND_FILE
+        "There is another class than ModelNew.", MEND_FILE)
+    FORMAT_TEST_INPUTS = "format-test-inputs", _FORBIDDEN, "The file makes inputs for a test.", MEND_FILE
+    FORMAT_NAME_REBOUND = "format-name-rebound", _FORBIDDEN, "A name of the module is bound twice.", MEND_FILE
+    FORMAT_TESTING_CODE = "format-testing-code", _FORBIDDEN, "The file holds a test.", MEND_FILE
     FORMAT_DECORATOR_NOT_ALLOWED = ("format-decorator-not-allowed", _FORBIDDEN,
-        "A decorator is none that a kernel file may have.", _MEND_FILE)
+        "A decorator is none that a kernel file may have.", MEND_FILE)
     FORMAT_KERNEL_MISSING = ("format-kernel-missing", _FORBIDDEN, "The file has no @triton.jit kernel.",
         "Add the kernel.")
     FORMAT_WRAPPER_MISSING = ("format-wrapper-missing", _FORBIDDEN, "The file has no wrapper function.",
@@ -181,46 +178,47 @@ class Reason(enum.StrEnum):
     FORMAT_MODEL_CONV1 = ("format-model-conv1", _FORBIDDEN, "No method of ModelNew assigns self.conv1.",
         "Assign `self.conv1` in `__init__`.")
     FORMAT_REACHES_OUT = ("format-reaches-out", _FORBIDDEN,
-        "The file reaches out of its libraries, or changes what is not its own.", _MEND_FILE)
+        "The file reaches out of its libraries, or changes what is not its own.", MEND_FILE)
     NOTHING_RUNS_OPEN = ("open-nothing-runs", _FORBIDDEN, "In stage open: no configuration can run.",
         "Add a configuration that fits the GPU: the detail says what each lacks.")
     NOTHING_RUNS_TUNING = ("final-micro-tuning-nothing-runs", _FORBIDDEN,
         "In stage final-micro-tuning: no configuration can run.",
         "Add a configuration that fits the GPU: the detail says what each lacks.")
     TUNING_CONFIG_COUNT = ("final-micro-tuning-config-count", _FORBIDDEN,
-        "The list has too few or too many configurations.", _OPEN_STAGE)
+        "The list has too few or too many configurations.", OPEN_STAGE)
     TUNING_ORIGINAL_MISSING = ("final-micro-tuning-original-missing", _FORBIDDEN,
         "The original configuration is not in the list.",
         "Add the original configuration, which the detail names.")
     TUNING_BLOCKS_CHANGED = ("final-micro-tuning-blocks-changed", _FORBIDDEN,
-        "A configuration has other block sizes than the original.", _OPEN_STAGE)
+        "A configuration has other block sizes than the original.", OPEN_STAGE)
     TUNING_CONFIG_CANNOT_RUN = ("final-micro-tuning-config-cannot-run", _FORBIDDEN,
         "A configuration cannot run.", "Remove the configuration that the detail names.")
     TUNING_OPTION_CHANGED = ("final-micro-tuning-option-changed", _FORBIDDEN,
-        "A configuration changes more than warps and stages.", _OPEN_STAGE)
+        "A configuration changes more than warps and stages.", OPEN_STAGE)
     TUNING_ACCEPTED_WITHOUT_BLOCKS = ("final-micro-tuning-accepted-without-blocks", _FORBIDDEN,
-        "The accepted kernel runs no configuration of these block sizes to compare with.", _OPEN_STAGE)
+        "The accepted kernel runs no configuration of these block sizes to compare with.", OPEN_STAGE)
     TUNING_GRID_CHANGED = ("final-micro-tuning-grid-changed", _FORBIDDEN,
-        "A configuration launches another grid than the accepted kernel.", _OPEN_STAGE)
+        "A configuration launches another grid than the accepted kernel.", OPEN_STAGE)
     TUNING_WARPS_NOT_ALLOWED = ("final-micro-tuning-warps-not-allowed", _FORBIDDEN,
-        "A configuration has a number of warps that the stage does not allow.", _OPEN_STAGE)
+        "A configuration has a number of warps that the stage does not allow.", OPEN_STAGE)
     TUNING_WARPS_WITHOUT_OCCUPANCY = ("final-micro-tuning-warps-without-occupancy", _FORBIDDEN,
-        "A configuration has other warps, and neither more warps an SM nor fewer spills.", _OPEN_STAGE)
+        "A configuration has other warps, and neither more warps an SM nor fewer spills.", OPEN_STAGE)
     TUNING_STAGES_NOT_ALLOWED = ("final-micro-tuning-stages-not-allowed", _FORBIDDEN,
-        "A configuration has a number of pipeline stages that the stage does not allow.", _OPEN_STAGE)
+        "A configuration has a number of pipeline stages that the stage does not allow.", OPEN_STAGE)
     TUNING_STAGES_JUMPED = ("final-micro-tuning-stages-jumped", _FORBIDDEN,
-        "A configuration changes the pipeline stages by more than one.", _OPEN_STAGE)
+        "A configuration changes the pipeline stages by more than one.", OPEN_STAGE)
 
-    CONTROL_OFFSET = "control-offset", _UNSTABLE, "The accepted kernel differs from itself.", _DOCTOR
-    REPLICATES_APART = "replicates-apart", _UNSTABLE, "The replicates lie too far apart.", _DOCTOR
+    CONTROL_OFFSET = ("control-offset", _UNSTABLE,
+        "The accepted kernel differs from itself by too much.", DOCTOR)
+    REPLICATES_APART = "replicates-apart", _UNSTABLE, "The replicates lie too far apart.", DOCTOR
     INTERVAL_TOO_WIDE = ("interval-too-wide", _UNSTABLE,
-        "After the last look the interval is still too wide.", _DOCTOR)
-    TWO_CLUSTERS = "two-clusters", _UNSTABLE, "The processes are of two speeds.", _DOCTOR
+        "After the last look the interval is still too wide.", DOCTOR)
+    TWO_CLUSTERS = "two-clusters", _UNSTABLE, "The processes are of two speeds.", DOCTOR
     CHOICES_APART = ("choices-apart", _UNSTABLE,
         "The autotuner chooses in several ways, and their speeds differ.",
         "Remove the slower of the configurations that the detail names.")
     CLOCKS_APART = ("clocks-apart", _UNSTABLE,
-        "The GPU's clock differs between candidate and accepted kernel.", _DOCTOR)
+        "The GPU's clock differs between candidate and accepted kernel.", DOCTOR)
     UNDECIDED = ("undecided", _UNSTABLE,
         "After the last look the interval lies across the lines that decide.",
         "Run again on a quieter machine, or revert: the gain is near what noise hides.")
@@ -246,59 +244,61 @@ class Reason(enum.StrEnum):
         "Look in the candidate for work outside its stream; else run again.")
     ENVIRONMENT_CHANGED = ("environment-changed", _INVALID,
         "The accepted kernel's speed has moved away from its record.",
-        f"Restore the versions that the detail names, or accept the proposed record: {_ACCEPT}")
+        f"Restore the versions that the detail names, or accept the proposed record: {ACCEPT}")
     TIMER = ("timer", _INVALID, "A process sent times that cannot be.",
         "Run again; if it stays, look in the candidate for what touches the timer.")
-    CROWDED = "crowded", _INVALID, "Other programs hold the GPU memory that a process needs.", _QUIET
-    ARM_RAISES = "arm-raises", _INVALID, "Another kernel than the candidate raises an error.", _OTHER_ARM
-    ARM_EXITS = "arm-exits", _INVALID, "Another kernel than the candidate ends its process.", _OTHER_ARM
+    CROWDED = "crowded", _INVALID, "Other programs hold the GPU memory that a process needs.", QUIET
+    ARM_RAISES = "arm-raises", _INVALID, "Another kernel than the candidate raises an error.", OTHER_ARM
+    ARM_EXITS = "arm-exits", _INVALID, "Another kernel than the candidate ends its process.", OTHER_ARM
     ARM_CRASHES = ("arm-crashes", _INVALID, "A signal ends the process of another kernel than the candidate.",
-        _OTHER_ARM)
+        OTHER_ARM)
     ARM_PROTOCOL = ("arm-protocol", _INVALID,
-        "The process of another kernel than the candidate answers something that is no answer.", _OTHER_ARM)
+        "The process of another kernel than the candidate answers something that is no answer.", OTHER_ARM)
     ARM_PRINTS = ("arm-prints", _INVALID, "Another kernel than the candidate prints more than is allowed.",
-        _OTHER_ARM)
+        OTHER_ARM)
     ARM_OUT_OF_MEMORY = ("arm-out-of-memory", _INVALID,
-        "The process of another kernel than the candidate needs more memory than is allowed.", _OTHER_ARM)
+        "The process of another kernel than the candidate needs more memory than is allowed.", OTHER_ARM)
     ARM_NO_ANSWER = ("arm-no-answer", _INVALID,
-        "The process of another kernel than the candidate gives no answer in its time.", _OTHER_ARM)
+        "The process of another kernel than the candidate gives no answer in its time.", OTHER_ARM)
     NO_SANDBOX = ("no-sandbox", _INVALID,
         "The settings ask for a sandbox, and this system has no Landlock or no filter of system calls.",
         "Use Linux 5.13 or newer on x86-64 with Landlock switched on, or set require_sandbox.")
-    ARM_UNPLANNED = "arm-unplanned", _INVALID, "Another kernel cannot be planned.", _OTHER_ARM
+    ARM_UNPLANNED = ("arm-unplanned", _INVALID,
+        "Another kernel than the candidate does what no launch plan can hold.", OTHER_ARM)
     ARM_UNTRIED = ("arm-untried", _INVALID,
-        "The process of another kernel than the candidate says that it cannot be tried here.", _OTHER_ARM)
+        "The process of another kernel than the candidate says that it cannot be tried here.", OTHER_ARM)
     GPU_NOT_TO_BE_HAD = ("gpu-not-to-be-had", _INVALID,
         "The GPU is not there, does not answer, or another judge holds it.",
         "Check `nvidia-smi`, wait for the other judge, and run again.")
-    GPU_MEMORY = "gpu-memory", _INVALID, "The GPU has too little memory left for the judge.", _QUIET
+    GPU_MEMORY = ("gpu-memory", _INVALID,
+        "The GPU has too little memory left for the judge's own reference.", QUIET)
     GPU_SLICED = ("gpu-sliced", _INVALID, "The GPU is cut into slices (MIG).",
         "Run on a whole GPU, or switch MIG off: `sudo nvidia-smi -mig 0`.")
     GPU_EXCLUSIVE = ("gpu-exclusive", _INVALID, "The GPU lets in one process, or none.",
         "Set the default compute mode: `sudo nvidia-smi -c DEFAULT`.")
-    GPU_SHARED = "gpu-shared", _INVALID, "Other programs ran on the GPU while it was timed.", _QUIET
-    RECORD_UNREADABLE = "record-unreadable", _INVALID, "The compile record cannot be read.", _RESTORE
-    RECORD_TRUNCATED = "record-truncated", _INVALID, "The compile record is cut short.", _RESTORE
+    GPU_SHARED = "gpu-shared", _INVALID, "Other programs ran on the GPU while it was timed.", QUIET
+    RECORD_UNREADABLE = "record-unreadable", _INVALID, "The compile record cannot be read.", RESTORE
+    RECORD_TRUNCATED = "record-truncated", _INVALID, "The compile record is cut short.", RESTORE
     RECORD_OTHER_SCHEMA = ("record-other-schema", _INVALID,
         "The compile record is of another version of kernelgate.",
         "Delete the record, run `pytest tests/gate`, and accept the proposal.")
-    RECORD_INVALID = "record-invalid", _INVALID, "The compile record breaks its schema.", _RESTORE
-    RECORD_OTHER_GPU = "record-other-gpu", _INVALID, "The compile record is of another target.", _RESTORE
+    RECORD_INVALID = "record-invalid", _INVALID, "The compile record breaks its schema.", RESTORE
+    RECORD_OTHER_GPU = "record-other-gpu", _INVALID, "The compile record is of another target.", RESTORE
     RECORD_OTHER_OPERATION = ("record-other-operation", _INVALID,
-        "The compile record is of another operation.", _RESTORE)
-    BASELINE_UNREADABLE = "baseline-unreadable", _INVALID, "The speed record cannot be read.", _RESTORE
-    BASELINE_TRUNCATED = "baseline-truncated", _INVALID, "The speed record is cut short.", _RESTORE
+        "The compile record is of another operation.", RESTORE)
+    BASELINE_UNREADABLE = "baseline-unreadable", _INVALID, "The speed record cannot be read.", RESTORE
+    BASELINE_TRUNCATED = "baseline-truncated", _INVALID, "The speed record is cut short.", RESTORE
     BASELINE_OTHER_SCHEMA = ("baseline-other-schema", _INVALID,
-        "The speed record is of another version of kernelgate.", _NEW_RECORD)
-    BASELINE_INVALID = "baseline-invalid", _INVALID, "The speed record breaks its schema.", _RESTORE
-    BASELINE_OTHER_GPU = "baseline-other-gpu", _INVALID, "The speed record is of another GPU.", _RESTORE
+        "The speed record is of another version of kernelgate.", NEW_RECORD)
+    BASELINE_INVALID = "baseline-invalid", _INVALID, "The speed record breaks its schema.", RESTORE
+    BASELINE_OTHER_GPU = "baseline-other-gpu", _INVALID, "The speed record is of another GPU.", RESTORE
     BASELINE_OTHER_OPERATION = ("baseline-other-operation", _INVALID,
-        "The speed record is of another operation.", _RESTORE)
+        "The speed record is of another operation.", RESTORE)
     BASELINE_STALE = ("baseline-stale", _INVALID,
-        "The speed record is of another kernel than the accepted one.", _NEW_RECORD)
+        "The speed record is of another kernel than the accepted one.", NEW_RECORD)
 
     NO_RECORD = ("no-record", _NO_BASELINE, "The GPU has no speed record of the accepted kernel.",
-        f"Check the proposal, and accept it: {_ACCEPT}")
+        f"Check the proposal, and accept it: {ACCEPT}")
 
     NOT_MEASURED = "not-measured", _NOT_MEASURED, "The performance stage was not asked for."
     ANOTHER_GPUS_CODE = ("another-gpus-code", _NOT_MEASURED,

@@ -12,6 +12,9 @@ import msgspec
 
 from kernelgate.operations.kernel_config import KernelConfig
 
+MAX_GRID = (2**31 - 1, 65535, 65535)
+"""CUDA C++ Programming Guide, table "Technical Specifications per Compute Capability"."""
+
 MAX_STEPS = 10_000
 MAX_RANK = 8
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from kernelgate.errors import KernelgateError
 from kernelgate.execution.launch_plan import (
     DTYPE_BYTES,
+    MAX_GRID,
     MAX_RANK,
     SCALAR_BYTES,
     WIDENING,
@@ -24,7 +25,6 @@ from kernelgate.execution.launch_plan import (
 )
 from kernelgate.operations.convolution import Convolution
 
-MAX_GRID = (2**31 - 1, 65535, 65535)
 MAX_THREADS = 1024
 MAX_CLUSTER = 16
 MAX_SHARED_BYTES = 228 * 2**10

@@ -15,6 +15,7 @@ import torch
 from kernelgate import protocol
 from kernelgate.protocol import FailureKind
 from kernelgate.worker.interpret.memory import TooLargeError
+from kernelgate.worker.model.kernel_model import NotOfferedError
 from kernelgate.worker.watch.audit_events import listen
 
 PR_SET_PDEATHSIG = 1
@@ -94,7 +95,7 @@ def _failure(error: BaseException, program: ModeProgram) -> protocol.Failed:
             kind=FailureKind.EXITS, detail=f"left with status {_text(error, _status)}", line=line
         )
     detail = f"{type(error).__name__}: {_text(error)}"
-    if isinstance(error, TooLargeError):
+    if isinstance(error, TooLargeError | NotOfferedError):
         return protocol.Failed(kind=FailureKind.UNTRIED, detail=detail, line=line)
     exhausted = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate" in _text(error)
     if exhausted and program.is_crowded():

@@ -45,4 +45,5 @@ def _libraries() -> Iterator[Path]:
     """Yield where Python and its packages lie; of this project's folder the package alone."""
     yield PACKAGE
     yield from (Path(sys.prefix), Path(sys.base_prefix))
-    yield from (Path(entry) for entry in sys.path if entry and Path(entry) != PACKAGE.parent)
+    # Not what holds the package: an empty entry of PYTHONPATH is the whole disk, another the project.
+    yield from (Path(entry) for entry in sys.path if entry and Path(entry) not in PACKAGE.parents)

@@ -9,9 +9,7 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime.driver import driver
 
 from kernelgate.execution.cards import Card
-
-MAX_GRID = (2**31 - 1, 65535, 65535)
-"""CUDA C++ Programming Guide, table "Technical Specifications per Compute Capability"."""
+from kernelgate.execution.launch_plan import MAX_GRID
 
 NoteLaunch = Callable[[Any, Any, tuple[int, int, int], tuple[Any, ...]], None]
 

@@ -22,15 +22,16 @@ from kernelgate.operations.operation import find_operation
 from kernelgate.worker.fake_cuda.tensors import CudaLookalike, PretendedGpu, dress_model
 from kernelgate.worker.fake_cuda.torch_cuda import PretendedGraph, pretend_cuda
 from kernelgate.worker.fake_cuda.triton_driver import StubDriver, activate
-from kernelgate.worker.model.kernel_model import KernelModel
+from kernelgate.worker.model.kernel_model import KernelModel, NotOfferedError
 from kernelgate.worker.record.arguments import lower_arguments
+from kernelgate.worker.record.buffer_table import BufferTable
 from kernelgate.worker.record.memo import remember_back_half
 from kernelgate.worker.record.moves import Moves
 from kernelgate.worker.record.tape import CannotPlanError, RawLaunch, RawStep, Tape
 from kernelgate.worker.target.assembler import Assembler
 from kernelgate.worker.tensors.layouts import lay_out
 
-TOLERATED = (OutOfResources, CompileTimeAssertionFailure, PTXASError)
+TOLERATED = (OutOfResources, CompileTimeAssertionFailure, PTXASError, NotOfferedError)
 """What Triton's autotuner takes for a configuration to leave out; of anything else the first call dies."""
 
 WARP_THREADS = 32
@@ -128,7 +129,7 @@ class RecordMode:
 
     def _write(self, request: protocol.Record, answer: torch.Tensor) -> protocol.Recorded:
         try:
-            buffers, steps, view = self.tape.finish(answer, self.folder)
+            buffers, steps, view = BufferTable(self.tape, self.folder).finish(answer)
         except CannotPlanError as error:
             return self._refusal(error)
         plan = LaunchPlan(

@@ -13,19 +13,11 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from kernelgate.execution.launch_plan import WIDENING
 from kernelgate.worker.record.tape import RawCopy, RawFill, Tape
-
-CONTRACTIONS = (
-    *("conv", "_conv", "slow_conv", "_slow_conv", "thnn_conv", "mps_conv", "cudnn", "miopen", "mkldnn"),
-    *("_fft", "einsum", "matmul", "linear", "bilinear", "mm", "bmm", "addmm", "baddbmm", "addbmm"),
-    *("chain_matmul", "addmv", "mv", "dot", "vdot", "_addmm", "_scaled_mm", "_int_mm", "_grouped_mm"),
-    *("_weight_int", "_scaled_dot"),
-)
-"""Beginnings of the names of what computes sums of products."""
+from kernelgate.worker.tensors.operators import CONTRACTIONS, UNINITIALISED, changed_tensors, is_view
 
 READS = {"_local_scalar_dense", "equal", "is_nonzero", "item", "nonzero", "masked_select", "unique"}
 """What the host learns values by."""
 
-EMPTY = {"empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided"}
 FILLED: dict[str, Callable[[tuple[Any, ...], dict[str, Any]], Any]] = {
     "zeros": lambda _args, _named: 0,
     "zeros_like": lambda _args, _named: 0,
@@ -72,9 +64,9 @@ class Moves(TorchDispatchMode):
         with self:  # what is made of other operations comes by here piece by piece, in inference mode too
             if (made := func.decompose(*args, **kwargs)) is not NotImplemented:
                 return made
-        if name in SAYS_NOTHING or name in SAME_MEMORY or _is_view(func):
+        if name in SAYS_NOTHING or name in SAME_MEMORY or is_view(func):
             return func(*args, **kwargs)
-        if name in EMPTY:
+        if name in UNINITIALISED:
             return self.tape.make(func(*args, **kwargs))
         if name in FILLED:
             return self._make_filled(func, FILLED[name](args, kwargs), args, kwargs)
@@ -84,7 +76,7 @@ class Moves(TorchDispatchMode):
         if name in READS:
             self.tape.refuse("reads-values", f"the host reads values of the GPU's memory (aten.{name})")
         if name not in self._does:
-            self._refuse_computing(name, _changed(func, args))
+            self._refuse_computing(name, changed_tensors(func, args, kwargs))
         return self._does[name](func, args, kwargs)
 
     def _refuse_computing(self, name: str, changed: Sequence[torch.Tensor]) -> None:
@@ -195,17 +187,3 @@ class Moves(TorchDispatchMode):
 
 def _meta(tensor: torch.Tensor) -> torch.Tensor:
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
-
-
-def _changed(func: Any, args: tuple[Any, ...]) -> list[torch.Tensor]:
-    """Return the tensors that the operation writes into."""
-    pairs = zip(func._schema.arguments, args, strict=False)
-    written = [value for argument, value in pairs if argument.alias_info and argument.alias_info.is_write]
-    return [leaf for leaf in tree_leaves(written) if isinstance(leaf, torch.Tensor)]
-
-
-def _is_view(func: Any) -> bool:
-    """Whether the operation returns its argument's own memory, unchanged."""
-    schema = func._schema
-    aliases = any(returned.alias_info is not None for returned in schema.returns)
-    return aliases and not any(a.alias_info is not None and a.alias_info.is_write for a in schema.arguments)

@@ -1,33 +1,17 @@
-"""What one call does, step by step: memory it takes, moves of data, launches. A launch plan is made of it.
+"""What one call does, step by step: memory it takes, moves of data, launches.
 
 Tensors stand for device memory; none of them holds a value of the call. They are kept until the end, so that
 no address comes twice.
 """
 
 import ctypes
-import hashlib
-import math
 import traceback
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
 import torch
 
-from kernelgate.execution.launch_plan import (
-    MAX_STEPS,
-    Argument,
-    Buffer,
-    Copy,
-    Fill,
-    Launch,
-    Null,
-    Pointer,
-    Scalar,
-    Step,
-    View,
-)
+from kernelgate.execution.launch_plan import MAX_STEPS, Launch, Scalar
 from kernelgate.worker.fake_cuda.tensors import plain
 
 MAX_CONSTANT_BYTES = 16 * 2**20
@@ -72,7 +56,6 @@ class Tape:
     def __init__(self, kernel_file: str) -> None:
         self.kernel_file = kernel_file
         self.unknown: set[int] = set()
-        self.made: set[int] = set()
         self.kept: list[torch.Tensor] = []
         self.roles: dict[int, str] = {}
         self.constants: dict[int, bytes] = {}
@@ -84,30 +67,29 @@ class Tape:
         """Forget the steps of the last call; `given` are x and the parameters, `others` further ones."""
         self.steps, self.refused, self.roles = [], None, {}
         for name, tensor in given.items():
-            self.roles[_address(tensor)] = name
+            self.roles[address_of(tensor)] = name
             self._keep(tensor)
         for tensor in others:
-            self.roles[_address(tensor)] = "other parameter"
+            self.roles[address_of(tensor)] = "other parameter"
             self._keep(tensor)
 
     def make(self, tensor: torch.Tensor) -> torch.Tensor:
         """Take note of new memory; what it holds is nobody's promise."""
-        self.made.add(_address(tensor))
         self._keep(tensor)
         return tensor
 
     def is_known(self, tensor: torch.Tensor) -> bool:
         """Return whether the host made the tensor's values: they are the same in every call."""
-        return _address(tensor) not in self.unknown
+        return address_of(tensor) not in self.unknown
 
     def add(self, step: RawStep) -> None:
         """Take note of a step; of one that a graph captures the graph does, for its replays."""
         if not isinstance(step, RawLaunch):
             self._open_table(step.target)
         for tensor in _tensors_of(step):
-            self._meet(tensor)
+            self.meet(tensor)
             if isinstance(step, RawLaunch):
-                self.unknown.add(_address(tensor))  # the launch may write there
+                self.unknown.add(address_of(tensor))  # the launch may write there
         if not isinstance(step, RawLaunch):
             self.refuse_change_of_given(step.target, "moves data into")
         if self.capture(step):
@@ -118,7 +100,7 @@ class Tape:
 
     def refuse_change_of_given(self, tensor: torch.Tensor, how: str) -> None:
         """Refuse what would change x or a parameter, which are the caller's."""
-        if role := self.roles.get(_address(tensor)):
+        if role := self.roles.get(address_of(tensor)):
             self.refuse("inputs-intact", f"{how} {role}, which is the caller's")
 
     def refuse(self, reason: str, detail: str) -> None:
@@ -128,30 +110,24 @@ class Tape:
         self.refused = self.refused or error
         raise error
 
-    def finish(self, answer: torch.Tensor, folder: Path) -> tuple[tuple[Buffer, ...], tuple[Step, ...], View]:
-        """Return buffers, steps and answer of the call; constants are written into the folder."""
-        self._meet(answer)
-        table = _BufferTable(self, folder)
-        return table.finish(self.steps, answer)
-
     def _open_table(self, target: torch.Tensor) -> None:
         """Make the table that data moves into memory of the call, which begins as a copy of the table."""
-        if _address(target) in self.constants:
+        if address_of(target) in self.constants:
             self.refuse("unplannable", "moves data into a table of the host that was used before")
         if self.is_known(target):
             whole = plain(target.detach()).new_empty(0).set_(target.untyped_storage())
             table = whole.clone()
-            self._meet(table)
+            self.meet(table)
             self._keep(target)
             self.steps.append(RawCopy(whole, table))
 
     def _keep(self, tensor: torch.Tensor) -> None:
         self.kept.append(plain(tensor.detach()))
-        self.unknown.add(_address(tensor))
+        self.unknown.add(address_of(tensor))
 
-    def _meet(self, tensor: torch.Tensor) -> None:
+    def meet(self, tensor: torch.Tensor) -> None:
         """Keep what a table of the host's holds before anything works on it."""
-        address = _address(tensor)
+        address = address_of(tensor)
         if self.roles.get(address) == "other parameter":
             self.refuse(
                 "unknown-parameter",
@@ -167,80 +143,11 @@ class Tape:
         self.kept.append(plain(tensor.detach()))
 
 
-class _BufferTable:
-    """Numbers storages in the order in which the plan names them: x and the parameters first."""
-
-    def __init__(self, tape: Tape, folder: Path) -> None:
-        self.tape, self.folder = tape, folder
-        self.places: dict[int, int] = {}
-        self.buffers: list[Buffer] = []
-        for address, role in tape.roles.items():
-            if role in ("x", "weight", "bias"):
-                size = next(t for t in tape.kept if _address(t) == address).untyped_storage().nbytes()
-                self._add(address, Buffer(role=role, bytes=size))  # type: ignore[arg-type]
-
-    def finish(
-        self, steps: Sequence[RawStep], answer: torch.Tensor
-    ) -> tuple[tuple[Buffer, ...], tuple[Step, ...], View]:
-        named = tuple(self._step(step) for step in steps)
-        view = self._view(answer)
-        return tuple(self.buffers), named, view
-
-    def _step(self, step: RawStep) -> Step:
-        if isinstance(step, RawFill):
-            return Fill(target=self._view(step.target), value=_value(step.value))
-        if isinstance(step, RawCopy):
-            return Copy(target=self._view(step.target), source=self._view(step.source))
-        changed = tuple(self._argument(argument) for argument in step.arguments)
-        return msgspec.structs.replace(step.launch, arguments=changed)
-
-    def _argument(self, argument: torch.Tensor | Scalar | None) -> Argument:
-        if argument is None:
-            return Null()
-        if isinstance(argument, Scalar):
-            return argument
-        return Pointer(
-            buffer=self._place(argument),
-            offset=int(argument.storage_offset()) * argument.element_size(),
-        )
-
-    def _view(self, tensor: torch.Tensor) -> View:
-        return View(
-            buffer=self._place(tensor),
-            dtype=str(tensor.dtype).removeprefix("torch."),
-            shape=tuple(tensor.shape),
-            strides=tuple(tensor.stride()),
-            offset=int(tensor.storage_offset()),
-        )
-
-    def _place(self, tensor: torch.Tensor) -> int:
-        address = _address(tensor)
-        if address not in self.places:
-            constant = self.tape.constants.get(address)
-            size = tensor.untyped_storage().nbytes()
-            if constant is None:
-                self._add(address, Buffer(role="temporary", bytes=size))
-            else:
-                name = hashlib.sha256(constant).hexdigest()
-                (self.folder / f"{name}.bin").write_bytes(constant)
-                self._add(address, Buffer(role="constant", bytes=size, content=name))
-        return self.places[address]
-
-    def _add(self, address: int, buffer: Buffer) -> None:
-        self.places[address] = len(self.buffers)
-        self.buffers.append(buffer)
-
-
-def _address(tensor: torch.Tensor) -> int:
+def address_of(tensor: torch.Tensor) -> int:
+    """Return where the tensor's storage lies."""
     return int(tensor.untyped_storage().data_ptr())
 
 
 def _tensors_of(step: RawStep) -> list[torch.Tensor]:
     values: Sequence[Any] = step.arguments if isinstance(step, RawLaunch) else step
     return [value for value in values if isinstance(value, torch.Tensor)]
-
-
-def _value(value: float) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
-    return int(value) if isinstance(value, bool) else value

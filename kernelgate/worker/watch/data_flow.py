@@ -13,13 +13,13 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-CONTRACTIONS = (
-    *("conv", "_conv", "slow_conv", "_slow_conv", "thnn_conv", "mps_conv", "cudnn", "miopen", "mkldnn"),
-    *("_fft", "einsum", "matmul", "linear", "bilinear", "mm", "bmm", "addmm", "baddbmm", "addbmm"),
-    *("chain_matmul", "addmv", "mv", "dot", "vdot", "_addmm", "_scaled_mm", "_int_mm", "_grouped_mm"),
-    *("_weight_int", "_scaled_dot"),
+from kernelgate.worker.tensors.operators import (
+    CONTRACTIONS,
+    UNINITIALISED,
+    changed_tensors,
+    is_view,
+    named_arguments,
 )
-"""Beginnings of the names of what computes sums of products, on weights as little as on x."""
 
 MOVES = {
     *("clone", "copy_", "copy", "_to_copy", "contiguous", "lift_fresh", "lift_fresh_copy", "cat"),
@@ -32,9 +32,6 @@ MOVES = {
 }
 """What moves values, or replaces them, without computing any."""
 
-UNINITIALISED = {
-    *("empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided"),
-}
 SHAPED_ALIKE = {
     *("empty_like", "new_empty", "new_empty_strided", "zeros_like", "new_zeros", "ones_like"),
     *("new_ones", "full_like", "new_full", "rand_like", "randn_like", "sym_size", "sym_stride"),
@@ -107,19 +104,19 @@ class Witness(TorchDispatchMode):
     def _follow(
         self, func: Any, name: str, inputs: list[Any], outputs: list[Any], args: Any, kwargs: Any
     ) -> None:
-        changed = [self._place(tensor) for tensor in _changed(func, args, kwargs)]
+        changed = [self._place(tensor) for tensor in changed_tensors(func, args, kwargs)]
         sources = {self._place(tensor) for tensor in inputs} - set(changed)
         tainted = (sources | set(changed)) & self._from_x
         if name.startswith(CONTRACTIONS):
             self.find(describe_contraction(name))
-        elif tainted and not _is_view(func) and (name not in MOVES or _sums_up(func, args, kwargs)):
+        elif tainted and not is_view(func) and (name not in MOVES or _sums_up(func, args, kwargs)):
             self.find(f"PyTorch computed aten.{name} on values of x")
         if any(source in self._from_x for source in sources) and _leaves_gpu(inputs, outputs):
             self.find("values of x were copied to the host")
         targets = {*changed, *map(self._place, outputs)}
         if sources & self._from_x:
             self._from_x |= targets
-        if changed and not _is_view(func) and not sources & self._made:
+        if changed and not is_view(func) and not sources & self._made:
             self._made -= set(changed)
         if sources & self._made:
             self._made |= targets
@@ -160,32 +157,13 @@ def describe_contraction(name: str) -> str:
 
 
 def _only_shapes(func: Any, name: str) -> bool:
-    return name in SHAPED_ALIKE or name in UNINITIALISED or _is_view(func)
-
-
-def _is_view(func: Any) -> bool:
-    """Whether the operation returns its argument's own memory, unchanged."""
-    schema = func._schema
-    aliases = any(returned.alias_info is not None for returned in schema.returns)
-    return aliases and not any(a.alias_info is not None and a.alias_info.is_write for a in schema.arguments)
+    return name in SHAPED_ALIKE or name in UNINITIALISED or is_view(func)
 
 
 def _sums_up(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether what else would move values adds or multiplies them to those that are there."""
-    given = _named(func, args, kwargs)
+    given = named_arguments(func, args, kwargs)
     return bool(given.get("accumulate")) or "reduce" in given
-
-
-def _named(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    return dict(zip([argument.name for argument in func._schema.arguments], args, strict=False)) | kwargs
-
-
-def _changed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
-    """Return the tensors that the operation writes into."""
-    given = _named(func, args, kwargs)
-    names = [a.name for a in func._schema.arguments if a.alias_info is not None and a.alias_info.is_write]
-    leaves = tree_leaves([given[name] for name in names if name in given])
-    return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
 
 
 def _leaves_gpu(inputs: list[torch.Tensor], outputs: list[torch.Tensor]) -> bool:

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from kernelgate.execution.launch_plan import Buffer, Copy, Fill, Launch, Step, View
 from kernelgate.worker.fake_cuda.tensors import CudaLookalike, PretendedGpu
+from kernelgate.worker.record.buffer_table import BufferTable
 from kernelgate.worker.record.moves import Moves
 from kernelgate.worker.record.tape import CannotPlanError, RawLaunch, Tape
 from tests.selftest.support.executed_plan import execute
@@ -62,7 +63,7 @@ def record(call: Call, folder: Path, within: Within = torch.no_grad) -> Recordin
     with PretendedGpu(), Moves(tape), within():
         answer = call(*dressed.values())
     assert isinstance(answer, Tensor)
-    buffers, steps, view = tape.finish(answer, folder)
+    buffers, steps, view = BufferTable(tape, folder).finish(answer)
     contents = {file.stem: file.read_bytes() for file in folder.glob("*.bin")}
     return Recording(buffers, steps, view, filled | contents)
 
