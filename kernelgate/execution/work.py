@@ -1,25 +1,31 @@
 """The work that a launch does, read off its TTIR: products formed, and bytes asked of memory, masked or not.
 
 Held against what the operation needs, it shows blocks padded beyond the problem, and data fetched twice.
-Loops are counted where their bounds are constants or arguments of the launch; a bound that depends on the
-program, or on a value, cannot be counted.
+Loops are counted where their bounds are constants or arguments of the launch. A bound that depends on the
+program, or on a value, cannot be counted. Both branches of a condition are.
 """
 
 import math
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 
 from kernelgate.execution.launch_plan import SCALAR_BYTES, Launch, Scalar
+from kernelgate.interpreter.elements import BYTES
+from kernelgate.interpreter.text.module import Function, Operation, Type
+from kernelgate.interpreter.text.parser import parse
 
-_LOCATION = re.compile(r" loc\((?:[^()]|\([^()]*\))*\)")
-_ARGUMENT = re.compile(r"(%[\w.-]+): (!?[\w.<>]+)")
-_RESULT = re.compile(r"^(%[\w.-]+)(?::\d+)? = (.*)$")
-_LOOP = re.compile(r"scf\.for %[\w.-]+ = (%[\w.-]+) to (%[\w.-]+) step (%[\w.-]+)")
-_TENSOR = re.compile(r"tensor<((?:\d+x)*)(!tt\.ptr<)?(\w+)")
-_ACCESS = re.compile(r"\btt\.(load|store|atomic_rmw|atomic_cas|gather|descriptor_load|descriptor_store)\b")
-_BITS = re.compile(r"\d+")
+PRODUCTS = ("tt.dot", "tt.dot_scaled")
+ACCESSES = (
+    "tt.load",
+    "tt.store",
+    "tt.atomic_rmw",
+    "tt.atomic_cas",
+    "tt.descriptor_load",
+    "tt.descriptor_store",
+)
+UNCOUNTED = ("scf.while", "tt.call", "cf.br", "cf.cond_br")
+"""What runs operations so often as nobody can tell from the text."""
 
 _INTEGERS: dict[str, Callable[[int, int], int]] = {
     "arith.addi": lambda a, b: a + b,
@@ -30,7 +36,6 @@ _INTEGERS: dict[str, Callable[[int, int], int]] = {
     "arith.remsi": lambda a, b: int(math.fmod(a, b)) if b else 0,
     "arith.minsi": min,
     "arith.maxsi": max,
-    "arith.ceildivsi": lambda a, b: -(-a // b) if b else 0,
 }
 _SAME = ("arith.extsi", "arith.extui", "arith.trunci", "arith.index_cast")
 
@@ -42,89 +47,84 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     bytes_asked: int
 
 
+class _UncountableError(Exception):
+    """How often something runs depends on the program, or on a value."""
+
+
 def count_work(ttir: str, launch: Launch) -> Work | None:
-    """Return the work of all programs of a launch, None if a loop's length cannot be told."""
-    counter = _Counter(launch)
-    lines = (_LOCATION.sub("", line).strip() for line in ttir.splitlines() if not line.startswith("#"))
+    """Return the work of all programs of a launch, None if a loop's length cannot be told.
+
+    Raises TtirSyntaxError for a text that is not understood.
+    """
+    kernel = parse(ttir).kernel
+    known = dict(_known_arguments(kernel, launch))
+    operations = [each for block in kernel.body.blocks for each in block.operations]
     try:
-        for line in lines:
-            counter.read(line)
-    except KeyError:  # a bound that is neither a constant nor an argument
+        counted = list(_walk(operations, 1, known))
+    except _UncountableError:
         return None
     programs = math.prod(launch.grid) // math.prod(launch.cluster)
-    return Work(products=counter.products * programs, bytes_asked=counter.bytes_asked * programs)
+    return Work(
+        products=programs * sum(times * _products(each) for each, times in counted if each.name in PRODUCTS),
+        bytes_asked=programs * sum(times * _bytes(each) for each, times in counted if each.name in ACCESSES),
+    )
 
 
-class _Counter:
-    """Reads TTIR line by line; `known` are the integers whose value is known, `repeats` the loops around."""
-
-    def __init__(self, launch: Launch) -> None:
-        self.launch = launch
-        self.known: dict[str, int] = {}
-        self.repeats: list[int] = []
-        self.products = self.bytes_asked = 0
-
-    def read(self, line: str) -> None:
-        if "tt.func" in line:
-            self._read_arguments(line)
-        times = math.prod(self.repeats)
-        if "tt.dot" in line:
-            self.products += times * _count_products(line)
-        if _ACCESS.search(line):
-            self.bytes_asked += times * _count_bytes(line)
-        self._learn(line)
-        if line.startswith("}"):
-            self.repeats.pop()
-        if line.endswith("{"):
-            self.repeats.append(self._count_repeats(line))
-
-    def _read_arguments(self, line: str) -> None:
-        given = [each for each in self.launch.arguments if isinstance(each, Scalar)]
-        scalars = [name for name, kind in _ARGUMENT.findall(line) if re.fullmatch(r"i\d+|[bf]*\d+", kind)]
-        for name, scalar in zip(scalars, given, strict=False):
-            top = 1 << (8 * SCALAR_BYTES[scalar.kind] - 1)
-            self.known[name] = scalar.bits - 2 * top if scalar.bits >= top else scalar.bits
-
-    def _count_repeats(self, line: str) -> int:
-        if "scf.while" in line:
-            raise KeyError("how often a while loop runs")
-        loop = _LOOP.search(line)
-        if loop is None:
-            return 1
-        first, end, step = (self.known[name] for name in loop.groups())
-        return max(0, -(-(end - first) // step))
-
-    def _learn(self, line: str) -> None:
-        """Take note of an integer that is a constant, or made of known ones."""
-        result = _RESULT.match(line)
-        if result is None:
-            return
-        name, rest = result.groups()
-        operation, _, operands = rest.partition(" ")
-        values = [self.known.get(each) for each in re.findall(r"%[\w.-]+", operands.split(" : ")[0])]
-        if operation == "arith.constant" and (number := re.match(r"(-?\d+) : i", operands)):
-            self.known[name] = int(number[1])
-        elif operation in _SAME and len(values) == 1 and values[0] is not None:
-            self.known[name] = values[0]
-        elif operation in _INTEGERS and len(values) == 2 and None not in values:
-            self.known[name] = _INTEGERS[operation](*(value for value in values if value is not None))
+def _known_arguments(kernel: Function, launch: Launch) -> Iterator[tuple[str, int]]:
+    """Yield the integers that the launch gives its programs, by the names of the parameters."""
+    for parameter, argument in zip(kernel.parameters, launch.arguments, strict=False):
+        if isinstance(argument, Scalar) and parameter.type.element.startswith("i"):
+            top = 1 << (8 * SCALAR_BYTES[argument.kind] - 1)
+            yield parameter.name, argument.bits - 2 * top if argument.bits >= top else argument.bits
 
 
-def _count_products(line: str) -> int:
+def _walk(operations: list[Operation], times: int, known: dict[str, int]) -> Iterator[tuple[Operation, int]]:
+    """Yield every operation with how often a program runs it; what is learnt of integers goes to `known`."""
+    for operation in operations:
+        if operation.name in UNCOUNTED:
+            raise _UncountableError
+        _learn(operation, known)
+        yield operation, times
+        within = times * (_count_turns(operation, known) if operation.name == "scf.for" else 1)
+        for region in operation.regions:
+            if operation.name.startswith("scf."):
+                inner = [each for block in region.blocks for each in block.operations]
+                yield from _walk(inner, within, known)
+
+
+def _count_turns(loop: Operation, known: dict[str, int]) -> int:
+    names = (loop.carried[0][1], *loop.operands[:2])
+    if not all(name in known for name in names):
+        raise _UncountableError
+    first, end, step = (known[name] for name in names)
+    return max(0, -(-(end - first) // step))
+
+
+def _learn(operation: Operation, known: dict[str, int]) -> None:
+    """Take note of an integer that is a constant, or made of known ones."""
+    values = [known[name] for name in operation.operands if name in known]
+    if len(operation.results) != 1 or len(values) < len(operation.operands):
+        return
+    value = operation.attributes.get("value")
+    if operation.name == "arith.constant" and isinstance(value, int):
+        known[operation.results[0]] = value
+    elif operation.name in _SAME:
+        known[operation.results[0]] = values[0]
+    elif operation.name in _INTEGERS:
+        known[operation.results[0]] = _INTEGERS[operation.name](*values)
+
+
+def _products(dot: Operation) -> int:
     """Return m * n * k of a product of [.., m, k] and [.., k, n]."""
-    (left, _, _), (right, _, _) = _TENSOR.findall(line.rpartition(" : ")[2])[:2]
-    rows, columns = (tuple(int(n) for n in shape.split("x") if n) for shape in (left, right))
-    return math.prod(rows) * columns[-1]
+    left, right = dot.inputs[:2]
+    return left.size * right.shape[-1]
 
 
-def _count_bytes(line: str) -> int:
-    """Return the bytes of the largest tensor that the access names, those of one element where none is."""
-    found = _TENSOR.findall(line.rpartition(" : ")[2])
-    sizes = [_bits(kind) // 8 * math.prod(int(n) for n in shape.split("x") if n) for shape, _, kind in found]
-    scalar = re.search(r"!tt\.ptr<(\w+)>", line)
-    return max(sizes, default=_bits(scalar[1]) // 8 if scalar else 0)
+def _bytes(access: Operation) -> int:
+    """Return the bytes that the largest of what is loaded, stored or pointed to has."""
+    return max((_size(kind) for kind in (*access.inputs, *access.outputs)), default=0)
 
 
-def _bits(kind: str) -> int:
-    number = _BITS.search(kind)
-    return max(8, int(number[0])) if number else 8
+def _size(kind: Type) -> int:
+    element = kind.pointee.element if kind.element == "ptr" and kind.pointee else kind.element
+    return kind.size * BYTES.get(element, 0)  # a descriptor has none of its own

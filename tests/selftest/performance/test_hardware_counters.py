@@ -32,8 +32,8 @@ from kernelgate.worker.fake_cuda.triton_driver import StubDriver, activate
 from kernelgate.worker.gpu import profiled
 from tests.selftest.support.left_running import nothing_left_running
 from tests.selftest.support.made_up_launches import make_launch
+from tests.selftest.support.recorders import as_kernel_file
 from tests.selftest.support.small_kernels import LOOP, TWO_LAUNCHES
-from tests.selftest.worker.test_record_mode import as_kernel_file
 
 ROOT = Path(__file__).resolve().parents[3]
 LIMITS = msgspec.structs.replace(

@@ -62,3 +62,9 @@ def multiply(x_ptr, out_ptr, K: tl.constexpr):
         return out
 """
 """A product in an unrolled loop, with two configurations that differ in num_stages only."""
+
+
+def changed(old: str, new: str, source: str = TWO_LAUNCHES) -> str:
+    """Return the source with a text exchanged that it must hold."""
+    assert old in source
+    return source.replace(old, new)

@@ -45,8 +45,8 @@ from kernelgate.worker.gpu.mode import GpuMode
 from kernelgate.worker.target import assembler as code_path
 from tests.selftest.performance.test_conclusion import HEALTH, make_conditions, make_record, measure
 from tests.selftest.support.pretended_gate import GPU, PretendedStages
+from tests.selftest.support.recorders import as_kernel_file
 from tests.selftest.support.small_kernels import LOOP, TWO_LAUNCHES
-from tests.selftest.worker.test_record_mode import as_kernel_file
 
 ROOT = Path(__file__).resolve().parents[3]
 SETTINGS = load_settings(ROOT / "pyproject.toml")

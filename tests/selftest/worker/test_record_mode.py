@@ -1,6 +1,5 @@
 """Launches are recorded and compiled with no GPU, as the JIT's own binder would specialise them."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,44 +11,15 @@ from kernelgate.compilation.recording import PlannedCall, record
 from kernelgate.execution.cards import ADA, HOPPER, Card
 from kernelgate.execution.launch_plan import CallForm, Launch, Pointer, Program, Scalar
 from kernelgate.execution.plan_files import StoredPlan
-from kernelgate.kernel_file.source import KernelFile, read_kernel
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.sandbox.sandbox import Sandbox
-from kernelgate.sandbox.worker_process import Worker
 from kernelgate.settings import load_settings
-from tests.selftest.support.small_kernels import LOOP, TWO_LAUNCHES
+from tests.selftest.support.recorders import Start, Starting, as_kernel_file
+from tests.selftest.support.small_kernels import LOOP, TWO_LAUNCHES, changed
 
 ROOT = Path(__file__).resolve().parents[3]
 
 PLAIN = CallForm()
-
-Starting = tuple[Sandbox, Worker]
-Start = Callable[[str], Starting]
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Give a function that starts a worker on a source; all are ended after the test."""
-    sandbox = Sandbox(ALEXNET_CONV1, load_settings(ROOT / "pyproject.toml").limits)
-    started: list[Worker] = []
-
-    def start_one(source: str) -> Starting:
-        worker = sandbox.start("record", as_kernel_file(source, tmp_path))
-        started.append(worker)
-        sandbox.await_loaded(worker)
-        return sandbox, worker
-
-    yield start_one
-    for worker in started:
-        worker.close()
-    sandbox.close()
-
-
-def as_kernel_file(source: str, folder: Path) -> KernelFile:
-    """Return the source as the gate reads it."""
-    file = folder / "kernel.py"
-    file.write_text(source, encoding="utf-8")
-    return read_kernel(file, 100_000)
 
 
 class Launched(NamedTuple):
@@ -96,12 +66,6 @@ def broken(starting: Starting, form: CallForm = PLAIN) -> tuple[str, str]:
     recorded = record(sandbox, worker, PlannedCall(batch=256, pin=0, card=ADA, form=form))
     assert recorded.broken is not None, recorded
     return recorded.broken
-
-
-def changed(old: str, new: str, source: str = TWO_LAUNCHES) -> str:
-    """Return the source with a text exchanged that it must hold."""
-    assert old in source
-    return source.replace(old, new)
 
 
 def test_every_launch_is_recorded_with_its_grid_and_its_arguments(start: Start) -> None:
