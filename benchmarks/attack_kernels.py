@@ -9,23 +9,11 @@ import textwrap
 import msgspec
 
 from benchmarks.variants import TILES
-from kernelgate import protocol
-from kernelgate.worker.gpu import mode as gpu_mode
 
 MODEL = "    def forward(self, x: torch.Tensor) -> torch.Tensor:\n"
 HONEST = MODEL.replace("forward", "compute")
 INIT = "        super().__init__()\n"
 MODULES = "torch.sys.modules"
-# A name of the worker's is taken from the thing that has it: an attack that no longer finds its target would
-# be an honest kernel, and nobody would notice.
-EVENT = vars(gpu_mode)["Event"].__name__
-WORKER = f'{MODULES}.get("{gpu_mode.__name__}")'
-TIMER = f"""
-worker = {WORKER}
-if worker is not None:
-    real = worker.{EVENT}.elapsed_time
-    worker.{EVENT}.elapsed_time = lambda start, end: {{share}} * real(start, end)
-"""
 IS_TIMED = "(not torch.cuda.current_stream().query())"
 """Nothing runs on the stream when the code is moved; in timed calls the GPU is held: so both can be told."""
 
@@ -77,31 +65,6 @@ def _indented(code: str) -> str:
 
 ATTACKS = (
     Attack(name="honest", does="nothing: the accepted kernel's twin"),
-    Attack(
-        name="patches-events",
-        does="has CUDA events tell nine tenths of the time",
-        init=TIMER.format(share=0.9),
-    ),
-    Attack(
-        name="patches-events-a-little",
-        does="has CUDA events tell 98 % of the time",
-        init=TIMER.format(share=0.98),
-    ),
-    Attack(
-        name="patches-worker",
-        does="puts a timing of its own in the place of the worker's",
-        init=f"""
-        worker, protocol = {WORKER}, {MODULES}["{protocol.__name__}"]
-        mode = getattr(worker, "{gpu_mode.GpuMode.__name__}", None)
-
-        def timed(mode, request, real=mode and mode.{gpu_mode.GpuMode._time.__name__}):
-            times_ms = tuple(0.9 * ms for ms in real(mode, request).times_ms)
-            return protocol.{protocol.Timed.__name__}(times_ms=times_ms)
-
-        if worker is not None:
-            mode.{gpu_mode.GpuMode._time.__name__} = timed
-        """,
-    ),
     Attack(
         name="patches-time",
         does="stops Python's clocks in its process",

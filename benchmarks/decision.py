@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from kernelgate.baselines.kernels import Kernels
-from kernelgate.compilation.compiler import Target, compile_kernels
+from kernelgate.compilation.compiler import compile_kernels, target_at_hand
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import Gpu, GpuError
 from kernelgate.machine.versions import describe_environment
@@ -43,7 +43,7 @@ def compiled(gpu: Gpu, settings: Settings, *kernels: KernelFile) -> Iterator[San
     """Give a sandbox in which these kernel files are compiled for the GPU; raises WorkerFault."""
     sandbox = Sandbox(ALEXNET_CONV1, settings.limits)
     try:
-        targets = [Target(capability=gpu.capability)]
+        targets = [target_at_hand(gpu.capability, None)]
         compile_kernels(sandbox, dict.fromkeys(kernels, targets))
         yield sandbox
     finally:

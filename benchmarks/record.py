@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.variants import EXTRA, make_variant
-from kernelgate.compilation.compiler import Target, compile_kernels
+from kernelgate.compilation.compiler import compile_kernels, target_at_hand
 from kernelgate.machine.gpu import GpuError, find_gpu
 from kernelgate.machine.gpu_lock import locked
 from kernelgate.machine.versions import describe_environment
@@ -58,7 +58,7 @@ def record(file: Path, replicates: int) -> None:
     try:
         with tempfile.TemporaryDirectory() as folder:
             arms = {arm: make_variant(arm, Path(folder)) for arm in EXTRA}
-        targets = [Target(capability=gpu.capability)]
+        targets = [target_at_hand(gpu.capability, None)]
         compile_kernels(sandbox, dict.fromkeys({k.sha256: k for k in arms.values()}.values(), targets))
         with locked(gpu):
             measure_replicates(sandbox, arms, gpu, every, write, lambda: None)

@@ -16,7 +16,7 @@ from kernelgate.operations.recipe import Recipe
 
 MAX_MESSAGE_BYTES = 4 * 2**20
 
-Mode = Literal["record", "interpret", "gpu"]
+Mode = Literal["record", "interpret", "gpu", "execute"]
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=True):
@@ -34,17 +34,32 @@ class Start(_Message, frozen=True):
 
 
 class Load(_Message, frozen=True):
-    """Import a kernel file and make its model; no file means the vendor implementation.
+    """Import a kernel file and make its model.
 
     `card` is the GPU that host code sees where there is none. With `ada_on`, for mode `gpu`, its PTX is that
     for sm_89, assembled for a GPU of this compute capability.
     """
 
     operation: str
-    file: str | None
+    file: str
     gpu_memory_bytes: int
     ada_on: int | None = None
     card: Card = ADA
+
+
+class PlannedCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The file of a launch plan, and the steps of it that only the first call on new parameters makes."""
+
+    plan: str
+    prepared: tuple[int, ...] = ()
+
+
+class LoadPlans(_Message, frozen=True):
+    """Stand for a kernel file by its plans, one a configuration; None stands for the vendor's code."""
+
+    operation: str
+    plans: Annotated[tuple[PlannedCall, ...], msgspec.Meta(min_length=1)] | None
+    gpu_memory_bytes: int
 
 
 class Record(_Message, frozen=True, kw_only=True):
@@ -92,16 +107,16 @@ class SendRun(_Message, frozen=True):
 
 
 class Prepare(_Message, frozen=True):
-    """Call the model at this batch with each configuration, so that all are compiled and loaded.
+    """Make one call at this batch with each configuration, so that what cannot run has failed.
 
-    What is chosen is empty in the answer as long as an autotuner has a choice.
+    What is chosen is empty in the answer as long as there is a choice.
     """
 
     batch: int
 
 
 class WarmUp(_Message, frozen=True):
-    """Call the model once at this batch, and let the autotuner choose with the GPU to itself."""
+    """Time every configuration at this batch, with the GPU to itself, and choose the fastest."""
 
     batch: int
 
@@ -124,7 +139,7 @@ class ReleaseTensors(_Message, frozen=True):
 
 
 class MoveCode(_Message, frozen=True):
-    """Load the machine code anew and call the model once, untimed: the first call after a switch is slow."""
+    """Load the machine code anew and make one call, untimed: the first after a switch is slow."""
 
 
 class TimeLaunches(_Message, frozen=True):
@@ -132,17 +147,6 @@ class TimeLaunches(_Message, frozen=True):
 
     seed: int
     launches: int
-
-
-class WatchLaunches(_Message, frozen=True):
-    """Make calls as `TimeLaunches` does, and see who computes in them; what they take counts for nothing."""
-
-    seed: int
-    launches: int
-
-
-class SendCode(_Message, frozen=True):
-    """Write what was compiled of every kernel that this process has loaded."""
 
 
 class SendAnswers(_Message, frozen=True):
@@ -155,6 +159,7 @@ class SendAnswers(_Message, frozen=True):
 
 Request = (
     Load
+    | LoadPlans
     | Record
     | RunOne
     | SendRun
@@ -164,8 +169,6 @@ Request = (
     | ReleaseTensors
     | MoveCode
     | TimeLaunches
-    | WatchLaunches
-    | SendCode
     | SendAnswers
 )
 
@@ -243,7 +246,7 @@ class Sent(_Message, frozen=True):
 
 
 class Warm(_Message, frozen=True):
-    """The model is warm; `chosen` is the autotuner's choice, one text a kernel."""
+    """Every configuration has run; `chosen` names the one that calls are timed with."""
 
     chosen: tuple[str, ...]
 
@@ -256,26 +259,6 @@ class Timed(_Message, frozen=True):
     """Event times of the calls in order, in milliseconds."""
 
     times_ms: tuple[float, ...]
-
-
-class Watched(_Message, frozen=True):
-    """What somebody else computed in the calls than launches of the file."""
-
-    delegated: tuple[str, ...]
-
-
-class LoadedCode(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A kernel that was loaded, and the files that hold what it was compiled to."""
-
-    kernel: str
-    ptx_file: str
-    ttir_file: str
-
-
-class Code(_Message, frozen=True):
-    """The kernels that were loaded so far."""
-
-    kernels: tuple[LoadedCode, ...]
 
 
 class FailureKind(enum.StrEnum):
@@ -296,7 +279,7 @@ class Failed(_Message, frozen=True):
     line: int
 
 
-Response = Loaded | Recorded | Ran | Sent | Warm | Timed | Watched | Code | Done | Failed
+Response = Loaded | Recorded | Ran | Sent | Warm | Timed | Done | Failed
 
 
 def encode(message: msgspec.Struct) -> bytes:

@@ -4,6 +4,7 @@ import os
 import queue
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import msgspec
 
@@ -13,9 +14,12 @@ from kernelgate.compilation.cubin import CubinError
 from kernelgate.compilation.forms import try_forms
 from kernelgate.compilation.launch_record import digest_work, measure_launches
 from kernelgate.compilation.recording import PlannedCall, Recorded, UnplannedError, record
+from kernelgate.compilation.timed_plans import different_plans, plan_for_timing
 from kernelgate.execution.cards import ADA, KNOWN, Card
 from kernelgate.execution.plan_check import PlanError
+from kernelgate.execution.timed_plan import TimedPlan
 from kernelgate.kernel_file.source import KernelFile
+from kernelgate.machine.gpu import read_card_at_hand
 from kernelgate.operations.kernel_config import KernelConfig
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
@@ -57,13 +61,14 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """What a kernel file is compiled for; `batches` beside the measured one only fill the cache.
 
     With a `card` the PTX is that for `capability`, assembled for a GPU of this one. `at_hand` is the GPU
-    itself, if there is one of this kind.
+    itself, if there is one of this kind. Plans of what `is_timed` are kept in the sandbox.
     """
 
     capability: int
     batches: tuple[int, ...] = ()
     card: int | None = None
     at_hand: Card | None = None
+    is_timed: bool = False
 
     @property
     def gpu(self) -> Card:
@@ -75,8 +80,30 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         return f"sm_{self.capability}{assembled}"
 
 
+def target_at_hand(capability: int, ada_on: int | None, batches: tuple[int, ...] = ()) -> Target:
+    """Return the GPU at hand as a target that is timed; with `ada_on` it runs the code of an RTX 4090."""
+    return Target(
+        capability=capability if ada_on is None else ADA.capability,
+        batches=batches,
+        card=ada_on,
+        at_hand=None if ada_on is not None else read_card_at_hand(),
+        is_timed=True,
+    )
+
+
 Task = tuple[Target, int, list[int]]
 """Target, batch, and the pins to compile for them."""
+
+
+class Planned(NamedTuple):
+    """What the recorder said of a configuration, and its plan for timing if one is wanted."""
+
+    recorded: Recorded
+    timed: TimedPlan | None = None
+
+
+Answers = dict[tuple[Target, int, int], Planned]
+"""By target, batch and pin."""
 
 
 def compile_kernels(
@@ -111,11 +138,7 @@ def compile_kernel(
                 f"{kernel.path}: {pins} configurations, allowed {sandbox.limits.open_configs}"
             )
         answers = _record_pins(sandbox, crew, kernel, _group_pins(loaded), targets)
-        measured = sandbox.operation.measured_batch
-        return [
-            _gather(kernel, loaded, target, [answers[target, measured, pin] for pin in range(pins)])
-            for target in targets
-        ]
+        return [_keep(sandbox, kernel, loaded, target, answers) for target in targets]
     except (CubinError, PlanError) as error:
         detail = f"sent what is no compiled kernel: {error}"
         raise WorkerFault(FaultKind.PROTOCOL, detail, kernel.sha256) from error
@@ -143,14 +166,14 @@ def _record_pins(
     kernel: KernelFile,
     groups: Sequence[list[int]],
     targets: Sequence[Target],
-) -> dict[tuple[Target, int, int], Recorded]:
+) -> Answers:
     """Return the plans by target, batch and pin; each worker takes the next group that waits."""
     waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
     for target in targets:
         for batch in (sandbox.operation.measured_batch, *target.batches):
             for group in reversed(groups):  # the largest blocks, which compile longest, tend to come last
                 waiting.put((target, batch, group))
-    answers: dict[tuple[Target, int, int], Recorded] = {}
+    answers: Answers = {}
 
     def work(worker: Worker) -> None:
         while (task := _take(waiting)) is not None:
@@ -167,20 +190,22 @@ def _record_pins(
     return answers
 
 
-def _record_task(
-    sandbox: Sandbox, worker: Worker, kernel: KernelFile, task: Task
-) -> dict[tuple[Target, int, int], Recorded]:
+def _record_task(sandbox: Sandbox, worker: Worker, kernel: KernelFile, task: Task) -> Answers:
     """Return the plans of a group; of the first configuration every form of the call is tried."""
     target, batch, group = task
-    answers = {}
+    answers: Answers = {}
     for pin in group:
         call = PlannedCall(batch=batch, pin=pin, card=target.gpu, assembled_for=target.card)
-        answers[target, batch, pin] = recorded = record(sandbox, worker, call)
+        recorded = record(sandbox, worker, call)
         broken = recorded.broken
         if pin == 0 and broken is None:
             broken = try_forms(sandbox, worker, call, recorded)
         if broken is not None:
             raise UnplannedError(kernel.sha256, *broken)
+        timed = None
+        if target.is_timed and batch == sandbox.operation.measured_batch:
+            timed = plan_for_timing(sandbox, worker, call, recorded, kernel.sha256)
+        answers[target, batch, pin] = Planned(recorded, timed)
     return answers
 
 
@@ -189,6 +214,19 @@ def _take(waiting: "queue.SimpleQueue[Task]") -> Task | None:
         return waiting.get_nowait()
     except queue.Empty:
         return None
+
+
+def _keep(
+    sandbox: Sandbox, kernel: KernelFile, loaded: protocol.Loaded, target: Target, answers: Answers
+) -> CompiledKernel:
+    """Return what was compiled for a target, after keeping the plans to time it by."""
+    measured = sandbox.operation.measured_batch
+    planned = [answers[target, measured, pin] for pin in range(count_pins(loaded))]
+    compiled = _gather(kernel, loaded, target, [each.recorded for each in planned])
+    if target.is_timed:
+        plans = tuple(each.timed for each in planned)
+        sandbox.timed_plans[kernel.sha256] = different_plans(compiled.configs, plans)
+    return compiled
 
 
 def _gather(

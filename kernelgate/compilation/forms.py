@@ -8,7 +8,7 @@ import msgspec
 
 from kernelgate.compilation.recording import PlannedCall, Recorded, record
 from kernelgate.execution.launch_plan import CallForm
-from kernelgate.execution.plan_compare import find_difference
+from kernelgate.execution.plan_compare import compare
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import Worker
 
@@ -33,6 +33,6 @@ def try_forms(sandbox: Sandbox, worker: Worker, call: PlannedCall, plain: Record
             return reason, f"{says}: {detail}"
         if recorded.stored is None:
             return "calls-differ", f"{says} the call cannot be made: {recorded.refused}"
-        if different := find_difference(plain.stored.plan, recorded.stored.plan):
+        if different := compare(plain.stored.plan, recorded.stored.plan).difference:
             return "calls-differ", f"{says} the file does not do what it does in a plain call: {different}"
     return None

@@ -8,10 +8,9 @@ from kernelgate.baselines.kernels import Kernels
 from kernelgate.baselines.records import CompileRecord
 from kernelgate.baselines.store import BaselineError, load_compile
 from kernelgate.compilation.compare import describe_changes, describe_twins
-from kernelgate.compilation.compiler import CompiledKernel, Target, compile_kernels
+from kernelgate.compilation.compiler import CompiledKernel, Target, compile_kernels, target_at_hand
 from kernelgate.kernel_file.same_source import same_source
 from kernelgate.kernel_file.source import KernelFile
-from kernelgate.machine.gpu import read_card_at_hand
 from kernelgate.machine.versions import assembler_version, triton_version
 from kernelgate.sandbox.sandbox import Sandbox
 
@@ -92,12 +91,7 @@ def describe_narrow(compiled: CompileResult, declared: str) -> str:
 def _targets(gpu_capability: int | None, ada_on: int | None, is_candidate: bool) -> list[Target]:
     if gpu_capability is None:
         return [Target(capability=ADA)]
-    on_gpu = Target(
-        capability=gpu_capability if ada_on is None else ADA,
-        batches=OTHER_SPECIALISATIONS if is_candidate else (),
-        card=ada_on,
-        at_hand=None if ada_on is not None else read_card_at_hand(),
-    )
+    on_gpu = target_at_hand(gpu_capability, ada_on, OTHER_SPECIALISATIONS if is_candidate else ())
     return [on_gpu] if gpu_capability == ADA else [Target(capability=ADA), on_gpu]
 
 

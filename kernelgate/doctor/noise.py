@@ -10,7 +10,7 @@ import numpy as np
 
 from kernelgate.baselines.kernels import find_accepted
 from kernelgate.baselines.store import BaselineError
-from kernelgate.compilation.compiler import Target, compile_kernels
+from kernelgate.compilation.compiler import compile_kernels, target_at_hand
 from kernelgate.doctor.checks import Check, check_gpu, check_record
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import Gpu, GpuError, find_gpu
@@ -58,7 +58,7 @@ def examine(root: Path, settings: Settings) -> Iterator[Check]:
 def _check_noise(gpu: Gpu, accepted: KernelFile, settings: Settings) -> Iterator[Check]:
     sandbox = Sandbox(find_operation(settings.operation), settings.limits)
     try:
-        compile_kernels(sandbox, {accepted: [Target(capability=gpu.capability)]})
+        compile_kernels(sandbox, {accepted: [target_at_hand(gpu.capability, None)]})
         looks = settings.performance.looks[:1]
         short = msgspec.structs.replace(settings.performance, looks=looks)
         arms: dict[str, KernelFile | None] = dict.fromkeys(

@@ -5,29 +5,46 @@ that x goes into.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from kernelgate.execution.launch_plan import Copy, Fill, Launch, LaunchPlan, Pointer, Step, View
 
 
-def find_difference(plain: LaunchPlan, other: LaunchPlan) -> str:
-    """Return what another call of the same file does otherwise than the plain one, nothing if the same."""
+class Comparison(NamedTuple):
+    """What another call of the same file does otherwise than the plain one, nothing if it does the same.
+
+    `left_out` are the steps of the plain plan that it does without: they prepare parameters, and are kept.
+    """
+
+    difference: str
+    left_out: tuple[int, ...] = ()
+
+
+def compare(plain: LaunchPlan, other: LaunchPlan) -> Comparison:
+    """Return how another call of the same file differs from the plain one."""
     pairing = _Pairing(plain, other)
     from_x = {place for place, buffer in enumerate(plain.buffers) if buffer.role == "x"}
-    following = list(other.steps)
+    following, left_out = list(other.steps), []
     for place, step in enumerate(plain.steps):
         used = set(_buffers_of(step))
         if following and pairing.matches(step, following[0]):
             following.pop(0)
         elif used & from_x:
-            return f"step {place} of {len(plain.steps)}, {_name(plain, step)}, is left out or another"
+            return Comparison(
+                f"step {place} of {len(plain.steps)}, {_name(plain, step)}, is left out or another"
+            )
+        else:
+            left_out.append(place)
         if used & from_x:
             from_x |= {each for each in used if plain.buffers[each].role == "temporary"}
     if following:
-        return f"{len(following)} more launches or moves of data, the first {_name(other, following[0])}"
-    return "" if pairing.matches_view(plain.answer, other.answer) else "another answer is returned"
+        more = f"{len(following)} more launches or moves of data"
+        return Comparison(f"{more}, the first {_name(other, following[0])}")
+    if not pairing.matches_view(plain.answer, other.answer):
+        return Comparison("another answer is returned")
+    return Comparison("", tuple(left_out))
 
 
 class _Pairing:

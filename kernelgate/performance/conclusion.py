@@ -19,7 +19,7 @@ from kernelgate.performance.decision.rule import decide
 from kernelgate.performance.result import Performance
 from kernelgate.performance.roofline import physical_floor_ms
 from kernelgate.performance.samples import Arm, MeasuredReplicate
-from kernelgate.performance.timed_answers import judge_answers, judge_conduct
+from kernelgate.performance.timed_answers import judge_answers
 from kernelgate.performance.validity import find_invalid
 from kernelgate.settings import LawLimits, PerformanceSettings
 from kernelgate.verdict import Outcome, Reason, Rule, Verdict, conclude
@@ -108,10 +108,7 @@ def _judge(
     if verdict.outcome is Outcome.INVALID:
         return verdict
     answers = [answer for one in measured for answer in one.answers]
-    wrong = judge_conduct(conditions.operation, [one.conduct for one in measured]) or judge_answers(
-        conditions.operation, answers, conditions.laws
-    )
-    if wrong:
+    if wrong := judge_answers(conditions.operation, answers, conditions.laws):
         return wrong
     if conditions.ada_path:
         return not_measured_by(conditions.gpu, verdict)

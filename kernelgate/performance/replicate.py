@@ -13,15 +13,12 @@ import random
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 import msgspec
 
 from kernelgate import protocol
-from kernelgate.compilation.ptx import find_narrow
-from kernelgate.files import read_foreign
 from kernelgate.machine.gpu import Gpu, GpuError, read_health
-from kernelgate.performance.samples import Arm, Conduct, MeasuredReplicate, Reading, Sample, TimedAnswer
+from kernelgate.performance.samples import Arm, MeasuredReplicate, Reading, Sample, TimedAnswer
 from kernelgate.performance.schedule import draw_orders, draw_places
 from kernelgate.sandbox.arrays import read_words
 from kernelgate.sandbox.faults import FaultKind
@@ -30,15 +27,11 @@ from kernelgate.sandbox.worker_process import Answer, Worker, WorkerFault, live_
 from kernelgate.settings import PerformanceSettings
 from kernelgate.verdict import Reason
 
-SAMPLES_A_BLOCK = 2
-"""Of each arm, since a block is a palindrome."""
-
 MIN_TIME_MS = 1e-5
 """Ten nanoseconds, which no launch undercuts: less is a fault of the timer."""
 
 MAX_PAD_BYTES = 64 * 2**20
 SEED_BITS = 31
-MAX_CODE_BYTES = 64 * 2**20
 
 
 class Replicate:
@@ -55,11 +48,10 @@ class Replicate:
     ) -> None:
         self.place, self.sandbox, self.crew = place, sandbox, crew
         self.gpu, self.settings, self.chance = gpu, settings, chance
-        self.parameters = self.until_watch = 0
+        self.parameters = 0
         self.samples: list[Sample] = []
         self.readings: list[Reading] = []
         self.answers: list[TimedAnswer] = []
-        self.delegated: list[str] = []
 
     def measure(self) -> MeasuredReplicate:
         """Return the replicate, measured."""
@@ -70,52 +62,32 @@ class Replicate:
             if block % together == 0:
                 self._place(next(places))
             self._time_block(block, order)
-            if (block + 1) % together == 0:
-                self._watch_if_due()
-        delegated = tuple(dict.fromkeys(self.delegated))
         return MeasuredReplicate(
             samples=tuple(self.samples),
             chosen=chosen,
             readings=tuple(self.readings),
             answers=tuple(self.answers),
-            conduct=Conduct(delegated=delegated, narrow=_read_code(self.crew[Arm.CANDIDATE])),
         )
 
     def _place(self, names: Sequence[str]) -> None:
         self.parameters = self.chance.getrandbits(SEED_BITS)
         placing = _placing(self.sandbox, self.gpu, self.settings, self.parameters)
         _place_tensors(self.sandbox, [self.crew[name] for name in names], placing, self.chance)
-        # Before any of the candidate's samples on these tensors, or after the last of them.
-        self.until_watch = self.chance.randrange(SAMPLES_A_BLOCK * self.settings.blocks_per_layout + 1)
 
     def _time_block(self, block: int, order: tuple[str, ...]) -> None:
         read_at = self.chance.randrange(len(order))
         for slot, arm in enumerate(order):
-            if arm == Arm.CANDIDATE:
-                self._watch_if_due()
             request = protocol.TimeLaunches(seed=self._draw_seed(), launches=self.settings.launches)
             reading = partial(_read, self.readings, self.gpu, block, arm) if slot == read_at else None
             self.samples.append(_sample(self.crew[arm], request, (*self.place, block, slot, arm), reading))
             if arm == Arm.CANDIDATE:
                 self._fetch_answers(request)
 
-    def _watch_if_due(self) -> None:
-        """Have the candidate make calls that pass for timed ones, and see who computes in them."""
-        self.until_watch -= 1
-        if self.until_watch == -1:
-            candidate = self.crew[Arm.CANDIDATE]
-            candidate.ask(protocol.MoveCode(), protocol.Done, candidate.limits.run_timeout_s)
-            request = protocol.WatchLaunches(seed=self._draw_seed(), launches=self.settings.launches)
-            self.delegated += candidate.ask(
-                request, protocol.Watched, candidate.limits.run_timeout_s
-            ).delegated
-            self._fetch_answers(request)
-
-    def _fetch_answers(self, request: protocol.TimeLaunches | protocol.WatchLaunches) -> None:
+    def _fetch_answers(self, request: protocol.TimeLaunches) -> None:
         self.answers += self._read_answers(self.crew[Arm.CANDIDATE], request, self._draw_seed())
 
     def _read_answers(
-        self, worker: Worker, timed: protocol.TimeLaunches | protocol.WatchLaunches, places: int
+        self, worker: Worker, timed: protocol.TimeLaunches, places: int
     ) -> Iterator[TimedAnswer]:
         """Yield the elements at places that were drawn after the calls, of the answer to each of them."""
         out, count = worker.folder / "timed-answers.f32", self.settings.judged_elements
@@ -215,19 +187,3 @@ def _sample(
         times_ms=timed.times_ms,
         wall_ms=wall_ms,
     )
-
-
-def _read_code(candidate: Worker) -> tuple[str, ...]:
-    """Return the instructions of less than TF32 in the kernels that were loaded, with the kernels' names."""
-    loaded = candidate.ask(protocol.SendCode(), protocol.Code, candidate.limits.run_timeout_s).kernels
-    found = []
-    for each in loaded:
-        try:
-            ptx, ttir = (
-                read_foreign(Path(file), MAX_CODE_BYTES).decode(errors="replace")
-                for file in (each.ptx_file, each.ttir_file)
-            )
-        except (OSError, ValueError) as error:  # a name may hold what no name can
-            raise WorkerFault(FaultKind.PROTOCOL, f"left no readable code: {error}", Arm.CANDIDATE) from error
-        found += [f"{each.kernel}: {name}" for name in find_narrow(ptx, ttir)]
-    return tuple(dict.fromkeys(found))

@@ -4,6 +4,8 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
+from kernelgate.compilation.timed_plans import find_plans
+from kernelgate.execution.timed_plan import TimedPlan
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import Gpu
 from kernelgate.performance.replicate import Replicate
@@ -24,19 +26,21 @@ def measure_replicates(
 ) -> list[MeasuredReplicate]:
     """Return the replicates up to the look at which they decide, or to the last; None is the vendor's arm.
 
+    Kernel files are called by their launch plans, which the compile of each for the GPU at hand has left.
     Raises WorkerFault with the arm's name in it, GpuError as soon as another program is on the GPU.
 
-    The processes of the next replicate import torch and the kernel file, on the CPU only, while this one is
-    measured; they touch the GPU when their turn comes.
+    The processes of the next replicate start while this one is measured; they touch the GPU when their turn
+    comes.
     """
     chance = random.Random()  # noqa: S311 - the order of arms, not a secret
     replicates: list[MeasuredReplicate] = []
+    plans = {name: None if kernel is None else find_plans(sandbox, kernel) for name, kernel in arms.items()}
     with ExitStack() as stack:
-        following = _start_crew(sandbox, arms, stack)
+        following = _start_crew(sandbox, plans, stack)
         for index in range(settings.looks[-1]):
             crew = following
             if index + 1 < settings.looks[-1]:
-                following = _start_crew(sandbox, arms, stack)
+                following = _start_crew(sandbox, plans, stack)
             place = attempt, index
             replicate = Replicate(place, sandbox, crew, gpu, settings, chance)
             replicates.append(replicate.measure())
@@ -49,9 +53,6 @@ def measure_replicates(
 
 
 def _start_crew(
-    sandbox: Sandbox, arms: Mapping[str, KernelFile | None], stack: ExitStack
+    sandbox: Sandbox, plans: Mapping[str, tuple[TimedPlan, ...] | None], stack: ExitStack
 ) -> dict[str, Worker]:
-    crew = {}
-    for name, kernel in arms.items():
-        crew[name] = stack.enter_context(sandbox.start("gpu", kernel, name))
-    return crew
+    return {name: stack.enter_context(sandbox.start_arm(each, name)) for name, each in plans.items()}

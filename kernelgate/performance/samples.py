@@ -71,25 +71,13 @@ class TimedAnswer(msgspec.Struct, frozen=True, kw_only=True):
     bits: NDArray[np.uint32] | None
 
 
-class Conduct(msgspec.Struct, frozen=True, kw_only=True):
-    """What a candidate was seen doing in a replicate, beside being timed.
-
-    `delegated` is what somebody else computed in calls that passed for timed ones, `narrow` the instructions
-    of less than TF32 in all that it loaded.
-    """
-
-    delegated: tuple[str, ...] = ()
-    narrow: tuple[str, ...] = ()
-
-
 class MeasuredReplicate(msgspec.Struct, frozen=True, kw_only=True):
-    """One replicate: a fresh set of processes. `chosen` is what the autotuner of each arm chose."""
+    """One replicate: a fresh set of processes. `chosen` names the fastest configuration of each arm."""
 
     samples: tuple[Sample, ...]
     chosen: dict[str, tuple[str, ...]]
     readings: tuple[Reading, ...]
     answers: tuple[TimedAnswer, ...]
-    conduct: Conduct = Conduct()
 
     def replicate(self) -> BlockTimes:
         """Return the mean ln time of each arm in each block."""

@@ -1,4 +1,4 @@
-"""What the candidate did and answered while it was timed."""
+"""What the candidate answered while it was timed."""
 
 import math
 from collections.abc import Sequence
@@ -10,25 +10,9 @@ from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.inputs import Inputs
 from kernelgate.operations.reference import truth_of, unravel
 from kernelgate.operations.timing_inputs import draw_offsets, make_timing_input, make_timing_parameters
-from kernelgate.performance.samples import (
-    Conduct,
-    TimedAnswer,
-)
+from kernelgate.performance.samples import TimedAnswer
 from kernelgate.settings import LawLimits
 from kernelgate.verdict import Outcome, Reason, Verdict, conclude
-
-
-def judge_conduct(operation: Convolution, conducts: Sequence[Conduct]) -> Verdict | None:
-    """Return the verdict on a candidate that does something else while it is timed than when it was tried."""
-    delegated = dict.fromkeys(found for conduct in conducts for found in conduct.delegated)
-    if delegated:
-        detail = f"in calls like those that were timed: {'; '.join(delegated)}"
-        return conclude(Outcome.FORBIDDEN, Reason.DELEGATION, detail)
-    narrow = dict.fromkeys(found for conduct in conducts for found in conduct.narrow)
-    if narrow:
-        less = f"loaded, while it was timed, code of less than the declared {operation.math}"
-        return conclude(Outcome.WRONG, Reason.DECLARED_MATH, f"{less}: {', '.join(narrow)}")
-    return None
 
 
 def judge_answers(

@@ -4,9 +4,12 @@ import os
 import shutil
 import tempfile
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 from kernelgate import protocol
+from kernelgate.execution.plan_files import plan_file
+from kernelgate.execution.timed_plan import TimedPlan
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.operations.convolution import Convolution
 from kernelgate.sandbox.scratch import PREFIX, roomy_folder, sweep
@@ -17,7 +20,8 @@ from kernelgate.settings import Limits
 class Sandbox:
     """A folder that is gone when the judge closes it.
 
-    With `ada_on`, a compute capability, workers on a GPU of it run what an RTX 4090 would.
+    With `ada_on`, a compute capability, workers on a GPU of it run what an RTX 4090 would. `timed_plans` are
+    those of kernel files on the GPU at hand, by the files' sha256.
     """
 
     def __init__(self, operation: Convolution, limits: Limits, ada_on: int | None = None) -> None:
@@ -27,6 +31,7 @@ class Sandbox:
         self.root = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=folder))
         self.plans = self.root / "plans"
         self.plans.mkdir()
+        self.timed_plans: dict[str, tuple[TimedPlan, ...]] = {}
 
     def close(self) -> None:
         """Remove the folder."""
@@ -47,29 +52,49 @@ class Sandbox:
         fresh.chmod(0o400)
         return fresh.replace(file)
 
-    def cache_of(self, kernel: KernelFile | None) -> Path:
+    def cache_of(self, kernel: KernelFile) -> Path:
         """Return the folder of a kernel file's compiled programs, where no other file's worker writes."""
-        return self.root / f"cache-{kernel.sha256[:16] if kernel else 'vendor'}"
+        return self.root / f"cache-{kernel.sha256[:16]}"
 
-    def start(self, mode: protocol.Mode, kernel: KernelFile | None, name: str = "", gpu: str = "") -> Worker:
-        """Return a worker that is importing the kernel file; None is the vendor implementation.
+    def start(self, mode: protocol.Mode, kernel: KernelFile, name: str = "", gpu: str = "") -> Worker:
+        """Return a worker that is importing the kernel file.
 
         Its faults carry the name. `gpu` is the one that it may see, those of the judge if it is empty.
         """
-        folder = self.root / f"worker-{uuid.uuid4().hex[:8]}"
-        file = str(self.place(kernel)) if kernel is not None else None
-        reads = [Path(file).parent] if file else []
-        worker = Worker(mode, folder, self.limits, self.cache_of(kernel), name, gpu, reads)
+        file = self.place(kernel)
+        worker = self._start(mode, self.cache_of(kernel), name, gpu, file.parent)
         worker.send(
             protocol.Load(
                 operation=self.operation.name,
-                file=file,
+                file=str(file),
                 gpu_memory_bytes=self.limits.gpu_memory_bytes,
                 ada_on=self.ada_on,
             )
         )
         return worker
 
+    def start_arm(self, plans: Sequence[TimedPlan] | None, name: str = "") -> Worker:
+        """Return a worker that calls a kernel file by its plans; None is the vendor implementation.
+
+        It never sees the file. Its faults carry the name.
+        """
+        calls = None if plans is None else tuple(map(_as_asked, plans))
+        worker = self._start("execute", self.root / "cache-execute", name, "", self.plans)
+        worker.send(
+            protocol.LoadPlans(
+                operation=self.operation.name, plans=calls, gpu_memory_bytes=self.limits.gpu_memory_bytes
+            )
+        )
+        return worker
+
+    def _start(self, mode: protocol.Mode, cache: Path, name: str, gpu: str, reads: Path) -> Worker:
+        folder = self.root / f"worker-{uuid.uuid4().hex[:8]}"
+        return Worker(mode, folder, self.limits, cache, name, gpu, [reads])
+
     def await_loaded(self, worker: Worker) -> protocol.Loaded:
         """Return what the worker imported; raises WorkerFault."""
         return worker.receive(protocol.Loaded, self.limits.load_timeout_s)
+
+
+def _as_asked(plan: TimedPlan) -> protocol.PlannedCall:
+    return protocol.PlannedCall(plan=str(plan_file(plan.stored)), prepared=plan.prepared)

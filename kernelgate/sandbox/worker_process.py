@@ -36,6 +36,8 @@ SHOWN_OUTPUT_BYTES = 2000
 NO_PROOF = "That is no proof of an endless loop: a slow kernel or a busy machine looks the same"
 
 
+ON_GPU: tuple[protocol.Mode, ...] = ("gpu", "execute")
+
 Answer = TypeVar("Answer", bound=msgspec.Struct)
 
 _LIVE: set[int] = set()
@@ -87,7 +89,7 @@ class Worker:
             environment=_environment(mode, folder, cache, gpu),
             reads=tuple(map(str, reads)),
             writes=(str(cache),),
-            uses_gpu=mode == "gpu",
+            uses_gpu=mode in ON_GPU,
         )
         try:
             with _CHILDREN:
@@ -274,6 +276,6 @@ def _environment(mode: protocol.Mode, folder: Path, cache: Path, gpu: str) -> di
         # A cache that workers shared could be poisoned by one of them.
         "TRITON_CACHE_DIR": str(cache),
     }
-    if mode != "gpu" or gpu:
-        environment["CUDA_VISIBLE_DEVICES"] = gpu if mode == "gpu" else ""
+    if mode not in ON_GPU or gpu:
+        environment["CUDA_VISIBLE_DEVICES"] = gpu if mode in ON_GPU else ""
     return environment

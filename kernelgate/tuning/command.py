@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from kernelgate.baselines.kernels import Kernels, find_accepted, find_original
-from kernelgate.compilation.compiler import CompiledKernel, Target, compile_kernels
+from kernelgate.compilation.compiler import CompiledKernel, Target, compile_kernels, target_at_hand
 from kernelgate.compilation.stage import ADA
 from kernelgate.compilation.stage_rules import nearby_configs
 from kernelgate.errors import KernelgateError
@@ -109,7 +109,7 @@ class _Tuning:
         steps = len(left) + 3
         note("accepted kernel and original", 0, steps)
         for kernel in (self.accepted, self.original):
-            self._compile(kernel, gpu.capability)
+            self._compile(kernel, gpu)
         for done, option in enumerate(left):
             timed = known.get(str(option.config))
             if timed is None:
@@ -169,13 +169,15 @@ class _Tuning:
     def _count(self, configs: list[KernelConfig], gpu: Gpu) -> Counters:
         listed = with_configs(self.kernel, tuple(configs))
         try:
-            compiled = self._compile(listed, gpu.capability)
+            compiled = self._compile(listed, gpu)
         except WorkerFault as fault:
             return Counters(missing=f"not read: {fault}")
         return read_counters(self.sandbox, listed, compiled.configs, gpu)
 
-    def _compile(self, kernel: KernelFile, capability: int = ADA) -> CompiledKernel:
-        return compile_kernels(self.sandbox, {kernel: [Target(capability=capability)]})[kernel][0]
+    def _compile(self, kernel: KernelFile, gpu: Gpu | None = None) -> CompiledKernel:
+        """Return the file compiled for the GPU, for sm_89 without one."""
+        target = Target(capability=ADA) if gpu is None else target_at_hand(gpu.capability, None)
+        return compile_kernels(self.sandbox, {kernel: [target]})[kernel][0]
 
     def _time(self, candidate: KernelFile, gpu: Gpu) -> Timed:
         conditions = Conditions(
@@ -190,7 +192,7 @@ class _Tuning:
         kernels = Kernels(candidate=candidate, accepted=self.accepted, original=self.original)
         started = time.monotonic()
         try:
-            self._compile(candidate, gpu.capability)
+            self._compile(candidate, gpu)
             result, attempts = measure_performance(self.sandbox, kernels, conditions, lambda: None)
         except WorkerFault as fault:
             if fault.worker not in (Arm.CANDIDATE, candidate.sha256):

@@ -23,7 +23,8 @@ NEEDED = {
         "torch._dynamo",
         "triton.experimental.gluon.nvidia.hopper",
     ),
-    "gpu": ("kernelgate.worker.gpu.mode", "kernelgate.worker.gpu.site", "torch._dynamo"),
+    "gpu": ("kernelgate.worker.gpu.mode", "torch._dynamo"),
+    "execute": ("kernelgate.worker.execute.mode",),
 }
 DESCRIPTORS = 3
 

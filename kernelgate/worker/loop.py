@@ -14,15 +14,14 @@ import torch
 
 from kernelgate import protocol
 from kernelgate.protocol import FailureKind
-from kernelgate.worker.interpret.memory import TooLargeError
-from kernelgate.worker.model.kernel_model import NotOfferedError
+from kernelgate.worker.untried import UntriedError
 from kernelgate.worker.watch.audit_events import listen
 
 PR_SET_PDEATHSIG = 1
 
 
 class ModeProgram(Protocol):
-    """One of the three modes; each answers the requests that it knows."""
+    """One of the modes; each answers the requests that it knows."""
 
     kernel_file: str
 
@@ -43,9 +42,7 @@ def serve(mode: str, request_fd: int, response_fd: int) -> None:
             timing = False
             try:
                 request = protocol.decode_request(line)
-                timing = isinstance(
-                    request, protocol.MoveCode | protocol.TimeLaunches | protocol.WatchLaunches
-                )
+                timing = isinstance(request, protocol.MoveCode | protocol.TimeLaunches)
                 answer = protocol.encode(program.answer(request))
             except BaseException as error:  # noqa: BLE001 - SystemExit of a kernel file is a finding too
                 answer = protocol.encode(_failure(error, program))
@@ -81,6 +78,10 @@ def _start_mode(mode: str) -> ModeProgram:
         from kernelgate.worker.interpret.mode import InterpretMode  # noqa: PLC0415
 
         return InterpretMode()
+    if mode == "execute":
+        from kernelgate.worker.execute.mode import ExecuteMode  # noqa: PLC0415
+
+        return ExecuteMode()
     from kernelgate.worker.gpu.mode import GpuMode  # noqa: PLC0415
 
     return GpuMode()
@@ -95,7 +96,7 @@ def _failure(error: BaseException, program: ModeProgram) -> protocol.Failed:
             kind=FailureKind.EXITS, detail=f"left with status {_text(error, _status)}", line=line
         )
     detail = f"{type(error).__name__}: {_text(error)}"
-    if isinstance(error, TooLargeError | NotOfferedError):
+    if isinstance(error, UntriedError):
         return protocol.Failed(kind=FailureKind.UNTRIED, detail=detail, line=line)
     exhausted = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate" in _text(error)
     if exhausted and program.is_crowded():

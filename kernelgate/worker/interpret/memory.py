@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from kernelgate.worker.interpret.sampling import Program, are_far_apart
+from kernelgate.worker.untried import UntriedError
 
 Addresses = NDArray[np.uint64]
 Flags = NDArray[np.bool_]
@@ -24,7 +25,7 @@ MAX_FILLED_BYTES = 2**30
 """What is lazy and larger than this is not filled for an operation that would read all of it."""
 
 
-class TooLargeError(Exception):
+class TooLargeError(UntriedError):
     """An operation would read all of a tensor that is too large to be filled here."""
 
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from kernelgate.execution.launch_plan import Copy, Launch, LaunchPlan, Pointer, Scalar, Step, View
-from kernelgate.execution.plan_compare import find_difference
+from kernelgate.execution.plan_compare import compare
 from tests.selftest.support.made_up_plans import (
     COMPUTE,
     FILL_PACKED,
@@ -81,7 +81,7 @@ SAME: dict[str, LaunchPlan] = {
 @pytest.mark.parametrize("other", SAME.values(), ids=SAME.keys())
 def test_what_does_the_same_has_no_difference(other: LaunchPlan) -> None:
     """Buffers are known by what is done with them; what parameters alone go into may be kept."""
-    assert find_difference(PLAN, other) == ""
+    assert compare(PLAN, other).difference == ""
 
 
 other_view = msgspec.structs.replace(PLAN.answer, offset=1)
@@ -122,7 +122,7 @@ DIFFERENT: dict[str, tuple[LaunchPlan, str]] = {
 @pytest.mark.parametrize(("other", "says"), DIFFERENT.values(), ids=DIFFERENT.keys())
 def test_a_difference_is_named(other: LaunchPlan, says: str) -> None:
     """By the step of the plain call that has none in the other, or by what the other does besides."""
-    assert says in find_difference(PLAN, other)
+    assert says in compare(PLAN, other).difference
 
 
 def test_two_buffers_of_one_call_are_not_one_of_the_other() -> None:
@@ -132,6 +132,6 @@ def test_two_buffers_of_one_call_are_not_one_of_the_other() -> None:
     both = with_buffer(make_plan(steps=(*halves, joined)), 4, bytes=PLAN.buffers[3].bytes)
     overwritten = make_launch(*(Pointer(buffer=buffer) for buffer in (3, 3, OUT)))
     one = msgspec.structs.replace(both, steps=(halves[0], halves[0], overwritten))
-    assert find_difference(both, both) == find_difference(one, one) == ""
-    assert find_difference(both, one)
-    assert find_difference(one, both)
+    assert compare(both, both).difference == compare(one, one).difference == ""
+    assert compare(both, one).difference
+    assert compare(one, both).difference

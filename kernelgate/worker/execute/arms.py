@@ -1,0 +1,155 @@
+"""What is timed: the calls of a kernel file, by their plans, or of the vendor implementation."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import msgspec
+import torch
+
+from kernelgate import protocol
+from kernelgate.execution.launch_plan import LaunchPlan
+from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.inputs import Inputs
+from kernelgate.operations.reference import vendor_answer
+from kernelgate.worker.execute.memory import PlanMemory, allocate, bytes_of
+from kernelgate.worker.execute.programs import Programs
+from kernelgate.worker.execute.steps import BoundStep, bind
+
+
+class TimedArm(Protocol):
+    """One contestant, in one of its configurations at a time."""
+
+    @property
+    def choices(self) -> Sequence[str]:
+        """What the configurations are called."""
+
+    def choose(self, number: int) -> None:
+        """Take a configuration for all that follows."""
+
+    def place(self, inputs: Inputs, calls: int) -> None:
+        """Take memory for so many calls on these inputs, and prepare what a file prepares once."""
+
+    def load_code(self) -> None:
+        """Load the machine code anew, where it may lie elsewhere."""
+
+    def call(self, number: int) -> torch.Tensor:
+        """Make one of the calls, and return its answer."""
+
+    def release(self) -> None:
+        """Give the memory back."""
+
+
+class VendorArm:
+    """The vendor implementation."""
+
+    choices = ("cuDNN, TF32 allowed",)
+
+    def __init__(self, operation: Convolution) -> None:
+        self.operation = operation
+        self.inputs: Inputs | None = None
+
+    def choose(self, _number: int) -> None:
+        """There is no choice: cuDNN makes its own."""
+
+    def place(self, inputs: Inputs, _calls: int) -> None:
+        """Take note of the inputs."""
+        self.inputs = inputs
+
+    def load_code(self) -> None:
+        """Leave cuDNN's code where cuDNN keeps it."""
+
+    def call(self, _number: int) -> torch.Tensor:
+        """Return cuDNN's answer, in memory of its own."""
+        assert self.inputs is not None
+        return vendor_answer(self.operation, self.inputs)
+
+    def release(self) -> None:
+        """Forget the inputs."""
+        self.inputs = None
+
+
+class TimedCall(NamedTuple):
+    """A plan, the steps of it that only the first call on new parameters makes, and where its code lies."""
+
+    plan: LaunchPlan
+    prepared: frozenset[int]
+    folder: Path
+
+
+class PlanArm:
+    """A kernel file by its launch plans, one for each configuration."""
+
+    def __init__(self, calls: Sequence[protocol.PlannedCall]) -> None:
+        self.calls = [_read(each) for each in calls]
+        self.choices = [str(each.plan.config or "no configurations") for each in self.calls]
+        self.programs = Programs()
+        self.memories: list[PlanMemory] = []
+        self.bound: list[list[BoundStep]] = []
+        self.choose(0)
+
+    def choose(self, number: int) -> None:
+        """Take the plan of a configuration."""
+        self.release()
+        self.programs.unload()
+        self.current = self.calls[number]
+
+    def place(self, inputs: Inputs, calls: int) -> None:
+        """Take memory: one buffer of the answer for each call, all others once; make one whole call in it."""
+        plan, device = self.current.plan, inputs.x.device
+        given = {"x": inputs.x, "weight": inputs.weight, "bias": inputs.bias}
+        first = PlanMemory(
+            [
+                bytes_of(given[each.role]) if each.role in given else allocate(each, device)
+                for each in plan.buffers
+            ]
+        )
+        _fill_constants(self.current, first)
+        answer = plan.answer.buffer
+        more = [allocate(plan.buffers[answer], device) for _ in range(calls - 1)]
+        self.memories = [first, *(first.exchanged(answer, each) for each in more)]
+        self._bind()
+        self._make_whole_call()
+
+    def load_code(self) -> None:
+        """Unload the programs and load them anew."""
+        self.programs.unload()
+        self._bind()
+
+    def call(self, number: int) -> torch.Tensor:
+        """Do what each call of the file does once its parameters are prepared."""
+        for does in self.bound[number]:
+            does()
+        return self.memories[number].view(self.current.plan.answer)
+
+    def release(self) -> None:
+        """Give all memory of the calls back."""
+        self.memories, self.bound = [], []
+
+    def _bind(self) -> None:
+        plan, prepared, folder = self.current
+        self.programs.load(plan, folder)
+        steps = [step for place, step in enumerate(plan.steps) if place not in prepared]
+        stream = torch.cuda.current_stream().cuda_stream
+        self.bound = [
+            [bind(step, memory, self.programs.loaded, stream) for step in steps] for memory in self.memories
+        ]
+
+    def _make_whole_call(self) -> None:
+        stream = torch.cuda.current_stream().cuda_stream
+        for step in self.current.plan.steps:
+            bind(step, self.memories[0], self.programs.loaded, stream)()
+        torch.cuda.synchronize()  # the parameters of each launch live until it has begun
+
+
+def _read(call: protocol.PlannedCall) -> TimedCall:
+    file = Path(call.plan)
+    plan = msgspec.json.decode(file.read_bytes(), type=LaunchPlan)
+    return TimedCall(plan, frozenset(call.prepared), file.parent)
+
+
+def _fill_constants(call: TimedCall, memory: PlanMemory) -> None:
+    for buffer, held in zip(call.plan.buffers, memory.buffers, strict=True):
+        if buffer.content is not None:
+            content = bytearray((call.folder / f"{buffer.content}.bin").read_bytes())
+            held[: len(content)].copy_(torch.frombuffer(content, dtype=torch.uint8))

@@ -1,0 +1,103 @@
+"""Timed calls of an arm: the L2 cache is flushed before each, and each has contents that were never there."""
+
+import math
+from pathlib import Path
+
+import torch
+from torch.cuda import Event
+
+from kernelgate import protocol
+from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.inputs import Inputs
+from kernelgate.operations.timing_inputs import (
+    draw_offsets,
+    fill_timing_input,
+    make_timing_input,
+    make_timing_parameters,
+)
+from kernelgate.worker.execute.arms import TimedArm
+
+LEAD_CYCLES = 3_000_000
+"""Over a millisecond at any GPU's clock, in which the host queues all calls of a sample."""
+
+_NOTHING = torch.empty(0)
+
+
+class Timing:
+    """One arm in one process: its tensors, and the answers of the calls that were timed last."""
+
+    def __init__(self, operation: Convolution, arm: TimedArm) -> None:
+        self.operation, self.arm = operation, arm
+        self.x = self.flush = _NOTHING
+        self.outputs: list[torch.Tensor] = []
+
+    def place(self, request: protocol.PlaceTensors) -> protocol.Done:
+        """Allocate what the next timed calls need, and make them once, untimed."""
+        # Held while the others are taken, so that they lie elsewhere than the last time.
+        pad = torch.empty(request.pad_bytes, dtype=torch.int8, device="cuda")
+        parameters = make_timing_parameters(self.operation, request.seed)
+        self.x = make_timing_input(self.operation, request.batch, request.seed)
+        self.flush = torch.empty(request.flush_bytes, dtype=torch.int8, device="cuda")
+        self.arm.place(Inputs(self.x, *parameters), request.launches)
+        self._make_calls(request.seed, request.launches)
+        self.outputs = []
+        del pad
+        return protocol.Done()
+
+    def release(self, _request: protocol.ReleaseTensors | None = None) -> protocol.Done:
+        """Give all GPU memory of the timed calls back to the driver."""
+        self.outputs, self.x, self.flush = [], _NOTHING, _NOTHING
+        self.arm.release()
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+        return protocol.Done()
+
+    def move_code(self, _request: protocol.MoveCode) -> protocol.Done:
+        """Load the machine code anew, and make one call, untimed: the first after a switch is slow."""
+        self.outputs = []
+        self.arm.load_code()
+        self.arm.call(0)
+        torch.cuda.synchronize()
+        return protocol.Done()
+
+    def time(self, request: protocol.TimeLaunches) -> protocol.Timed:
+        """Return the event times of calls in order, on contents made from the seed and those after it."""
+        return protocol.Timed(times_ms=self._make_calls(request.seed, request.launches))
+
+    def send_answers(self, request: protocol.SendAnswers) -> protocol.Done:
+        """Write elements of each answer, at places drawn from a seed."""
+        elements = math.prod(self.operation.output_shape(self.x.shape[0]))
+        offsets = torch.from_numpy(draw_offsets(elements, request.count, request.seed)).to(self.x.device)
+        chosen = [output.flatten()[offsets] for output in self.outputs]
+        torch.stack(chosen).cpu().numpy().tofile(Path(request.out))
+        return protocol.Done()
+
+    def _make_calls(self, seed: int, launches: int) -> tuple[float, ...]:
+        self.outputs = []
+        times, self.outputs = time_calls(self.arm, self.x, self.flush, seed, launches)
+        return times
+
+
+def time_calls(
+    arm: TimedArm, x: torch.Tensor, flush: torch.Tensor, seed: int, launches: int
+) -> tuple[tuple[float, ...], list[torch.Tensor]]:
+    """Return the event times of calls in milliseconds, and their answers."""
+    marks = [(_event(), _event()) for _ in range(launches)]
+    outputs = []
+    _hold_gpu(LEAD_CYCLES)  # or the first calls are timed with the host's delay in launching them
+    for call, (start, end) in enumerate(marks):
+        fill_timing_input(x, seed + call)  # other contents in the same storage: no answer before is this one
+        flush.zero_()
+        start.record()
+        outputs.append(arm.call(call))
+        end.record()
+    torch.cuda.synchronize()
+    return tuple(start.elapsed_time(end) for start, end in marks), outputs
+
+
+def _event() -> Event:
+    return Event(enable_timing=True)
+
+
+def _hold_gpu(cycles: int) -> None:
+    torch.cuda._sleep(cycles)
