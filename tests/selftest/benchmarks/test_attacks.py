@@ -126,12 +126,12 @@ def test_an_attack_that_is_kept_is_a_failure(
 ) -> None:
     """A row for each that was asked for; all of them without names."""
     pretend(monkeypatch, attacks, REVERT, KEEP)
-    assert attacks.main(["honest", "patches-events"]) == 1
+    assert attacks.main(["honest", "patches-flush"]) == 1
     honest, kept = capsys.readouterr().out.splitlines()[2:]
     assert honest.endswith("twin | passes | REVERT | +0.00 % | gain-too-small |")
     assert kept.endswith("| FORBIDDEN | KEEP | +10.00 % | proven-gain: a / b c |")
     pretend(monkeypatch, attacks, KEEP, REVERT)
-    assert attacks.main(["patches-events", "honest"]) == 1, "whichever comes last"
+    assert attacks.main(["patches-flush", "honest"]) == 1, "whichever comes last"
     names = pretend(monkeypatch, attacks, *[REVERT] * len(ATTACKS))
     assert attacks.main([]) == 0
     assert names == [attack.name for attack in ATTACKS]

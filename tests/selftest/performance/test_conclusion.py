@@ -18,7 +18,7 @@ from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.performance import conclusion as performance
 from kernelgate.performance.conclusion import Conditions, conclude_performance, propose_record
 from kernelgate.performance.result import Performance
-from kernelgate.performance.samples import Arm, Conduct, MeasuredReplicate, Reading, Sample, TimedAnswer
+from kernelgate.performance.samples import Arm, MeasuredReplicate, Reading, Sample, TimedAnswer
 from kernelgate.performance.stage import propose_speed
 from kernelgate.verdict import Outcome, Reason, Rule, conclude
 from tests.selftest.support.project_settings import LAWS, PERFORMANCE
@@ -213,16 +213,6 @@ def test_a_wrong_timed_answer_comes_before_the_gain(monkeypatch: pytest.MonkeyPa
         assert finish(measure({Arm.CANDIDATE: 1.5, Arm.CONTROL: 1.83}), record).verdict == wrong, (
             "nor is it tried again"
         )
-
-
-@pytest.mark.parametrize("place", [0, -1])
-def test_what_was_delegated_in_any_replicate_comes_before_the_gain(place: int) -> None:
-    """Right answers of somebody else's are no kernel's."""
-    measured = measure({Arm.CANDIDATE: 1.5})
-    measured[place] = msgspec.structs.replace(measured[place], conduct=Conduct(delegated=("aten.conv",)))
-    for record in (None, make_record()):
-        verdict = finish(measured, record).verdict
-        assert (verdict.outcome, verdict.reason) == (Outcome.FORBIDDEN, "delegation")
 
 
 def test_the_answers_of_every_replicate_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:

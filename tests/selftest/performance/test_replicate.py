@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -17,22 +17,19 @@ from kernelgate.machine.gpu import Gpu, GpuError, Health
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.performance import replicate
 from kernelgate.performance import replicates as timing
-from kernelgate.performance.samples import Arm, Conduct, MeasuredReplicate
+from kernelgate.performance.samples import Arm, MeasuredReplicate
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import PerformanceSettings, load_settings
 
 SETTINGS = load_settings(Path(__file__).parents[3] / "pyproject.toml")
 PERFORMANCE = SETTINGS.performance
 GPU = Gpu(name="NVIDIA Test", uuid="GPU-0", capability=89, driver="1", l2_bytes=1024)
-KERNELS = dict.fromkeys(Arm)
-REQUESTS = get_args(protocol.Request)
+KERNEL = SimpleNamespace(sha256="a" * 64, path="kernel.py")
+KERNELS: dict[str, Any] = dict.fromkeys(Arm, KERNEL) | {Arm.VENDOR: None}
 
 
 class PretendedWorker:
     """Answers every request at once; `log` is shared by all, in the order of the requests."""
-
-    delegated: tuple[str, ...] = ()
-    code: tuple[protocol.LoadedCode, ...] = ()
 
     def __init__(
         self, log: list[tuple["PretendedWorker", protocol.Request]], folder: Path, time_ms: float
@@ -61,10 +58,6 @@ class PretendedWorker:
             return protocol.Warm(chosen=(f"config of {self.name}",))
         if isinstance(self.asked, protocol.TimeLaunches):
             return protocol.Timed(times_ms=self.times_ms(self.asked.launches))
-        if isinstance(self.asked, protocol.WatchLaunches):
-            return protocol.Watched(delegated=self.delegated)
-        if isinstance(self.asked, protocol.SendCode):
-            return protocol.Code(kernels=self.code)
         if isinstance(self.asked, protocol.SendAnswers):
             self.write_answers(Path(self.asked.out), self.asked.count * PERFORMANCE.launches)
         return answer()
@@ -91,9 +84,10 @@ class PretendedSandbox:
         self.operation, self.limits = ALEXNET_CONV1, SETTINGS.limits
         self.log: list[tuple[PretendedWorker, protocol.Request]] = []
         self.started: list[PretendedWorker] = []
+        self.timed_plans = {KERNEL.sha256: ("plan",)}
 
-    def start(self, mode: protocol.Mode, _kernel: object, name: str) -> PretendedWorker:
-        assert mode == "gpu"
+    def start_arm(self, plans: object, name: str) -> PretendedWorker:
+        assert (plans is None) == (name == Arm.VENDOR)
         self.started.append(PretendedWorker(self.log, self.folder, self.time_ms))
         self.started[-1].name, self.started[-1].missing_words = name, self.missing_words
         return self.started[-1]
@@ -255,29 +249,24 @@ def test_no_timed_call_sees_contents_that_another_has_seen(sandbox: PretendedSan
 
 
 def test_every_timed_answer_of_the_candidate_is_fetched(sandbox: PretendedSandbox) -> None:
-    """Right after each of its samples and watched calls, at other places each time; no other arm's is."""
+    """Right after each of its samples, at other places each time; no other arm's is."""
     replicates = measure(sandbox)
     asked_for = [
-        request.seed
-        for name, request in requests(sandbox, protocol.TimeLaunches, protocol.WatchLaunches)
-        if name == Arm.CANDIDATE
+        request.seed for name, request in requests(sandbox, protocol.TimeLaunches) if name == Arm.CANDIDATE
     ]
     contents = [answer.contents for measured in replicates for answer in measured.answers]
     assert contents == [seed + call for seed in asked_for for call in range(PERFORMANCE.launches)]
     for measured in replicates:
         samples = [sample for sample in measured.samples if sample.arm == Arm.CANDIDATE]
-        assert {sample.seed for sample in samples} < {answer.contents for answer in measured.answers}
+        assert {sample.seed for sample in samples} <= {answer.contents for answer in measured.answers}
         for index, answer in enumerate(measured.answers):
             assert answer.bits is not None
             first = index % PERFORMANCE.launches * PERFORMANCE.judged_elements
             assert answer.bits.tolist() == list(range(first, first + PERFORMANCE.judged_elements))
-        watched = PERFORMANCE.blocks // PERFORMANCE.blocks_per_layout
-        assert len({answer.places for answer in measured.answers}) == len(samples) + watched
+        assert len({answer.places for answer in measured.answers}) == len(samples)
     log = sandbox.log
     for (before, asked), (worker, request) in itertools.pairwise(log):
-        timed = (
-            isinstance(asked, protocol.TimeLaunches | protocol.WatchLaunches) and before.name == Arm.CANDIDATE
-        )
+        timed = isinstance(asked, protocol.TimeLaunches) and before.name == Arm.CANDIDATE
         assert isinstance(request, protocol.SendAnswers) == timed
         assert not timed or worker is before
 
@@ -305,76 +294,8 @@ def test_the_parameters_of_an_answer_are_those_it_was_timed_with(sandbox: Preten
         for answer in measured.answers:
             by_place[answer.parameters] = by_place.get(answer.parameters, 0) + 1
         assert len(by_place) == PERFORMANCE.blocks // PERFORMANCE.blocks_per_layout
-        calls = PERFORMANCE.blocks_per_layout * 2 + 1
+        calls = PERFORMANCE.blocks_per_layout * 2
         assert set(by_place.values()) == {calls * PERFORMANCE.launches}
-
-
-def test_the_candidate_is_watched_once_a_placing_in_calls_like_the_timed_ones(
-    sandbox: PretendedSandbox,
-) -> None:
-    """Asked for in the same way, with the same that follows; as often before each of its samples as after."""
-    for _ in range(8):
-        measure(sandbox)
-    own = [request for worker, request in sandbox.log if worker.name == Arm.CANDIDATE]
-    kinds = [type(request) for request in own]
-    calls = (protocol.TimeLaunches, protocol.WatchLaunches)
-    for at, request in enumerate(own):
-        if isinstance(request, calls):
-            assert request.launches == PERFORMANCE.launches
-            assert kinds[at - 1] is protocol.MoveCode
-            assert kinds[at + 1] is protocol.SendAnswers
-    watched: list[int] = []
-    for kind in (kind for kind in kinds if kind in (*calls, protocol.PlaceTensors)):
-        if kind is protocol.PlaceTensors:
-            groups: list[type] = []
-            continue
-        groups.append(kind)
-        if kind is protocol.WatchLaunches:
-            watched.append(len(groups))
-    assert len(watched) == kinds.count(protocol.PlaceTensors)
-    assert set(watched) == {1, 2, 3, 4, 5}
-    assert kinds.count(protocol.TimeLaunches) == 4 * len(watched)
-
-
-def test_what_a_candidate_delegates_is_kept_with_its_replicate(
-    sandbox: PretendedSandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As it said."""
-    monkeypatch.setattr(PretendedWorker, "delegated", ("PyTorch computed aten.conv",), raising=False)
-    first, *_ = measure(sandbox)
-    assert first.conduct == Conduct(delegated=("PyTorch computed aten.conv",))
-
-
-@pytest.mark.parametrize(
-    ("instruction", "narrow"),
-    [("mma.sync.aligned.m16n8k8.row.col.f32.bf16.bf16.f32", True), ("fma.rn.f32", False)],
-)
-def test_what_a_candidate_has_loaded_is_read(
-    sandbox: PretendedSandbox,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    instruction: str,
-    narrow: bool,
-) -> None:
-    """After its last timed call, of every kernel."""
-    (tmp_path / "1.ptx").write_text(f"  {instruction} %r1, %r2;")
-    (tmp_path / "1.ttir").write_text("tt.dot")
-    loaded = protocol.LoadedCode(
-        kernel="conv", ptx_file=str(tmp_path / "1.ptx"), ttir_file=str(tmp_path / "1.ttir")
-    )
-    monkeypatch.setattr(PretendedWorker, "code", (loaded,), raising=False)
-    first, *_ = measure(sandbox)
-    assert first.conduct.narrow == ((f"conv: {instruction}",) if narrow else ())
-    assert {name for name, _ in requests(sandbox, protocol.SendCode)} == {Arm.CANDIDATE}
-    of_candidate = [request for name, request in requests(sandbox, *REQUESTS) if name == Arm.CANDIDATE]
-    last = max(at for at, request in enumerate(of_candidate) if isinstance(request, protocol.SendCode))
-    assert last == len(of_candidate) - 1
-    for nowhere in (str(tmp_path / "2.ptx"), "\0"):
-        loaded = msgspec.structs.replace(loaded, ptx_file=nowhere)
-        monkeypatch.setattr(PretendedWorker, "code", (loaded,))
-        with pytest.raises(WorkerFault, match="left no readable code") as fault:
-            measure(sandbox)
-        assert fault.value.worker == Arm.CANDIDATE
 
 
 def test_answers_that_are_cut_short_are_no_answers(sandbox: PretendedSandbox) -> None:

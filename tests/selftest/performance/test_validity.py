@@ -14,8 +14,8 @@ from kernelgate.operations.reference import truth_everywhere
 from kernelgate.operations.timing_inputs import draw_offsets
 from kernelgate.performance import timed_answers
 from kernelgate.performance.roofline import physical_floor_ms
-from kernelgate.performance.samples import Arm, Conduct, MeasuredReplicate, Reading, Sample, TimedAnswer
-from kernelgate.performance.timed_answers import judge_answers, judge_conduct
+from kernelgate.performance.samples import Arm, MeasuredReplicate, Reading, Sample, TimedAnswer
+from kernelgate.performance.timed_answers import judge_answers
 from kernelgate.performance.validity import find_invalid
 from kernelgate.verdict import Outcome
 from tests.selftest.support.project_settings import LAWS, PERFORMANCE
@@ -235,24 +235,3 @@ def test_a_timed_answer_obeys_the_bound_and_the_error_ratio(answer: TimedAnswer,
     else:
         assert verdict is not None
         assert law in verdict.detail
-
-
-@pytest.mark.parametrize(
-    ("conducts", "expected"),
-    [
-        ([], None),
-        ([Conduct(), Conduct()], None),
-        ([Conduct(), Conduct(delegated=("aten.conv",))], (Outcome.FORBIDDEN, "delegation")),
-        ([Conduct(narrow=("conv: mma.bf16",)), Conduct()], (Outcome.WRONG, "declared-math")),
-        ([Conduct(narrow=("x",)), Conduct(delegated=("aten.conv",))], (Outcome.FORBIDDEN, "delegation")),
-    ],
-)
-def test_what_a_candidate_does_only_while_it_is_timed_is_its_verdict(
-    conducts: list[Conduct], expected: tuple[Outcome, str] | None
-) -> None:
-    """In any of the replicates; each finding is told once."""
-    verdict = judge_conduct(ALEXNET_CONV1, [*conducts, *conducts])
-    assert (verdict and (verdict.outcome, verdict.reason)) == expected
-    for found in (found for conduct in conducts for found in conduct.delegated):
-        assert verdict is not None
-        assert verdict.detail.count(found) == 1
