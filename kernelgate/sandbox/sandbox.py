@@ -52,13 +52,14 @@ class Sandbox:
         return self.root / f"cache-{kernel.sha256[:16] if kernel else 'vendor'}"
 
     def start(self, mode: protocol.Mode, kernel: KernelFile | None, name: str = "", gpu: str = "") -> Worker:
-        """Return a worker that is importing the kernel file; None is the vendor implementation.
+        """Return a worker that is importing the kernel file.
 
-        Its faults carry the name. `gpu` is the one that it may see, those of the judge if it is empty.
+        One without a file runs launch plans, which it may read, or the vendor implementation. Its faults
+        carry the name. `gpu` is the one that it may see, those of the judge if it is empty.
         """
         folder = self.root / f"worker-{uuid.uuid4().hex[:8]}"
         file = str(self.place(kernel)) if kernel is not None else None
-        reads = [Path(file).parent] if file else []
+        reads = [Path(file).parent] if file else [self.plans]
         worker = Worker(mode, folder, self.limits, self.cache_of(kernel), name, gpu, reads)
         worker.send(
             protocol.Load(

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kernelgate.worker.interpret.sampling import Program, are_far_apart
+from kernelgate.execution.sampling import Program, are_far_apart
 
 Addresses = NDArray[np.uint64]
 Flags = NDArray[np.bool_]
