@@ -55,21 +55,22 @@ class PlannedCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class LoadPlans(_Message, frozen=True):
-    """Stand for a kernel file by its plans, one a configuration; None stands for the vendor's code."""
+    """Run launch plans; the calls that are timed are of these, one a configuration, or the vendor's."""
 
     operation: str
-    plans: Annotated[tuple[PlannedCall, ...], msgspec.Meta(min_length=1)] | None
     gpu_memory_bytes: int
+    timed: Annotated[tuple[PlannedCall, ...], msgspec.Meta(min_length=1)] | None = None
 
 
 class Record(_Message, frozen=True, kw_only=True):
     """Write the launch plan of a call to `folder`: `plan.json`, and beside it what it names by its sha256.
 
-    Code is for `card`; machine code for a GPU of compute capability `assembled_for`, if that is given.
+    Without a `pin` the autotuner tries all of its configurations, and takes any. Code is for `card`; machine
+    code for a GPU of compute capability `assembled_for`, if that is given.
     """
 
     batch: int
-    pin: int
+    pin: int | None
     card: Card
     assembled_for: int | None = None
     form: CallForm = CallForm()
@@ -80,9 +81,7 @@ class RunOne(_Message, frozen=True):
     """Call the model on the tensors of a recipe, and keep its answer until it is asked for.
 
     Without a `pin` the autotuner chooses. `model` counts models made of the same file. `same_storage` writes
-    the contents into the x of the last call, which must have had the same shape and layout. Programs of the
-    `sampled` kernels are sampled, `programs` of each launch; of all others every program runs. Both are for
-    mode `interpret`.
+    the contents into the x of the last call, which must have had the same shape and layout.
     """
 
     recipe: Recipe
@@ -91,6 +90,19 @@ class RunOne(_Message, frozen=True):
     poison_bits: int
     model: Annotated[int, msgspec.Meta(ge=0, le=1)] = 0
     same_storage: bool = False
+
+
+class RunPlan(_Message, frozen=True):
+    """Run a launch plan, a file of the judge's, on the tensors of a recipe; its answer is kept until asked for.
+
+    Weight and x lie in memory as `layout` says, and what is unwritten holds `poison_bits`. Of the `sampled`
+    kernels so many `programs` of each launch are run, of all others every one: only mode `interpret` samples.
+    """
+
+    plan: str
+    recipe: Recipe
+    layout: str
+    poison_bits: int
     programs: int = 0
     sampled: tuple[str, ...] = ()
 
@@ -162,6 +174,7 @@ Request = (
     | LoadPlans
     | Record
     | RunOne
+    | RunPlan
     | SendRun
     | Prepare
     | WarmUp
@@ -262,11 +275,13 @@ class Timed(_Message, frozen=True):
 
 
 class FailureKind(enum.StrEnum):
-    """What a worker may say of its own failure; the last two are no fault of the file."""
+    """What a worker may say of its own failure; the last three are no fault of the file."""
 
     RAISES = "raises"
+    NO_ANSWER = "no-answer"  # programs of a launch do not end
     EXITS = "exits"
     OUT_OF_MEMORY = "out-of-memory"
+    NOT_INTERPRETED = "not-interpreted"  # the interpreter lacks what a kernel needs
     UNTRIED = "untried"  # this mode cannot do what was asked
     CROWDED = "crowded"  # others hold memory of the GPU that the worker was promised
 

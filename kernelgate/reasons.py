@@ -229,6 +229,9 @@ class Reason(enum.StrEnum):
         "Report the traceback above as a bug of the gate.")
     NOTHING_TRIED = ("nothing-tried", _INVALID, "No case could be tried on this machine.",
         "Run on a machine that has what the detail names.")
+    NOT_INTERPRETED = ("not-interpreted", _INVALID,
+        "The interpreter lacks an operation of the kernel: nothing is said of it without a GPU.",
+        "Run on a machine with an NVIDIA GPU, or leave out the operation that the detail names.")
     REPLAY_ONLY = ("replay-only", _INVALID, "The replayed case holds; one case is no verdict.",
         "Run without `--replay`: `pytest tests/gate --candidate FILE`.")
     NO_CONTROL = ("no-control", _INVALID, "The accepted kernel was not timed against itself.",

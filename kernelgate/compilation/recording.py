@@ -25,10 +25,13 @@ class UnplannedError(KernelgateError):
 
 
 class PlannedCall(msgspec.Struct, frozen=True, kw_only=True):
-    """The call that a plan is asked for: batch, configuration, target, and how forward is called."""
+    """The call that a plan is asked for: batch, configuration, target, and how forward is called.
+
+    Without a `pin` it is the first call of an autotuned file, which tries every configuration.
+    """
 
     batch: int
-    pin: int
+    pin: int | None
     card: Card
     assembled_for: int | None = None
     form: CallForm = CallForm()

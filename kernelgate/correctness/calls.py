@@ -1,8 +1,9 @@
-"""Calling a kernel on a recipe, in the interpreter or on a GPU; after a fault in a fresh worker."""
+"""Calls of a kernel on recipes: what is asked, what comes back, and a caller that asks a GPU's worker."""
 
 import math
 import random
 import struct
+from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -55,11 +56,26 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         return all(launch.programs_run == launch.programs_total for launch in self.ran.launches)
 
 
-class KernelCaller:
-    """Makes calls of one kernel file, one at a time."""
+class Caller(Protocol):
+    """Makes calls of one kernel file, one at a time; `interprets` says that it does without a GPU."""
 
-    def __init__(self, sandbox: Sandbox, kernel: KernelFile, mode: protocol.Mode, gpu: str = "") -> None:
-        self.sandbox, self.kernel, self.mode, self.gpu = sandbox, kernel, mode, gpu
+    sandbox: Sandbox
+    interprets: bool
+
+    def run(self, call: Call) -> Run:
+        """Return what the kernel makes of a call; raises WorkerFault, and UnplannedError."""
+
+    def close(self) -> None:
+        """End what runs for this caller: the next call is made afresh."""
+
+
+class KernelCaller:
+    """Has a worker on a GPU call the file."""
+
+    interprets = False
+
+    def __init__(self, sandbox: Sandbox, kernel: KernelFile, gpu: str = "") -> None:
+        self.sandbox, self.kernel, self.gpu = sandbox, kernel, gpu
         self._worker: Worker | None = None
 
     def run(self, call: Call) -> Run:
@@ -88,10 +104,8 @@ class KernelCaller:
             poison_bits=poison_bits,
             model=call.model,
             same_storage=call.same_storage,
-            programs=call.programs,
-            sampled=call.sampled,
         )
-        ran = worker.ask(request, protocol.Ran, self._timeout_s(call))
+        ran = worker.ask(request, protocol.Ran, self.sandbox.limits.run_timeout_s)
         if worker.has_descendants():
             ran = msgspec.structs.replace(
                 ran, delegated=(*ran.delegated, "a process that it started is still running")
@@ -99,40 +113,40 @@ class KernelCaller:
         shape = self.sandbox.operation.output_shape(call.recipe.batch)
         if ran.returned != "Tensor" or ran.dtype != "torch.float32" or ran.shape != shape:
             return Run(call=call, ran=ran, bits=None, offsets=None, poison_bits=poison_bits)
-        bits, offsets = self._fetch(worker, call, shape)
+        bits, offsets = fetch_answer(self.sandbox, worker, call, parts=False)
         return Run(call=call, ran=ran, bits=bits, offsets=offsets, poison_bits=poison_bits)
 
-    def _timeout_s(self, call: Call) -> float:
-        """Return how long a call may take: every program of two images, interpreted, is no hang."""
-        whole = self.mode == "interpret" and not call.programs
-        limits = self.sandbox.limits
-        return limits.run_timeout_s * (limits.whole_run_factor if whole else 1)
-
-    def _fetch(
-        self, worker: Worker, call: Call, shape: tuple[int, ...]
-    ) -> tuple[NDArray[np.uint32] | None, NDArray[np.int64] | None]:
-        out, places = worker.folder / "out.f32", worker.folder / "places.i64"
-        request = protocol.SendRun(out=str(out), places=str(places), images=call.images)
-        sent = worker.ask(request, protocol.Sent, self.sandbox.limits.run_timeout_s)
-        an_image, everything = math.prod(shape[1:]), math.prod(shape)
-        try:
-            if sent.whole:
-                images = np.array(call.images or range(shape[0]), dtype=np.int64)
-                everywhere = (images[:, None] * an_image + np.arange(an_image)).ravel()
-                return read_array(out, everywhere.size, np.uint32), everywhere
-            if self.mode == "gpu" or sent.count > min(everything, MAX_VALUES_SENT):
-                return None, None
-            offsets = read_array(places, sent.count, np.int64)
-            if offsets is None or not _is_ascending(offsets, everything):
-                return None, None
-            return read_array(out, sent.count, np.uint32), offsets
-        except OSError as error:
-            raise WorkerFault(FaultKind.PROTOCOL, f"left no readable output: {error}") from error
-
     def _start(self) -> Worker:
-        worker = self.sandbox.start(self.mode, self.kernel, gpu=self.gpu)
+        worker = self.sandbox.start("gpu", self.kernel, gpu=self.gpu)
         self.sandbox.await_loaded(worker)
         return worker
+
+
+def fetch_answer(
+    sandbox: Sandbox, worker: Worker, call: Call, *, parts: bool
+) -> tuple[NDArray[np.uint32] | None, NDArray[np.int64] | None]:
+    """Return bits and offsets of the answer that a worker keeps, None for what is no such answer.
+
+    `parts` says whether some of the values may come instead of all that was asked for.
+    """
+    shape = sandbox.operation.output_shape(call.recipe.batch)
+    out, places = worker.folder / "out.f32", worker.folder / "places.i64"
+    request = protocol.SendRun(out=str(out), places=str(places), images=call.images)
+    sent = worker.ask(request, protocol.Sent, sandbox.limits.run_timeout_s)
+    an_image, everything = math.prod(shape[1:]), math.prod(shape)
+    try:
+        if sent.whole:
+            images = np.array(call.images or range(shape[0]), dtype=np.int64)
+            everywhere = (images[:, None] * an_image + np.arange(an_image)).ravel()
+            return read_array(out, everywhere.size, np.uint32), everywhere
+        if not parts or sent.count > min(everything, MAX_VALUES_SENT):
+            return None, None
+        offsets = read_array(places, sent.count, np.int64)
+        if offsets is None or not _is_ascending(offsets, everything):
+            return None, None
+        return read_array(out, sent.count, np.uint32), offsets
+    except OSError as error:
+        raise WorkerFault(FaultKind.PROTOCOL, f"left no readable output: {error}") from error
 
 
 def _is_ascending(offsets: NDArray[np.int64], end: int) -> bool:

@@ -7,8 +7,9 @@ import msgspec
 import numpy as np
 import torch
 
+from kernelgate.compilation.recording import UnplannedError
 from kernelgate.correctness import conduct
-from kernelgate.correctness.calls import Call, KernelCaller, Run
+from kernelgate.correctness.calls import Call, Caller, Run
 from kernelgate.correctness.case import CONTIGUOUS, Case
 from kernelgate.correctness.relations import RELATIONS, Relation
 from kernelgate.correctness.result import Finding
@@ -20,10 +21,13 @@ from kernelgate.operations.values import FAMILIES
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import LawLimits
-from kernelgate.verdict import Outcome
+from kernelgate.verdict import Outcome, Reason
 
 HOPELESS = frozenset(kind for kind in FaultKind if kind.costs_its_limit)
 """The laws of such findings: looking for a smaller example would take minutes."""
+
+NOT_OF_THE_FILE = frozenset({FaultKind.CROWDED, FaultKind.NOT_INTERPRETED})
+"""Faults that say nothing of the file, and end its judgement."""
 
 MAX_WHOLE_BATCH = 256
 IMAGES_AT_ONCE = 32
@@ -51,7 +55,7 @@ class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
 class CaseRunner:
     """Judges cases of one kernel, one after the other, each in the same worker while that is sound."""
 
-    def __init__(self, caller: KernelCaller, limits: LawLimits, sampled: tuple[str, ...] = ()) -> None:
+    def __init__(self, caller: Caller, limits: LawLimits, sampled: tuple[str, ...] = ()) -> None:
         self.caller, self.limits, self.sampled = caller, limits, sampled
         self.operation = caller.sandbox.operation
 
@@ -64,11 +68,13 @@ class CaseRunner:
             return self._judge_calls(case, relation)
         except WorkerFault as fault:
             return self._faulted(case, fault)
+        except UnplannedError as error:
+            return self._unplanned(case, error)
 
     def _judge_calls(self, case: Case, relation: Relation) -> CaseResult:
         runs: list[Run] = []
         errors, vendor_ratio = Errors(), None
-        for call in relation.calls(self._plain_call(case), slow=self._is_slow(case)):
+        for call in relation.calls(self._plain_call(case)):
             runs.append(self.caller.run(call))
             broken, of_call, vendor = self._judge(runs[-1])
             errors = errors.worst(of_call)
@@ -86,7 +92,7 @@ class CaseRunner:
     def _plain_call(self, case: Case) -> Call:
         batch = case.batch
         images: tuple[int, ...] = ()
-        if self.caller.mode == "gpu" and batch > MAX_WHOLE_BATCH:
+        if not self.caller.interprets and batch > MAX_WHOLE_BATCH:
             images = tuple(sorted({i * (batch - 1) // (IMAGES_OF_LARGE - 1) for i in range(IMAGES_OF_LARGE)}))
         return Call(
             recipe=case.recipe,
@@ -97,9 +103,6 @@ class CaseRunner:
             images=images,
         )
 
-    def _is_slow(self, case: Case) -> bool:
-        return self.caller.mode == "interpret" and not case.programs
-
     def _broken(self, case: Case, broken: Broken) -> CaseResult:
         # What this worker remembers may be the fault: the next case must not inherit it.
         self.caller.close()
@@ -107,19 +110,21 @@ class CaseRunner:
         return CaseResult(case=case, finding=finding)
 
     def _faulted(self, case: Case, fault: WorkerFault) -> CaseResult:
-        if fault.kind is FaultKind.CROWDED:
+        if fault.kind in NOT_OF_THE_FILE:
             raise fault
         if fault.kind is FaultKind.UNTRIED:
             return CaseResult(case=case, untried=fault.detail)
-        is_large = self.caller.mode == "interpret" and case.batch > MAX_WHOLE_BATCH
-        if fault.kind is FaultKind.OUT_OF_MEMORY and is_large:
-            # A GPU has room for what a wrapper allocates here; the host that pretends to be one has not.
-            return CaseResult(case=case, untried=fault.detail)
+        return self._failed(case, fault.kind.reason, fault.detail)
+
+    def _unplanned(self, case: Case, error: UnplannedError) -> CaseResult:
+        return self._failed(case, Reason.of(error.reason), str(error))
+
+    def _failed(self, case: Case, reason: Reason, detail: str) -> CaseResult:
         error_allowed = RELATIONS[case.relation].error_allowed
-        if fault.kind is FaultKind.RAISES and error_allowed:
-            return CaseResult(case=case, untried=f"{error_allowed}: {fault.detail}")
-        forbidden = fault.kind.reason.outcome is Outcome.FORBIDDEN
-        finding = Finding(case=case, law=fault.kind.reason, detail=fault.detail, forbidden=forbidden)
+        if reason is Reason.RAISES and error_allowed:
+            return CaseResult(case=case, untried=f"{error_allowed}: {detail}")
+        forbidden = reason.outcome is Outcome.FORBIDDEN
+        finding = Finding(case=case, law=reason, detail=detail, forbidden=forbidden)
         return CaseResult(case=case, finding=finding)
 
     def _judge(self, run: Run) -> tuple[Broken | None, Errors, float | None]:
@@ -146,7 +151,7 @@ class CaseRunner:
         yield from conduct.check_earlier_intact(run)
         yield from conduct.check_delegation(run)
         yield from conduct.check_arrived(run)
-        if self.caller.mode == "interpret":
+        if self.caller.interprets:
             yield from conduct.check_all_written(self.operation, run)
             yield from conduct.check_enough_programs(self.operation, run, self.limits)
 
@@ -155,7 +160,7 @@ class CaseRunner:
         assert run.bits is not None
         assert run.offsets is not None
         values = torch.from_numpy(run.bits.view(np.float32))
-        if self.caller.mode == "interpret":
+        if self.caller.interprets:
             truth = truth_at(self.operation, run.call.recipe, unravel(self.operation, run.offsets))
             yield self._part(run, slice(None), values, truth), None
             return

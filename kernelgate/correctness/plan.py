@@ -27,11 +27,11 @@ MAX_DRAWN_BATCH = 64
 SMALL_BATCHES = (2, 3, 5, 1, 17, 32, 4)
 """Odd and even, and multiples of 16, of which the JIT makes programs of their own."""
 
-WHOLE_BATCH = 3
-"""Images that are interpreted whole once: an odd number, so that the last tile is no whole one."""
+WHOLE_BATCH = 5
+"""Up to so many images are interpreted whole, in some tenths of a second."""
 
 FEW_PROGRAMS = 2
-"""Enough for each call of a relation that makes many."""
+"""Enough for each launch of an autotuner that tries all of its configurations."""
 
 PROBE_FAMILY = "integer"
 """Its sums are exact, so that a fault far below the bound of real values shows."""
@@ -62,7 +62,7 @@ class CasePlan(msgspec.Struct, frozen=True, kw_only=True):
             programs=strategies.just(self.programs),
             layout=strategies.sampled_from(LAYOUTS),
             relation=strategies.sampled_from(self.relations),
-        ).map(_thinned)
+        ).map(_fitted)
 
 
 def probe_cases(compiled: CompiledKernel, seed: int) -> tuple[Case, ...]:
@@ -121,7 +121,7 @@ def _plan_of_whole_runs(operation: Convolution, compiled: CompiledKernel, seeds:
     pins, relations = _quickest_first(compiled), _interpreted()
     make = _CaseMaker(pins, seeds, operation.max_batch)
     planned = (*_pinned(1, "normal", pins, 0, seeds), *_everything_whole(make, relations))
-    return CasePlan(planned=planned, pins=pins, max_batch=1, programs=0, relations=relations)
+    return CasePlan(planned=planned, pins=pins, max_batch=3, programs=0, relations=relations)
 
 
 def _plan_of_samples(
@@ -136,8 +136,6 @@ def _plan_of_samples(
     measured = min(largest, operation.measured_batch)
     make = _CaseMaker(pins, seeds, largest, programs)
     planned = (
-        # The longest first, so that the others run beside it.
-        *_pinned(min(largest, WHOLE_BATCH), "normal", pins[:1], 0, seeds),
         *_pinned(measured, "normal", pins, programs, seeds),
         *_everything(operation, make, relations, named),
     )
@@ -176,14 +174,22 @@ class _CaseMaker:
             layout=layout,
             relation=relation,
         )
-        return _thinned(case)
+        return _fitted(case)
 
 
-def _thinned(case: Case) -> Case:
-    """Return the case with fewer programs if it makes many calls."""
-    if not RELATIONS[case.relation].many_calls:
-        return case
-    return msgspec.structs.replace(case, programs=min(case.programs, FEW_PROGRAMS))
+def _fitted(case: Case) -> Case:
+    """Return the case with all programs of a few images, and fewer of many if it makes many calls.
+
+    One whose calls share no sampled program is made one of a few images.
+    """
+    relation, changes = RELATIONS[case.relation], {}
+    if relation.needs_whole and case.programs:
+        changes["batch"] = min(case.batch, WHOLE_BATCH)
+    if changes.get("batch", case.batch) <= WHOLE_BATCH:
+        changes["programs"] = 0
+    elif relation.many_calls:
+        changes["programs"] = min(case.programs, FEW_PROGRAMS)
+    return msgspec.structs.replace(case, **changes)
 
 
 def _everything(
@@ -200,11 +206,11 @@ def _everything(
 
 
 def _everything_whole(make: _CaseMaker, relations: Sequence[str]) -> Iterator[Case]:
-    """Yield what a run of all programs has the time for: one image each, and two images once."""
-    yield make(2)
-    yield from (make(1, family) for family in FAMILIES)
-    yield from (make(1, relation=relation) for relation in _all_but_none(relations))
-    yield from (make(1, layout=layout) for layout in LAYOUTS[1:])
+    """Yield what a run of all programs has the time for: a few images each."""
+    yield make(WHOLE_BATCH)
+    yield from (make(batch, family) for batch, family in zip(itertools.cycle((2, 1, 3)), FAMILIES))
+    yield from (make(3, relation=relation) for relation in _all_but_none(relations))
+    yield from (make(2, layout=layout) for layout in LAYOUTS[1:])
 
 
 def _all_but_none(relations: Sequence[str]) -> list[str]:

@@ -25,9 +25,6 @@ from kernelgate.operations.reference import unravel
 CALLS = 20
 """With new contents in the same storage each time: a cache or a counter of calls shows by then."""
 
-CALLS_WHOLE = 6
-"""Where each call takes seconds, all its programs being interpreted."""
-
 SCALE_EXPONENT = 20
 """Up or down, it leaves the range of fp16 and stays far within that of float32."""
 
@@ -37,8 +34,8 @@ Offsets = NDArray[np.int64]
 FirstCall = Callable[[Call], Call]
 """Makes the first call of a case from the plain one."""
 
-LaterCalls = Callable[[Call, bool], list[Call]]
-"""Makes the calls after the first one, which it is given; the flag says that each call takes seconds."""
+LaterCalls = Callable[[Call], list[Call]]
+"""Makes the calls after the first one, which it is given."""
 
 Source = Callable[[Convolution, Recipe, Offsets], Offsets]
 """Tells where the first answer has what must stand at these offsets of the last answer, of that recipe."""
@@ -68,7 +65,9 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
     many_calls: bool = False
     """So many calls are made, by the case or the autotuner, that each runs few sampled programs."""
     gpu_only: bool = False
-    """Planned and drawn on a GPU only: in the interpreter its calls share no sampled program."""
+    """Planned and drawn on a GPU only; without one `compilation/forms.py` asks the recorder for the like."""
+    needs_whole: bool = False
+    """Its calls share no sampled program: where programs are interpreted, all of a few images are."""
     also_strided: bool = False
     """A planned case tries it with another layout of x too."""
     fresh_worker: bool = False
@@ -85,10 +84,10 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
         """Whether wrong values in the call of this number, from 0, break the relation."""
         return self.owns_values_from is not None and number >= self.owns_values_from
 
-    def calls(self, plain: Call, *, slow: bool) -> list[Call]:
-        """Return the calls of a case, made from its `plain` call; `slow` says that each takes seconds."""
+    def calls(self, plain: Call) -> list[Call]:
+        """Return the calls of a case, made from its `plain` call."""
         first = self.first(plain)
-        return [first, *self.later(first, slow)] if self.later else [first]
+        return [first, *self.later(first)] if self.later else [first]
 
     def check(self, operation: Convolution, runs: Sequence[Run]) -> Iterator[Broken]:
         """Yield what does not hold between the first and the last answer, wherever both were computed."""
@@ -172,16 +171,16 @@ def _call(like: Call, recipe: Recipe, number: int, *, model: int = 0, same_stora
 
 def _once_more(**changes: int) -> LaterCalls:
     """Return what makes a second call, of the first recipe with these changes."""
-    return lambda first, _slow: [_call(first, _change(first.recipe, **changes), 1)]
+    return lambda first: [_call(first, _change(first.recipe, **changes), 1)]
 
 
 def _scale(exponent: str) -> LaterCalls:
     """Return what makes a second call, with this exponent of the recipe up if the seed is odd, else down."""
     powers = (-SCALE_EXPONENT, SCALE_EXPONENT)
-    return lambda first, slow: _once_more(**{exponent: powers[first.recipe.seed % 2]})(first, slow)
+    return lambda first: _once_more(**{exponent: powers[first.recipe.seed % 2]})(first)
 
 
-def _slice_batch(first: Call, _slow: bool) -> list[Call]:
+def _slice_batch(first: Call) -> list[Call]:
     """Return a call on the batch without its last image, or without its first; one image stays."""
     recipe = first.recipe
     changes = {"batch": max(1, recipe.batch - 1), "first": int(recipe.batch > 1 and recipe.seed % 2 == 1)}
@@ -195,10 +194,10 @@ def _with_seeds_of_each_part(call: Call) -> Call:
     return msgspec.structs.replace(call, recipe=recipe)
 
 
-def _renew_contents(first: Call, slow: bool) -> list[Call]:
+def _renew_contents(first: Call) -> list[Call]:
     """Return calls of which each renews one thing of the last: x, the weight, half of it, the bias, all."""
     recipe, calls = first.recipe, []
-    for number in range(1, CALLS_WHOLE if slow else CALLS):
+    for number in range(1, CALLS):
         fresh = first.recipe.seed + number
         changes = (
             {"seed": fresh},
@@ -212,7 +211,7 @@ def _renew_contents(first: Call, slow: bool) -> list[Call]:
     return calls
 
 
-def _ask_another_model(first: Call, _slow: bool) -> list[Call]:
+def _ask_another_model(first: Call) -> list[Call]:
     """Return a call of a second model on contents of its own, then the first call again."""
     others = _change(first.recipe, seed=first.recipe.seed + 1)
     return [_call(first, others, 1, model=1), _call(first, first.recipe, 2)]
@@ -249,7 +248,7 @@ _ALL = (
         says="images permuted, answers permuted",
         later=_once_more(shuffled_images=True),
         source=_same_image,
-        gpu_only=True,
+        needs_whole=True,
     ),
     Relation(
         name="sliced-batch",
@@ -273,6 +272,7 @@ _ALL = (
         many_calls=True,
         also_strided=True,
         fresh_worker=True,
+        gpu_only=True,
     ),
     Relation(
         name="two-models",
@@ -280,6 +280,7 @@ _ALL = (
         later=_ask_another_model,
         source=_same_place,
         owns_values_from=1,
+        gpu_only=True,
     ),
     # The layer that a file is made for always has a bias: to say clearly that it is needed is right.
     Relation(

@@ -10,19 +10,21 @@ from functools import partial
 import msgspec
 import torch
 
-from kernelgate import protocol
 from kernelgate.compilation.compiler import CompiledKernel
-from kernelgate.correctness.calls import KernelCaller
+from kernelgate.correctness.calls import Caller, KernelCaller
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseResult, CaseRunner
 from kernelgate.correctness.hypothesis_profile import Profile
 from kernelgate.correctness.plan import CasePlan, plan_for_gpu, plan_for_interpreter, probe_cases, samplable
+from kernelgate.correctness.plan_calls import PlanCaller, Planner
 from kernelgate.correctness.result import Correctness
 from kernelgate.correctness.search import CaseSearch, explore
 from kernelgate.kernel_file.named_sizes import named_batches
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import GpuError
+from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
+from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import LawLimits
 from kernelgate.verdict import Reason
 
@@ -87,11 +89,17 @@ def _watch_memory(
     """Return what one interpreted image shows beside a GPU, which hides a read whose value is dropped."""
     if not trial.gpus or trial.replay is not None:
         return None
-    caller = KernelCaller(sandbox, kernel, "interpret")
+    planner = Planner(sandbox, kernel)
+    caller = PlanCaller(planner)
     try:
         watched = CaseRunner(caller, trial.laws).run(probe_cases(compiled, trial.entropy)[0])
+    except WorkerFault as fault:
+        if fault.kind is not FaultKind.NOT_INTERPRETED:
+            raise
+        return None  # the GPU has run it
     finally:
         caller.close()
+        planner.close()
     if watched.finding is None:
         return watched
     detail = f"in the interpreter (to replay it, set CUDA_VISIBLE_DEVICES=): {watched.finding.detail}"
@@ -133,12 +141,13 @@ def _case_runners(
 ) -> Iterator[tuple[list[CaseRunner], ThreadPoolExecutor]]:
     """Give a case runner for each GPU, or some for the interpreter, and threads; workers end with it."""
     workers = trial.workers or min(os.cpu_count() or 1, MAX_INTERPRETERS)
-    places = trial.gpus or ("",) * workers
-    mode: protocol.Mode = "gpu" if trial.gpus else "interpret"
-    callers = [KernelCaller(sandbox, kernel, mode, gpu) for gpu in places]
+    planner = Planner(sandbox, kernel)
+    callers: list[Caller] = [KernelCaller(sandbox, kernel, gpu) for gpu in trial.gpus]
+    callers = callers or [PlanCaller(planner) for _ in range(workers)]
     with ThreadPoolExecutor(len(callers) + 1) as pool:
         try:
             yield [CaseRunner(caller, trial.laws) for caller in callers], pool
         finally:
             for caller in callers:
                 caller.close()
+            planner.close()

@@ -114,53 +114,70 @@ def run_launch(  # noqa: PLR0913 - each is a part of a launch
     looked at. `rounding_seed` moves results that the hardware approximates, by as much as PTX allows.
     Findings go to memory's too. Raises CannotInterpretError where an operation is lacking.
     """
-    keep_freed_memory()
-    ready = kernel if isinstance(kernel, ReadyKernel) else ReadyKernel(kernel)
-    launch = Launch(name, grid, memory, ready.exchanged(arguments), rounding_seed)
-    before = len(memory.findings.found)
-    ready.code.turns_left = max_turns
-    ready.code.waits = ready.may_wait and (launch.exchanged is None or bool(launch.exchanged))
-    size = 1 if ready.code.waits else chunk or ready.chunk
-    order = None if programs is None else linear_indices(grid, programs)
-    run = _Run(ready, launch, _bind_arguments(ready.function, arguments, memory))
-    with np.errstate(all="ignore"):
-        try:
-            (run.in_rounds if ready.code.waits else run.in_chunks)(_chunks(grid, order, size))
-        except EndlessError as error:
-            launch.find("endless", run.last, str(error))
-    return run.result(memory.findings.found[before:], arguments)
+    run = LaunchRun(kernel, name, grid, arguments, memory, max_turns=max_turns, rounding_seed=rounding_seed)
+    run.run(programs, chunk)
+    return run.result()
 
 
-class _Run:
-    """The programs of a launch as they run; `last` is the number of the one that was last begun."""
+class LaunchRun:
+    """A launch whose programs are run part by part; `last` is the number of the one that was last begun."""
 
-    def __init__(self, ready: ReadyKernel, launch: Launch, bound: dict[str, Array]) -> None:
-        self.ready, self.launch, self.bound = ready, launch, bound
+    def __init__(
+        self,
+        kernel: Module | ReadyKernel,
+        name: str,
+        grid: Place,
+        arguments: Sequence[Argument],
+        memory: Memory,
+        *,
+        max_turns: int = MAX_TURNS,
+        rounding_seed: int | None = None,
+    ) -> None:
+        keep_freed_memory()
+        self.ready = kernel if isinstance(kernel, ReadyKernel) else ReadyKernel(kernel)
+        self.arguments, self.max_turns = arguments, max_turns
+        self.bound = _bind_arguments(self.ready.function, arguments, memory)
+        exchanged = self.ready.exchanged(arguments)
+        self.waits = self.ready.may_wait and (exchanged is None or bool(exchanged))
+        self.found_before = len(memory.findings.found)
+        self.launch = Launch(name, grid, memory, exchanged, rounding_seed)
         self.finished = 0
-        self.last = launch.memory.first_number + 1
+        self.last = memory.first_number + 1
 
-    def start(self, indices: NDArray[np.int64]) -> Turns:
-        """Begin programs."""
+    def run(self, programs: Sequence[Place] | None = None, chunk: int | None = None) -> None:
+        """Run programs that did not run yet: all of the grid, or the given ones in their order."""
+        code = self.ready.code
+        code.turns_left, code.waits = self.max_turns, self.waits
+        size = 1 if self.waits else chunk or self.ready.chunk
+        order = None if programs is None else linear_indices(self.launch.grid, programs)
+        chunks = _chunks(self.launch.grid, order, size)
+        with np.errstate(all="ignore"):
+            try:
+                (self._in_rounds if self.waits else self._in_chunks)(chunks)
+            except EndlessError as error:
+                self.launch.find("endless", self.last, str(error))
+
+    def _start(self, indices: NDArray[np.int64]) -> Turns:
         group = Programs(self.launch, indices)
         self.last = int(group.numbers[0])
         frame = Frame(group)
         frame.values.update(self.bound)
         return run_function(self.ready.code, frame, self.ready.function.name)
 
-    def in_chunks(self, chunks: Iterable[NDArray[np.int64]]) -> None:
+    def _in_chunks(self, chunks: Iterable[NDArray[np.int64]]) -> None:
         """Run one chunk after the other, each to its end."""
         for indices in chunks:
-            for _ in self.start(indices):
+            for _ in self._start(indices):
                 pass
             self.finished += len(indices)
 
-    def in_rounds(self, chunks: Iterable[NDArray[np.int64]]) -> None:
+    def _in_rounds(self, chunks: Iterable[NDArray[np.int64]]) -> None:
         """Run every program until it may have to wait, again and again, until all are done or none can go on.
 
         Where neither memory nor any program has changed in a round, nothing will change in the next one.
         """
         memory, idle = self.launch.memory, 0
-        waiting: Iterable[tuple[int, Turns]] = ((int(each[0]), self.start(each)) for each in chunks)
+        waiting: Iterable[tuple[int, Turns]] = ((int(each[0]), self._start(each)) for each in chunks)
         while idle < IDLE_ROUNDS:
             spend_turn(self.ready.code)
             changes, finished, changed = memory.changes, self.finished, False
@@ -178,21 +195,31 @@ class _Run:
         self.last = still[0][0] + memory.first_number + 1
         self.launch.find("waits-for-ever", self.last, f"waits for ever, and {len(still) - 1} others with it")
 
-    def result(self, findings: Sequence[Finding], arguments: Sequence[Argument]) -> LaunchResult:
-        """Return what the launch did."""
+    def result(self) -> LaunchResult:
+        """Return what the launch did so far."""
         launch, memory = self.launch, self.launch.memory
         first = memory.first_number
         return LaunchResult(
             kernel=launch.kernel,
             programs_run=self.finished,
             programs_total=launch.total,
-            findings=tuple(findings),
+            findings=tuple(memory.findings.found[self.found_before :]),
             written={each: memory.buffers[each].count_written_since(first) for each in launch.stored},
             busiest={each: int(counts.max()) for each, counts in launch.stored.items()},
             stored=launch.stored,
-            may_read=self.ready.may_read(arguments),
-            may_write=self.ready.may_write(arguments),
+            may_read=self.ready.may_read(self.arguments),
+            may_write=self.ready.may_write(self.arguments),
         )
+
+    def wrote(self, buffer: str) -> dict[Place, NDArray[np.int64]]:
+        """Return the elements of a buffer that each program wrote last, in units of its smallest store."""
+        first, held = self.launch.memory.first_number, self.launch.memory.buffers[buffer]
+        units = held.written_since(first + 1)
+        owners = held.writers[units]
+        order = np.argsort(owners, kind="stable")
+        numbers, starts = np.unique(owners[order], return_index=True)
+        parts = np.split(units[order], starts[1:]) if numbers.size else []
+        return {self.launch.place_of(int(number)): part for number, part in zip(numbers, parts, strict=True)}
 
 
 def _bind_arguments(function: Function, arguments: Sequence[Argument], memory: Memory) -> dict[str, Array]:

@@ -109,7 +109,7 @@ def _profile(
         *("--csv", "--page", "raw", "--print-units", "base", "--log-file", str(log)),
         *(sys.executable, "-P", "-m", "kernelgate.worker.gpu.profiled", encode_profile_order(order)),
     ]
-    environment = passed_on("gpu") | {
+    environment = passed_on() | {
         "LC_ALL": "C",  # or numbers may have a decimal comma
         "HOME": str(folder),
         "TMPDIR": str(folder),

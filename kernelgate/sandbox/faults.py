@@ -16,9 +16,10 @@ class FaultKind(enum.StrEnum):
     EXITS = FailureKind.EXITS.value
     OUT_OF_MEMORY = FailureKind.OUT_OF_MEMORY.value
     UNTRIED = FailureKind.UNTRIED.value
+    NOT_INTERPRETED = FailureKind.NOT_INTERPRETED.value
     CROWDED = FailureKind.CROWDED.value
     CRASHES = "crashes"
-    NO_ANSWER = "no-answer"
+    NO_ANSWER = FailureKind.NO_ANSWER.value
     PRINTS = "prints"
     PROTOCOL = "protocol"
     TIMER = "timer"

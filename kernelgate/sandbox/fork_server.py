@@ -42,7 +42,7 @@ class ForkServer:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "kernelgate.worker", mode, str(theirs.fileno())],
                 cwd="/",
-                env=passed_on(mode),
+                env=passed_on(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
@@ -101,8 +101,8 @@ def fork_server_pids() -> set[int]:
     return {starter.pid for starter in _SERVERS.values()}
 
 
-def passed_on(mode: protocol.Mode) -> dict[str, str]:
-    """Return the environment that every worker of a mode has."""
+def passed_on() -> dict[str, str]:
+    """Return the environment that every worker has."""
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     paths = [str(PACKAGE_PARENT), *filter(None, [environment.get("PYTHONPATH")])]
     environment |= {
@@ -114,8 +114,6 @@ def passed_on(mode: protocol.Mode) -> dict[str, str]:
         # Triton 3.9 warns that the default will change; the gate always says which it uses.
         "TRITON_DEFAULT_FP_FUSION": "1",
     }
-    if mode == "interpret":
-        environment["TRITON_INTERPRET"] = "1"
     return environment
 
 

@@ -73,16 +73,23 @@ class Sandbox:
         )
         return worker
 
-    def start_arm(self, plans: Sequence[TimedPlan] | None, name: str = "") -> Worker:
-        """Return a worker that calls a kernel file by its plans; None is the vendor implementation.
+    def start_executor(self, mode: protocol.Mode, name: str = "", gpu: str = "") -> Worker:
+        """Return a worker that runs launch plans, and never sees a kernel file."""
+        return self._start_on_plans(mode, name, gpu, None)
 
-        It never sees the file. Its faults carry the name.
-        """
-        calls = None if plans is None else tuple(map(_as_asked, plans))
-        worker = self._start("execute", self.root / "cache-execute", name, "", self.plans)
+    def start_arm(self, plans: Sequence[TimedPlan] | None, name: str = "") -> Worker:
+        """Return a worker that times the calls of a kernel file by its plans; None times the vendor's."""
+        return self._start_on_plans("execute", name, "", plans)
+
+    def _start_on_plans(
+        self, mode: protocol.Mode, name: str, gpu: str, timed: Sequence[TimedPlan] | None
+    ) -> Worker:
+        worker = self._start(mode, self.root / f"cache-{mode}", name, gpu, self.plans)
         worker.send(
             protocol.LoadPlans(
-                operation=self.operation.name, plans=calls, gpu_memory_bytes=self.limits.gpu_memory_bytes
+                operation=self.operation.name,
+                gpu_memory_bytes=self.limits.gpu_memory_bytes,
+                timed=None if timed is None else tuple(map(_as_asked, timed)),
             )
         )
         return worker

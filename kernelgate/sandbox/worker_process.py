@@ -269,7 +269,7 @@ def live_pids() -> set[int]:
 
 
 def _environment(mode: protocol.Mode, folder: Path, cache: Path, gpu: str) -> dict[str, str]:
-    environment = passed_on(mode)
+    environment = passed_on()
     environment |= {
         "HOME": str(folder),
         "TMPDIR": str(folder),

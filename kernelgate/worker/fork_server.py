@@ -17,12 +17,7 @@ from kernelgate.worker.loop import serve
 
 NEEDED = {
     "record": ("kernelgate.worker.record.mode",),
-    # PyTorch and Triton import the others at the first call: a thousand modules.
-    "interpret": (
-        "kernelgate.worker.interpret.mode",
-        "torch._dynamo",
-        "triton.experimental.gluon.nvidia.hopper",
-    ),
+    "interpret": ("kernelgate.worker.interpret.mode",),
     "gpu": ("kernelgate.worker.gpu.mode", "torch._dynamo"),
     "execute": ("kernelgate.worker.execute.mode",),
 }

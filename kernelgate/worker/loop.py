@@ -6,18 +6,18 @@ import os
 import signal
 import threading
 import time
-import traceback
-from collections.abc import Callable
 from typing import Protocol
-
-import torch
 
 from kernelgate import protocol
 from kernelgate.protocol import FailureKind
-from kernelgate.worker.untried import UntriedError
+from kernelgate.worker.failures import describe_failure
 from kernelgate.worker.watch.audit_events import listen
 
 PR_SET_PDEATHSIG = 1
+
+
+UNFORESEEN = {"interpret": FailureKind.NOT_INTERPRETED}
+"""What an error of a mode comes to that nobody foresaw, where it is not the kernel file's own."""
 
 
 class ModeProgram(Protocol):
@@ -45,7 +45,10 @@ def serve(mode: str, request_fd: int, response_fd: int) -> None:
                 timing = isinstance(request, protocol.MoveCode | protocol.TimeLaunches)
                 answer = protocol.encode(program.answer(request))
             except BaseException as error:  # noqa: BLE001 - SystemExit of a kernel file is a finding too
-                answer = protocol.encode(_failure(error, program))
+                failed = describe_failure(
+                    error, program.kernel_file, UNFORESEEN.get(mode, FailureKind.RAISES), program.is_crowded
+                )
+                answer = protocol.encode(failed)
             if not timing:
                 gc.collect()  # before the answer, not while the judge's clock runs for the next request
             responses.write(answer + b"\n")
@@ -69,7 +72,7 @@ def _watch_judge(judge: int) -> None:
 
 
 def _start_mode(mode: str) -> ModeProgram:
-    # Each mode imports Triton in its own way: the interpreter must be chosen before triton is imported.
+    # None imports what another one needs: Triton and a GPU's libraries take seconds.
     if mode == "record":
         from kernelgate.worker.record.mode import RecordMode  # noqa: PLC0415
 
@@ -85,35 +88,3 @@ def _start_mode(mode: str) -> ModeProgram:
     from kernelgate.worker.gpu.mode import GpuMode  # noqa: PLC0415
 
     return GpuMode()
-
-
-def _failure(error: BaseException, program: ModeProgram) -> protocol.Failed:
-    frames = traceback.extract_tb(error.__traceback__)
-    own = (frame.lineno or 0 for frame in reversed(frames) if frame.filename == program.kernel_file)
-    line = next(own, 0)
-    if isinstance(error, SystemExit):
-        return protocol.Failed(
-            kind=FailureKind.EXITS, detail=f"left with status {_text(error, _status)}", line=line
-        )
-    detail = f"{type(error).__name__}: {_text(error)}"
-    if isinstance(error, UntriedError):
-        return protocol.Failed(kind=FailureKind.UNTRIED, detail=detail, line=line)
-    exhausted = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate" in _text(error)
-    if exhausted and program.is_crowded():
-        held = f"others hold the GPU's memory: {detail}"
-        return protocol.Failed(kind=FailureKind.CROWDED, detail=held, line=line)
-    kind = FailureKind.OUT_OF_MEMORY if exhausted else FailureKind.RAISES
-    return protocol.Failed(kind=kind, detail=detail, line=line)
-
-
-def _status(error: BaseException) -> str:
-    return f"{getattr(error, 'code', None)!r:.40}"
-
-
-def _text(error: BaseException, show: Callable[[BaseException], str] = str) -> str:
-    """Return the text of an error whose class may be the kernel file's own, as it can be sent."""
-    try:
-        text = show(error).encode("utf-8", "replace").decode()
-    except BaseException:  # noqa: BLE001 - the text of an error may raise anything
-        return "(its text cannot be shown)"
-    return text if len(text) <= 600 else f"{text[:300]} ... {text[-300:]}"

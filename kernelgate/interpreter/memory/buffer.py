@@ -73,6 +73,11 @@ class Buffer:
         self.settled = np.zeros(-(-self.size // granule), dtype=np.bool_)
         self.noted = np.zeros_like(self.settled)
 
+    def refill(self, fill: Fill) -> None:
+        """Have all of it filled anew, page by page, as a fill between launches does; nobody wrote it."""
+        self.fill_with(fill, PAGE_BYTES)
+        self.forget_owners()
+
     def settle(self, first: int, last: int, offsets: Offsets | None) -> None:
         """Fill what lies from `first` to `last`; of a long stretch only the granules of the offsets."""
         if self.fill is None:

@@ -48,13 +48,13 @@ class ExecuteMode:
         # The GPU is not touched yet: another replicate may be on it, being timed.
         self.operation = find_operation(request.operation)
         self.share.promise(request.gpu_memory_bytes)
-        self.plans = request.plans
+        self.timed = request.timed
         return protocol.Loaded(autotuned=())
 
     def _reach_gpu(self) -> None:
         if self.share.take():
             torch.zeros(1, device="cuda")  # from here on the driver's calls find PyTorch's context
-            self.arm: TimedArm = VendorArm(self.operation) if self.plans is None else PlanArm(self.plans)
+            self.arm: TimedArm = VendorArm(self.operation) if self.timed is None else PlanArm(self.timed)
             self.timing = Timing(self.operation, self.arm)
 
     def _prepare(self, request: protocol.Prepare) -> protocol.Warm:

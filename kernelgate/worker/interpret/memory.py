@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kernelgate.worker.interpret.sampling import Program, are_far_apart
-from kernelgate.worker.untried import UntriedError
+from kernelgate.execution.sampling import Program, are_far_apart
 
 Addresses = NDArray[np.uint64]
 Flags = NDArray[np.bool_]
@@ -25,7 +24,7 @@ MAX_FILLED_BYTES = 2**30
 """What is lazy and larger than this is not filled for an operation that would read all of it."""
 
 
-class TooLargeError(UntriedError):
+class TooLargeError(Exception):
     """An operation would read all of a tensor that is too large to be filled here."""
 
 

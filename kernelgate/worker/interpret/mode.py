@@ -1,43 +1,162 @@
-"""Mode `interpret`: the real wrapper under Triton's interpreter, its products as tensor cores form them."""
+"""Mode `interpret`: launch plans run on the interpreter of TTIR. No kernel file is ever imported here."""
 
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from kernelgate import protocol
-from kernelgate.execution.cards import ADA
+from kernelgate.execution.interpreted_plan import Given, InterpretedPlan
+from kernelgate.execution.plan_files import StoredPlan, read_plan
+from kernelgate.execution.sampled_launch import LaunchSeen, Sampling
+from kernelgate.interpreter.findings import Finding
+from kernelgate.interpreter.launch import ReadyKernel
+from kernelgate.interpreter.text.parser import parse
+from kernelgate.operations.inputs import image_numbers, make_image, make_parameters, make_x
 from kernelgate.operations.operation import find_operation
-from kernelgate.worker.fake_cuda.torch_cuda import pretend_cuda
-from kernelgate.worker.fake_cuda.triton_driver import StubDriver, activate
-from kernelgate.worker.interpret.arithmetic import compute_as_gpu
-from kernelgate.worker.interpret.inline_ptx import interpret_ptx
-from kernelgate.worker.interpret.site import InterpretedSite
-from kernelgate.worker.model.calls import ModelCalls
-from kernelgate.worker.model.kernel_model import KernelModel
+from kernelgate.worker.interpret.findings import check_ended, told
+from kernelgate.worker.tensors.layouts import CONTIGUOUS, lay_out, lay_out_weight
 
 
 class InterpretMode:
-    """Runs programs of the kernel on the CPU."""
+    """Runs plans, and keeps the last answer until it is asked for."""
 
     def __init__(self) -> None:
         self.kernel_file = ""
         torch.set_num_threads(1)
-        pretend_cuda(ADA)
-        activate(StubDriver(ADA, lambda *_: None))
-        compute_as_gpu()
-        interpret_ptx()
 
     def is_crowded(self) -> bool:
         """Return False: no GPU's memory is used here."""
         return False
 
     def answer(self, request: protocol.Request) -> protocol.Response:
-        """Return what was loaded, run or sent."""
-        if isinstance(request, protocol.Load) and request.file is not None:
-            self.kernel_file = request.file
-            operation, kernel = find_operation(request.operation), KernelModel(request.file)
-            self.trials = ModelCalls(operation, kernel, InterpretedSite(operation))
-            return protocol.Loaded(autotuned=kernel.describe())
-        if isinstance(request, protocol.RunOne):
-            return self.trials.run(request)
+        """Return what was run or sent."""
+        if isinstance(request, protocol.LoadPlans):
+            self.operation = find_operation(request.operation)
+            return protocol.Loaded(autotuned=())
+        if isinstance(request, protocol.RunPlan):
+            return self._run(request)
         if isinstance(request, protocol.SendRun):
-            return self.trials.send(request)
+            return self._send(request)
         raise ValueError(f"mode interpret does not answer {type(request).__name__}")
+
+    def _run(self, request: protocol.RunPlan) -> protocol.Ran:
+        stored = self._read(request.plan)
+        recipe = request.recipe
+        self.call: InterpretedPlan | None = None  # given back before the next is made
+        call = InterpretedPlan(
+            stored.plan,
+            lambda ttir: _make_ready(stored.contents, ttir),
+            self._given(request) | _constants(stored),
+            request.poison_bits,
+        )
+        sampling = Sampling(
+            operation=self.operation,
+            batch=recipe.batch,
+            seed=recipe.seed,
+            programs=request.programs,
+            kernels=request.sampled,
+        )
+        launches = call.run(sampling)
+        found: list[Finding] = call.memory.findings.found
+        check_ended(found)
+        self.call = call
+        self.sampled = any(launch.programs_run < np.prod(launch.grid) for launch in launches)
+        return protocol.Ran(
+            returned="Tensor",
+            shape=stored.plan.answer.shape,
+            dtype="torch.float32",
+            device="cuda:0",
+            launches=tuple(_describe(call, launches, number) for number in range(len(launches))),
+            inputs_intact=call.inputs_intact(),
+            memory=told(found),
+        )
+
+    @cache  # noqa: B019 - as long as the process lives
+    def _read(self, plan: str) -> StoredPlan:
+        return read_plan(Path(plan), self.operation)
+
+    def _given(self, request: protocol.RunPlan) -> dict[str, Given]:
+        """Return x, weight and bias of a recipe as they lie in memory."""
+        weight, bias = make_parameters(self.operation, request.recipe)
+        given = {"weight": lay_out_weight(weight, request.layout), "bias": bias}
+        if request.layout != CONTIGUOUS:
+            given["x"] = lay_out(make_x(self.operation, request.recipe), request.layout)
+            return {role: Given(content=_bytes_of(tensor)) for role, tensor in given.items()}
+        whole = {role: Given(content=_bytes_of(tensor)) for role, tensor in given.items()}
+        return whole | {"x": self._lazy_x(request)}
+
+    def _lazy_x(self, request: protocol.RunPlan) -> Given:
+        """Return an x of which an image is made when it is touched."""
+        recipe, operation = request.recipe, self.operation
+        numbers = image_numbers(recipe)
+
+        def fill(place: int, into: NDArray[np.uint8]) -> None:
+            image = make_image(operation, recipe, int(numbers[place])).numpy()
+            into[:] = image.reshape(-1).view(np.uint8)
+
+        return Given(fill=fill, granule=4 * int(np.prod(operation.input_shape(1))))
+
+    def _send(self, request: protocol.SendRun) -> protocol.Sent:
+        assert self.call is not None
+        values, places = read_answer(self.call, sampled=self.sampled)
+        values.tofile(request.out)
+        if places is not None:
+            places.tofile(request.places)
+        return protocol.Sent(count=len(values), whole=places is None)
+
+
+def read_answer(
+    call: InterpretedPlan, *, sampled: bool
+) -> tuple[NDArray[np.float32], NDArray[np.int64] | None]:
+    """Return what programs wrote of the answer and where, None for all of it.
+
+    Where moves of data had a hand in it, and every program ran, it is all that is there.
+    """
+    view, memory = call.plan.answer, call.memory
+    count = int(np.prod(view.shape))
+    if call.moves_answer() and not sampled:
+        return memory.read(call.answer, np.float32, 4 * view.offset, count), None
+    places = _in_words(memory.buffers[call.answer], memory.written(call.answer)) - view.offset
+    places = places[(places >= 0) & (places < count)]
+    if len(places) == count:
+        return memory.read(call.answer, np.float32, 4 * view.offset, count), None
+    return memory.gather(call.answer, np.float32, places + view.offset), places
+
+
+def _in_words(buffer: Any, units: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the float32 elements that units of another size lie in."""
+    return units if buffer.unit == 4 else np.unique(units * buffer.unit // 4)
+
+
+def _bytes_of(tensor: torch.Tensor) -> NDArray[np.uint8]:
+    """Return all bytes of the storage that a tensor lies in."""
+    flat = torch.empty(0, dtype=torch.uint8).set_(tensor.untyped_storage())
+    return flat.numpy()
+
+
+def _constants(stored: StoredPlan) -> dict[str, Given]:
+    named = [buffer.content for buffer in stored.plan.buffers if buffer.content is not None]
+    return {name: Given(content=np.frombuffer(stored.read(name, "bin"), np.uint8)) for name in named}
+
+
+@cache
+def _make_ready(contents: Path, ttir: str) -> ReadyKernel:
+    return ReadyKernel(parse((contents / f"{ttir}.ttir").read_text(encoding="utf-8")))
+
+
+def _describe(call: InterpretedPlan, launches: list[LaunchSeen], number: int) -> protocol.SeenLaunch:
+    launch = launches[number]
+    read = any(each.may_read is None or call.answer in each.may_read for each in launches)
+    alone = not read and call.answer not in call.copied()
+    return protocol.SeenLaunch(
+        kernel=launch.kernel,
+        programs_run=launch.programs_run,
+        programs_total=int(np.prod(launch.grid)),
+        programs_idle=launch.programs_idle,
+        most_written=launch.most_written,
+        makes_answer=alone and launch.wrote == {call.answer},
+    )

@@ -15,13 +15,7 @@ from torch import nn
 from triton.runtime import interpreter
 
 from kernelgate import protocol
-from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.inputs import image_numbers, make_image, make_x
-from kernelgate.worker.fake_cuda.tensors import CudaLookalike, PretendedGpu, dress_model, plain
-from kernelgate.worker.fake_cuda.torch_cuda import PretendedGraph
-from kernelgate.worker.fake_cuda.triton_driver import check_grid
-from kernelgate.worker.interpret.memory import Memory, Region
-from kernelgate.worker.interpret.sampling import (
+from kernelgate.execution.sampling import (
     Program,
     busiest_written,
     choose_programs,
@@ -29,6 +23,12 @@ from kernelgate.worker.interpret.sampling import (
     find_owners,
     two_of_each_row,
 )
+from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.inputs import image_numbers, make_image, make_x
+from kernelgate.worker.fake_cuda.tensors import CudaLookalike, PretendedGpu, dress_model, plain
+from kernelgate.worker.fake_cuda.torch_cuda import PretendedGraph
+from kernelgate.worker.fake_cuda.triton_driver import check_grid
+from kernelgate.worker.interpret.memory import Memory, Region
 from kernelgate.worker.model.calls import same_bits
 from kernelgate.worker.tensors.launch_arguments import tensors_in
 from kernelgate.worker.tensors.layouts import lay_out, overwrite

@@ -13,11 +13,7 @@ from triton.runtime.autotuner import Autotuner, Config
 
 from kernelgate.operations.kernel_config import KernelConfig
 from kernelgate.protocol import Autotuned
-from kernelgate.worker.untried import UntriedError
-
-
-class NotOfferedError(UntriedError):
-    """An autotuner's own rules leave a configuration out for this call."""
+from kernelgate.worker.failures import NotOfferedError
 
 
 class KernelModel:

@@ -19,17 +19,18 @@ from triton.runtime.errors import OutOfResources, PTXASError
 from kernelgate import protocol
 from kernelgate.execution.launch_plan import CallForm, Launch, LaunchPlan, Program, Scalar, Unplanned
 from kernelgate.operations.operation import find_operation
+from kernelgate.worker.failures import NotOfferedError
 from kernelgate.worker.fake_cuda.tensors import CudaLookalike, PretendedGpu, dress_model
 from kernelgate.worker.fake_cuda.torch_cuda import PretendedGraph, pretend_cuda
 from kernelgate.worker.fake_cuda.triton_driver import StubDriver, activate
-from kernelgate.worker.model.kernel_model import KernelModel, NotOfferedError
+from kernelgate.worker.model.kernel_model import KernelModel
 from kernelgate.worker.record.arguments import lower_arguments
 from kernelgate.worker.record.buffer_table import BufferTable
 from kernelgate.worker.record.memo import remember_back_half
 from kernelgate.worker.record.moves import Moves
 from kernelgate.worker.record.tape import CannotPlanError, RawLaunch, RawStep, Tape
 from kernelgate.worker.target.assembler import Assembler
-from kernelgate.worker.tensors.layouts import lay_out
+from kernelgate.worker.tensors.layouts import lay_out, lay_out_weight
 
 TOLERATED = (OutOfResources, CompileTimeAssertionFailure, PTXASError, NotOfferedError)
 """What Triton's autotuner takes for a configuration to leave out; of anything else the first call dies."""
@@ -103,6 +104,7 @@ class RecordMode:
         dress_model(model)
         conv1: nn.Module = model.conv1  # type: ignore[assignment]
         weight, bias = conv1.get_parameter("weight"), conv1.get_parameter("bias")
+        weight.data = lay_out_weight(weight.data, form.layout)
         if not form.bias:
             conv1.register_parameter("bias", None)
         others = [each for each in model.parameters() if each is not weight and each is not bias]
@@ -111,7 +113,7 @@ class RecordMode:
                 x = _make_x(self.operation.input_shape(request.batch), form.layout)
                 self.tape.begin_call({"x": x, "weight": weight, "bias": bias}, others)
                 answer = self._forward(model, x, form)
-        self.config = self.kernel.pinned_config(request.pin)
+        self.config = None if request.pin is None else self.kernel.pinned_config(request.pin)
         return answer
 
     def _make_model(self, classes: int | None) -> nn.Module:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import torch
 
+CONTIGUOUS = "contiguous"
+CHANNELS_LAST = "channels-last"
 OFFSET = 1024
 """Elements before and after x in layout `offset`: a whole number of cache lines."""
 
@@ -11,6 +13,11 @@ OFFSET = 1024
 def lay_out(x: torch.Tensor, layout: str) -> torch.Tensor:
     """Return x [N, C, H, W] in another memory of that layout; raises KeyError for one that is not known."""
     return _LAYOUTS[layout](x)
+
+
+def lay_out_weight(weight: torch.Tensor, layout: str) -> torch.Tensor:
+    """Return the weight as it lies beside an x of that layout: channels-last is said of a whole model."""
+    return _channels_last(weight) if layout == CHANNELS_LAST else weight
 
 
 def overwrite(x: torch.Tensor, values: torch.Tensor) -> None:
@@ -49,8 +56,8 @@ def _within(
 
 
 _LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "contiguous": lambda x: x.clone(),
-    "channels-last": _channels_last,
+    CONTIGUOUS: lambda x: x.clone(),
+    CHANNELS_LAST: _channels_last,
     "every-second-image": _every_second_image,
     "column-slice": _column_slice,
     "offset": _offset,

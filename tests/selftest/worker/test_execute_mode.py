@@ -17,11 +17,12 @@ from kernelgate.execution.cards import ADA
 from kernelgate.operations import timing_inputs
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.reference import truth_everywhere
+from kernelgate.protocol import FailureKind
 from kernelgate.worker.execute import choice, timing
 from kernelgate.worker.execute.arms import TimedArm
 from kernelgate.worker.execute.mode import ExecuteMode
+from kernelgate.worker.failures import describe_failure
 from kernelgate.worker.fake_cuda.tensors import PretendedGpu
-from kernelgate.worker.loop import _failure
 
 BATCH, LAUNCHES = 2, 3
 
@@ -74,7 +75,7 @@ def mode(monkeypatch: pytest.MonkeyPatch) -> Iterator[ExecuteMode]:
         monkeypatch.setattr(torch.cuda, name, lambda *_: None)
     with PretendedGpu():
         mode = ExecuteMode()
-        mode.answer(protocol.LoadPlans(operation="alexnet_conv1", plans=None, gpu_memory_bytes=2**20))
+        mode.answer(protocol.LoadPlans(operation="alexnet_conv1", gpu_memory_bytes=2**20))
         yield mode
 
 
@@ -274,7 +275,7 @@ def test_loading_leaves_the_gpu_alone(monkeypatch: pytest.MonkeyPatch, mode: Exe
     taken: list[float] = []
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", taken.append)
     fresh = ExecuteMode()
-    fresh.answer(protocol.LoadPlans(operation="alexnet_conv1", plans=None, gpu_memory_bytes=2**29))
+    fresh.answer(protocol.LoadPlans(operation="alexnet_conv1", gpu_memory_bytes=2**29))
     assert taken == []
     fresh.answer(protocol.ReleaseTensors())
     fresh.answer(protocol.ReleaseTensors())
@@ -300,7 +301,8 @@ def test_memory_that_was_promised_and_others_hold_is_missed(
     assert not mode.is_crowded()
     mode.answer(protocol.ReleaseTensors())
     assert mode.is_crowded() is crowded
-    failed = _failure(torch.OutOfMemoryError("tried to allocate 8 GiB"), mode)
+    error = torch.OutOfMemoryError("tried to allocate 8 GiB")
+    failed = describe_failure(error, "", FailureKind.RAISES, mode.is_crowded)
     assert failed.kind == ("crowded" if crowded else "out-of-memory")
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from kernelgate.execution.sampling import NEIGHBOURS, Program
 from kernelgate.worker.interpret import memory as memory_module
 from kernelgate.worker.interpret.memory import MAX_FOUND, Memory, Region, TooLargeError
-from kernelgate.worker.interpret.sampling import NEIGHBOURS, Program
 from tests.selftest.support.host_memory import HostMemory
 
 FIRST, SECOND, FAR = (0, 0, 0), (1, 0, 0), (NEIGHBOURS + 1, 0, 0)

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from kernelgate import protocol
+from kernelgate.execution.sampling import choose_programs
 from kernelgate.operations import inputs
-from kernelgate.worker.interpret.sampling import choose_programs
 from kernelgate.worker.model.calls import ModelCalls, Site, same_bits
 from kernelgate.worker.tensors.poison import fill_with_bits, poison_word
 from kernelgate.worker.watch.audit_events import outside_help

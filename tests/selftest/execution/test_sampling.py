@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from kernelgate.worker.interpret.sampling import (
+from kernelgate.execution.sampling import (
     MAX_OWNERS,
     NEIGHBOURS,
     Program,

@@ -1,0 +1,108 @@
+"""Runs a launch plan on the interpreter: its buffers, its moves of data, its launches, whole or sampled."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from numpy.typing import NDArray
+
+from kernelgate.execution import interpreted_moves
+from kernelgate.execution.launch_plan import Buffer, Copy, Fill, Launch, LaunchPlan, Pointer, Scalar
+from kernelgate.execution.sampled_launch import LaunchSeen, Sampling, run_sampled
+from kernelgate.interpreter import launch as interpreted
+from kernelgate.interpreter.launch import LaunchRun, ReadyKernel
+from kernelgate.interpreter.memory.buffer import PAGE_BYTES, poison
+from kernelgate.interpreter.memory.buffer import Fill as Filler
+from kernelgate.interpreter.memory.memory import Memory
+
+INPUTS = ("x", "weight", "bias")
+
+
+class Given(msgspec.Struct, frozen=True, kw_only=True):
+    """What a buffer holds before the call: all of its bytes, or what fills a granule when it is touched."""
+
+    content: NDArray[Any] | None = None
+    fill: Filler | None = None
+    granule: int = PAGE_BYTES
+
+
+class InterpretedPlan:
+    """One call: a plan, and memory in which its inputs and constants are `given`, by role or by digest.
+
+    Temporaries hold the word `poison_bits` again and again. `kernel_of` returns what a TTIR's digest names.
+    """
+
+    def __init__(
+        self,
+        plan: LaunchPlan,
+        kernel_of: Callable[[str], ReadyKernel],
+        given: Mapping[str, Given],
+        poison_bits: int,
+    ) -> None:
+        self.plan, self.kernel_of = plan, kernel_of
+        self.memory = Memory(undefined=poison_bits)
+        self.names = [self._name(number, buffer) for number, buffer in enumerate(plan.buffers)]
+        for name, buffer in zip(self.names, plan.buffers, strict=True):
+            self._add(name, buffer, given.get(buffer.content or buffer.role), poison_bits)
+
+    @property
+    def answer(self) -> str:
+        """The name of the buffer that the answer lies in."""
+        return self.names[self.plan.answer.buffer]
+
+    def run(self, sampling: Sampling) -> list[LaunchSeen]:
+        """Run all steps in order; return what was seen of each launch.
+
+        Raises CannotInterpretError, and TooLargeError for a move of more memory than there is room for.
+        """
+        seen: list[LaunchSeen] = []
+        for step in self.plan.steps:
+            if isinstance(step, Launch):
+                seen.append(run_sampled(self._begin(step), sampling, seen))
+            elif isinstance(step, Fill):
+                interpreted_moves.fill(self._buffer(step.target.buffer), step)
+            else:
+                target, source = self._buffer(step.target.buffer), self._buffer(step.source.buffer)
+                interpreted_moves.copy(target, source, step)
+        return seen
+
+    def inputs_intact(self) -> bool:
+        """Return whether no program wrote into x, weight or bias."""
+        held = (self.memory.buffers[name] for name in self.names if name in INPUTS)
+        return not any(buffer.count_written_since(1) for buffer in held)
+
+    def moves_answer(self) -> bool:
+        """Return whether a step that is no launch puts something into the answer's memory."""
+        moves = (step for step in self.plan.steps if isinstance(step, Fill | Copy))
+        return any(step.target.buffer == self.plan.answer.buffer for step in moves)
+
+    def copied(self) -> set[str]:
+        """Return the buffers that copies read."""
+        return {self.names[step.source.buffer] for step in self.plan.steps if isinstance(step, Copy)}
+
+    def _name(self, number: int, buffer: Buffer) -> str:
+        if buffer.role in INPUTS:
+            return buffer.role
+        return "the answer" if number == self.plan.answer.buffer else f"{buffer.role} {number}"
+
+    def _add(self, name: str, buffer: Buffer, given: Given | None, poison_bits: int) -> None:
+        if buffer.role == "temporary" or given is None:
+            self.memory.add(name, buffer.bytes, fill=poison(poison_bits))
+        elif given.content is not None:
+            self.memory.add(name, buffer.bytes, content=given.content)
+        else:
+            self.memory.add(name, buffer.bytes, fill=given.fill, granule=given.granule)
+
+    def _buffer(self, number: int) -> Any:
+        return self.memory.buffers[self.names[number]]
+
+    def _begin(self, step: Launch) -> LaunchRun:
+        program = self.plan.program_of(step)
+        arguments = [self._argument(argument) for argument in step.arguments]
+        grid = (step.grid[0] // step.cluster[0], *step.grid[1:])
+        return LaunchRun(self.kernel_of(program.ttir), program.kernel, grid, arguments, self.memory)
+
+    def _argument(self, argument: Any) -> interpreted.Argument:
+        if isinstance(argument, Pointer):
+            return interpreted.Pointer(buffer=self.names[argument.buffer], offset=argument.offset)
+        return interpreted.Scalar(bits=argument.bits) if isinstance(argument, Scalar) else None

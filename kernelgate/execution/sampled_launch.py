@@ -1,0 +1,124 @@
+"""One launch of a plan on the interpreter: all of its programs, or those that tell most of the others."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelgate.execution.sampling import (
+    Program,
+    busiest_written,
+    choose_programs,
+    count_idle,
+    find_owners,
+    two_of_each_row,
+)
+from kernelgate.interpreter.launch import LaunchRun
+from kernelgate.operations.convolution import Convolution
+
+MIN_FOLLOWED_BATCH = 256
+"""From here on numbers of images, tiles and elements outgrow the types that hold them."""
+
+MANY_LAUNCHES = 8
+FEW_PROGRAMS = 3
+"""A file that works in parts launches a hundred times: after some alike a few programs of each are enough."""
+
+
+class Sampling(msgspec.Struct, frozen=True, kw_only=True):
+    """Of which kernels so many programs are run, at which batch of an operation; of others all are."""
+
+    operation: Convolution
+    batch: int
+    seed: int
+    programs: int = 0
+    kernels: tuple[str, ...] = ()
+
+
+class LaunchSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """What a launch did; `wrote` and `may_read` are buffers by name, the latter None for any."""
+
+    kernel: str
+    grid: Program
+    programs_run: int
+    programs_idle: int
+    most_written: int
+    wrote: frozenset[str]
+    may_read: frozenset[str] | None
+
+
+def run_sampled(run: LaunchRun, sampling: Sampling, before: Sequence[LaunchSeen]) -> LaunchSeen:
+    """Run a launch's programs, sampled or all, after those launches of the same call."""
+    launch = run.launch
+    alike = [each for each in before if (each.kernel, each.grid) == (launch.kernel, launch.grid)]
+    count = sampling.programs if launch.kernel in sampling.kernels else 0
+    count = min(count, FEW_PROGRAMS) if len(alike) >= MANY_LAUNCHES else count
+    idle = most = 0
+    if count == 0 or launch.total <= count:
+        run.run()
+        most = sum(busiest_written(launch.grid, run.wrote(name)) for name in launch.stored) if count else 0
+    else:
+        idle, most = _Sample(run, sampling, alike).run(count)
+    result = run.result()
+    return LaunchSeen(
+        kernel=launch.kernel,
+        grid=launch.grid,
+        programs_run=result.programs_run,
+        programs_idle=idle,
+        most_written=most,
+        wrote=frozenset(name for name, count in result.written.items() if count),
+        may_read=result.may_read,
+    )
+
+
+class _Sample:
+    """The programs of a launch that are chosen, and those that these lead to."""
+
+    def __init__(self, run: LaunchRun, sampling: Sampling, alike: Sequence[LaunchSeen]) -> None:
+        self.launch_run, self.sampling, self.alike = run, sampling, alike
+        self.grid = run.launch.grid
+        self.ran: set[Program] = set()
+
+    def run(self, count: int) -> tuple[int, int]:
+        """Return how many programs are idle, and what the busiest wrote."""
+        batch, seed, idle = self.sampling.batch, self.sampling.seed, 0
+        self._run(choose_programs(self.grid, count, batch, seed))
+        if batch >= MIN_FOLLOWED_BATCH:
+            if len(self.alike) < MANY_LAUNCHES:
+                self._run(self._find_owners())
+            known = self.alike[-1].programs_idle if self.alike else None
+            idle = count_idle(self.grid, self._writes, seed, known)
+            if idle and known is None:
+                self._run(two_of_each_row(self.grid, idle))
+        if idle and self.alike:
+            return idle, self.alike[-1].most_written
+        return idle, sum(busiest_written(self.grid, each) for each in self._written().values())
+
+    def _run(self, programs: Sequence[Program]) -> None:
+        fresh = [program for program in dict.fromkeys(programs) if program not in self.ran]
+        self.ran.update(fresh)
+        if fresh:
+            self.launch_run.run(fresh)
+
+    def _writes(self, program: Program) -> bool:
+        self._run([program])
+        return any(program in each for each in self._written().values())
+
+    def _written(self) -> dict[str, Mapping[Program, NDArray[np.int64]]]:
+        """Return for each buffer what each program wrote."""
+        return {name: self.launch_run.wrote(name) for name in self.launch_run.launch.stored}
+
+    def _find_owners(self) -> list[Program]:
+        """Return the programs in whose place those that ran seem to have written."""
+        operation, batch = self.sampling.operation, self.sampling.batch
+        pixels, outputs = operation.out_size**2, math.prod(operation.output_shape(batch))
+
+        def pixel_of(places: NDArray[np.int64]) -> NDArray[np.int64]:
+            return places // (operation.out_channels * pixels) * pixels + places % pixels
+
+        owners: list[Program] = []
+        for name, wrote in self._written().items():
+            if self.launch_run.launch.memory.buffers[name].units == outputs:
+                owners += find_owners(self.grid, wrote, batch * pixels, pixel_of)
+        return owners

@@ -1,0 +1,38 @@
+"""What of the interpreter's findings no right kernel does, and what of them ends a call."""
+
+from collections.abc import Sequence
+
+from kernelgate.execution.sampling import are_far_apart
+from kernelgate.interpreter.findings import Finding
+
+NEVER_END = ("endless", "waits-for-ever")
+
+
+class EndlessLaunchError(RuntimeError):
+    """Programs of a launch do not end."""
+
+
+class AssertionFailedError(RuntimeError):
+    """A device assertion failed."""
+
+
+def check_ended(found: Sequence[Finding]) -> None:
+    """Raise EndlessLaunchError if programs do not end, AssertionFailedError if one gave up."""
+    for finding in found:
+        if finding.kind in NEVER_END:
+            raise EndlessLaunchError(finding.text)
+        if finding.kind == "assert":
+            raise AssertionFailedError(finding.text)
+
+
+def told(found: Sequence[Finding]) -> tuple[str, ...]:
+    """Return what was found wrong, in words: each first of its kind."""
+    wrong = (finding for finding in found if _is_wrong(finding))
+    return tuple({finding.kind: finding.text for finding in wrong}.values())
+
+
+def _is_wrong(finding: Finding) -> bool:
+    """Whether it is a fault: neighbours may share a tile's edge, and write the same there."""
+    if finding.kind != "same-value":
+        return True
+    return finding.other is None or are_far_apart(finding.program, finding.other)
