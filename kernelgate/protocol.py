@@ -13,10 +13,11 @@ from kernelgate.execution.cards import ADA, Card
 from kernelgate.execution.launch_plan import CallForm, Unplanned
 from kernelgate.operations.kernel_config import KernelConfig
 from kernelgate.operations.recipe import Recipe
+from kernelgate.operations.ways import Way
 
 MAX_MESSAGE_BYTES = 4 * 2**20
 
-Mode = Literal["record", "interpret", "gpu", "execute"]
+Mode = Literal["record", "interpret", "execute", "use"]
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=True):
@@ -66,7 +67,8 @@ class Record(_Message, frozen=True, kw_only=True):
     """Write the launch plan of a call to `folder`: `plan.json`, and beside it what it names by its sha256.
 
     Without a `pin` the autotuner tries all of its configurations, and takes any. Code is for `card`; machine
-    code for a GPU of compute capability `assembled_for`, if that is given.
+    code for a GPU of compute capability `assembled_for`, if that is given. Without
+    `with_log` a program may come from the cache, and what the assembler says of it is missing.
     """
 
     batch: int
@@ -74,26 +76,26 @@ class Record(_Message, frozen=True, kw_only=True):
     card: Card
     assembled_for: int | None = None
     form: CallForm = CallForm()
+    with_log: bool = True
     folder: str
 
 
-class RunOne(_Message, frozen=True):
-    """Call the model on the tensors of a recipe, and keep its answer until it is asked for.
+class UseOne(_Message, frozen=True):
+    """Call the model on the tensors of a recipe in a `way` of users, and keep its answer until it is sent.
 
-    Without a `pin` the autotuner chooses. `model` counts models made of the same file. `same_storage` writes
-    the contents into the x of the last call, which must have had the same shape and layout.
+    `model` counts models made of the same file. `same_storage` writes the contents into the x of the last
+    call, which must have had the same shape and layout.
     """
 
     recipe: Recipe
     layout: str
-    pin: int | None
-    poison_bits: int
+    way: Way = Way.PLAINLY
     model: Annotated[int, msgspec.Meta(ge=0, le=1)] = 0
     same_storage: bool = False
 
 
 class RunPlan(_Message, frozen=True):
-    """Run a launch plan, a file of the judge's, on the tensors of a recipe; its answer is kept until asked for.
+    """Run a launch plan, a file of the judge's, on the tensors of a recipe; its answer is kept until sent.
 
     Weight and x lie in memory as `layout` says, and what is unwritten holds `poison_bits`. Of the `sampled`
     kernels so many `programs` of each launch are run, of all others every one: only mode `interpret` samples.
@@ -173,7 +175,7 @@ Request = (
     Load
     | LoadPlans
     | Record
-    | RunOne
+    | UseOne
     | RunPlan
     | SendRun
     | Prepare
@@ -233,10 +235,10 @@ class SeenLaunch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Ran(_Message, frozen=True):
-    """What forward returned, and how it got there.
+    """What forward returned, or what its launches wrote.
 
-    `memory` tells of accesses outside the tensors, `delegated` of work that was not a launch's;
-    `earlier_intact` is whether the answers of earlier calls are still what they were.
+    `memory` tells of accesses outside the tensors; `earlier_intact` is whether the answers of earlier calls
+    are still what they were.
     """
 
     returned: str
@@ -248,7 +250,6 @@ class Ran(_Message, frozen=True):
     inputs_intact: bool = True
     earlier_intact: bool = True
     memory: tuple[str, ...] = ()
-    delegated: tuple[str, ...] = ()
 
 
 class Sent(_Message, frozen=True):

@@ -35,6 +35,7 @@ class PlannedCall(msgspec.Struct, frozen=True, kw_only=True):
     card: Card
     assembled_for: int | None = None
     form: CallForm = CallForm()
+    with_log: bool = True
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +60,7 @@ def record(sandbox: Sandbox, worker: Worker, call: PlannedCall) -> Recorded:
         card=call.card,
         assembled_for=call.assembled_for,
         form=call.form,
+        with_log=call.with_log,
         folder=str(folder),
     )
     answer = worker.ask(request, protocol.Recorded, sandbox.limits.run_timeout_s)

@@ -1,4 +1,4 @@
-"""Calls of a kernel on recipes: what is asked, what comes back, and a caller that asks a GPU's worker."""
+"""Calls of a kernel on recipes: what is asked, and what comes back."""
 
 import math
 import random
@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelgate import protocol
-from kernelgate.kernel_file.source import KernelFile
 from kernelgate.operations.recipe import Recipe
+from kernelgate.operations.ways import Way
 from kernelgate.sandbox.arrays import read_array
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
@@ -22,15 +22,17 @@ MAX_VALUES_SENT = 2**28
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One call of a model, as `protocol.RunOne` describes it; `images` are those to compare, all if empty.
+    """One call of a model; `images` are those to compare, all if empty.
 
-    `number` counts the calls of a case: each finds unwritten memory poisoned in another way.
+    `number` counts the calls of a case: each finds unwritten memory poisoned in another way. `way`, `model`
+    and `same_storage` are for calls of the file itself, as `protocol.UseOne` describes them.
     """
 
     recipe: Recipe
     pin: int | None
     number: int = 0
     layout: str = "contiguous"
+    way: Way = Way.PLAINLY
     model: int = 0
     same_storage: bool = False
     programs: int = 0
@@ -42,6 +44,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What came back for one call.
 
     `bits` are float32 patterns of the output at the flat NCHW `offsets`; both None if it is no such tensor.
+    Of a call of the file itself `as_planned` says whether its launch plans give the same bits, and
+    `left_running` whether a process that it started still runs.
     """
 
     call: Call
@@ -49,6 +53,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     bits: NDArray[np.uint32] | None
     offsets: NDArray[np.int64] | None
     poison_bits: int
+    as_planned: bool | None = None
+    left_running: bool = False
 
     @property
     def ran_whole(self) -> bool:
@@ -57,69 +63,19 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Caller(Protocol):
-    """Makes calls of one kernel file, one at a time; `interprets` says that it does without a GPU."""
+    """Makes calls of one kernel, one at a time; `interprets` says that it does without a GPU."""
 
     sandbox: Sandbox
-    interprets: bool
+
+    @property
+    def interprets(self) -> bool:
+        """Whether calls are made without a GPU."""
 
     def run(self, call: Call) -> Run:
         """Return what the kernel makes of a call; raises WorkerFault, and UnplannedError."""
 
     def close(self) -> None:
         """End what runs for this caller: the next call is made afresh."""
-
-
-class KernelCaller:
-    """Has a worker on a GPU call the file."""
-
-    interprets = False
-
-    def __init__(self, sandbox: Sandbox, kernel: KernelFile, gpu: str = "") -> None:
-        self.sandbox, self.kernel, self.gpu = sandbox, kernel, gpu
-        self._worker: Worker | None = None
-
-    def run(self, call: Call) -> Run:
-        """Return what the kernel makes of a call; after a WorkerFault the next run starts afresh."""
-        worker, self._worker = self._worker or self._start(), None
-        try:
-            finished = self._ask(worker, call)
-        except BaseException:
-            worker.close()
-            raise
-        self._worker = worker
-        return finished
-
-    def close(self) -> None:
-        """End the worker, if one runs: the next call is made of a fresh one."""
-        if self._worker is not None:
-            self._worker.close()
-            self._worker = None
-
-    def _ask(self, worker: Worker, call: Call) -> Run:
-        poison_bits = draw_poison(call.recipe.seed + call.number)
-        request = protocol.RunOne(
-            recipe=call.recipe,
-            layout=call.layout,
-            pin=call.pin,
-            poison_bits=poison_bits,
-            model=call.model,
-            same_storage=call.same_storage,
-        )
-        ran = worker.ask(request, protocol.Ran, self.sandbox.limits.run_timeout_s)
-        if worker.has_descendants():
-            ran = msgspec.structs.replace(
-                ran, delegated=(*ran.delegated, "a process that it started is still running")
-            )
-        shape = self.sandbox.operation.output_shape(call.recipe.batch)
-        if ran.returned != "Tensor" or ran.dtype != "torch.float32" or ran.shape != shape:
-            return Run(call=call, ran=ran, bits=None, offsets=None, poison_bits=poison_bits)
-        bits, offsets = fetch_answer(self.sandbox, worker, call, parts=False)
-        return Run(call=call, ran=ran, bits=bits, offsets=offsets, poison_bits=poison_bits)
-
-    def _start(self) -> Worker:
-        worker = self.sandbox.start("gpu", self.kernel, gpu=self.gpu)
-        self.sandbox.await_loaded(worker)
-        return worker
 
 
 def fetch_answer(

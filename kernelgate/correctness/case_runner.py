@@ -53,17 +53,27 @@ class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CaseRunner:
-    """Judges cases of one kernel, one after the other, each in the same worker while that is sound."""
+    """Judges cases of one kernel, one after the other, each in the same worker while that is sound.
 
-    def __init__(self, caller: Caller, limits: LawLimits, sampled: tuple[str, ...] = ()) -> None:
+    The calls of a relation that is about the file itself are made by `user`.
+    """
+
+    def __init__(
+        self,
+        caller: Caller,
+        limits: LawLimits,
+        sampled: tuple[str, ...] = (),
+        user: Caller | None = None,
+    ) -> None:
         self.caller, self.limits, self.sampled = caller, limits, sampled
+        self.user = user or caller
         self.operation = caller.sandbox.operation
 
     def run(self, case: Case) -> CaseResult:
         """Return what the case breaks, or how far it held."""
         relation = RELATIONS[case.relation]
         if relation.fresh_worker:
-            self.caller.close()
+            self.user.close()
         try:
             return self._judge_calls(case, relation)
         except WorkerFault as fault:
@@ -74,8 +84,9 @@ class CaseRunner:
     def _judge_calls(self, case: Case, relation: Relation) -> CaseResult:
         runs: list[Run] = []
         errors, vendor_ratio = Errors(), None
+        caller = self.user if relation.calls_file else self.caller
         for call in relation.calls(self._plain_call(case)):
-            runs.append(self.caller.run(call))
+            runs.append(caller.run(call))
             broken, of_call, vendor = self._judge(runs[-1])
             errors = errors.worst(of_call)
             vendor_ratio = max(filter(None, (vendor_ratio, vendor)), default=None)
@@ -105,7 +116,7 @@ class CaseRunner:
 
     def _broken(self, case: Case, broken: Broken) -> CaseResult:
         # What this worker remembers may be the fault: the next case must not inherit it.
-        self.caller.close()
+        self.user.close()
         finding = Finding(case=case, law=broken.law, detail=broken.detail, forbidden=broken.forbidden)
         return CaseResult(case=case, finding=finding)
 
@@ -128,6 +139,10 @@ class CaseRunner:
         return CaseResult(case=case, finding=finding)
 
     def _judge(self, run: Run) -> tuple[Broken | None, Errors, float | None]:
+        broken, errors, vendor_ratio = self._judge_answer(run)
+        return broken or next(conduct.check_as_planned(run), None), errors, vendor_ratio
+
+    def _judge_answer(self, run: Run) -> tuple[Broken | None, Errors, float | None]:
         broken = next(self._check_conduct(run), None)
         errors, vendor_ratio = Errors(), None
         if broken is not None:
@@ -149,7 +164,7 @@ class CaseRunner:
         yield from conduct.check_memory(run)
         yield from conduct.check_inputs_intact(run)
         yield from conduct.check_earlier_intact(run)
-        yield from conduct.check_delegation(run)
+        yield from conduct.check_alone(run)
         yield from conduct.check_arrived(run)
         if self.caller.interprets:
             yield from conduct.check_all_written(self.operation, run)

@@ -33,16 +33,24 @@ def check_arrived(run: Run) -> Iterator[Broken]:
 
 
 def check_launched(run: Run) -> Iterator[Broken]:
-    """Yield if forward launched no Triton kernel: whoever computed the answer, the kernel did not."""
-    if not run.ran.launches:
+    """Yield if forward launches no Triton kernel: whoever computes the answer, the kernel does not."""
+    if run.as_planned is None and not run.ran.launches:
         detail = "forward launched no Triton kernel for a CUDA tensor"
         yield Broken(law="delegation", detail=detail, forbidden=True)
 
 
-def check_delegation(run: Run) -> Iterator[Broken]:
-    """Yield if something else than a launch of this call worked on the answer."""
-    if run.ran.delegated:
-        yield Broken(law="delegation", detail="; ".join(run.ran.delegated), forbidden=True)
+def check_alone(run: Run) -> Iterator[Broken]:
+    """Yield if a process that the file started is still running."""
+    if run.left_running:
+        detail = "a process that it started is still running"
+        yield Broken(law="delegation", detail=detail, forbidden=True)
+
+
+def check_as_planned(run: Run) -> Iterator[Broken]:
+    """Yield if the file itself answers otherwise than its launches do, in any configuration."""
+    if run.as_planned is False:
+        detail = f"called {run.call.way} the file answers otherwise than its launches do"
+        yield Broken(law="calls-differ", detail=f"{detail}, in any of its configurations")
 
 
 def check_memory(run: Run) -> Iterator[Broken]:

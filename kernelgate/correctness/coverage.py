@@ -59,6 +59,11 @@ LAWS = (
         applies=lambda case: FAMILIES[case.family].special,
     ),
     Law(name="second-opinion", says="within both bounds of cuDNN", applies=_always, needs_gpu=True),
+    Law(
+        name="calls-differ",
+        says="the file's own answers are those of its launches",
+        applies=lambda case: RELATIONS[case.relation].calls_file,
+    ),
     *(_law_of(relation) for relation in RELATIONS.values() if relation is not PLAIN),
     Law(
         name="earlier-answers",

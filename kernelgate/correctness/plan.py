@@ -83,7 +83,7 @@ def plan_for_gpu(
     operation: Convolution, compiled: CompiledKernel, named: Sequence[int], seed: int
 ) -> CasePlan:
     """Return a plan that runs every program, at batches from one to the end of the domain."""
-    pins, seeds, relations = _running_pins(compiled), itertools.count(seed + 1), tuple(RELATIONS)
+    pins, seeds, relations = running_pins(compiled), itertools.count(seed + 1), tuple(RELATIONS)
     planned = [
         *_pinned(3, PROBE_FAMILY, pins, 0, seeds),
         *_pinned(operation.measured_batch, "normal", pins, 0, seeds),
@@ -94,7 +94,7 @@ def plan_for_gpu(
         pins=pins,
         max_batch=MAX_DRAWN_BATCH,
         programs=0,
-        relations=relations,
+        relations=_of_plans(),
     )
 
 
@@ -118,7 +118,7 @@ def plan_for_interpreter(
 
 
 def _plan_of_whole_runs(operation: Convolution, compiled: CompiledKernel, seeds: Iterator[int]) -> CasePlan:
-    pins, relations = _quickest_first(compiled), _interpreted()
+    pins, relations = _quickest_first(compiled), _of_plans()
     make = _CaseMaker(pins, seeds, operation.max_batch)
     planned = (*_pinned(1, "normal", pins, 0, seeds), *_everything_whole(make, relations))
     return CasePlan(planned=planned, pins=pins, max_batch=3, programs=0, relations=relations)
@@ -131,7 +131,7 @@ def _plan_of_samples(
     programs: int,
     seeds: Iterator[int],
 ) -> CasePlan:
-    pins, relations = _quickest_first(compiled), _interpreted()
+    pins, relations = _quickest_first(compiled), _of_plans()
     largest = min(_largest_sampled(operation, compiled.configs[pin]) for pin in pins)
     measured = min(largest, operation.measured_batch)
     make = _CaseMaker(pins, seeds, largest, programs)
@@ -142,9 +142,9 @@ def _plan_of_samples(
     return CasePlan(planned=planned, pins=pins, max_batch=measured, programs=programs, relations=relations)
 
 
-def _interpreted() -> tuple[str, ...]:
-    """Return the relations that are tried where there is no GPU."""
-    return tuple(name for name, relation in RELATIONS.items() if not relation.gpu_only)
+def _of_plans() -> tuple[str, ...]:
+    """Return the relations that launch plans can be tried on."""
+    return tuple(name for name, relation in RELATIONS.items() if not relation.calls_file)
 
 
 class _CaseMaker:
@@ -225,7 +225,7 @@ def _pinned(
         yield Case(batch=batch, family=family, seed=next(seeds), pin=pin, programs=programs)
 
 
-def _running_pins(compiled: CompiledKernel) -> tuple[int, ...]:
+def running_pins(compiled: CompiledKernel) -> tuple[int, ...]:
     """Return one pin for each different program: the same machine code on another grid is another."""
     first: dict[tuple[Launched, ...], int] = {}
     for pin, record in enumerate(compiled.configs):
@@ -235,7 +235,7 @@ def _running_pins(compiled: CompiledKernel) -> tuple[int, ...]:
 
 
 def _quickest_first(compiled: CompiledKernel) -> tuple[int, ...]:
-    return tuple(sorted(_running_pins(compiled), key=lambda pin: _programs(compiled.configs[pin])))
+    return tuple(sorted(running_pins(compiled), key=lambda pin: _programs(compiled.configs[pin])))
 
 
 def _programs(record: ConfigRecord) -> int:

@@ -1,13 +1,13 @@
-"""Calls where there is no GPU: a recorder says what the file does, the interpreter does it."""
+"""Calls by launch plans: a recorder says what the file does, a GPU or the interpreter does it."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kernelgate import protocol
+from kernelgate.compilation.compiler import Target
 from kernelgate.compilation.recording import PlannedCall, Recorded, UnplannedError, record
 from kernelgate.correctness.calls import Call, Run, draw_poison, fetch_answer
-from kernelgate.execution.cards import ADA
 from kernelgate.execution.launch_plan import CallForm
 from kernelgate.execution.plan_check import PlanError
 from kernelgate.execution.plan_files import StoredPlan, plan_file
@@ -23,19 +23,28 @@ OF_THE_KERNEL = frozenset(
 
 
 class Planner:
-    """The launch plans of one kernel file, each recorded once, for every caller."""
+    """The launch plans of one kernel file for a target, each recorded once, for every caller."""
 
-    def __init__(self, sandbox: Sandbox, kernel: KernelFile) -> None:
-        self.sandbox, self.kernel = sandbox, kernel
+    def __init__(self, sandbox: Sandbox, kernel: KernelFile, target: Target) -> None:
+        self.sandbox, self.kernel, self.target = sandbox, kernel, target
         self._recorded: dict[PlannedCall, Recorded] = {}
         self._recorder: Worker | None = None
         self._one_at_a_time = threading.Lock()
 
-    def plan(self, call: PlannedCall) -> StoredPlan:
+    def plan(self, *, batch: int, pin: int | None, form: CallForm) -> StoredPlan:
         """Return the plan of a call.
 
         Raises UnplannedError if the file can have none, WorkerFault `untried` if this configuration has none.
         """
+        target = self.target
+        call = PlannedCall(
+            batch=batch,
+            pin=pin,
+            card=target.gpu,
+            assembled_for=target.card,
+            form=form,
+            with_log=False,
+        )
         with self._one_at_a_time:
             if call not in self._recorded:
                 self._recorded[call] = self._record(call)
@@ -72,21 +81,25 @@ class Planner:
 
 
 class PlanCaller:
-    """Has the launch plan of each call run on the interpreter of TTIR."""
+    """Has the launch plan of each call run on a GPU, or on the interpreter of TTIR where none is named."""
 
-    interprets = True
-
-    def __init__(self, planner: Planner) -> None:
-        self.planner, self.sandbox = planner, planner.sandbox
+    def __init__(self, planner: Planner, gpu: str = "") -> None:
+        self.planner, self.sandbox, self.gpu = planner, planner.sandbox, gpu
         self._worker: Worker | None = None
+
+    @property
+    def interprets(self) -> bool:
+        """Whether calls are made without a GPU."""
+        return not self.gpu
 
     def run(self, call: Call) -> Run:
         """Return what the kernel makes of a call; after a WorkerFault the next run starts afresh."""
         form = CallForm(layout=call.layout, bias=call.recipe.bias)
-        wanted = PlannedCall(batch=call.recipe.batch, pin=call.pin, card=ADA, form=form)
-        stored = self.planner.plan(wanted)
+        stored = self.planner.plan(batch=call.recipe.batch, pin=call.pin, form=form)
+        if self.gpu:
+            return self._execute(stored, call)
         with _blaming_the_kernel_alone():
-            return self._interpret(stored, call)
+            return self._execute(stored, call)
 
     def close(self) -> None:
         """End the worker, if one runs."""
@@ -94,7 +107,7 @@ class PlanCaller:
             self._worker.close()
             self._worker = None
 
-    def _interpret(self, stored: StoredPlan, call: Call) -> Run:
+    def _execute(self, stored: StoredPlan, call: Call) -> Run:
         worker, self._worker = self._worker or self._start(), None
         poison_bits = draw_poison(call.recipe.seed + call.number)
         request = protocol.RunPlan(
@@ -107,7 +120,7 @@ class PlanCaller:
         )
         try:
             ran = worker.ask(request, protocol.Ran, self._timeout_s(call))
-            bits, offsets = fetch_answer(self.sandbox, worker, call, parts=True)
+            bits, offsets = fetch_answer(self.sandbox, worker, call, parts=self.interprets)
         except BaseException:
             worker.close()
             raise
@@ -116,11 +129,11 @@ class PlanCaller:
 
     def _timeout_s(self, call: Call) -> float:
         """Return how long a call may take: every program of some images, interpreted, is no hang."""
-        limits = self.sandbox.limits
-        return limits.run_timeout_s * (1 if call.programs else limits.whole_run_factor)
+        limits, whole = self.sandbox.limits, self.interprets and not call.programs
+        return limits.run_timeout_s * (limits.whole_run_factor if whole else 1)
 
     def _start(self) -> Worker:
-        worker = self.sandbox.start_executor("interpret")
+        worker = self.sandbox.start_executor("execute" if self.gpu else "interpret", gpu=self.gpu)
         self.sandbox.await_loaded(worker)
         return worker
 

@@ -21,6 +21,7 @@ from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.inputs import channel_order, image_order
 from kernelgate.operations.recipe import Recipe
 from kernelgate.operations.reference import unravel
+from kernelgate.operations.ways import Way
 
 CALLS = 20
 """With new contents in the same storage each time: a cache or a counter of calls shows by then."""
@@ -64,8 +65,8 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
     """The last call has another batch: other kernels may rightly compute it, with other bits."""
     many_calls: bool = False
     """So many calls are made, by the case or the autotuner, that each runs few sampled programs."""
-    gpu_only: bool = False
-    """Planned and drawn on a GPU only; without one `compilation/forms.py` asks the recorder for the like."""
+    calls_file: bool = False
+    """Its calls are of the file itself, on a GPU; without one `compilation/forms.py` asks for the like."""
     needs_whole: bool = False
     """Its calls share no sampled program: where programs are interpreted, all of a few images are."""
     also_strided: bool = False
@@ -217,6 +218,11 @@ def _ask_another_model(first: Call) -> list[Call]:
     return [_call(first, others, 1, model=1), _call(first, first.recipe, 2)]
 
 
+def _call_in_each_way(first: Call) -> list[Call]:
+    """Return a call on the same tensors in each way but the plain one."""
+    return [msgspec.structs.replace(first, way=way) for way in Way if way is not first.way]
+
+
 def _without_bias(call: Call) -> Call:
     return msgspec.structs.replace(call, recipe=_change(call.recipe, bias=False))
 
@@ -272,7 +278,7 @@ _ALL = (
         many_calls=True,
         also_strided=True,
         fresh_worker=True,
-        gpu_only=True,
+        calls_file=True,
     ),
     Relation(
         name="two-models",
@@ -280,7 +286,15 @@ _ALL = (
         later=_ask_another_model,
         source=_same_place,
         owns_values_from=1,
-        gpu_only=True,
+        calls_file=True,
+    ),
+    Relation(
+        name="ways",
+        says="called in any way of users, the bits of its launches",
+        later=_call_in_each_way,
+        owns_values_from=0,
+        calls_file=True,
+        fresh_worker=True,
     ),
     # The layer that a file is made for always has a bias: to say clearly that it is needed is right.
     Relation(

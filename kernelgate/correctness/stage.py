@@ -1,5 +1,6 @@
 """The correctness stage at work: on the GPUs at hand, in the interpreter where there is none."""
 
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -10,18 +11,27 @@ from functools import partial
 import msgspec
 import torch
 
-from kernelgate.compilation.compiler import CompiledKernel
-from kernelgate.correctness.calls import Caller, KernelCaller
+from kernelgate.compilation.compiler import CompiledKernel, Target, target_at_hand
+from kernelgate.correctness.calls import Caller
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseResult, CaseRunner
 from kernelgate.correctness.hypothesis_profile import Profile
-from kernelgate.correctness.plan import CasePlan, plan_for_gpu, plan_for_interpreter, probe_cases, samplable
+from kernelgate.correctness.plan import (
+    CasePlan,
+    plan_for_gpu,
+    plan_for_interpreter,
+    probe_cases,
+    running_pins,
+    samplable,
+)
 from kernelgate.correctness.plan_calls import PlanCaller, Planner
 from kernelgate.correctness.result import Correctness
 from kernelgate.correctness.search import CaseSearch, explore
+from kernelgate.correctness.use_calls import UseCaller
+from kernelgate.execution.cards import ADA
 from kernelgate.kernel_file.named_sizes import named_batches
 from kernelgate.kernel_file.source import KernelFile
-from kernelgate.machine.gpu import GpuError
+from kernelgate.machine.gpu import GpuError, read_card_at_hand
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault
@@ -56,7 +66,7 @@ def try_kernel(
     GpuError if it has not what the judge needs beside that.
     """
     started = time.monotonic()
-    with _case_runners(sandbox, kernel, trial) as (case_runners, pool):
+    with _case_runners(sandbox, kernel, compiled, trial) as (case_runners, pool):
         search = CaseSearch(case_runners, pool, tick)
         plan = _plan(search, kernel, compiled, trial)
         if plan is not None:
@@ -89,7 +99,7 @@ def _watch_memory(
     """Return what one interpreted image shows beside a GPU, which hides a read whose value is dropped."""
     if not trial.gpus or trial.replay is not None:
         return None
-    planner = Planner(sandbox, kernel)
+    planner = Planner(sandbox, kernel, Target(capability=ADA.capability))
     caller = PlanCaller(planner)
     try:
         watched = CaseRunner(caller, trial.laws).run(probe_cases(compiled, trial.entropy)[0])
@@ -137,17 +147,30 @@ def _or_replay(plan: CasePlan, replay: Case | None) -> CasePlan:
 
 @contextmanager
 def _case_runners(
-    sandbox: Sandbox, kernel: KernelFile, trial: Trial
+    sandbox: Sandbox, kernel: KernelFile, compiled: CompiledKernel, trial: Trial
 ) -> Iterator[tuple[list[CaseRunner], ThreadPoolExecutor]]:
-    """Give a case runner for each GPU, or some for the interpreter, and threads; workers end with it."""
+    """Give a case runner for each GPU, or some for the interpreter, and threads; workers end with it.
+
+    Beside a GPU's plans the file itself is called there.
+    """
     workers = trial.workers or min(os.cpu_count() or 1, MAX_INTERPRETERS)
-    planner = Planner(sandbox, kernel)
-    callers: list[Caller] = [KernelCaller(sandbox, kernel, gpu) for gpu in trial.gpus]
-    callers = callers or [PlanCaller(planner) for _ in range(workers)]
+    planner = Planner(sandbox, kernel, _target(sandbox, trial))
+    callers = [PlanCaller(planner, gpu) for gpu in trial.gpus or [""] * workers]
+    users = [UseCaller(caller, running_pins(compiled)) for caller in callers if trial.gpus]
     with ThreadPoolExecutor(len(callers) + 1) as pool:
         try:
-            yield [CaseRunner(caller, trial.laws) for caller in callers], pool
+            pairs = itertools.zip_longest(callers, users)
+            yield [CaseRunner(caller, trial.laws, user=user) for caller, user in pairs], pool
         finally:
-            for caller in callers:
-                caller.close()
+            everybody: list[Caller] = [*users, *callers]
+            for each in everybody:
+                each.close()
             planner.close()
+
+
+def _target(sandbox: Sandbox, trial: Trial) -> Target:
+    """Return what launch plans are recorded for: the GPU at hand, an RTX 4090 where there is none."""
+    card = read_card_at_hand() if trial.gpus else None
+    if card is None:
+        return Target(capability=ADA.capability)
+    return target_at_hand(card.capability, sandbox.ada_on)

@@ -175,7 +175,7 @@ class Program(_Record, frozen=True, kw_only=True):
 
 
 class CallForm(_Record, frozen=True, kw_only=True):
-    """How forward is called: how x and the weight lie in memory, and in which of the ways that users call a model.
+    """How forward is called: how x and the weight lie in memory, and in which of the ways of users.
 
     `call` counts calls of one model from 0; `classes` is what the model is made with, None for its default.
     """

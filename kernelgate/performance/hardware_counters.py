@@ -107,7 +107,7 @@ def _profile(
         *(profiler, "--clock-control", "none", "--target-processes", "application-only"),
         *("--kernel-name", f"regex:^({'|'.join(names)})$", "--metrics", ",".join(METRICS)),
         *("--csv", "--page", "raw", "--print-units", "base", "--log-file", str(log)),
-        *(sys.executable, "-P", "-m", "kernelgate.worker.gpu.profiled", encode_profile_order(order)),
+        *(sys.executable, "-P", "-m", "kernelgate.worker.model.profiled", encode_profile_order(order)),
     ]
     environment = passed_on() | {
         "LC_ALL": "C",  # or numbers may have a decimal comma

@@ -23,7 +23,7 @@ def compile_for_targets(judgement: Judgement) -> tuple[str, Result]:
     """Return what compiles; raises Stopped, and errors of workers and records. It leaves `compiled`."""
     operation, gpu = judgement.operation, judgement.request.gpu
     if gpu:
-        prepare("gpu", "interpret")  # a GPU has cores beside it to import on while this compiles
+        prepare("execute", "use", "interpret")  # a GPU has cores beside it to import on while this compiles
     path = record_path(judgement.request.root, operation.name, TARGET)
     record = load_compile_record(path, operation.name)
     compiled = compile_all(judgement.sandbox, judgement.kernels, record, gpu.capability if gpu else None)

@@ -36,7 +36,7 @@ SHOWN_OUTPUT_BYTES = 2000
 NO_PROOF = "That is no proof of an endless loop: a slow kernel or a busy machine looks the same"
 
 
-ON_GPU: tuple[protocol.Mode, ...] = ("gpu", "execute")
+ON_GPU: tuple[protocol.Mode, ...] = ("execute", "use")
 
 Answer = TypeVar("Answer", bound=msgspec.Struct)
 

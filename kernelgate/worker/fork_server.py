@@ -18,8 +18,8 @@ from kernelgate.worker.loop import serve
 NEEDED = {
     "record": ("kernelgate.worker.record.mode",),
     "interpret": ("kernelgate.worker.interpret.mode",),
-    "gpu": ("kernelgate.worker.gpu.mode", "torch._dynamo"),
     "execute": ("kernelgate.worker.execute.mode",),
+    "use": ("kernelgate.worker.use.mode", "torch._dynamo"),
 }
 DESCRIPTORS = 3
 

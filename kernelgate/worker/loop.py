@@ -11,7 +11,6 @@ from typing import Protocol
 from kernelgate import protocol
 from kernelgate.protocol import FailureKind
 from kernelgate.worker.failures import describe_failure
-from kernelgate.worker.watch.audit_events import listen
 
 PR_SET_PDEATHSIG = 1
 
@@ -36,7 +35,6 @@ def serve(mode: str, request_fd: int, response_fd: int) -> None:
     """Answer requests until the pipe closes. The kernel file's own failures are answers, not crashes."""
     _end_with_judge(os.getppid())
     program = _start_mode(mode)
-    listen()
     with os.fdopen(request_fd, "rb") as requests, os.fdopen(response_fd, "wb") as responses:
         for line in requests:
             timing = False
@@ -85,6 +83,6 @@ def _start_mode(mode: str) -> ModeProgram:
         from kernelgate.worker.execute.mode import ExecuteMode  # noqa: PLC0415
 
         return ExecuteMode()
-    from kernelgate.worker.gpu.mode import GpuMode  # noqa: PLC0415
+    from kernelgate.worker.use.mode import UseMode  # noqa: PLC0415
 
-    return GpuMode()
+    return UseMode()

@@ -13,7 +13,7 @@ from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.inputs import Inputs
 from kernelgate.operations.reference import vendor_answer
 from kernelgate.worker.execute.memory import PlanMemory, allocate, bytes_of
-from kernelgate.worker.execute.programs import Programs
+from kernelgate.worker.execute.programs import Programs, fill_constants
 from kernelgate.worker.execute.steps import BoundStep, bind
 
 
@@ -104,7 +104,7 @@ class PlanArm:
                 for each in plan.buffers
             ]
         )
-        _fill_constants(self.current, first)
+        fill_constants(plan, self.current.folder, first)
         answer = plan.answer.buffer
         more = [allocate(plan.buffers[answer], device) for _ in range(calls - 1)]
         self.memories = [first, *(first.exchanged(answer, each) for each in more)]
@@ -146,10 +146,3 @@ def _read(call: protocol.PlannedCall) -> TimedCall:
     file = Path(call.plan)
     plan = msgspec.json.decode(file.read_bytes(), type=LaunchPlan)
     return TimedCall(plan, frozenset(call.prepared), file.parent)
-
-
-def _fill_constants(call: TimedCall, memory: PlanMemory) -> None:
-    for buffer, held in zip(call.plan.buffers, memory.buffers, strict=True):
-        if buffer.content is not None:
-            content = bytearray((call.folder / f"{buffer.content}.bin").read_bytes())
-            held[: len(content)].copy_(torch.frombuffer(content, dtype=torch.uint8))

@@ -1,4 +1,4 @@
-"""Mode `execute`: time the calls of launch plans, or of the vendor implementation, on an NVIDIA GPU."""
+"""Mode `execute`: run launch plans on an NVIDIA GPU, and time calls of them, or of the vendor's."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +10,7 @@ from kernelgate.operations.operation import find_operation
 from kernelgate.worker.execute.arms import PlanArm, TimedArm, VendorArm
 from kernelgate.worker.execute.choice import choose_fastest, try_each
 from kernelgate.worker.execute.timing import Timing
+from kernelgate.worker.execute.trial import Trial
 from kernelgate.worker.tensors.gpu_share import GpuShare
 
 
@@ -23,11 +24,13 @@ class ExecuteMode:
         self.share = GpuShare()
 
     def answer(self, request: protocol.Request) -> protocol.Response:
-        """Return what was loaded, prepared, timed or written."""
+        """Return what was loaded, run, prepared, timed or written."""
         if isinstance(request, protocol.LoadPlans):
             return self._load(request)
         self._reach_gpu()
         does: dict[type[protocol.Request], Callable[[Any], protocol.Response]] = {
+            protocol.RunPlan: self.trial.run,
+            protocol.SendRun: self.trial.send,
             protocol.Prepare: self._prepare,
             protocol.WarmUp: self._warm_up,
             protocol.PlaceTensors: self.timing.place,
@@ -56,6 +59,7 @@ class ExecuteMode:
             torch.zeros(1, device="cuda")  # from here on the driver's calls find PyTorch's context
             self.arm: TimedArm = VendorArm(self.operation) if self.timed is None else PlanArm(self.timed)
             self.timing = Timing(self.operation, self.arm)
+            self.trial = Trial(self.operation)
 
     def _prepare(self, request: protocol.Prepare) -> protocol.Warm:
         try_each(self.operation, self.arm, request.batch)

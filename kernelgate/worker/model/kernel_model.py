@@ -1,11 +1,8 @@
 """Importing a kernel file, making its model, and pinning its autotuners to one configuration."""
 
-import importlib.util
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partialmethod
-from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -14,6 +11,7 @@ from triton.runtime.autotuner import Autotuner, Config
 from kernelgate.operations.kernel_config import KernelConfig
 from kernelgate.protocol import Autotuned
 from kernelgate.worker.failures import NotOfferedError
+from kernelgate.worker.model.kernel_module import import_file, make_model
 
 
 class KernelModel:
@@ -22,16 +20,13 @@ class KernelModel:
     def __init__(self, path: str) -> None:
         self.autotuners: list[Any] = []
         with _collected(self.autotuners):
-            self._module = _import(path)
+            self._module = import_file(path)
             self.model = self.make_model()
         self.conv1: nn.Module = self.model.conv1  # type: ignore[assignment]
 
     def make_model(self, **named: int) -> nn.Module:
         """Return another model of the same file; raises TypeError if it holds no conv1."""
-        model: nn.Module = self._module.ModelNew(**named)
-        if not isinstance(getattr(model, "conv1", None), nn.Module):
-            raise TypeError("ModelNew() holds no module named conv1")
-        return model
+        return make_model(self._module, **named)
 
     @property
     def pins(self) -> int:
@@ -102,19 +97,6 @@ def describe_config(config: Config) -> KernelConfig:
         num_ctas=config.num_ctas,
         max_registers=config.maxnreg,
     )
-
-
-def _import(path: str) -> Any:
-    # By its own stem, as a script that lies beside it would, but in the place of no other module.
-    stem = Path(path).stem
-    name = f"{stem}_" if stem in sys.modules else stem
-    specification = importlib.util.spec_from_file_location(name, path)
-    if specification is None or specification.loader is None:
-        raise ImportError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[specification.name] = module
-    specification.loader.exec_module(module)
-    return module
 
 
 @contextmanager

@@ -47,7 +47,6 @@ class RecordMode:
         self.programs: dict[str, Program] = {}
         self.assembler_said: list[str] = []
         knobs.nvidia.dump_ptxas_log = True
-        knobs.compilation.always_compile = True  # what is found on disk comes without the assembler's log
         # The backend prints the log. Heard here, it needs no stdout, which belongs to the kernel file.
         backend.print = self.assembler_said.append
         remember_back_half()
@@ -76,6 +75,7 @@ class RecordMode:
         pretend_cuda(request.card)
         activate(StubDriver(request.card, self._note_launch, request.assembled_for))
         self.assembler.card = request.assembled_for
+        knobs.compilation.always_compile = request.with_log  # what is found on disk comes without one
         self.programs, self.folder = {}, Path(request.folder)
         try:
             answer = self._call(request)

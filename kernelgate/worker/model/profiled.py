@@ -1,6 +1,6 @@
 """What a profiler is started on: one call of a model with each configuration asked for, and nothing else.
 
-`python -m kernelgate.worker.gpu.profiled ORDER`, where ORDER is what `encode_profile_order` returns.
+`python -m kernelgate.worker.model.profiled ORDER`, where ORDER is what `encode_profile_order` returns.
 """
 
 import resource

@@ -1,1 +1,0 @@
-"""Mode gpu: calls and timed calls on an NVIDIA GPU."""

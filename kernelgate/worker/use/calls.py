@@ -1,0 +1,138 @@
+"""Calls of the models of one kernel file, as the judge asks: what came back, and what else changed."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from kernelgate import protocol
+from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.inputs import draw_images, make_parameters, make_x
+from kernelgate.worker.model.kernel_module import make_model
+from kernelgate.worker.tensors.layouts import lay_out, lay_out_weight, overwrite
+from kernelgate.worker.use.ways import WAYS
+
+TENSORS = (torch.Tensor, nn.Parameter)
+"""No subclass of a kernel file's own, which may lie about its shape."""
+
+EARLIER_ANSWERS = 4
+"""A file may hand out two or three pieces of memory in turn."""
+
+MAX_WATCHED_BYTES = 2**29
+DEVICE = "cuda"
+
+
+class ModelCalls:
+    """The models of one kernel file on the GPU, and the last answer, kept until it is sent."""
+
+    def __init__(self, operation: Convolution, module: Any) -> None:
+        self.operation, self.module = operation, module
+        self.models: list[nn.Module] = []
+        self.x: torch.Tensor | None = None
+        self.answer: torch.Tensor | None = None
+        self.earlier: deque[Callable[[], bool]] = deque(maxlen=EARLIER_ANSWERS)
+
+    def run(self, request: protocol.UseOne) -> protocol.Ran:
+        """Return what forward returned, called in the way that is asked for."""
+        model = self._model(request.model)
+        x = self._place_x(request)
+        weight, bias = make_parameters(self.operation, request.recipe)
+        given = weight, bias if request.recipe.bias else None
+        with self._parameters(model, *given, request.layout):
+            answer = WAYS[request.way](model, self._make_model, x)
+            torch.cuda.synchronize()
+            intact = self._x_is_intact(request, x) and _hold(model, *given)
+        return self._describe(answer, intact=intact)
+
+    def send(self, request: protocol.SendRun) -> protocol.Sent:
+        """Write images of the answer that was kept, all of them if none is named."""
+        assert self.answer is not None
+        chosen = self.answer[list(request.images)] if request.images else self.answer
+        values = chosen.contiguous().cpu().numpy()
+        values.tofile(Path(request.out))
+        return protocol.Sent(count=values.size, whole=True)
+
+    def _make_model(self, **named: int) -> nn.Module:
+        return make_model(self.module, **named)
+
+    def _model(self, index: int) -> nn.Module:
+        while index >= len(self.models):
+            self.models.append(self._make_model().to(DEVICE))
+        return self.models[index]
+
+    def _place_x(self, request: protocol.UseOne) -> torch.Tensor:
+        if request.same_storage and self.x is not None:
+            overwrite(self.x, make_x(self.operation, request.recipe, DEVICE))
+            return self.x
+        self.x = self.answer = None  # given back before the next is made: two of the largest do not fit
+        self.x = lay_out(make_x(self.operation, request.recipe, DEVICE), request.layout)
+        return self.x
+
+    def _describe(self, answer: object, *, intact: bool) -> protocol.Ran:
+        if type(answer) not in TENSORS:
+            return protocol.Ran(returned=type(answer).__name__)
+        assert isinstance(answer, torch.Tensor)
+        intact_so_far = all(is_intact() for is_intact in self.earlier)
+        self.answer = answer.detach()
+        self.earlier.append(_watch(self.answer))
+        return protocol.Ran(
+            returned="Tensor",
+            shape=tuple(answer.shape),
+            dtype=str(answer.dtype),
+            device=str(answer.device),
+            contiguous=answer.is_contiguous(),
+            inputs_intact=intact,
+            earlier_intact=intact_so_far,
+        )
+
+    def _x_is_intact(self, request: protocol.UseOne, x: torch.Tensor) -> bool:
+        drawn, places = draw_images(self.operation, request.recipe, DEVICE)
+        return torch.equal(_bits(x), _bits(drawn[places]))
+
+    @contextmanager
+    def _parameters(
+        self, model: nn.Module, weight: torch.Tensor, bias: torch.Tensor | None, layout: str
+    ) -> Iterator[None]:
+        """Copy into conv1's own storage: a cache of the old contents that survives this is a fault."""
+        conv1: nn.Module = model.conv1  # type: ignore[assignment]
+        held, kept = conv1.get_parameter("weight"), conv1.get_parameter("bias")
+        with torch.no_grad():
+            for parameter, values in ((held, weight), (kept, kept if bias is None else bias)):
+                # What has not changed is left alone: its version must not tell more than its contents.
+                if not torch.equal(_bits(parameter), _bits(values.to(DEVICE))):
+                    parameter.copy_(values)
+        plain = held.data
+        try:
+            held.data = lay_out_weight(held.data, layout)
+            if bias is None:
+                conv1.register_parameter("bias", None)
+            yield
+        finally:
+            held.data = plain
+            conv1.weight, conv1.bias = held, kept
+
+
+def _watch(answer: torch.Tensor) -> Callable[[], bool]:
+    """Return what tells, after a later call, whether the answer is still the same."""
+    if answer.nbytes > MAX_WATCHED_BYTES or answer.dtype != torch.float32:
+        return lambda: True
+    kept = _bits(answer).clone()
+    return lambda: torch.equal(_bits(answer), kept)
+
+
+def _hold(model: nn.Module, weight: torch.Tensor, bias: torch.Tensor | None) -> bool:
+    """Return whether the model's parameters are still those that were set."""
+    conv1: nn.Module = model.conv1  # type: ignore[assignment]
+    held = dict(conv1.named_parameters())
+    given = {"weight": weight} | ({} if bias is None else {"bias": bias})
+    return held.keys() == given.keys() and all(
+        torch.equal(_bits(held[name]), _bits(values.to(DEVICE))) for name, values in given.items()
+    )
+
+
+def _bits(values: torch.Tensor) -> torch.Tensor:
+    return values.detach().contiguous().view(torch.int32)

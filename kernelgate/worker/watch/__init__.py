@@ -1,1 +1,0 @@
-"""Who computed the answer: operations, launches, graphs and events of the process."""
