@@ -1,33 +1,61 @@
 """Whether two launch plans of one file do the same, whatever number their buffers have.
 
-A later call may leave out what prepares parameters, if the file has kept the result. It may leave out nothing
-that x goes into.
+A later call may leave out what makes something that the file has kept, as long as it would be made the same
+again. It may leave out nothing that a changed input goes into, and it may do nothing else.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 
-from kernelgate.execution.launch_plan import Copy, Fill, Launch, LaunchPlan, Pointer, Step, View
+from kernelgate.execution.contents import (
+    INPUTS,
+    TouchedBy,
+    follow,
+    name_contents,
+    without_buffers,
+)
+from kernelgate.execution.launch_plan import Buffer, Copy, Fill, Launch, LaunchPlan, Pointer, Step, View
 
 
-def find_difference(plain: LaunchPlan, other: LaunchPlan) -> str:
-    """Return what another call of the same file does otherwise than the plain one, nothing if the same."""
+def find_difference(plain: LaunchPlan, other: LaunchPlan, touched_by: TouchedBy) -> str:
+    """Return what another call of the same file does otherwise than the plain one, nothing if the same.
+
+    `touched_by` tells which arguments a launch of either reads and writes through.
+    """
     pairing = _Pairing(plain, other)
-    from_x = {place for place, buffer in enumerate(plain.buffers) if buffer.role == "x"}
     following = list(other.steps)
+    left_out: list[int] = []
     for place, step in enumerate(plain.steps):
-        used = set(_buffers_of(step))
         if following and pairing.matches(step, following[0]):
             following.pop(0)
-        elif used & from_x:
-            return f"step {place} of {len(plain.steps)}, {_name(plain, step)}, is left out or another"
-        if used & from_x:
-            from_x |= {each for each in used if plain.buffers[each].role == "temporary"}
+        else:
+            left_out.append(place)
+    if not following and not pairing.matches_view(plain.answer, other.answer):
+        return "another answer is returned"
+    if not following and _make_the_same(plain, other, touched_by):
+        return ""
+    if left_out:
+        named = _name(plain, plain.steps[left_out[-1]])
+        return f"step {left_out[-1]} of {len(plain.steps)}, {named}, is left out or another"
     if following:
         return f"{len(following)} more launches or moves of data, the first {_name(other, following[0])}"
-    return "" if pairing.matches_view(plain.answer, other.answer) else "another answer is returned"
+    return "what an earlier call left in memory goes into the answer"
+
+
+def _make_the_same(plain: LaunchPlan, other: LaunchPlan, touched_by: TouchedBy) -> bool:
+    """Return whether both answers are made by the same steps of the same, given the other's inputs."""
+    given = {buffer.role: buffer.holds for buffer in other.buffers if buffer.role in INPUTS}
+    buffers = tuple(
+        msgspec.structs.replace(buffer, holds=given[buffer.role]) if buffer.role in INPUTS else buffer
+        for buffer in plain.buffers
+    )
+    likewise = msgspec.structs.replace(plain, buffers=buffers)
+    return _answer_of(likewise, touched_by) == _answer_of(other, touched_by)
+
+
+def _answer_of(plan: LaunchPlan, touched_by: TouchedBy) -> str:
+    return name_contents(follow(plan.buffers, plan.steps, touched_by)[plan.answer.buffer])
 
 
 class _Pairing:
@@ -40,7 +68,7 @@ class _Pairing:
     def matches(self, step: Step, candidate: Step) -> bool:
         """Return whether the steps are one; if so, their buffers are paired from here on."""
         pairs = dict(self.pairs)
-        if _without_buffers(step) == _without_buffers(candidate):
+        if without_buffers(step) == without_buffers(candidate):
             both = zip(_buffers_of(step), _buffers_of(candidate), strict=True)
             if all(self._pair(mine, others) for mine, others in both):
                 return True
@@ -57,7 +85,7 @@ class _Pairing:
         if mine not in self.pairs and others in self.pairs.values():
             return False  # one buffer there is two here: the second result would overwrite the first
         self.pairs[mine] = others
-        return self.plain.buffers[mine] == self.other.buffers[others]
+        return _kind(self.plain.buffers[mine]) == _kind(self.other.buffers[others])
 
 
 def _buffers_of(step: Step) -> Iterator[int]:
@@ -69,18 +97,6 @@ def _buffers_of(step: Step) -> Iterator[int]:
         yield step.source.buffer
 
 
-def _without_buffers(step: Step) -> Any:
-    if isinstance(step, Launch):
-        nameless = tuple(
-            msgspec.structs.replace(each, buffer=0) if isinstance(each, Pointer) else each
-            for each in step.arguments
-        )
-        return msgspec.structs.replace(step, arguments=nameless)
-    if isinstance(step, Copy):
-        return msgspec.structs.replace(step, target=_nameless(step.target), source=_nameless(step.source))
-    return msgspec.structs.replace(step, target=_nameless(step.target))
-
-
 def _nameless(view: View) -> View:
     return msgspec.structs.replace(view, buffer=0)
 
@@ -89,3 +105,8 @@ def _name(plan: LaunchPlan, step: Step) -> str:
     if isinstance(step, Launch):
         return f"launch of {plan.program_of(step).kernel} on {list(step.grid)}"
     return "a fill" if isinstance(step, Fill) else "a copy"
+
+
+def _kind(buffer: Buffer) -> Buffer:
+    """Return what a buffer is, whatever it holds."""
+    return msgspec.structs.replace(buffer, holds=())
