@@ -95,7 +95,7 @@ class UseOne(_Message, frozen=True):
 
 
 class RunPlan(_Message, frozen=True):
-    """Run a launch plan, a file of the judge's, on the tensors of a recipe; its answer is kept until sent.
+    """Run a launch plan, a file of the judge's, on the tensors of a recipe, and keep its answer.
 
     Weight and x lie in memory as `layout` says, and what is unwritten holds `poison_bits`. Of the `sampled`
     kernels so many `programs` of each launch are run, of all others every one: only mode `interpret` samples.

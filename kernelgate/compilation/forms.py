@@ -1,38 +1,55 @@
 """Whether a file does the same however it is called: each way of calling must give the same launch plan.
 
 A file that asks whether it is in training, whether gradients are on, how often it was called or how many
-classes it has, and then launches something else, is right where it is judged and wrong where it is used.
+classes it has, and then launches something else, is right where it is judged and wrong where it is used. So
+is one that keeps what it made of an input that has changed since.
 """
 
 import msgspec
 
 from kernelgate.compilation.recording import PlannedCall, Recorded, record
 from kernelgate.execution.launch_plan import CallForm
-from kernelgate.execution.plan_compare import compare
+from kernelgate.execution.plan_compare import compare_stored
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import Worker
 
 FORMS = {
+    "in another model": CallForm(),
     "in eval mode": CallForm(training=False),
     "with gradients on": CallForm(gradients=True),
     "at a second call": CallForm(call=1),
     "at a twentieth call": CallForm(call=19),
     "with num_classes=10": CallForm(classes=10),
+    "after a call on another batch": CallForm(call=1, changed="batch"),
+    "after a call of another model": CallForm(call=1, changed="model"),
+    "after x was written in place": CallForm(call=1, changed="x"),
+    "after a transposed x was written in place": CallForm(call=1, changed="x", layout="transposed"),
+    "after the weight was written in place": CallForm(call=1, changed="weight"),
+    "after the weight was given new memory": CallForm(call=1, changed="weight-data"),
+    "after the weight was replaced": CallForm(call=1, changed="weight-parameter"),
+    "after the bias was written in place": CallForm(call=1, changed="bias"),
+    "after the bias was given new memory": CallForm(call=1, changed="bias-data"),
+    "after the bias was replaced": CallForm(call=1, changed="bias-parameter"),
 }
-"""The ways of calling a model that leave the answer as it is."""
+"""The ways of calling a model that leave the answer as it is, but for what the inputs hold."""
 
 
 def try_forms(sandbox: Sandbox, worker: Worker, call: PlannedCall, plain: Recorded) -> tuple[str, str] | None:
     """Return reason and detail if a form of the call does not do what the plain one does."""
-    if plain.stored is None:
-        return None
+    plain_of = {call.form.layout: plain}
     for says, form in FORMS.items():
+        if form.layout not in plain_of:
+            alike = CallForm(layout=form.layout)
+            plain_of[form.layout] = record(sandbox, worker, msgspec.structs.replace(call, form=alike))
+        first = plain_of[form.layout].stored
+        if first is None:
+            continue  # such a call is refused or broken by itself
         recorded = record(sandbox, worker, msgspec.structs.replace(call, form=form))
         if recorded.broken is not None:
             reason, detail = recorded.broken
             return reason, f"{says}: {detail}"
         if recorded.stored is None:
             return "calls-differ", f"{says} the call cannot be made: {recorded.refused}"
-        if different := compare(plain.stored.plan, recorded.stored.plan).difference:
+        if different := compare_stored(first, recorded.stored).difference:
             return "calls-differ", f"{says} the file does not do what it does in a plain call: {different}"
     return None

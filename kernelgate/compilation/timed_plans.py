@@ -5,7 +5,7 @@ import msgspec
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.recording import PlannedCall, Recorded, UnplannedError, record
 from kernelgate.execution.launch_plan import CallForm
-from kernelgate.execution.plan_compare import compare
+from kernelgate.execution.plan_compare import compare_stored
 from kernelgate.execution.timed_plan import TimedPlan
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.sandbox.sandbox import Sandbox
@@ -26,7 +26,7 @@ def plan_for_timing(
         raise UnplannedError(kernel_sha256, *second.broken)
     if second.stored is None:
         raise UnplannedError(kernel_sha256, "calls-differ", f"at a second call: {second.refused}")
-    compared = compare(plain.stored.plan, second.stored.plan)
+    compared = compare_stored(plain.stored, second.stored)
     if compared.difference:
         raise UnplannedError(kernel_sha256, "calls-differ", f"at a second call: {compared.difference}")
     return TimedPlan(stored=plain.stored, prepared=compared.left_out)

@@ -15,7 +15,7 @@ from kernelgate.correctness.relations import RELATIONS, Relation
 from kernelgate.correctness.result import Finding
 from kernelgate.operations import accuracy
 from kernelgate.operations.accuracy import Answer, Broken, Errors
-from kernelgate.operations.inputs import Inputs, make_images, make_parameters
+from kernelgate.operations.inputs import Inputs, make_images, make_inputs, make_parameters
 from kernelgate.operations.reference import Truth, truth_at, truth_everywhere, unravel, vendor_answer
 from kernelgate.operations.values import FAMILIES
 from kernelgate.sandbox.faults import FaultKind
@@ -176,8 +176,7 @@ class CaseRunner:
         assert run.offsets is not None
         values = torch.from_numpy(run.bits.view(np.float32))
         if self.caller.interprets:
-            truth = truth_at(self.operation, run.call.recipe, unravel(self.operation, run.offsets))
-            yield self._part(run, slice(None), values, truth), None
+            yield self._part(run, slice(None), values, self._truth_on_host(run)), None
             return
         weight, bias = (tensor.cuda() for tensor in make_parameters(self.operation, run.call.recipe))
         images = run.call.images or tuple(range(run.call.recipe.batch))
@@ -191,6 +190,13 @@ class CaseRunner:
             truth = truth_everywhere(self.operation, inputs).flattened()
             vendor = None if special else vendor_answer(self.operation, inputs).flatten()
             yield self._part(run, span, values[span].cuda(), truth), vendor
+
+    def _truth_on_host(self, run: Run) -> Truth:
+        recipe = run.call.recipe
+        assert run.offsets is not None
+        if run.offsets.size == math.prod(self.operation.output_shape(recipe.batch)):
+            return truth_everywhere(self.operation, make_inputs(self.operation, recipe)).flattened()
+        return truth_at(self.operation, recipe, unravel(self.operation, run.offsets))
 
     def _part(self, run: Run, span: slice, values: torch.Tensor, truth: Truth) -> Answer:
         assert run.offsets is not None

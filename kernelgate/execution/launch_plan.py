@@ -79,6 +79,7 @@ class Unplanned(enum.StrEnum):
     COMPUTES_OUTSIDE = "computes-outside"
     READS_VALUES = "reads-values"
     INPUTS_INTACT = "inputs-intact"
+    EARLIER_ANSWERS = "earlier-answers"
     UNKNOWN_PARAMETER = "unknown-parameter"
     UNKNOWN_MEMORY = "unknown-memory"
     TOO_MANY_LAUNCHES = "too-many-launches"
@@ -90,15 +91,24 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     pass
 
 
+class Layer(_Record, frozen=True, kw_only=True):
+    """What one step put into a buffer: `where`, and `made_of` what, by names that mean the same if equal."""
+
+    where: Annotated[str, msgspec.Meta(max_length=64)]
+    made_of: Annotated[str, msgspec.Meta(max_length=64)]
+
+
 class Buffer(_Record, frozen=True, kw_only=True):
     """Device memory of its own. An input or a parameter is filled before the call, a constant holds its file.
 
-    What a temporary holds before it is written is nobody's promise.
+    What a temporary holds before it is written is nobody's promise. `holds` says what made the contents of an
+    input, or of a temporary that the file has kept from an earlier call (`execution/contents.py`).
     """
 
     role: Literal["x", "weight", "bias", "temporary", "constant"]
     bytes: Annotated[int, msgspec.Meta(ge=0, lt=2**48)]
     content: Sha256 | None = None
+    holds: Annotated[tuple[Layer, ...], msgspec.Meta(max_length=MAX_STEPS)] = ()
 
 
 class View(_Record, frozen=True, kw_only=True):
@@ -174,10 +184,26 @@ class Program(_Record, frozen=True, kw_only=True):
     log: Annotated[str, msgspec.Meta(max_length=10_000)] = ""
 
 
-class CallForm(_Record, frozen=True, kw_only=True):
-    """How forward is called: how x and the weight lie in memory, and in which of the ways of users.
+Changed = Literal[
+    "x",
+    "weight",
+    "weight-data",
+    "weight-parameter",
+    "bias",
+    "bias-data",
+    "bias-parameter",
+    "model",
+    "batch",
+]
+"""What may have changed between two calls: in place, by new memory (`-data`), or by a new `-parameter`."""
 
-    `call` counts calls of one model from 0; `classes` is what the model is made with, None for its default.
+
+class CallForm(_Record, frozen=True, kw_only=True):
+    """How forward is called: how x and the weight lie in memory, and in which of the ways users call a model.
+
+    `call` counts calls of one model from 0, and `changed` is what has changed since the one before: what an
+    input holds, by each way of writing or replacing it, or that another model, or another batch, was called.
+    `classes` is what the model is made with, None for its default.
     """
 
     layout: str = "contiguous"
@@ -185,6 +211,7 @@ class CallForm(_Record, frozen=True, kw_only=True):
     training: bool = True
     gradients: bool = False
     call: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
+    changed: Changed | None = None
     classes: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 

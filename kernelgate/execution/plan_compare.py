@@ -1,50 +1,93 @@
 """Whether two launch plans of one file do the same, whatever number their buffers have.
 
-A later call may leave out what prepares parameters, if the file has kept the result. It may leave out nothing
-that x goes into.
+A later call may leave out what makes something that the file has kept, as long as it would be made the same
+again. It may leave out nothing that a changed input goes into, and it may do nothing else.
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from functools import cache, partial
+from typing import NamedTuple
 
 import msgspec
 
-from kernelgate.execution.launch_plan import Copy, Fill, Launch, LaunchPlan, Pointer, Step, View
+from kernelgate.execution.contents import (
+    INPUTS,
+    Touched,
+    TouchedBy,
+    find_touched,
+    follow,
+    name_contents,
+    without_buffers,
+)
+from kernelgate.execution.launch_plan import Buffer, Copy, Fill, Launch, LaunchPlan, Pointer, Step, View
+from kernelgate.execution.plan_files import StoredPlan
 
 
 class Comparison(NamedTuple):
     """What another call of the same file does otherwise than the plain one, nothing if it does the same.
 
-    `left_out` are the steps of the plain plan that it does without: they prepare parameters, and are kept.
+    `left_out` are the steps of the plain plan that it does without, since the file has kept their result.
     """
 
     difference: str
     left_out: tuple[int, ...] = ()
 
 
-def compare(plain: LaunchPlan, other: LaunchPlan) -> Comparison:
+def compare_stored(plain: StoredPlan, other: StoredPlan) -> Comparison:
     """Return how another call of the same file differs from the plain one."""
+    return compare(plain.plan, other.plan, partial(_touched_by, plain, other))
+
+
+def compare(plain: LaunchPlan, other: LaunchPlan, touched_by: TouchedBy) -> Comparison:
+    """Return how the plans differ; `touched_by` tells which arguments a launch reads and writes through."""
     pairing = _Pairing(plain, other)
-    from_x = {place for place, buffer in enumerate(plain.buffers) if buffer.role == "x"}
-    following, left_out = list(other.steps), []
+    following = list(other.steps)
+    left_out: list[int] = []
     for place, step in enumerate(plain.steps):
-        used = set(_buffers_of(step))
         if following and pairing.matches(step, following[0]):
             following.pop(0)
-        elif used & from_x:
-            return Comparison(
-                f"step {place} of {len(plain.steps)}, {_name(plain, step)}, is left out or another"
-            )
         else:
             left_out.append(place)
-        if used & from_x:
-            from_x |= {each for each in used if plain.buffers[each].role == "temporary"}
+    if not following and not pairing.matches_view(plain.answer, other.answer):
+        return Comparison("another answer is returned")
+    if not following and _make_the_same(plain, other, touched_by):
+        return Comparison("", tuple(left_out))
+    if left_out:
+        named = _name(plain, plain.steps[left_out[-1]])
+        return Comparison(f"step {left_out[-1]} of {len(plain.steps)}, {named}, is left out or another")
     if following:
         more = f"{len(following)} more launches or moves of data"
         return Comparison(f"{more}, the first {_name(other, following[0])}")
-    if not pairing.matches_view(plain.answer, other.answer):
-        return Comparison("another answer is returned")
-    return Comparison("", tuple(left_out))
+    return Comparison("what an earlier call left in memory goes into the answer")
+
+
+def _touched_by(first: StoredPlan, other: StoredPlan, launch: Launch) -> Touched:
+    """Return what a launch of either plan reads and writes."""
+    for stored in (first, other):
+        for program in stored.plan.programs:
+            if program.cubin == launch.program:
+                return _find_touched(stored.read(program.ttir, "ttir"))
+    raise KeyError(launch.program)
+
+
+@cache
+def _find_touched(ttir: bytes) -> Touched:
+    return find_touched(ttir.decode(errors="replace"))
+
+
+def _make_the_same(plain: LaunchPlan, other: LaunchPlan, touched_by: TouchedBy) -> bool:
+    """Return whether both answers are made by the same steps of the same, given the other's inputs."""
+    given = {buffer.role: buffer.holds for buffer in other.buffers if buffer.role in INPUTS}
+    buffers = tuple(
+        msgspec.structs.replace(buffer, holds=given[buffer.role]) if buffer.role in INPUTS else buffer
+        for buffer in plain.buffers
+    )
+    likewise = msgspec.structs.replace(plain, buffers=buffers)
+    return _answer_of(likewise, touched_by) == _answer_of(other, touched_by)
+
+
+def _answer_of(plan: LaunchPlan, touched_by: TouchedBy) -> str:
+    return name_contents(follow(plan.buffers, plan.steps, touched_by)[plan.answer.buffer])
 
 
 class _Pairing:
@@ -57,7 +100,7 @@ class _Pairing:
     def matches(self, step: Step, candidate: Step) -> bool:
         """Return whether the steps are one; if so, their buffers are paired from here on."""
         pairs = dict(self.pairs)
-        if _without_buffers(step) == _without_buffers(candidate):
+        if without_buffers(step) == without_buffers(candidate):
             both = zip(_buffers_of(step), _buffers_of(candidate), strict=True)
             if all(self._pair(mine, others) for mine, others in both):
                 return True
@@ -74,7 +117,7 @@ class _Pairing:
         if mine not in self.pairs and others in self.pairs.values():
             return False  # one buffer there is two here: the second result would overwrite the first
         self.pairs[mine] = others
-        return self.plain.buffers[mine] == self.other.buffers[others]
+        return _kind(self.plain.buffers[mine]) == _kind(self.other.buffers[others])
 
 
 def _buffers_of(step: Step) -> Iterator[int]:
@@ -86,18 +129,6 @@ def _buffers_of(step: Step) -> Iterator[int]:
         yield step.source.buffer
 
 
-def _without_buffers(step: Step) -> Any:
-    if isinstance(step, Launch):
-        nameless = tuple(
-            msgspec.structs.replace(each, buffer=0) if isinstance(each, Pointer) else each
-            for each in step.arguments
-        )
-        return msgspec.structs.replace(step, arguments=nameless)
-    if isinstance(step, Copy):
-        return msgspec.structs.replace(step, target=_nameless(step.target), source=_nameless(step.source))
-    return msgspec.structs.replace(step, target=_nameless(step.target))
-
-
 def _nameless(view: View) -> View:
     return msgspec.structs.replace(view, buffer=0)
 
@@ -106,3 +137,8 @@ def _name(plan: LaunchPlan, step: Step) -> str:
     if isinstance(step, Launch):
         return f"launch of {plan.program_of(step).kernel} on {list(step.grid)}"
     return "a fill" if isinstance(step, Fill) else "a copy"
+
+
+def _kind(buffer: Buffer) -> Buffer:
+    """Return what a buffer is, whatever it holds."""
+    return msgspec.structs.replace(buffer, holds=())

@@ -2,12 +2,14 @@
 
 import hashlib
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import torch
 
+from kernelgate.execution.contents import Held
 from kernelgate.execution.launch_plan import Argument, Buffer, Copy, Fill, Null, Pointer, Scalar, Step, View
 from kernelgate.worker.record.tape import RawCopy, RawFill, RawStep, Tape, address_of
 
@@ -22,7 +24,8 @@ class BufferTable:
         for address, role in tape.roles.items():
             if role in ("x", "weight", "bias"):
                 size = next(t for t in tape.kept if address_of(t) == address).untyped_storage().nbytes()
-                self._add(address, Buffer(role=role, bytes=size))  # type: ignore[arg-type]
+                holds = tape.held.get(address, ())
+                self._add(address, Buffer(role=role, bytes=size, holds=holds))  # type: ignore[arg-type]
 
     def finish(self, answer: torch.Tensor) -> tuple[tuple[Buffer, ...], tuple[Step, ...], View]:
         """Return buffers, steps and answer of the call; constants are written into the folder."""
@@ -30,6 +33,11 @@ class BufferTable:
         named = tuple(self._step(step) for step in self.tape.steps)
         view = self._view(answer)
         return tuple(self.buffers), named, view
+
+    def keep_contents(self, held: Sequence[Held]) -> None:
+        """Note on the tape what each buffer holds from here on."""
+        for address, place in self.places.items():
+            self.tape.held[address] = held[place]
 
     def _step(self, step: RawStep) -> Step:
         if isinstance(step, RawFill):
@@ -64,7 +72,8 @@ class BufferTable:
             constant = self.tape.constants.get(address)
             size = tensor.untyped_storage().nbytes()
             if constant is None:
-                self._add(address, Buffer(role="temporary", bytes=size))
+                holds = self.tape.held.get(address, ())
+                self._add(address, Buffer(role="temporary", bytes=size, holds=holds))
             else:
                 name = hashlib.sha256(constant).hexdigest()
                 (self.folder / f"{name}.bin").write_bytes(constant)

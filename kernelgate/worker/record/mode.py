@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,11 @@ from triton.compiler.errors import CompileTimeAssertionFailure
 from triton.runtime.errors import OutOfResources, PTXASError
 
 from kernelgate import protocol
+from kernelgate.execution.contents import Touched, find_touched, follow
 from kernelgate.execution.launch_plan import CallForm, Launch, LaunchPlan, Program, Scalar, Unplanned
 from kernelgate.operations.operation import find_operation
 from kernelgate.worker.failures import NotOfferedError
-from kernelgate.worker.fake_cuda.tensors import CudaLookalike, PretendedGpu, dress_model
+from kernelgate.worker.fake_cuda.tensors import CudaLookalike, PretendedGpu
 from kernelgate.worker.fake_cuda.torch_cuda import PretendedGraph, pretend_cuda
 from kernelgate.worker.fake_cuda.triton_driver import StubDriver, activate
 from kernelgate.worker.model.kernel_model import KernelModel
@@ -28,9 +28,9 @@ from kernelgate.worker.record.arguments import lower_arguments
 from kernelgate.worker.record.buffer_table import BufferTable
 from kernelgate.worker.record.memo import remember_back_half
 from kernelgate.worker.record.moves import Moves
-from kernelgate.worker.record.tape import CannotPlanError, RawLaunch, RawStep, Tape
+from kernelgate.worker.record.tape import CannotPlanError, RawLaunch, RawStep, Tape, address_of
+from kernelgate.worker.record.user_model import UserModel, make_x, name_fresh_contents
 from kernelgate.worker.target.assembler import Assembler
-from kernelgate.worker.tensors.layouts import lay_out, lay_out_weight
 
 TOLERATED = (OutOfResources, CompileTimeAssertionFailure, PTXASError, NotOfferedError)
 """What Triton's autotuner takes for a configuration to leave out; of anything else the first call dies."""
@@ -45,6 +45,7 @@ class RecordMode:
     def __init__(self) -> None:
         self.kernel_file = ""
         self.programs: dict[str, Program] = {}
+        self.touched: dict[str, Touched] = {}
         self.assembler_said: list[str] = []
         knobs.nvidia.dump_ptxas_log = True
         # The backend prints the log. Heard here, it needs no stdout, which belongs to the kernel file.
@@ -78,50 +79,60 @@ class RecordMode:
         knobs.compilation.always_compile = request.with_log  # what is found on disk comes without one
         self.programs, self.folder = {}, Path(request.folder)
         try:
-            answer = self._call(request)
+            return self._make_calls(request)
         except TOLERATED as error:
             return protocol.Recorded(refused=f"{type(error).__name__}: {str(error)[:2000]}")
         except CannotPlanError:
             if self.tape.refused is None:
                 raise
             return self._refusal(self.tape.refused)
-        if self.tape.refused is not None:  # the file caught it, and went on
-            return self._refusal(self.tape.refused)
-        if not _is_answer(answer, self.operation.output_shape(request.batch)):
-            return protocol.Recorded(returned=_describe(answer))
-        return self._write(request, answer)
 
     def _refusal(self, refused: CannotPlanError) -> protocol.Recorded:
         return protocol.Recorded(
             unplanned=Unplanned(refused.reason), detail=refused.detail, line=refused.line
         )
 
-    def _call(self, request: protocol.Record) -> Any:
-        """Return what the call returns, after those of the same model that come before it."""
-        form = request.form
-        model = self._make_model(form.classes)
-        model.train(form.training)
-        dress_model(model)
-        conv1: nn.Module = model.conv1  # type: ignore[assignment]
-        weight, bias = conv1.get_parameter("weight"), conv1.get_parameter("bias")
-        weight.data = lay_out_weight(weight.data, form.layout)
-        if not form.bias:
-            conv1.register_parameter("bias", None)
-        others = [each for each in model.parameters() if each is not weight and each is not bias]
+    def _make_calls(self, request: protocol.Record) -> protocol.Recorded:
+        """Return the plan of a call, made after those before it; the first that has none ends them."""
+        form, recorded = request.form, protocol.Recorded()
+        user = UserModel(self.kernel, form)
+        x: torch.Tensor | None = None
         with self.kernel.pinned(request.pin):
-            for _ in range(form.call + 1):
-                x = _make_x(self.operation.input_shape(request.batch), form.layout)
-                self.tape.begin_call({"x": x, "weight": weight, "bias": bias}, others)
-                answer = self._forward(model, x, form)
-        self.config = None if request.pin is None else self.kernel.pinned_config(request.pin)
-        return answer
+            for number in range(form.call + 1):
+                is_last = number == form.call
+                batch = request.batch if is_last or form.changed != "batch" else _another(request.batch)
+                if x is None or not (is_last and form.changed == "x"):
+                    x = make_x(self.operation.input_shape(batch), form.layout)
+                if is_last and form.changed is not None:
+                    self._change(user, request)
+                recorded = self._make_call(request, user, x, batch)
+                if not recorded.plan_file:
+                    return recorded
+        return recorded
 
-    def _make_model(self, classes: int | None) -> nn.Module:
-        """Return a fresh model; one that takes no number of classes is made without."""
-        if classes is not None:
-            with suppress(TypeError):
-                return self.kernel.make_model(num_classes=classes)
-        return self.kernel.make_model()
+    def _change(self, user: UserModel, request: protocol.Record) -> None:
+        """Do what the form says that happens before the last call."""
+        name, _, way = (request.form.changed or "").partition("-")
+        if name in user.held:
+            user.change(name, way)
+        elif name == "model":
+            x = make_x(self.operation.input_shape(request.batch), request.form.layout)
+            self._make_call(request, UserModel(self.kernel, request.form), x, request.batch)
+
+    def _make_call(
+        self, request: protocol.Record, user: UserModel, x: torch.Tensor, batch: int
+    ) -> protocol.Recorded:
+        given = {"x": x, "weight": user.weight, "bias": user.bias}
+        self.tape.begin_call(given, user.others)
+        for name, held in (user.held | {"x": name_fresh_contents()}).items():
+            self.tape.held[address_of(given[name])] = held
+        answer = self._forward(user.model, x, user.form)
+        if self.tape.refused is not None:  # the file caught it, and went on
+            return self._refusal(self.tape.refused)
+        if not _is_answer(answer, self.operation.output_shape(batch)):
+            return protocol.Recorded(returned=_describe(answer))
+        self.tape.refuse_earlier_answer(answer)
+        return self._write(request, answer, batch)
 
     def _forward(self, model: nn.Module, x: torch.Tensor, form: CallForm) -> Any:
         pretended = PretendedGpu()
@@ -129,11 +140,13 @@ class RecordMode:
         with pretended, Moves(self.tape), torch.set_grad_enabled(form.gradients):
             return model(x)
 
-    def _write(self, request: protocol.Record, answer: torch.Tensor) -> protocol.Recorded:
-        try:
-            buffers, steps, view = BufferTable(self.tape, self.folder).finish(answer)
-        except CannotPlanError as error:
-            return self._refusal(error)
+    def _write(self, request: protocol.Record, answer: torch.Tensor, batch: int) -> protocol.Recorded:
+        """Write the plan of the call that was made, and note what it leaves behind."""
+        table = BufferTable(self.tape, self.folder)
+        buffers, steps, view = table.finish(answer)
+        table.keep_contents(follow(buffers, steps, self._touched_by))
+        self.tape.answers.add(address_of(answer))
+        launched = {step.program for step in steps if isinstance(step, Launch)}
         plan = LaunchPlan(
             schema="kernelgate.plan/1",
             operation=self.operation.name,
@@ -141,17 +154,20 @@ class RecordMode:
             target=f"sm_{request.card.capability}",
             card=f"sm_{request.assembled_for or request.card.capability}",
             triton=triton.__version__,
-            batch=request.batch,
-            config=self.config,
+            batch=batch,
+            config=None if request.pin is None else self.kernel.pinned_config(request.pin),
             form=request.form,
             buffers=buffers,
-            programs=tuple(self.programs.values()),
+            programs=tuple(each for each in self.programs.values() if each.cubin in launched),
             steps=steps,
             answer=view,
         )
         file = self.folder / "plan.json"
         file.write_bytes(msgspec.json.encode(plan))
         return protocol.Recorded(plan_file=str(file))
+
+    def _touched_by(self, launch: Launch) -> Touched:
+        return self.touched[self.programs[launch.program].ttir]
 
     def _note_launch(
         self, source: Any, metadata: Any, grid: tuple[int, int, int], arguments: tuple[Any, ...]
@@ -210,6 +226,8 @@ class RecordMode:
             num_stages=metadata.num_stages,
             log=self._log_of(name),
         )
+        if program.ttir not in self.touched:
+            self.touched[program.ttir] = find_touched(texts["ttir"].decode())
         return self.programs.setdefault(name, program)
 
     def _keep(self, content: bytes, kind: str) -> str:
@@ -231,11 +249,8 @@ _LOGS: dict[str, str] = {}
 """What the assembler said of each program that this process has made."""
 
 
-def _make_x(shape: tuple[int, ...], layout: str) -> torch.Tensor:
-    """Return x of that shape and layout in memory that nothing touches."""
-    like = lay_out(torch.empty(shape, device="meta"), layout)
-    memory = torch.empty(like.untyped_storage().nbytes() // like.element_size())
-    return memory.as_strided(like.shape, like.stride(), like.storage_offset()).as_subclass(CudaLookalike)
+def _another(batch: int) -> int:
+    return 3 if batch != 3 else 2
 
 
 def _is_answer(answer: Any, shape: tuple[int, ...]) -> bool:

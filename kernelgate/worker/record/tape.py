@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from kernelgate.execution.contents import Held
 from kernelgate.execution.launch_plan import MAX_STEPS, Launch, Scalar
 from kernelgate.worker.fake_cuda.tensors import plain
 
@@ -51,7 +52,10 @@ RawStep = RawFill | RawCopy | RawLaunch
 
 
 class Tape:
-    """The steps of one call of a model. `unknown` are the addresses of storages whose values nobody knows."""
+    """The steps of one call of a model. `unknown` are the addresses of storages whose values nobody knows.
+
+    From call to call it keeps what storages are `held` to hold, and which of them earlier `answers` lie in.
+    """
 
     def __init__(self, kernel_file: str) -> None:
         self.kernel_file = kernel_file
@@ -59,6 +63,8 @@ class Tape:
         self.kept: list[torch.Tensor] = []
         self.roles: dict[int, str] = {}
         self.constants: dict[int, bytes] = {}
+        self.held: dict[int, Held] = {}
+        self.answers: set[int] = set()
         self.steps: list[RawStep] = []
         self.refused: CannotPlanError | None = None
         self.capture: Callable[[RawStep], bool] = lambda _step: False
@@ -88,6 +94,7 @@ class Tape:
             self._open_table(step.target)
         for tensor in _tensors_of(step):
             self.meet(tensor)
+            self.refuse_earlier_answer(tensor)
             if isinstance(step, RawLaunch):
                 self.unknown.add(address_of(tensor))  # the launch may write there
         if not isinstance(step, RawLaunch):
@@ -102,6 +109,11 @@ class Tape:
         """Refuse what would change x or a parameter, which are the caller's."""
         if role := self.roles.get(address_of(tensor)):
             self.refuse("inputs-intact", f"{how} {role}, which is the caller's")
+
+    def refuse_earlier_answer(self, tensor: torch.Tensor) -> None:
+        """Refuse memory that an earlier call has returned: its caller may still hold it."""
+        if address_of(tensor) in self.answers:
+            self.refuse("earlier-answers", "works in memory that an earlier call returned as its answer")
 
     def refuse(self, reason: str, detail: str) -> None:
         """Say that the call cannot be planned; the first refusal stands, whatever the file makes of it."""
