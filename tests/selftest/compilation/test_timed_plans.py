@@ -60,8 +60,10 @@ def test_what_is_made_once_of_the_parameters_is_prepared(tmp_path: Path) -> None
     """A launch that only the first call makes, since its result is kept."""
     pack = """
     def pack(self):
-        if not hasattr(self, "packed"):
-            weight = self.conv1.weight
+        weight = self.conv1.weight
+        key = (id(weight), weight.data_ptr(), weight._version)
+        if getattr(self, "key", None) != key:
+            self.key, self.kept_alive = key, weight
             self.packed = torch.empty_like(weight)
             fill[(7,)](weight, weight, self.packed, 1, weight.numel(), 7, BLOCK=1)
         return self.packed
