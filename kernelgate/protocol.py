@@ -279,13 +279,14 @@ class Code(_Message, frozen=True):
 
 
 class FailureKind(enum.StrEnum):
-    """What a worker may say of its own failure; the last two are no fault of the file."""
+    """What a worker may say of its own failure; the last three are no fault of the file."""
 
     RAISES = "raises"
     EXITS = "exits"
     OUT_OF_MEMORY = "out-of-memory"
     UNTRIED = "untried"  # this mode cannot do what was asked
     CROWDED = "crowded"  # others hold memory of the GPU that the worker was promised
+    NO_SANDBOX = "no-sandbox"  # the system would not confine the worker, so it imported nothing
 
 
 class Failed(_Message, frozen=True):

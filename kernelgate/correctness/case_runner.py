@@ -107,7 +107,7 @@ class CaseRunner:
         return CaseResult(case=case, finding=finding)
 
     def _faulted(self, case: Case, fault: WorkerFault) -> CaseResult:
-        if fault.kind is FaultKind.CROWDED:
+        if fault.kind.reason.outcome is Outcome.INVALID:
             raise fault
         if fault.kind is FaultKind.UNTRIED:
             return CaseResult(case=case, untried=fault.detail)

@@ -17,6 +17,7 @@ class FaultKind(enum.StrEnum):
     OUT_OF_MEMORY = FailureKind.OUT_OF_MEMORY.value
     UNTRIED = FailureKind.UNTRIED.value
     CROWDED = FailureKind.CROWDED.value
+    NO_SANDBOX = FailureKind.NO_SANDBOX.value
     CRASHES = "crashes"
     NO_ANSWER = "no-answer"
     PRINTS = "prints"
