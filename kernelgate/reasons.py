@@ -262,8 +262,7 @@ class Reason(enum.StrEnum):
         "The process of another kernel than the candidate gives no answer in its time.", OTHER_ARM)
     NO_SANDBOX = ("no-sandbox", _INVALID,
         "The settings ask for a sandbox that this system lacks, or a process could not be confined.",
-        "Use Linux 5.13 or newer on x86-64 with Landlock switched on, or set require_sandbox; "
-        "if confining failed, run outside other sandboxes.")
+        "Use Linux 5.13 or newer on x86-64 with Landlock, in no container that refuses it.")
     ARM_UNPLANNED = ("arm-unplanned", _INVALID,
         "Another kernel than the candidate does what no launch plan can hold.", OTHER_ARM)
     ARM_UNTRIED = ("arm-untried", _INVALID,

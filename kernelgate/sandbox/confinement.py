@@ -42,7 +42,9 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True):
         if 0 < self.landlock < LANDLOCK_WITH_TRUNCATE:
             forbids = f"Landlock {self.landlock}, version {LANDLOCK_WITH_TRUNCATE} forbids it"
             missing.append(f"files of the same user can be emptied: {forbids}")
-        missing += [] if self.seccomp else ["sockets, signals and files' modes are open: no filter of system calls"]
+        missing += (
+            [] if self.seccomp else ["sockets, signals and files' modes are open: no filter of system calls"]
+        )
         return tuple(missing)
 
 

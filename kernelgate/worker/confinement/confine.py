@@ -17,7 +17,7 @@ from kernelgate.worker.confinement.seccomp import refuse_calls
 from kernelgate.worker.confinement.system_calls import forgo_new_privileges
 
 SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/opt", "/proc", "/sys")
-"""Of `/proc` all: what a worker starts, such as the assembler, reads its own part, by a number not known yet."""
+"""All of `/proc`: what a worker starts reads its own part, by a number that nobody knows yet."""
 
 SETTINGS = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime")
 """Of `/etc` what a library reads as it starts; names of users and hosts are none of it."""

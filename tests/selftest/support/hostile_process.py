@@ -1,4 +1,4 @@
-"""What a hostile kernel file would try, one attack a process: `python hostile_process.py TARGETS KIND ATTACK`.
+"""What a hostile kernel file would try, one attack a process: `hostile_process.py TARGETS KIND ATTACK`.
 
 TARGETS are those of `Targets`, as JSON; KIND is `open`, or the kind of worker that it is confined as. It ends
 with status 0 where the attack went through, else with 1 and the name of the system's error.
@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -61,7 +62,7 @@ def _on_files(it: Targets) -> dict[str, Callable[[], object]]:
         "reads-who-has-an-account": lambda: Path("/etc/passwd").read_text(),
         "writes-outside": lambda: secret.with_name("planted").write_text("planted"),
         "replaces-a-file": lambda: Path(it.folder, "own").replace(secret),
-        "lists-the-folder": lambda: os.listdir(secret.parent),
+        "lists-the-folder": lambda: list(secret.parent.iterdir()),
         "empties-a-file": lambda: os.truncate(secret, 0),
         "changes-a-mode": lambda: secret.chmod(0o644),
         "changes-a-mode-by-descriptor": lambda: _own_file(it, lambda own: os.fchmod(own, 0o600)),
@@ -111,7 +112,9 @@ def _by_sockets(it: Targets) -> dict[str, Callable[[], object]]:
         "connects-to-an-abstract-socket": lambda: _socket().connect(abstract),
         "connects-to-a-path": lambda: _socket().connect(it.stream),
         "sends-to-a-path": lambda: _socket(kind=socket.SOCK_DGRAM).sendto(b"x", it.datagram),
-        "sends-a-message-to-a-path": lambda: _socket(kind=socket.SOCK_DGRAM).sendmsg([b"x"], [], 0, it.datagram),
+        "sends-a-message-to-a-path": lambda: _socket(kind=socket.SOCK_DGRAM).sendmsg(
+            [b"x"], [], 0, it.datagram
+        ),
     }
 
 
@@ -133,7 +136,7 @@ def _honest(it: Targets) -> dict[str, Callable[[], object]]:
     return {
         "writes-its-own-folder": lambda: Path(it.folder, "answer").write_text("answer"),
         "exchanges-a-file-of-its-own": lambda: Path(it.folder, "own").replace(Path(it.folder, "kept")),
-        "starts-a-program": lambda: os.execv("/bin/true", ["true"]),
+        "starts-a-program": lambda: subprocess.run(["true"], check=True),
         "signals-itself": lambda: os.kill(os.getpid(), 0),
         "limits-itself": lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)),
         "pins-itself": lambda: os.sched_setaffinity(0, os.sched_getaffinity(0)),
@@ -155,7 +158,7 @@ def _socket(family: int = socket.AF_UNIX, kind: int = socket.SOCK_STREAM) -> soc
 
 
 def _find_descriptor_of_proc() -> None:
-    mine = os.stat(f"/proc/{os.getpid()}")
+    mine = Path(f"/proc/{os.getpid()}").stat()
     if not any(os.path.samestat(mine, os.fstat(each)) for each in range(3, 64) if _is_open(each)):
         raise FileNotFoundError(errno.ENOENT, "no descriptor keeps it")
 

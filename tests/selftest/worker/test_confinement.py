@@ -67,9 +67,7 @@ Attack = Callable[[Kind, str], tuple[int, str]]
 @pytest.fixture
 def attack(tmp_path: Path) -> Iterator[Attack]:
     """Give what runs an attack in a process of its own, and returns its exit status and its words."""
-    victim = subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(120)"], start_new_session=True
-    )
+    victim = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"], start_new_session=True)
     folder, secret = tmp_path / "worker", tmp_path / "secret"
     folder.mkdir()
     secret.write_text("secret")
@@ -191,6 +189,43 @@ def test_a_kernel_file_cannot_signal_the_judge(start: Start) -> None:
     finally:
         signal.signal(signal.SIGTERM, before)
     assert reached == []
+
+
+IN_A_CONTAINER = """
+import ctypes, struct, sys
+from pathlib import Path
+from kernelgate.sandbox.worker_process import WorkerFault
+from tests.selftest.support.recorders import starting_recorders
+from tests.selftest.support.small_kernels import TWO_LAUNCHES
+
+load, refuse, allow = (0x20, 0, 0, 0), (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7FFF0000)
+steps = [load, (0x15, 0, 1, 446), refuse, allow]
+code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+libc = ctypes.CDLL(None)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code)), 0, 0) == 0
+with starting_recorders(Path(sys.argv[1])) as start:
+    sandbox, worker = start(TWO_LAUNCHES)
+    try:
+        sandbox.await_loaded(worker)
+    except WorkerFault as fault:
+        print(fault.kind, fault.detail)
+"""
+
+
+@needs_sandbox
+def test_a_worker_that_cannot_be_confined_says_so_and_imports_nothing(tmp_path: Path) -> None:
+    """Here by a filter round the judge, as containers have one, which refuses landlock_restrict_self."""
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_CONTAINER, str(tmp_path)],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.stdout.startswith("no-sandbox cannot be confined: ")
+    assert "landlock_restrict_self: Operation not permitted" in done.stdout
 
 
 @pytest.mark.parametrize(
