@@ -1,6 +1,10 @@
 """What a profiler is started on: one call of a model with each configuration asked for, and nothing else.
 
 `python -m kernelgate.worker.gpu.profiled ORDER`, where ORDER is what `encode_profile_order` returns.
+
+It is not confined. Nsight Compute loads a library into it, which starts threads, and talks to the profiler by
+TCP and by files outside of this process's folder. To confine it before that ends the profiling; afterwards
+binds this thread alone, and the kernel file could have its work done by the others.
 """
 
 import resource
