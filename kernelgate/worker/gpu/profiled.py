@@ -2,9 +2,9 @@
 
 `python -m kernelgate.worker.gpu.profiled ORDER`, where ORDER is what `encode_profile_order` returns.
 
-It is not confined. Nsight Compute loads a library into it, which starts threads, and talks to the profiler by
-TCP and by files outside of this process's folder. To confine it before that ends the profiling; afterwards
-binds this thread alone, and the kernel file could have its work done by the others.
+It is not confined. As it starts, Nsight Compute loads a library into it, which talks to the profiler by
+sockets (its option `--port`) and may have threads of its own by the time that this file runs. The sandbox
+closes sockets, and binds one thread alone: a kernel file could have its work done by the others.
 """
 
 import resource
