@@ -285,6 +285,7 @@ class FailureKind(enum.StrEnum):
     NOT_INTERPRETED = "not-interpreted"  # the interpreter lacks what a kernel needs
     UNTRIED = "untried"  # this mode cannot do what was asked
     CROWDED = "crowded"  # others hold memory of the GPU that the worker was promised
+    NO_SANDBOX = "no-sandbox"  # the system would not confine the worker, so it imported nothing
 
 
 class Failed(_Message, frozen=True):

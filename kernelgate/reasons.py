@@ -264,8 +264,8 @@ class Reason(enum.StrEnum):
     ARM_NO_ANSWER = ("arm-no-answer", _INVALID,
         "The process of another kernel than the candidate gives no answer in its time.", OTHER_ARM)
     NO_SANDBOX = ("no-sandbox", _INVALID,
-        "The settings ask for a sandbox, and this system has no Landlock or no filter of system calls.",
-        "Use Linux 5.13 or newer on x86-64 with Landlock switched on, or set require_sandbox.")
+        "The settings ask for a sandbox that this system lacks, or a process could not be confined.",
+        "Use Linux 5.13 or newer on x86-64 with Landlock, in no container that refuses it.")
     ARM_UNPLANNED = ("arm-unplanned", _INVALID,
         "Another kernel than the candidate does what no launch plan can hold.", OTHER_ARM)
     ARM_UNTRIED = ("arm-untried", _INVALID,

@@ -26,9 +26,6 @@ from kernelgate.verdict import Outcome, Reason
 HOPELESS = frozenset(kind for kind in FaultKind if kind.costs_its_limit)
 """The laws of such findings: looking for a smaller example would take minutes."""
 
-NOT_OF_THE_FILE = frozenset({FaultKind.CROWDED, FaultKind.NOT_INTERPRETED})
-"""Faults that say nothing of the file, and end its judgement."""
-
 MAX_WHOLE_BATCH = 256
 IMAGES_AT_ONCE = 32
 """Float64 takes nine times the answer's memory, and the judge must fit beside a worker on a GPU."""
@@ -121,7 +118,7 @@ class CaseRunner:
         return CaseResult(case=case, finding=finding)
 
     def _faulted(self, case: Case, fault: WorkerFault) -> CaseResult:
-        if fault.kind in NOT_OF_THE_FILE:
+        if fault.kind.reason.outcome is Outcome.INVALID:
             raise fault
         if fault.kind is FaultKind.UNTRIED:
             return CaseResult(case=case, untried=fault.detail)

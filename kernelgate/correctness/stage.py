@@ -62,8 +62,8 @@ def try_kernel(
 ) -> Correctness:
     """Return the result of the stage for a kernel that was compiled before.
 
-    Raises WorkerFault, kind `crowded`, if the GPU has not the memory that a worker is promised, and
-    GpuError if it has not what the judge needs beside that.
+    Raises WorkerFault, kind `crowded`, if the GPU has not the memory that a worker is promised, kind
+    `no-sandbox` if a worker cannot be confined, and GpuError if it has not what the judge needs beside that.
     """
     started = time.monotonic()
     with _case_runners(sandbox, kernel, compiled, trial) as (case_runners, pool):

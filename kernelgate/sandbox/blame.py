@@ -7,8 +7,8 @@ from kernelgate.verdict import Outcome, Reason, Verdict, conclude
 def blame(fault: WorkerFault, candidate: str, *, is_candidate: bool) -> Verdict:
     """Return the verdict on a fault of a worker.
 
-    `candidate` names the file, `is_candidate` says that the worker ran it. A timer that tells nonsense and a
-    GPU whose memory others hold are nobody's wrong answer.
+    `candidate` names the file, `is_candidate` says that the worker ran it. A timer that tells nonsense, a
+    GPU whose memory others hold and a system that confines nothing are nobody's wrong answer.
     """
     reason = fault.kind.reason
     if reason.outcome is Outcome.INVALID:

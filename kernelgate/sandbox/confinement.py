@@ -11,7 +11,9 @@ import msgspec
 from kernelgate.errors import KernelgateError
 
 LANDLOCK_CREATE_RULESET, ASK_VERSION = 444, 1
-LANDLOCK_WITH_SCOPES = 6
+LANDLOCK_WITH_TRUNCATE = 3
+"""What later versions forbid, the filter of system calls forbids as well: TCP, signals, abstract sockets."""
+
 PR_GET_SECCOMP = 21
 PR_SET_DUMPABLE = 4
 
@@ -36,10 +38,13 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def lacks(self) -> tuple[str, ...]:
         """What is left open."""
-        missing = [] if self.landlock else ["files, other processes and TCP are open: no Landlock"]
-        if 0 < self.landlock < LANDLOCK_WITH_SCOPES:
-            missing.append(f"signals are open: Landlock {self.landlock}, {LANDLOCK_WITH_SCOPES} scopes them")
-        missing += [] if self.seccomp else ["system calls are not filtered"]
+        missing = [] if self.landlock else ["files and other processes' memory are open: no Landlock"]
+        if 0 < self.landlock < LANDLOCK_WITH_TRUNCATE:
+            forbids = f"Landlock {self.landlock}, version {LANDLOCK_WITH_TRUNCATE} forbids it"
+            missing.append(f"files of the same user can be emptied: {forbids}")
+        missing += (
+            [] if self.seccomp else ["sockets, signals and files' modes are open: no filter of system calls"]
+        )
         return tuple(missing)
 
 

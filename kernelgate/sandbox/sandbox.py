@@ -12,6 +12,7 @@ from kernelgate.execution.plan_files import plan_file
 from kernelgate.execution.timed_plan import TimedPlan
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.operations.convolution import Convolution
+from kernelgate.sandbox.confinement import find_confinement, require_confinement
 from kernelgate.sandbox.scratch import PREFIX, roomy_folder, sweep
 from kernelgate.sandbox.worker_process import Worker
 from kernelgate.settings import Limits
@@ -21,10 +22,12 @@ class Sandbox:
     """A folder that is gone when the judge closes it.
 
     With `ada_on`, a compute capability, workers on a GPU of it run what an RTX 4090 would. `timed_plans` are
-    those of kernel files on the GPU at hand, by the files' sha256.
+    those of kernel files on the GPU at hand, by the files' sha256. Raises NoSandboxError if
+    the limits require that workers are confined, and this system cannot.
     """
 
     def __init__(self, operation: Convolution, limits: Limits, ada_on: int | None = None) -> None:
+        require_confinement(limits.require_sandbox, find_confinement())
         self.operation, self.limits, self.ada_on = operation, limits, ada_on
         folder = roomy_folder()
         sweep(folder)

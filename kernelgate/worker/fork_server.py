@@ -40,8 +40,14 @@ def make_copies(mode: str, descriptor: int) -> None:
             judge.send(str(pid).encode())
             continue
         judge.close()
-        requests, responses = _become(msgspec.json.decode(message, type=protocol.Start), received)
-        serve(mode, requests, responses)
+        start = msgspec.json.decode(message, type=protocol.Start)
+        requests, responses = _become(start, received)
+        try:
+            confine(start)
+        except OSError as error:
+            _answer_unconfined(error, requests, responses)
+        else:
+            serve(mode, requests, responses)
         return
 
 
@@ -94,5 +100,14 @@ def _become(start: protocol.Start, descriptors: list[int]) -> tuple[int, int]:
     os.environ.clear()
     os.environ.update(start.environment)
     tempfile.tempdir = None  # it keeps what the old environment said
-    confine(start)
     return requests, responses
+
+
+def _answer_unconfined(error: OSError, request_fd: int, response_fd: int) -> None:
+    """Say in place of the first answer that the system would not confine this process."""
+    failed = protocol.Failed(
+        kind=protocol.FailureKind.NO_SANDBOX, detail=f"cannot be confined: {error}", line=0
+    )
+    with os.fdopen(request_fd, "rb") as requests, os.fdopen(response_fd, "wb") as responses:
+        requests.readline()  # who is asked nothing yet and ends looks as if it had left
+        responses.write(protocol.encode(failed) + b"\n")

@@ -31,7 +31,8 @@ def _bits(*names: str) -> int:
 
 
 READ = _bits("execute", "read_file", "read_dir")
-DEVICE = _bits("read_file", "write_file", "truncate", "ioctl_dev")
+WRITE = _bits("write_file", "truncate")
+DEVICE = WRITE | _bits("read_file", "ioctl_dev")
 OWN = _bits(*_RIGHTS) & ~_bits("make_char", "make_block", "ioctl_dev")
 _OF_FILES = _bits("execute", "write_file", "read_file", "truncate", "ioctl_dev")
 

@@ -1,68 +1,31 @@
-"""seccomp: the system calls that no kernel file has a use for, and every socket but those between processes.
+"""seccomp: a filter of system calls, which the kernel asks before each of them, for ever.
 
-seccomp(2) and its filters, in the classic BPF of linux/filter.h; numbers are those of x86-64.
+seccomp(2) and its filters, in the classic BPF of linux/filter.h.
 """
 
 import ctypes
 import errno
+import os
 import platform
 import struct
+from collections.abc import Iterator
 
+from kernelgate.worker.confinement.refused_calls import (
+    CLONE,
+    CLONE3,
+    NEW_NAMESPACES,
+    REFUSED,
+    REFUSED_BY_COMMAND,
+    allowed_only,
+    low,
+)
 from kernelgate.worker.confinement.system_calls import LIBC, checked
 
 PR_SET_SECCOMP, MODE_FILTER = 22, 2
 AUDIT_ARCH_X86_64 = 0xC000003E
 X32_BIT = 0x40000000
-ALLOW, REFUSE = 0x7FFF0000, 0x00050000
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16
+_NUMBER, _ARCHITECTURE, _ARGUMENTS, _WORD_BYTES = 0, 4, 16, 4
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-
-REFUSED = {
-    "ptrace": 101,
-    "process_vm_readv": 310,
-    "process_vm_writev": 311,
-    "pidfd_getfd": 438,
-    "kcmp": 312,
-    "bpf": 321,
-    "perf_event_open": 298,
-    "userfaultfd": 323,
-    "add_key": 248,
-    "request_key": 249,
-    "keyctl": 250,
-    "io_uring_setup": 425,
-    "io_uring_enter": 426,
-    "io_uring_register": 427,
-    "mount": 165,
-    "umount2": 166,
-    "pivot_root": 155,
-    "chroot": 161,
-    "open_tree": 428,
-    "move_mount": 429,
-    "fsopen": 430,
-    "fsconfig": 431,
-    "fsmount": 432,
-    "fspick": 433,
-    "mount_setattr": 442,
-    "unshare": 272,
-    "setns": 308,
-    "open_by_handle_at": 304,
-    "init_module": 175,
-    "finit_module": 313,
-    "delete_module": 176,
-    "kexec_load": 246,
-    "kexec_file_load": 320,
-    "reboot": 169,
-    "swapon": 167,
-    "swapoff": 168,
-    "process_madvise": 440,
-    "personality": 135,
-}
-"""What reaches into other processes, into the kernel, or out of the sandbox."""
-
-SOCKET, SOCKETPAIR, CLONE, CLONE3 = 41, 53, 56, 435
-AF_UNIX = 1
-NEW_NAMESPACES = 0x7E020000
-"""CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET."""
 
 
 def is_supported() -> bool:
@@ -71,38 +34,54 @@ def is_supported() -> bool:
 
 
 def refuse_calls() -> bool:
-    """Refuse the calls to this process and all that it starts; returns False where there is no filter."""
+    """Refuse the calls to this process and all that it starts; returns False where there is no filter.
+
+    What it may do to itself alone is told by its process id of now: a copy of it may do less.
+    """
     if not is_supported():
         return False
-    program = b"".join(_program())
+    program = b"".join(_program(os.getpid()))
     code = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
     checked(LIBC.prctl(PR_SET_SECCOMP, MODE_FILTER, header, 0, 0), "seccomp")
     return True
 
 
-def _program() -> list[bytes]:
-    refuse, allow = _give(REFUSE | errno.EPERM), _give(ALLOW)
-    program = [_load(_ARCHITECTURE), _jump(_EQUAL, AUDIT_ARCH_X86_64, 1, 0), refuse]
-    program += [_load(_NUMBER), _jump(_AT_LEAST, X32_BIT, 0, 1), refuse]
+def _step(operation: int, value: int, then: int = 0, otherwise: int = 0) -> bytes:
+    return struct.pack("HBBI", operation, then, otherwise, value)
+
+
+_ALLOW = _step(_RETURN, 0x7FFF0000)
+_REFUSE = _step(_RETURN, 0x00050000 | errno.EPERM)
+_UNKNOWN = _step(_RETURN, 0x00050000 | errno.ENOSYS)
+
+
+def _program(own_pid: int) -> Iterator[bytes]:
+    yield from (_step(_LOAD, _ARCHITECTURE), _step(_EQUAL, AUDIT_ARCH_X86_64, 1, 0), _REFUSE)
+    yield from (_step(_LOAD, _NUMBER), _step(_AT_LEAST, X32_BIT, 0, 1), _REFUSE)
     for number in REFUSED.values():
-        program += [_jump(_EQUAL, number, 0, 1), refuse]
-    # Its flags lie in memory, which a filter cannot read; libraries fall back to clone.
-    program += [_jump(_EQUAL, CLONE3, 0, 1), _give(REFUSE | errno.ENOSYS)]
-    for number in (SOCKET, SOCKETPAIR):
-        program += [_jump(_EQUAL, number, 0, 4), _load(_FIRST_ARGUMENT), _jump(_EQUAL, AF_UNIX, 0, 1)]
-        program += [allow, refuse]
-    program += [_jump(_EQUAL, CLONE, 0, 4), _load(_FIRST_ARGUMENT), _jump(_ANY_BIT, NEW_NAMESPACES, 0, 1)]
-    return [*program, refuse, allow, allow]
+        yield from _for_call(number, [_REFUSE])
+    yield from _for_call(CLONE3, [_UNKNOWN])
+    yield from _for_call(CLONE, [_load(low(0)), _step(_ANY_BIT, NEW_NAMESPACES, 0, 1), _REFUSE, _ALLOW])
+    for number, values in allowed_only(own_pid).values():
+        tests = [step for word, few in values.items() for step in _unless(word, few, _REFUSE)]
+        yield from _for_call(number, [*tests, _ALLOW])
+    for number, values in REFUSED_BY_COMMAND.values():
+        tests = [step for word, few in values.items() for step in _unless(word, few, _ALLOW)]
+        yield from _for_call(number, [*tests, _REFUSE])
+    yield _ALLOW
 
 
-def _load(offset: int) -> bytes:
-    return struct.pack("HBBI", _LOAD, 0, 0, offset)
+def _for_call(number: int, steps: list[bytes]) -> list[bytes]:
+    """Return steps that are passed over for any other call; the last of them ends the program."""
+    return [_step(_EQUAL, number, 0, len(steps)), *steps]
 
 
-def _jump(test: int, value: int, then: int, otherwise: int) -> bytes:
-    return struct.pack("HBBI", test, then, otherwise, value)
+def _unless(word: int, values: tuple[int, ...], end: bytes) -> list[bytes]:
+    """Return steps that end the program so unless a word of the arguments has one of the values."""
+    tests = (_step(_EQUAL, value, len(values) - place, 0) for place, value in enumerate(values))
+    return [_load(word), *tests, end]
 
 
-def _give(value: int) -> bytes:
-    return struct.pack("HBBI", _RETURN, 0, 0, value)
+def _load(word: int) -> bytes:
+    return _step(_LOAD, _ARGUMENTS + _WORD_BYTES * word)

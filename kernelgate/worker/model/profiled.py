@@ -1,6 +1,10 @@
 """What a profiler is started on: one call of a model with each configuration asked for, and nothing else.
 
 `python -m kernelgate.worker.model.profiled ORDER`, where ORDER is what `encode_profile_order` returns.
+
+It is not confined. As it starts, Nsight Compute loads a library into it, which talks to the profiler by
+sockets (its option `--port`) and may have threads of its own by the time that this file runs. The sandbox
+closes sockets, and binds one thread alone: a kernel file could have its work done by the others.
 """
 
 import resource

@@ -7,6 +7,8 @@ import pytest
 from kernelgate.cli.main import main
 from kernelgate.execution.plan_files import PLAN_NAME, read_plan
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
+from kernelgate.sandbox import sandbox as sandbox_module
+from kernelgate.sandbox.confinement import Confinement
 from tests.selftest.support.small_kernels import LOOP, TWO_LAUNCHES
 
 ROOT = Path(__file__).parents[3]
@@ -65,3 +67,13 @@ def test_what_cannot_be_planned_is_named(
     assert run(source, tmp_path, *options) == 1
     assert cause in capsys.readouterr().err
     assert not list(tmp_path.glob("plans/*"))
+
+
+def test_no_plan_is_made_where_a_sandbox_is_required_and_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the settings ask where CI is set; what the system lacks is said."""
+    monkeypatch.setattr(sandbox_module, "find_confinement", lambda: Confinement(landlock=7, seccomp=False))
+    monkeypatch.setenv("CI", "true")
+    assert run(LOOP, tmp_path) == 1
+    assert "a kernel file would not be confined: " in capsys.readouterr().err

@@ -217,10 +217,11 @@ def test_memory_that_a_gpu_would_have_is_not_missed_on_the_host(mode: Any, batch
         assert seen.finding.law == "out-of-memory"
 
 
-def test_a_gpu_that_others_fill_is_no_finding() -> None:
+@pytest.mark.parametrize("kind", ["crowded", "no-sandbox"])
+def test_a_machine_that_lets_no_case_be_tried_is_no_finding(kind: str) -> None:
     """Nothing can be said of the kernel then, in this case or another."""
-    with pytest.raises(WorkerFault, match="crowded"):
-        examine(failing("crowded"))
+    with pytest.raises(WorkerFault, match=kind):
+        examine(failing(kind))
 
 
 def test_only_faults_that_cost_their_whole_limit_are_hopeless() -> None:

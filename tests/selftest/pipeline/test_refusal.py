@@ -12,6 +12,7 @@ from kernelgate.compilation.compiler import TooManyConfigsError
 from kernelgate.machine.gpu import GpuError
 from kernelgate.pipeline.refusal import ANSWERED, stop_for
 from kernelgate.pipeline.stage import Request, StageName
+from kernelgate.sandbox.confinement import NoSandboxError
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.verdict import Outcome, Reason
@@ -112,6 +113,8 @@ ENDS = [
     (WorkerFault(FaultKind.PRINTS, "seen", "candidate"), "performance", Outcome.FORBIDDEN, "prints"),
     (WorkerFault(FaultKind.RAISES, "seen", "vendor"), "performance", Outcome.INVALID, "arm-raises"),
     (WorkerFault(FaultKind.CROWDED, "seen"), "correctness", Outcome.INVALID, "crowded"),
+    (WorkerFault(FaultKind.NO_SANDBOX, "seen", "0" * 64), "compile", Outcome.INVALID, "no-sandbox"),
+    (NoSandboxError("no Landlock"), "compile", Outcome.INVALID, "no-sandbox"),
 ]
 
 

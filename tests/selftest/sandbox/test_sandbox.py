@@ -7,11 +7,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.sandbox import sandbox as sandbox_module
+from kernelgate.sandbox.confinement import Confinement, NoSandboxError
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.scratch import PREFIX
 from kernelgate.settings import load_settings
@@ -75,3 +77,15 @@ def test_what_a_killed_judge_left_is_swept_and_a_living_one_keeps_its_own(
     assert not dead.exists()
     assert alive.exists()
     assert sandbox.root.exists()
+
+
+def test_where_nothing_confines_workers_there_is_no_sandbox_if_one_is_required(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor a folder of it: every command that starts workers passes here."""
+    monkeypatch.setattr(sandbox_module, "roomy_folder", lambda: tmp_path)
+    monkeypatch.setattr(sandbox_module, "find_confinement", lambda: Confinement(landlock=0, seccomp=True))
+    with pytest.raises(NoSandboxError, match="no Landlock"):
+        Sandbox(ALEXNET_CONV1, msgspec.structs.replace(LIMITS, require_sandbox="always"))
+    assert list(tmp_path.iterdir()) == []
+    Sandbox(ALEXNET_CONV1, msgspec.structs.replace(LIMITS, require_sandbox="never")).close()

@@ -285,7 +285,7 @@ def test_a_configuration_that_fails_is_wrong_and_the_others_go_on(machine: Machi
     tuned = run(tmp_path)
     assert tuned.ended == "reverted"
     assert {str(option.timed.outcome) for option in tuned.options if option.timed} == {"WRONG"}
-    for kind in ("timer", "crowded"):
+    for kind in ("timer", "crowded", "no-sandbox"):
         machine.error = WorkerFault(FaultKind(kind), "nobody's fault", Arm.CANDIDATE)
         tuned = run(tmp_path / kind)
         assert {str(option.timed.outcome) for option in tuned.options if option.timed} == {"INVALID"}
