@@ -4,16 +4,11 @@ import msgspec
 
 
 class ProfileOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Import a kernel file, and call its model at this batch, once with each configuration.
-
-    With `ada_on` its PTX is that for sm_89, assembled for a GPU of this compute capability.
-    """
+    """Make one whole call of each of these launch plans, which are of this batch."""
 
     operation: str
-    file: str
     batch: int
-    pins: tuple[int, ...]
-    ada_on: int | None = None
+    plans: tuple[str, ...]
 
 
 def encode_profile_order(order: ProfileOrder) -> str:

@@ -1,5 +1,7 @@
 """The plans that a kernel file is timed by on the GPU at hand: one for each of its different programs."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from kernelgate.baselines.compiled import ConfigRecord
@@ -33,14 +35,22 @@ def plan_for_timing(
 
 
 def different_plans(
-    records: tuple[ConfigRecord, ...], plans: tuple[TimedPlan | None, ...]
+    records: Sequence[ConfigRecord], plans: Sequence[TimedPlan | None]
 ) -> tuple[TimedPlan, ...]:
     """Return the plans that do something else than those before them; those that cannot run are left out."""
-    first: dict[str, TimedPlan] = {}
-    for each, plan in zip(records, plans, strict=True):
-        if plan is not None:
-            first.setdefault(each.plan_sha256, plan)
-    return tuple(first.values())
+    kept = {id(each) for each in different_records(records)}
+    return tuple(
+        plan for each, plan in zip(records, plans, strict=True) if plan is not None and id(each) in kept
+    )
+
+
+def different_records(records: Sequence[ConfigRecord]) -> list[ConfigRecord]:
+    """Return the first of the records that do the same, in their order; those that cannot run are left out."""
+    first: dict[str, ConfigRecord] = {}
+    for each in records:
+        if each.launches:
+            first.setdefault(each.plan_sha256, each)
+    return list(first.values())
 
 
 def find_plans(sandbox: Sandbox, kernel: KernelFile) -> tuple[TimedPlan, ...]:

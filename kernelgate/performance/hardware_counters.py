@@ -1,6 +1,6 @@
 """What the GPU counted while a kernel ran: the brief's five counters, read by Nsight Compute where it can.
 
-They explain and never decide: under the profiler a kernel file may do what it likes.
+They explain and never decide: beside a profiler a kernel runs in conditions of its own.
 """
 
 import csv
@@ -19,6 +19,9 @@ from pathlib import Path
 import msgspec
 
 from kernelgate.baselines.compiled import ConfigRecord
+from kernelgate.compilation.timed_plans import different_records, find_plans
+from kernelgate.execution.plan_files import plan_file
+from kernelgate.execution.timed_plan import TimedPlan
 from kernelgate.files import read_foreign
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import Gpu, GpuError
@@ -72,48 +75,46 @@ class _Unread(Exception):  # noqa: N818 - no fault of anybody: counters are read
 def read_counters(
     sandbox: Sandbox, kernel: KernelFile, configs: Sequence[ConfigRecord], gpu: Gpu
 ) -> Counters:
-    """Return the counters of each configuration of a kernel file that runs, called once.
+    """Return the counters of each different program of a kernel file, called once by its launch plans.
 
     `configs` is what all of its configurations compile to for this GPU, whose clocks are left as they are.
     Where the profiler is missing, may not count, or saw other launches than these, the result says so.
     """
-    records = [(pin, record) for pin, record in enumerate(configs) if record.launches]
+    plans = find_plans(sandbox, kernel)
+    records = different_records(configs)
     profiler = shutil.which(PROFILER)
     if profiler is None:
         return Counters(missing=f"not read: {PROFILER} (Nsight Compute) is not installed")
     try:
         with shared(gpu):
-            seen = _profile(profiler, sandbox, kernel, records)
-        return Counters(configs=tuple(_assign(seen, [record for _, record in records])))
+            seen = _profile(profiler, sandbox, plans, records)
+        return Counters(configs=tuple(_assign(seen, records)))
     except (_Unread, GpuError, OSError) as why:
         return Counters(missing=f"not read: {why}")
 
 
 def _profile(
-    profiler: str, sandbox: Sandbox, kernel: KernelFile, records: Sequence[tuple[int, ConfigRecord]]
+    profiler: str, sandbox: Sandbox, plans: Sequence[TimedPlan], records: Sequence[ConfigRecord]
 ) -> list[LaunchCounters]:
     folder = sandbox.root / f"profile-{uuid.uuid4().hex[:8]}"
     folder.mkdir()
     log = folder / "counters.csv"
     order = ProfileOrder(
         operation=sandbox.operation.name,
-        file=str(sandbox.place(kernel)),
         batch=sandbox.operation.measured_batch,
-        pins=tuple(pin for pin, _ in records),
-        ada_on=sandbox.ada_on,
+        plans=tuple(str(plan_file(each.stored)) for each in plans),
     )
-    names = sorted({re.escape(launch.kernel) for _, record in records for launch in record.launches})
+    names = sorted({re.escape(launch.kernel) for record in records for launch in record.launches})
     command = [
         *(profiler, "--clock-control", "none", "--target-processes", "application-only"),
         *("--kernel-name", f"regex:^({'|'.join(names)})$", "--metrics", ",".join(METRICS)),
         *("--csv", "--page", "raw", "--print-units", "base", "--log-file", str(log)),
-        *(sys.executable, "-P", "-m", "kernelgate.worker.model.profiled", encode_profile_order(order)),
+        *(sys.executable, "-P", "-m", "kernelgate.worker.execute.profiled", encode_profile_order(order)),
     ]
     environment = passed_on() | {
         "LC_ALL": "C",  # or numbers may have a decimal comma
         "HOME": str(folder),
         "TMPDIR": str(folder),
-        "TRITON_CACHE_DIR": str(sandbox.cache_of(kernel)),
     }
     try:
         status = _run(
@@ -160,9 +161,7 @@ def _read_log(log: Path, status: int) -> list[LaunchCounters]:
     if any(NOT_ALLOWED in line for line in said):
         raise _Unread(f"this user may not read the GPU's counters ({NOT_ALLOWED})")
     if said or status:
-        raise _Unread(
-            f"{PROFILER} ended with status {status}: {' '.join(said)[:300] or 'the kernel file failed'}"
-        )
+        raise _Unread(f"{PROFILER} ended with status {status}: {' '.join(said)[:300] or 'a launch failed'}")
     rows = csv.DictReader((line for line in lines if not line.startswith("==")), restval="")
     try:
         return [_read_row(row) for row in rows if row["ID"].isdecimal()]

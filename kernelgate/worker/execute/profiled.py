@@ -1,0 +1,32 @@
+"""What a profiler is started on: one call of each launch plan asked for, and nothing else.
+
+`python -m kernelgate.worker.execute.profiled ORDER`, where ORDER is what `encode_profile_order` returns. No
+kernel file is imported here, so that nothing of it runs unconfined beside the profiler.
+"""
+
+import resource
+import sys
+
+import torch
+
+from kernelgate import protocol
+from kernelgate.operations.inputs import Inputs
+from kernelgate.operations.operation import find_operation
+from kernelgate.profile_order import ProfileOrder, decode_profile_order
+from kernelgate.worker.execute.arms import PlanArm
+
+
+def call_each(order: ProfileOrder) -> None:
+    """Make one whole call of each plan, in their order, on noise."""
+    operation = find_operation(order.operation)
+    shapes = operation.input_shape(order.batch), operation.weight_shape, (operation.out_channels,)
+    inputs = Inputs(*(torch.randn(shape, device="cuda") for shape in shapes))
+    arm = PlanArm([protocol.PlannedCall(plan=plan) for plan in order.plans])
+    for number in range(len(order.plans)):
+        arm.choose(number)
+        arm.place(inputs, 1)
+
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    call_each(decode_profile_order(sys.argv[1]))
