@@ -45,7 +45,7 @@ def different_plans(
 
 
 def different_records(records: Sequence[ConfigRecord]) -> list[ConfigRecord]:
-    """Return the first of the records that do the same, in their order; those that cannot run are left out."""
+    """Return the first of the records that do the same; those that cannot run are left out."""
     first: dict[str, ConfigRecord] = {}
     for each in records:
         if each.launches:

@@ -19,8 +19,8 @@ from kernelgate.worker.confinement.system_calls import forgo_new_privileges
 SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/opt", "/proc", "/sys")
 """All of `/proc`: what a worker starts reads its own part, by a number that nobody knows yet."""
 
-SETTINGS = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime")
-"""Of `/etc` what a library reads as it starts; names of users and hosts are none of it."""
+SETTINGS = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "nsswitch.conf", "passwd")
+"""Of `/etc` what a library reads as it starts: PyTorch asks for the user's name, which everybody may read."""
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom", "/dev/full")
 PACKAGE = Path(kernelgate.__file__).parent

@@ -59,7 +59,6 @@ def _on_files(it: Targets) -> dict[str, Callable[[], object]]:
     secret = Path(it.secret)
     return {
         "reads-a-secret": secret.read_text,
-        "reads-who-has-an-account": lambda: Path("/etc/passwd").read_text(),
         "writes-outside": lambda: secret.with_name("planted").write_text("planted"),
         "replaces-a-file": lambda: Path(it.folder, "own").replace(secret),
         "lists-the-folder": lambda: list(secret.parent.iterdir()),
