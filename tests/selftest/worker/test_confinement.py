@@ -34,7 +34,7 @@ needs_sandbox = pytest.mark.skipif(
     reason=f"Nothing confines here: {'; '.join(FOUND.lacks)}. Where CI is set that is a failure",
 )
 OPEN_TO_ITS_USER = (
-    *("reads-a-secret", "reads-who-has-an-account", "writes-outside", "replaces-a-file", "lists-the-folder"),
+    *("reads-a-secret", "writes-outside", "replaces-a-file", "lists-the-folder"),
     *("changes-a-mode", "changes-a-mode-by-descriptor", "changes-an-owner", "changes-times"),
     *("reads-the-environment", "writes-what-it-may-be-ended-for", "limits-the-judge", "slows-the-judge"),
     *("slows-the-judges-group", "pins-the-judge", "reschedules-the-judge"),
