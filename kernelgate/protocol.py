@@ -123,7 +123,7 @@ class SendRun(_Message, frozen=True):
 class Prepare(_Message, frozen=True):
     """Make one call at this batch with each configuration, so that what cannot run has failed.
 
-    What is chosen is empty in the answer as long as there is a choice.
+    Nothing is chosen in the answer as long as there is a choice.
     """
 
     batch: int
@@ -260,9 +260,9 @@ class Sent(_Message, frozen=True):
 
 
 class Warm(_Message, frozen=True):
-    """Every configuration has run; `chosen` names the one that calls are timed with."""
+    """Every configuration has run; `chosen` is the number of the one that calls are timed with."""
 
-    chosen: tuple[str, ...]
+    chosen: int | None
 
 
 class Done(_Message, frozen=True):

@@ -191,19 +191,20 @@ def _record_pins(
 
 
 def _record_task(sandbox: Sandbox, worker: Worker, kernel: KernelFile, task: Task) -> Answers:
-    """Return the plans of a group; of the first configuration every form of the call is tried."""
-    target, batch, group = task
+    """Return the plans of a task; of the first configuration every form of the measured call is tried."""
+    target, batch, pins = task
+    is_measured = batch == sandbox.operation.measured_batch
     answers: Answers = {}
-    for pin in group:
+    for pin in pins:
         call = PlannedCall(batch=batch, pin=pin, card=target.gpu, assembled_for=target.card)
         recorded = record(sandbox, worker, call)
         broken = recorded.broken
-        if pin == 0 and broken is None:
+        if pin == 0 and is_measured and broken is None:
             broken = try_forms(sandbox, worker, call, recorded)
         if broken is not None:
             raise UnplannedError(kernel.sha256, *broken)
         timed = None
-        if target.is_timed and batch == sandbox.operation.measured_batch:
+        if target.is_timed and is_measured:
             timed = plan_for_timing(sandbox, worker, call, recorded, kernel.sha256)
         answers[target, batch, pin] = Planned(recorded, timed)
     return answers

@@ -35,18 +35,23 @@ SEED_BITS = 31
 
 
 class Replicate:
-    """A fresh set of processes, and what is measured of them. `place` is the attempt and the number in it."""
+    """A fresh set of processes, and what is measured of them. `place` is the attempt and the number in it.
+
+    `names` are what the configurations of each arm are called; `chosen` the numbers of those that are timed.
+    """
 
     def __init__(
         self,
         place: tuple[int, int],
         sandbox: Sandbox,
         crew: Mapping[str, Worker],
+        names: Mapping[str, Sequence[str]],
         gpu: Gpu,
         settings: PerformanceSettings,
         chance: random.Random,
     ) -> None:
-        self.place, self.sandbox, self.crew = place, sandbox, crew
+        self.place, self.sandbox, self.crew, self.names = place, sandbox, crew, names
+        self.chosen: dict[str, int] = {}
         self.gpu, self.settings, self.chance = gpu, settings, chance
         self.parameters = 0
         self.samples: list[Sample] = []
@@ -55,7 +60,7 @@ class Replicate:
 
     def measure(self) -> MeasuredReplicate:
         """Return the replicate, measured."""
-        chosen = _warm_up(self.sandbox, self.crew)
+        self.chosen = _warm_up(self.sandbox, self.crew)
         arms, blocks, together = tuple(self.crew), self.settings.blocks, self.settings.blocks_per_layout
         places = iter(draw_places(arms, blocks // together, self.chance))
         for block, order in enumerate(draw_orders(arms, blocks, self.chance)):
@@ -64,7 +69,7 @@ class Replicate:
             self._time_block(block, order)
         return MeasuredReplicate(
             samples=tuple(self.samples),
-            chosen=chosen,
+            chosen={arm: (self.names[arm][number],) for arm, number in self.chosen.items()},
             readings=tuple(self.readings),
             answers=tuple(self.answers),
         )
@@ -120,16 +125,18 @@ def _placing(
     )
 
 
-def _warm_up(sandbox: Sandbox, crew: Mapping[str, Worker]) -> dict[str, tuple[str, ...]]:
-    """Prepare arms side by side, warm them in turn: an autotuner that shares the GPU chooses badly."""
+def _warm_up(sandbox: Sandbox, crew: Mapping[str, Worker]) -> dict[str, int]:
+    """Prepare arms side by side, and have each choose in turn, with the GPU to itself."""
     for worker in crew.values():
         sandbox.await_loaded(worker)
     batch, timeout_s = sandbox.operation.measured_batch, sandbox.limits.run_timeout_s
     prepared = _ask_all(crew.values(), protocol.Prepare(batch=batch), protocol.Warm, timeout_s)
-    return {
-        name: warm.chosen or worker.ask(protocol.WarmUp(batch=batch), protocol.Warm, timeout_s).chosen
-        for (name, worker), warm in zip(crew.items(), prepared, strict=True)
-    }
+    chosen = {}
+    for (name, worker), warm in zip(crew.items(), prepared, strict=True):
+        has_choice = warm.chosen is None
+        chose = worker.ask(protocol.WarmUp(batch=batch), protocol.Warm, timeout_s) if has_choice else warm
+        chosen[name] = chose.chosen or 0
+    return chosen
 
 
 def _ask_all(

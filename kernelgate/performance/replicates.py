@@ -11,8 +11,9 @@ from kernelgate.machine.gpu import Gpu
 from kernelgate.performance.replicate import Replicate
 from kernelgate.performance.samples import MeasuredReplicate
 from kernelgate.sandbox.sandbox import Sandbox
-from kernelgate.sandbox.worker_process import Worker
 from kernelgate.settings import PerformanceSettings
+
+VENDOR = "cuDNN, TF32 allowed"
 
 
 def measure_replicates(
@@ -26,33 +27,37 @@ def measure_replicates(
 ) -> list[MeasuredReplicate]:
     """Return the replicates up to the look at which they decide, or to the last; None is the vendor's arm.
 
-    Kernel files are called by their launch plans, which the compile of each for the GPU at hand has left.
-    Raises WorkerFault with the arm's name in it, GpuError as soon as another program is on the GPU.
-
-    The processes of the next replicate start while this one is measured; they touch the GPU when their turn
-    comes.
+    Kernel files are called by their launch plans, which the compile of each for the GPU at hand has left. The
+    first replicate chooses one configuration of each file, the fastest, and the others keep to it. Raises
+    WorkerFault with the arm's name in it, GpuError as soon as another program is on the GPU.
     """
     chance = random.Random()  # noqa: S311 - the order of arms, not a secret
     replicates: list[MeasuredReplicate] = []
     plans = {name: None if kernel is None else find_plans(sandbox, kernel) for name, kernel in arms.items()}
-    with ExitStack() as stack:
-        following = _start_crew(sandbox, plans, stack)
-        for index in range(settings.looks[-1]):
-            crew = following
-            if index + 1 < settings.looks[-1]:
-                following = _start_crew(sandbox, plans, stack)
-            place = attempt, index
-            replicate = Replicate(place, sandbox, crew, gpu, settings, chance)
+    for index in range(settings.looks[-1]):
+        with ExitStack() as stack:
+            crew = {name: stack.enter_context(sandbox.start_arm(each, name)) for name, each in plans.items()}
+            names = {name: _name(each) for name, each in plans.items()}
+            replicate = Replicate((attempt, index), sandbox, crew, names, gpu, settings, chance)
             replicates.append(replicate.measure())
-            for worker in crew.values():
-                worker.close()
-            tick()
-            if len(replicates) in settings.looks and is_decided(replicates):
-                break
+        tick()
+        if len(replicates) in settings.looks and is_decided(replicates):
+            break
+        plans = _keep_to(plans, replicate.chosen)
     return replicates
 
 
-def _start_crew(
-    sandbox: Sandbox, plans: Mapping[str, tuple[TimedPlan, ...] | None], stack: ExitStack
-) -> dict[str, Worker]:
-    return {name: stack.enter_context(sandbox.start_arm(each, name)) for name, each in plans.items()}
+def _name(plans: tuple[TimedPlan, ...] | None) -> tuple[str, ...]:
+    if plans is None:
+        return (VENDOR,)
+    return tuple(str(each.stored.plan.config or "no configurations") for each in plans)
+
+
+def _keep_to(
+    plans: Mapping[str, tuple[TimedPlan, ...] | None], chosen: Mapping[str, int]
+) -> dict[str, tuple[TimedPlan, ...] | None]:
+    """Return the plan of each arm that was chosen; arms of one file keep to the choice of the first."""
+    first: dict[int, int] = {}
+    for name, each in plans.items():
+        first.setdefault(id(each), chosen[name])
+    return {name: each and (each[first[id(each)]],) for name, each in plans.items()}

@@ -1,7 +1,6 @@
 """The worker's loop: read a request, do it in this process's mode, answer, until the judge hangs up."""
 
 import ctypes
-import gc
 import os
 import signal
 import threading
@@ -37,18 +36,13 @@ def serve(mode: str, request_fd: int, response_fd: int) -> None:
     program = _start_mode(mode)
     with os.fdopen(request_fd, "rb") as requests, os.fdopen(response_fd, "wb") as responses:
         for line in requests:
-            timing = False
             try:
-                request = protocol.decode_request(line)
-                timing = isinstance(request, protocol.MoveCode | protocol.TimeLaunches)
-                answer = protocol.encode(program.answer(request))
+                answer = protocol.encode(program.answer(protocol.decode_request(line)))
             except BaseException as error:  # noqa: BLE001 - SystemExit of a kernel file is a finding too
                 failed = describe_failure(
                     error, program.kernel_file, UNFORESEEN.get(mode, FailureKind.RAISES), program.is_crowded
                 )
                 answer = protocol.encode(failed)
-            if not timing:
-                gc.collect()  # before the answer, not while the judge's clock runs for the next request
             responses.write(answer + b"\n")
             responses.flush()
 

@@ -21,8 +21,8 @@ class TimedArm(Protocol):
     """One contestant, in one of its configurations at a time."""
 
     @property
-    def choices(self) -> Sequence[str]:
-        """What the configurations are called."""
+    def choices(self) -> int:
+        """How many configurations there are."""
 
     def choose(self, number: int) -> None:
         """Take a configuration for all that follows."""
@@ -43,7 +43,7 @@ class TimedArm(Protocol):
 class VendorArm:
     """The vendor implementation."""
 
-    choices = ("cuDNN, TF32 allowed",)
+    choices = 1
 
     def __init__(self, operation: Convolution) -> None:
         self.operation = operation
@@ -82,7 +82,7 @@ class PlanArm:
 
     def __init__(self, calls: Sequence[protocol.PlannedCall]) -> None:
         self.calls = [_read(each) for each in calls]
-        self.choices = [str(each.plan.config or "no configurations") for each in self.calls]
+        self.choices = len(self.calls)
         self.programs = Programs()
         self.memories: list[PlanMemory] = []
         self.bound: list[list[BoundStep]] = []

@@ -18,7 +18,7 @@ FLUSH_BYTES = 2**28
 def try_each(operation: Convolution, arm: TimedArm, batch: int) -> None:
     """Make one call with each configuration, so that all that can fail has failed."""
     inputs = _noise(operation, batch)
-    for number in range(len(arm.choices)):
+    for number in range(arm.choices):
         arm.choose(number)
         arm.place(inputs, 1)
         arm.call(0)
@@ -26,11 +26,11 @@ def try_each(operation: Convolution, arm: TimedArm, batch: int) -> None:
         arm.release()
 
 
-def choose_fastest(operation: Convolution, arm: TimedArm, batch: int) -> str:
-    """Choose the configuration whose median time is the least, and return its name."""
+def choose_fastest(operation: Convolution, arm: TimedArm, batch: int) -> int:
+    """Choose the configuration whose median time is the least, and return its number."""
     inputs = _noise(operation, batch)
     flush = torch.empty(FLUSH_BYTES, dtype=torch.int8, device=inputs.x.device)
-    times: list[list[float]] = [[] for _ in arm.choices]
+    times: list[list[float]] = [[] for _ in range(arm.choices)]
     for _ in range(ROUNDS):  # by turns, so that a drift of the clock meets all of them
         for number, found in enumerate(times):
             arm.choose(number)
@@ -39,7 +39,7 @@ def choose_fastest(operation: Convolution, arm: TimedArm, batch: int) -> str:
             arm.release()
     best = min(range(len(times)), key=lambda number: statistics.median(times[number]))
     arm.choose(best)
-    return arm.choices[best]
+    return best
 
 
 def _noise(operation: Convolution, batch: int) -> Inputs:

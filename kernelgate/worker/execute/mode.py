@@ -64,10 +64,9 @@ class ExecuteMode:
     def _prepare(self, request: protocol.Prepare) -> protocol.Warm:
         try_each(self.operation, self.arm, request.batch)
         self.timing.release()
-        choices = tuple(self.arm.choices)
-        return protocol.Warm(chosen=choices if len(choices) == 1 else ())
+        return protocol.Warm(chosen=0 if self.arm.choices == 1 else None)
 
     def _warm_up(self, request: protocol.WarmUp) -> protocol.Warm:
         chosen = choose_fastest(self.operation, self.arm, request.batch)
         self.timing.release()
-        return protocol.Warm(chosen=(chosen,))
+        return protocol.Warm(chosen=chosen)

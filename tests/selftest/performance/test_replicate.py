@@ -28,6 +28,11 @@ KERNEL = SimpleNamespace(sha256="a" * 64, path="kernel.py")
 KERNELS: dict[str, Any] = dict.fromkeys(Arm, KERNEL) | {Arm.VENDOR: None}
 
 
+def make_timed(config: str | None) -> Any:
+    """Return a plan that has no more than a configuration."""
+    return SimpleNamespace(stored=SimpleNamespace(plan=SimpleNamespace(config=config)))
+
+
 class PretendedWorker:
     """Answers every request at once; `log` is shared by all, in the order of the requests."""
 
@@ -36,7 +41,7 @@ class PretendedWorker:
     ) -> None:
         self.log, self.folder, self.time_ms = log, folder, time_ms
         self.limits, self.name, self.closed = SETTINGS.limits, "", False
-        self.pid, self.missing_words, self.waiting = 0, 0, False
+        self.pid, self.missing_words, self.waiting, self.choices = 0, 0, False, 1
 
     def __enter__(self) -> "PretendedWorker":
         return self
@@ -53,9 +58,9 @@ class PretendedWorker:
         assert not self.closed
         self.waiting = False
         if isinstance(self.asked, protocol.Prepare):
-            return protocol.Warm(chosen=("the only one",) if self.name == Arm.VENDOR else ())
+            return protocol.Warm(chosen=0 if self.choices == 1 else None)
         if isinstance(self.asked, protocol.WarmUp):
-            return protocol.Warm(chosen=(f"config of {self.name}",))
+            return protocol.Warm(chosen=self.choices - 1)
         if isinstance(self.asked, protocol.TimeLaunches):
             return protocol.Timed(times_ms=self.times_ms(self.asked.launches))
         if isinstance(self.asked, protocol.SendAnswers):
@@ -84,12 +89,13 @@ class PretendedSandbox:
         self.operation, self.limits = ALEXNET_CONV1, SETTINGS.limits
         self.log: list[tuple[PretendedWorker, protocol.Request]] = []
         self.started: list[PretendedWorker] = []
-        self.timed_plans = {KERNEL.sha256: ("plan",)}
+        self.timed_plans = {KERNEL.sha256: (make_timed("config a"), make_timed("config b"))}
 
-    def start_arm(self, plans: object, name: str) -> PretendedWorker:
+    def start_arm(self, plans: Sequence[Any] | None, name: str) -> PretendedWorker:
         assert (plans is None) == (name == Arm.VENDOR)
         self.started.append(PretendedWorker(self.log, self.folder, self.time_ms))
         self.started[-1].name, self.started[-1].missing_words = name, self.missing_words
+        self.started[-1].choices = len(plans or [None])
         return self.started[-1]
 
     def await_loaded(self, worker: PretendedWorker) -> None:
@@ -125,6 +131,15 @@ def test_every_arm_is_sampled_twice_in_every_block_of_every_replicate(sandbox: P
         )
         assert {sample.replicate for sample in measured.samples} == {index}
         assert [reading.block for reading in measured.readings] == list(range(PERFORMANCE.blocks))
+
+
+def test_the_first_replicate_chooses_for_all(sandbox: PretendedSandbox) -> None:
+    """Whose arms of one file keep to the choice of the first of them; later ones are not asked again."""
+    replicates = measure(sandbox)
+    assert [worker.choices for worker in sandbox.started[: len(Arm)]].count(2) == len(Arm) - 1
+    assert {worker.choices for worker in sandbox.started[len(Arm) :]} == {1}
+    assert len(requests(sandbox, protocol.WarmUp)) == len(Arm) - 1
+    assert all(each.chosen == replicates[0].chosen for each in replicates)
 
 
 def test_each_replicate_has_fresh_processes_and_none_is_left(sandbox: PretendedSandbox) -> None:
@@ -177,7 +192,7 @@ def test_every_arm_is_asked_to_prepare_before_any_answer_is_awaited(
 def test_an_arm_without_a_choice_is_not_warmed_again(sandbox: PretendedSandbox) -> None:
     """Of the others it is noted what they chose."""
     chosen = measure(sandbox)[0].chosen
-    assert chosen == {arm: ("the only one",) if arm == Arm.VENDOR else (f"config of {arm}",) for arm in Arm}
+    assert chosen == {arm: (timing.VENDOR if arm == Arm.VENDOR else "config b",) for arm in Arm}
     warmed = {worker.name for worker, request in sandbox.log if isinstance(request, protocol.WarmUp)}
     assert warmed == set(Arm) - {Arm.VENDOR}
 

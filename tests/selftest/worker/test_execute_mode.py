@@ -86,8 +86,8 @@ def place(mode: ExecuteMode, seed: int) -> None:
 
 def test_a_replicate_of_requests_is_answered_in_order(mode: ExecuteMode) -> None:
     """Prepare, warm up, release, place, move the code, time: as the judge asks."""
-    assert mode.answer(protocol.Prepare(batch=BATCH)) == protocol.Warm(chosen=("cuDNN, TF32 allowed",))
-    assert mode.answer(protocol.WarmUp(batch=BATCH)) == protocol.Warm(chosen=("cuDNN, TF32 allowed",))
+    assert mode.answer(protocol.Prepare(batch=BATCH)) == protocol.Warm(chosen=0)
+    assert mode.answer(protocol.WarmUp(batch=BATCH)) == protocol.Warm(chosen=0)
     assert isinstance(mode.answer(protocol.ReleaseTensors()), protocol.Done)
     place(mode, seed=1)
     assert isinstance(mode.answer(protocol.MoveCode()), protocol.Done)
@@ -309,7 +309,7 @@ def test_memory_that_was_promised_and_others_hold_is_missed(
 class Choosable:
     """An arm of three configurations, of which calls take one, three and two milliseconds by turns."""
 
-    choices = ("a", "b", "c")
+    choices = 3
 
     def __init__(self) -> None:
         self.number = 0
@@ -337,10 +337,10 @@ class Choosable:
 
 
 @pytest.mark.usefixtures("mode")
-def test_the_fastest_configuration_is_chosen_and_named() -> None:
+def test_the_fastest_configuration_is_chosen() -> None:
     """By its median: the first call after a switch is slow, and says nothing."""
     arm: Any = Choosable()
-    assert choice.choose_fastest(ALEXNET_CONV1, arm, BATCH) == "b"
+    assert choice.choose_fastest(ALEXNET_CONV1, arm, BATCH) == 1
     assert arm.did[-1] == ("choose", 1)
     turns = [number for what, number in arm.did if what == "choose"]
     assert turns == [0, 1, 2] * choice.ROUNDS + [1]
