@@ -116,7 +116,7 @@ def _plan(search: CaseSearch, kernel: KernelFile, compiled: CompiledKernel, tria
     runs = [each.first_run for each in probed if each.first_run is not None]
     if len(runs) < len(probed) and trial.replay is None:
         return None
-    sampled = samplable([launch for run in runs for launch in run.ran.launches])
+    sampled = samplable([launch for run in runs for launch in run.ran.launches], compiled)
     plan = plan_for_interpreter(operation, compiled, named, sampled, trial.programs, trial.entropy)
     return _or_replay(plan, trial.replay)
 

@@ -1,4 +1,4 @@
-"""Calls of a model as the judge asks for them, in the interpreter or on a GPU: what came back, and how."""
+"""Calls of a model as the judge asks for them: what came back, and how."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -14,12 +14,11 @@ from torch import nn
 from kernelgate import protocol
 from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.inputs import make_parameters
-from kernelgate.worker.fake_cuda.tensors import CudaLookalike
 from kernelgate.worker.model.kernel_model import KernelModel
 from kernelgate.worker.watch.audit_events import outside_help
 from kernelgate.worker.watch.data_flow import Witness
 
-TENSORS = (torch.Tensor, nn.Parameter, CudaLookalike)
+TENSORS = (torch.Tensor, nn.Parameter)
 """No subclass of a kernel file's own, which may lie about its shape."""
 
 EARLIER_ANSWERS = 4

@@ -1,8 +1,11 @@
 """Two calls of one file do the same, or the first thing that they do otherwise is named."""
 
+from collections.abc import Sequence
+
 import msgspec
 import pytest
 
+from kernelgate.execution.contents import Held, Touched, follow, hold_all
 from kernelgate.execution.launch_plan import Copy, Launch, LaunchPlan, Pointer, Scalar, Step, View
 from kernelgate.execution.plan_compare import find_difference
 from tests.selftest.support.made_up_plans import (
@@ -15,6 +18,7 @@ from tests.selftest.support.made_up_plans import (
     PAD,
     PADDED,
     TABLE,
+    WEIGHT,
     X,
     make_launch,
     make_plan,
@@ -67,28 +71,75 @@ def with_arguments(*changed: tuple[int, Pointer | Scalar]) -> LaunchPlan:
     return with_step(PLAN, COMPUTE, arguments=tuple(arguments))
 
 
+def touched_by(launch: Launch) -> Touched:
+    """Return what `compute` reads and writes: it writes the last of its five buffers."""
+    places = range(len([each for each in launch.arguments if isinstance(each, Pointer)]))
+    return Touched(read=frozenset(places[:-1]), written=frozenset(places[-1:]))
+
+
+def difference(plain: LaunchPlan, other: LaunchPlan) -> str:
+    return find_difference(plain, other, touched_by)
+
+
+def after(*calls: LaunchPlan, changed: tuple[int, ...] = (X,)) -> LaunchPlan:
+    """Return the last of some calls that were made one after the other in the same memory.
+
+    The `changed` inputs hold something else in the last one than before.
+    """
+    held: list[Held] = [hold_all(f"given {number}") for number in range(3)] + [()] * 4
+    for call in calls[:-1]:
+        held = follow(holding(call, held).buffers, call.steps, touched_by)
+    last = [hold_all(f"new {number}") if number in changed else each for number, each in enumerate(held)]
+    return holding(calls[-1], last)
+
+
+def holding(plan: LaunchPlan, held: Sequence[Held]) -> LaunchPlan:
+    buffers = zip(plan.buffers, held, strict=True)
+    return msgspec.structs.replace(
+        plan, buffers=tuple(msgspec.structs.replace(each, holds=layers) for each, layers in buffers)
+    )
+
+
+FIRST = after(PLAN)
+KEPT = without_steps(PLAN, FILL_PACKED, PACK)
+REFILLED = without_steps(PLAN, FILL_PACKED, PACK, FILL_PADDED)
 SAME: dict[str, LaunchPlan] = {
-    "itself": PLAN,
-    "buffers-renumbered": renumbered(PLAN, (TABLE, OUT, 2, X, PADDED, 1, PACKED)),
-    "preparation-left-out": without_steps(PLAN, FILL_PACKED, PACK),
-    "preparation-left-out-and-renumbered": without_steps(
-        renumbered(PLAN, (1, 2, X, OUT, PADDED, TABLE, PACKED)), FILL_PACKED, PACK
+    "itself": FIRST,
+    "again": after(PLAN, PLAN),
+    "buffers-renumbered": renumbered(FIRST, (TABLE, OUT, 2, X, PADDED, 1, PACKED)),
+    "preparation-left-out": after(PLAN, KEPT),
+    "preparation-left-out-for-long": after(PLAN, KEPT, KEPT, KEPT),
+    "preparation-left-out-and-renumbered": renumbered(
+        after(PLAN, KEPT), (1, 2, X, OUT, PADDED, TABLE, PACKED)
     ),
-    "half-of-the-preparation-left-out": without_steps(PLAN, FILL_PACKED),
+    "half-of-the-preparation-left-out": after(PLAN, without_steps(PLAN, FILL_PACKED)),
+    "border-of-an-earlier-call": after(PLAN, REFILLED),
+    "preparation-made-anew-for-another-weight": after(PLAN, PLAN, changed=(X, WEIGHT)),
 }
 
 
 @pytest.mark.parametrize("other", SAME.values(), ids=SAME.keys())
 def test_what_does_the_same_has_no_difference(other: LaunchPlan) -> None:
     """Buffers are known by what is done with them; what parameters alone go into may be kept."""
-    assert find_difference(PLAN, other) == ""
+    assert difference(FIRST, other) == ""
 
 
 other_view = msgspec.structs.replace(PLAN.answer, offset=1)
 DIFFERENT: dict[str, tuple[LaunchPlan, str]] = {
-    "copy-of-x-left-out": (without_steps(PLAN, PAD), "step 3 of 5, a copy, is left out or another"),
-    "launch-on-x-left-out": (without_steps(PLAN, COMPUTE), "step 4 of 5, launch of compute on"),
-    "everything-left-out": (make_plan(steps=()), "step 3 of 5, a copy"),
+    "copy-of-x-left-out": (
+        after(PLAN, without_steps(PLAN, PAD)),
+        "step 3 of 5, a copy, is left out or another",
+    ),
+    "launch-on-x-left-out": (
+        after(PLAN, without_steps(PLAN, COMPUTE)),
+        "step 4 of 5, launch of compute on",
+    ),
+    "everything-left-out": (after(PLAN, make_plan(steps=())), "step 4 of 5, launch of compute"),
+    "preparation-kept-of-nothing": (after(KEPT), "step 1 of 5, a copy, is left out or another"),
+    "preparation-kept-of-another-weight": (
+        after(PLAN, KEPT, changed=(X, WEIGHT)),
+        "step 1 of 5, a copy, is left out or another",
+    ),
     "another-grid": (with_step(PLAN, COMPUTE, grid=(1, 1, 1)), "step 4 of 5, launch of compute"),
     "another-program": (with_step(PLAN, COMPUTE, program="e" * 64), "step 4 of 5, launch of compute"),
     "another-number": (with_arguments((5, Scalar(kind="i32", bits=1))), "step 4 of 5"),
@@ -122,7 +173,18 @@ DIFFERENT: dict[str, tuple[LaunchPlan, str]] = {
 @pytest.mark.parametrize(("other", "says"), DIFFERENT.values(), ids=DIFFERENT.keys())
 def test_a_difference_is_named(other: LaunchPlan, says: str) -> None:
     """By the step of the plain call that has none in the other, or by what the other does besides."""
-    assert says in find_difference(PLAN, other)
+    assert says in difference(FIRST, other)
+
+
+def test_what_an_earlier_call_left_in_memory_may_not_go_into_the_answer() -> None:
+    """A launch that adds to what it finds does the same steps each time, on other contents."""
+
+    def adds(launch: Launch) -> Touched:
+        return Touched(read=frozenset(range(5)), written=touched_by(launch).written)
+
+    again = holding(PLAN, follow(PLAN.buffers, PLAN.steps, adds))
+    assert find_difference(PLAN, PLAN, adds) == ""
+    assert find_difference(PLAN, again, adds) == "what an earlier call left in memory goes into the answer"
 
 
 def test_two_buffers_of_one_call_are_not_one_of_the_other() -> None:
@@ -132,6 +194,6 @@ def test_two_buffers_of_one_call_are_not_one_of_the_other() -> None:
     both = with_buffer(make_plan(steps=(*halves, joined)), 4, bytes=PLAN.buffers[3].bytes)
     overwritten = make_launch(*(Pointer(buffer=buffer) for buffer in (3, 3, OUT)))
     one = msgspec.structs.replace(both, steps=(halves[0], halves[0], overwritten))
-    assert find_difference(both, both) == find_difference(one, one) == ""
-    assert find_difference(both, one)
-    assert find_difference(one, both)
+    assert difference(both, both) == difference(one, one) == ""
+    assert difference(both, one)
+    assert difference(one, both)

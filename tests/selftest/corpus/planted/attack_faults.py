@@ -4,9 +4,8 @@ from collections.abc import Callable
 
 from kernelgate import protocol
 from kernelgate.operations import inputs
-from kernelgate.execution.sampling import choose_programs
 from kernelgate.worker.model.calls import ModelCalls, Site, same_bits
-from kernelgate.worker.tensors.poison import fill_with_bits, poison_word
+from kernelgate.worker.tensors.poison import fill_with_bits
 from kernelgate.worker.watch.audit_events import outside_help
 from kernelgate.worker.watch.data_flow import Witness
 from tests.selftest.corpus.planted.base import Planted, after_call, changed, in_forward, in_init
@@ -121,13 +120,9 @@ OWN_PROCESS = (
         "replaces-poison",
         "has fresh memory filled with zeros, and leaves the last channel unwritten",
         replacing(
-            poison_word,
-            "lambda *_: 0",
-            replacing(
-                fill_with_bits,
-                "lambda tensor, _: tensor.zero_()",
-                changed((STORE, STORE.replace("C_out)", "C_out - 1)"))),
-            ),
+            fill_with_bits,
+            "lambda tensor, _: tensor.zero_()",
+            changed((STORE, STORE.replace("C_out)", "C_out - 1)"))),
         ),
     ),
     Planted(
@@ -157,15 +152,6 @@ OWN_PROCESS = (
             outside_help,
             "lambda: ()",
             handed_over(FORK),
-        ),
-    ),
-    Planted(
-        "replaces-choose-programs",
-        "has the first program run alone, and is right in that one",
-        replacing(
-            choose_programs,
-            "lambda *_: [(0, 0, 0)]",
-            changed(("total += shift[None, :]", "total += shift[None, :] * (1 + tl.program_id(0))")),
         ),
     ),
     Planted(
