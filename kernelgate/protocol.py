@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from kernelgate.execution.cards import ADA, Card
+from kernelgate.execution.contents import Held
 from kernelgate.execution.launch_plan import CallForm, Unplanned
 from kernelgate.operations.kernel_config import KernelConfig
 from kernelgate.operations.recipe import Recipe
@@ -199,11 +200,13 @@ class Loaded(_Message, frozen=True):
 class Recorded(_Message, frozen=True):
     """The plan of one call, or why there is none.
 
-    `refused` says why this configuration is not for this call, `returned` what forward returned that is no
+    `held` says of each of its buffers what earlier calls have left there (`execution/contents.py`). `refused`
+    says why this configuration is not for this call, `returned` what forward returned that is no
     answer, `unplanned` is the code of what no plan can say, at `line` of the file.
     """
 
     plan_file: str = ""
+    held: tuple[Held, ...] = ()
     refused: str = ""
     returned: str = ""
     unplanned: Unplanned | None = None

@@ -12,7 +12,7 @@ import msgspec
 from kernelgate.compilation.recording import PlannedCall, Recorded, record
 from kernelgate.execution.contents import Touched, find_touched
 from kernelgate.execution.launch_plan import CallForm, Launch
-from kernelgate.execution.plan_compare import find_difference
+from kernelgate.execution.plan_compare import FollowedCall, find_difference
 from kernelgate.execution.plan_files import StoredPlan
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import Worker
@@ -45,8 +45,8 @@ def try_forms(sandbox: Sandbox, worker: Worker, call: PlannedCall, plain: Record
         if form.layout not in plain_of:
             alike = CallForm(layout=form.layout)
             plain_of[form.layout] = record(sandbox, worker, msgspec.structs.replace(call, form=alike))
-        first = plain_of[form.layout].stored
-        if first is None:
+        first = plain_of[form.layout]
+        if first.stored is None:
             continue  # such a call is refused or broken by itself
         recorded = record(sandbox, worker, msgspec.structs.replace(call, form=form))
         if recorded.broken is not None:
@@ -54,8 +54,10 @@ def try_forms(sandbox: Sandbox, worker: Worker, call: PlannedCall, plain: Record
             return reason, f"{says}: {detail}"
         if recorded.stored is None:
             return "calls-differ", f"{says} the call cannot be made: {recorded.refused}"
-        touched_by = partial(_touched_by, first, recorded.stored)
-        if different := find_difference(first.plan, recorded.stored.plan, touched_by):
+        touched_by = partial(_touched_by, first.stored, recorded.stored)
+        plain_call = FollowedCall(first.stored.plan, first.held)
+        other_call = FollowedCall(recorded.stored.plan, recorded.held)
+        if different := find_difference(plain_call, other_call, touched_by):
             return "calls-differ", f"{says} the file does not do what it does in a plain call: {different}"
     return None
 

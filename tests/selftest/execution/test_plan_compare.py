@@ -7,7 +7,7 @@ import pytest
 
 from kernelgate.execution.contents import Held, Touched, follow, hold_all
 from kernelgate.execution.launch_plan import Copy, Launch, LaunchPlan, Pointer, Scalar, Step, View
-from kernelgate.execution.plan_compare import find_difference
+from kernelgate.execution.plan_compare import FollowedCall, find_difference
 from tests.selftest.support.made_up_plans import (
     COMPUTE,
     FILL_PACKED,
@@ -77,39 +77,41 @@ def touched_by(launch: Launch) -> Touched:
     return Touched(read=frozenset(places[:-1]), written=frozenset(places[-1:]))
 
 
-def difference(plain: LaunchPlan, other: LaunchPlan) -> str:
-    return find_difference(plain, other, touched_by)
+NOTHING: Held = ()
+BEGUN = (*(hold_all(f"given {number}") for number in range(3)), *[NOTHING] * 4)
 
 
-def after(*calls: LaunchPlan, changed: tuple[int, ...] = (X,)) -> LaunchPlan:
+def difference(plain: LaunchPlan | FollowedCall, other: LaunchPlan | FollowedCall) -> str:
+    both = (FollowedCall(each, BEGUN) if isinstance(each, LaunchPlan) else each for each in (plain, other))
+    return find_difference(*both, touched_by)
+
+
+def after(*calls: LaunchPlan, changed: tuple[int, ...] = (X,)) -> FollowedCall:
     """Return the last of some calls that were made one after the other in the same memory.
 
     The `changed` inputs hold something else in the last one than before.
     """
-    held: list[Held] = [hold_all(f"given {number}") for number in range(3)] + [()] * 4
+    held: Sequence[Held] = BEGUN
     for call in calls[:-1]:
-        held = follow(holding(call, held).buffers, call.steps, touched_by)
-    last = [hold_all(f"new {number}") if number in changed else each for number, each in enumerate(held)]
-    return holding(calls[-1], last)
+        held = follow(call.buffers, call.steps, touched_by, held)
+    last = (hold_all(f"new {number}") if number in changed else each for number, each in enumerate(held))
+    return FollowedCall(calls[-1], tuple(last))
 
 
-def holding(plan: LaunchPlan, held: Sequence[Held]) -> LaunchPlan:
-    buffers = zip(plan.buffers, held, strict=True)
-    return msgspec.structs.replace(
-        plan, buffers=tuple(msgspec.structs.replace(each, holds=layers) for each, layers in buffers)
-    )
+def reordered(call: FollowedCall, order: tuple[int, ...]) -> FollowedCall:
+    return FollowedCall(renumbered(call.plan, order), tuple(call.holds[old] for old in order))
 
 
 FIRST = after(PLAN)
 KEPT = without_steps(PLAN, FILL_PACKED, PACK)
 REFILLED = without_steps(PLAN, FILL_PACKED, PACK, FILL_PADDED)
-SAME: dict[str, LaunchPlan] = {
+SAME: dict[str, FollowedCall] = {
     "itself": FIRST,
     "again": after(PLAN, PLAN),
-    "buffers-renumbered": renumbered(FIRST, (TABLE, OUT, 2, X, PADDED, 1, PACKED)),
+    "buffers-renumbered": reordered(FIRST, (TABLE, OUT, 2, X, PADDED, 1, PACKED)),
     "preparation-left-out": after(PLAN, KEPT),
     "preparation-left-out-for-long": after(PLAN, KEPT, KEPT, KEPT),
-    "preparation-left-out-and-renumbered": renumbered(
+    "preparation-left-out-and-renumbered": reordered(
         after(PLAN, KEPT), (1, 2, X, OUT, PADDED, TABLE, PACKED)
     ),
     "half-of-the-preparation-left-out": after(PLAN, without_steps(PLAN, FILL_PACKED)),
@@ -119,13 +121,13 @@ SAME: dict[str, LaunchPlan] = {
 
 
 @pytest.mark.parametrize("other", SAME.values(), ids=SAME.keys())
-def test_what_does_the_same_has_no_difference(other: LaunchPlan) -> None:
+def test_what_does_the_same_has_no_difference(other: FollowedCall) -> None:
     """Buffers are known by what is done with them; what parameters alone go into may be kept."""
     assert difference(FIRST, other) == ""
 
 
 other_view = msgspec.structs.replace(PLAN.answer, offset=1)
-DIFFERENT: dict[str, tuple[LaunchPlan, str]] = {
+DIFFERENT: dict[str, tuple[LaunchPlan | FollowedCall, str]] = {
     "copy-of-x-left-out": (
         after(PLAN, without_steps(PLAN, PAD)),
         "step 3 of 5, a copy, is left out or another",
@@ -171,7 +173,7 @@ DIFFERENT: dict[str, tuple[LaunchPlan, str]] = {
 
 
 @pytest.mark.parametrize(("other", "says"), DIFFERENT.values(), ids=DIFFERENT.keys())
-def test_a_difference_is_named(other: LaunchPlan, says: str) -> None:
+def test_a_difference_is_named(other: LaunchPlan | FollowedCall, says: str) -> None:
     """By the step of the plain call that has none in the other, or by what the other does besides."""
     assert says in difference(FIRST, other)
 
@@ -182,9 +184,9 @@ def test_what_an_earlier_call_left_in_memory_may_not_go_into_the_answer() -> Non
     def adds(launch: Launch) -> Touched:
         return Touched(read=frozenset(range(5)), written=touched_by(launch).written)
 
-    again = holding(PLAN, follow(PLAN.buffers, PLAN.steps, adds))
-    assert find_difference(PLAN, PLAN, adds) == ""
-    assert find_difference(PLAN, again, adds) == "what an earlier call left in memory goes into the answer"
+    again = FollowedCall(PLAN, tuple(follow(PLAN.buffers, PLAN.steps, adds, BEGUN)))
+    assert find_difference(FIRST, FIRST, adds) == ""
+    assert find_difference(FIRST, again, adds) == "what an earlier call left in memory goes into the answer"
 
 
 def test_two_buffers_of_one_call_are_not_one_of_the_other() -> None:
