@@ -96,7 +96,7 @@ class RunPlan(_Message, frozen=True):
 class SendRun(_Message, frozen=True):
     """Write what the last call answered: float32 values to `out`, their flat offsets, int64, to `places`.
 
-    `images` choose; without them it is every value that was computed. Mode `interpret` sends no others.
+    `images` choose; without them, and in mode `interpret`, it is every value that was computed.
     """
 
     out: str
@@ -166,22 +166,8 @@ class SendAnswers(_Message, frozen=True):
     out: str
 
 
-Request = (
-    Load
-    | Record
-    | RunOne
-    | RunPlan
-    | SendRun
-    | Prepare
-    | WarmUp
-    | PlaceTensors
-    | ReleaseTensors
-    | MoveCode
-    | TimeLaunches
-    | WatchLaunches
-    | SendCode
-    | SendAnswers
-)
+Timing = Prepare | WarmUp | PlaceTensors | ReleaseTensors | MoveCode | TimeLaunches | WatchLaunches
+Request = Load | Record | RunOne | RunPlan | SendRun | Timing | SendCode | SendAnswers
 
 
 class Autotuned(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -198,10 +184,9 @@ class Loaded(_Message, frozen=True):
 
 
 class Recorded(_Message, frozen=True):
-    """The plan of one call, or why there is none.
+    """The plan of one call, and what earlier calls left in its buffers (`held`), or why there is none.
 
-    `held` says of each of its buffers what earlier calls have left there (`execution/contents.py`). `refused`
-    says why this configuration is not for this call, `returned` what forward returned that is no
+    `refused` says why this configuration is not for this call, `returned` what forward returned that is no
     answer, `unplanned` is the code of what no plan can say, at `line` of the file.
     """
 
@@ -219,9 +204,8 @@ class SeenLaunch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     `programs_idle` are those at the end of the grid that write nothing, where programs are sampled.
     `most_written` counts its elements, averaged over the rows of the grid where each has a busiest one.
-    Mode `gpu` counts none of these.
     `makes_answer` if it wrote into the memory of the answer alone, and no later launch read what it wrote:
-    then some of its programs can be run without the others.
+    then some of its programs can be run without the others. Mode `gpu` counts none of these.
     """
 
     kernel: str
@@ -265,7 +249,7 @@ class Warm(_Message, frozen=True):
 
 
 class Done(_Message, frozen=True):
-    """What was asked for is done; there is nothing to tell."""
+    """It is done."""
 
 
 class Timed(_Message, frozen=True):
