@@ -35,10 +35,9 @@ class Start(_Message, frozen=True):
 
 
 class Load(_Message, frozen=True):
-    """Import a kernel file and make its model; no file means the vendor implementation.
+    """Import a kernel file and make its model; no file means launch plans, or the vendor implementation.
 
-    `card` is the GPU that host code sees where there is none. With `ada_on`, for mode `gpu`, its PTX is that
-    for sm_89, assembled for a GPU of this compute capability.
+    `card` is what host code sees where there is no GPU. With `ada_on` mode `gpu` runs PTX for sm_89 on that.
     """
 
     operation: str

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from kernelgate import protocol
 from kernelgate.compilation.recording import PlannedCall, Recorded, UnplannedError, record
 from kernelgate.correctness.calls import Call, Run, draw_poison, fetch_answer
-from kernelgate.execution.cards import ADA
+from kernelgate.execution.cards import ADA, Card
 from kernelgate.execution.launch_plan import CallForm
 from kernelgate.execution.plan_check import PlanError
 from kernelgate.execution.plan_files import StoredPlan, plan_file
@@ -72,18 +72,18 @@ class Planner:
 
 
 class PlanCaller:
-    """Has the launch plan of each call run on the interpreter of TTIR."""
+    """Has the launch plan of each call, made for a GPU, run on the interpreter of TTIR."""
 
     interprets = True
 
-    def __init__(self, planner: Planner) -> None:
-        self.planner, self.sandbox = planner, planner.sandbox
+    def __init__(self, planner: Planner, card: Card = ADA) -> None:
+        self.planner, self.sandbox, self.card = planner, planner.sandbox, card
         self._worker: Worker | None = None
 
     def run(self, call: Call) -> Run:
         """Return what the kernel makes of a call; after a WorkerFault the next run starts afresh."""
         form = CallForm(layout=call.layout, bias=call.recipe.bias)
-        wanted = PlannedCall(batch=call.recipe.batch, pin=call.pin, card=ADA, form=form)
+        wanted = PlannedCall(batch=call.recipe.batch, pin=call.pin, card=self.card, form=form)
         stored = self.planner.plan(wanted)
         with _blaming_the_kernel_alone():
             return self._interpret(stored, call)

@@ -19,6 +19,7 @@ from kernelgate.correctness.plan import CasePlan, plan_for_gpu, plan_for_interpr
 from kernelgate.correctness.plan_calls import PlanCaller, Planner
 from kernelgate.correctness.result import Correctness
 from kernelgate.correctness.search import CaseSearch, explore
+from kernelgate.execution.cards import ADA, KNOWN
 from kernelgate.kernel_file.named_sizes import named_batches
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import GpuError
@@ -90,7 +91,7 @@ def _watch_memory(
     if not trial.gpus or trial.replay is not None:
         return None
     planner = Planner(sandbox, kernel)
-    caller = PlanCaller(planner)
+    caller = PlanCaller(planner, KNOWN.get(compiled.capability, ADA))
     try:
         watched = CaseRunner(caller, trial.laws).run(probe_cases(compiled, trial.entropy)[0])
     except WorkerFault as fault:

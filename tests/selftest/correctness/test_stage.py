@@ -16,6 +16,7 @@ from kernelgate.correctness.hypothesis_profile import Profile
 from kernelgate.correctness.plan_calls import Planner
 from kernelgate.correctness.result import Correctness
 from kernelgate.correctness.stage import Trial, try_kernel
+from kernelgate.execution.cards import ADA, Card
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import GpuError
 from kernelgate.sandbox.faults import FaultKind
@@ -50,8 +51,8 @@ class Stage:
         self.runners.append(("gpu", gpu, runner))
         return runner
 
-    def _start(self, planner: Planner) -> PretendedRunner:
-        assert planner.kernel is KERNEL
+    def _start(self, planner: Planner, card: Card = ADA) -> PretendedRunner:
+        assert (planner.kernel, card) == (KERNEL, ADA)
         runner = PretendedRunner(self.changes.get("interpret"), SMALL, interprets=True)
         self.runners.append(("interpret", "", runner))
         return runner
