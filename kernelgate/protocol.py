@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from kernelgate.execution.cards import ADA, Card
+from kernelgate.execution.contents import Held
 from kernelgate.execution.launch_plan import CallForm, Unplanned
 from kernelgate.operations.kernel_config import KernelConfig
 from kernelgate.operations.recipe import Recipe
@@ -37,8 +38,7 @@ class Start(_Message, frozen=True):
 class Load(_Message, frozen=True):
     """Import a kernel file and make its model.
 
-    `card` is the GPU that host code sees where there is none. With `ada_on`, for mode `gpu`, its PTX is that
-    for sm_89, assembled for a GPU of this compute capability.
+    `card` is what host code sees where there is no GPU. With `ada_on` mode `use` runs PTX for sm_89 on that.
     """
 
     operation: str
@@ -112,7 +112,7 @@ class RunPlan(_Message, frozen=True):
 class SendRun(_Message, frozen=True):
     """Write what the last call answered: float32 values to `out`, their flat offsets, int64, to `places`.
 
-    `images` choose; without them it is every value that was computed. Mode `interpret` sends no others.
+    `images` choose; without them, and in mode `interpret`, it is every value that was computed.
     """
 
     out: str
@@ -202,13 +202,14 @@ class Loaded(_Message, frozen=True):
 
 
 class Recorded(_Message, frozen=True):
-    """The plan of one call, or why there is none.
+    """The plan of one call, and what earlier calls left in its buffers (`held`), or why there is none.
 
     `refused` says why this configuration is not for this call, `returned` what forward returned that is no
     answer, `unplanned` is the code of what no plan can say, at `line` of the file.
     """
 
     plan_file: str = ""
+    held: tuple[Held, ...] = ()
     refused: str = ""
     returned: str = ""
     unplanned: Unplanned | None = None
@@ -221,9 +222,8 @@ class SeenLaunch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     `programs_idle` are those at the end of the grid that write nothing, where programs are sampled.
     `most_written` counts its elements, averaged over the rows of the grid where each has a busiest one.
-    Mode `gpu` counts none of these.
     `makes_answer` if it wrote into the memory of the answer alone, and no later launch read what it wrote:
-    then some of its programs can be run without the others.
+    then some of its programs can be run without the others. Mode `gpu` counts none of these.
     """
 
     kernel: str
@@ -266,7 +266,7 @@ class Warm(_Message, frozen=True):
 
 
 class Done(_Message, frozen=True):
-    """What was asked for is done; there is nothing to tell."""
+    """It is done."""
 
 
 class Timed(_Message, frozen=True):

@@ -101,7 +101,7 @@ class Reason(enum.StrEnum):
     AUTOTUNED = "autotuned", _WRONG, "The answer is off as the autotuner leaves the kernel.", REPLAY
     LAYOUT = "layout", _WRONG, "The answer is off for an input of other strides.", REPLAY
     CALLS_DIFFER = ("calls-differ", _WRONG,
-        "With eval mode, gradients, other classes or a later call it launches other work.", MEND_FILE)
+        "Otherwise called, called again, or after an input has changed, it does other work.", MEND_FILE)
     DOMAIN = "domain", _WRONG, "The answer is off at the largest batch.", REPLAY
     DECLARED_MATH = ("declared-math", _WRONG,
         "The machine code computes in less than the declared precision.",
@@ -229,8 +229,7 @@ class Reason(enum.StrEnum):
         "Report the traceback above as a bug of the gate.")
     NOTHING_TRIED = ("nothing-tried", _INVALID, "No case could be tried on this machine.",
         "Run on a machine that has what the detail names.")
-    NOT_INTERPRETED = ("not-interpreted", _INVALID,
-        "The interpreter lacks an operation of the kernel: nothing is said of it without a GPU.",
+    NOT_INTERPRETED = ("not-interpreted", _INVALID, "The interpreter lacks what the kernel needs.",
         "Run on a machine with an NVIDIA GPU, or leave out the operation that the detail names.")
     REPLAY_ONLY = ("replay-only", _INVALID, "The replayed case holds; one case is no verdict.",
         "Run without `--replay`: `pytest tests/gate --candidate FILE`.")

@@ -43,6 +43,11 @@ class CompiledKernel(msgspec.Struct, frozen=True, kw_only=True):
     kernel_sha256: str
     configs: tuple[ConfigRecord, ...]
 
+    @property
+    def capability(self) -> int:
+        """The compute capability that the code is made for, 89 for `sm_89 on sm_90`."""
+        return int(self.target.split()[0].removeprefix("sm_"))
+
     def programs(self) -> frozenset[tuple[Launched, ...]]:
         """Return what the GPU may be asked to run."""
         return frozenset(launched(record) for record in self.configs if record.launches)

@@ -7,9 +7,9 @@ is one that keeps what it made of an input that has changed since.
 
 import msgspec
 
+from kernelgate.compilation.compare_calls import compare_calls
 from kernelgate.compilation.recording import PlannedCall, Recorded, record
 from kernelgate.execution.launch_plan import CallForm
-from kernelgate.execution.plan_compare import compare_stored
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import Worker
 
@@ -41,8 +41,8 @@ def try_forms(sandbox: Sandbox, worker: Worker, call: PlannedCall, plain: Record
         if form.layout not in plain_of:
             alike = CallForm(layout=form.layout)
             plain_of[form.layout] = record(sandbox, worker, msgspec.structs.replace(call, form=alike))
-        first = plain_of[form.layout].stored
-        if first is None:
+        first = plain_of[form.layout]
+        if first.stored is None:
             continue  # such a call is refused or broken by itself
         recorded = record(sandbox, worker, msgspec.structs.replace(call, form=form))
         if recorded.broken is not None:
@@ -50,6 +50,6 @@ def try_forms(sandbox: Sandbox, worker: Worker, call: PlannedCall, plain: Record
             return reason, f"{says}: {detail}"
         if recorded.stored is None:
             return "calls-differ", f"{says} the call cannot be made: {recorded.refused}"
-        if different := compare_stored(first, recorded.stored).difference:
+        if different := compare_calls(first, recorded).difference:
             return "calls-differ", f"{says} the file does not do what it does in a plain call: {different}"
     return None

@@ -8,7 +8,9 @@ import msgspec
 from kernelgate import protocol
 from kernelgate.errors import KernelgateError
 from kernelgate.execution.cards import Card
+from kernelgate.execution.contents import Held
 from kernelgate.execution.launch_plan import CallForm
+from kernelgate.execution.plan_check import PlanError
 from kernelgate.execution.plan_files import StoredPlan, keep_plan, read_plan
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import Worker, shown
@@ -41,11 +43,13 @@ class PlannedCall(msgspec.Struct, frozen=True, kw_only=True):
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     """The plan of a call, or why there is none.
 
-    `refused` says that this configuration is not for this call; `broken` that no call of the file can be
-    planned: its reason code, and what was seen.
+    `held` says of each of the plan's buffers what earlier calls of the recorder have left there. `refused`
+    says that this configuration is not for this call; `broken` that no call of the file can be planned: its
+    reason code, and what was seen.
     """
 
     stored: StoredPlan | None = None
+    held: tuple[Held, ...] = ()
     refused: str = ""
     broken: tuple[str, str] | None = None
 
@@ -67,10 +71,16 @@ def record(sandbox: Sandbox, worker: Worker, call: PlannedCall) -> Recorded:
     try:
         if answer.plan_file:
             stored = read_plan(folder / "plan.json", sandbox.operation)
-            return Recorded(stored=keep_plan(stored, sandbox.plans))
+            _check_held(stored, answer)
+            return Recorded(stored=keep_plan(stored, sandbox.plans), held=answer.held)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return Recorded(refused=answer.refused, broken=_what_is_broken(answer))
+
+
+def _check_held(stored: StoredPlan, answer: protocol.Recorded) -> None:
+    if len(answer.held) != len(stored.plan.buffers):
+        raise PlanError(f"{len(answer.held)} contents of {len(stored.plan.buffers)} buffers were sent")
 
 
 def _what_is_broken(answer: protocol.Recorded) -> tuple[str, str] | None:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import msgspec
 
 from kernelgate.baselines.compiled import ConfigRecord
+from kernelgate.compilation.compare_calls import compare_calls
 from kernelgate.compilation.recording import PlannedCall, Recorded, UnplannedError, record
 from kernelgate.execution.launch_plan import CallForm
-from kernelgate.execution.plan_compare import compare_stored
 from kernelgate.execution.timed_plan import TimedPlan
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.sandbox.sandbox import Sandbox
@@ -28,7 +28,7 @@ def plan_for_timing(
         raise UnplannedError(kernel_sha256, *second.broken)
     if second.stored is None:
         raise UnplannedError(kernel_sha256, "calls-differ", f"at a second call: {second.refused}")
-    compared = compare_stored(plain.stored, second.stored)
+    compared = compare_calls(plain, second)
     if compared.difference:
         raise UnplannedError(kernel_sha256, "calls-differ", f"at a second call: {compared.difference}")
     return TimedPlan(stored=plain.stored, prepared=compared.left_out)

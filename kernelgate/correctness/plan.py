@@ -30,6 +30,9 @@ SMALL_BATCHES = (2, 3, 5, 1, 17, 32, 4)
 WHOLE_BATCH = 5
 """Up to so many images are interpreted whole, in some tenths of a second."""
 
+MAX_RUN_WHOLE = 2000
+"""Programs of launches that prepare something, such as filters: about a second."""
+
 FEW_PROGRAMS = 2
 """Enough for each launch of an autotuner that tries all of its configurations."""
 
@@ -70,13 +73,18 @@ def probe_cases(compiled: CompiledKernel, seed: int) -> tuple[Case, ...]:
     return tuple(_pinned(1, PROBE_FAMILY, _quickest_first(compiled), 0, itertools.count(seed)))
 
 
-def samplable(launches: Sequence[protocol.SeenLaunch]) -> tuple[str, ...]:
-    """Return the kernels of a file of which some programs can run without the others; all of them or none.
+def samplable(launches: Sequence[protocol.SeenLaunch], compiled: CompiledKernel) -> tuple[str, ...]:
+    """Return the kernels of a file of which some programs can run without the others.
 
-    A launch that another one reads runs whole, and at a large batch that is hours.
+    A launch that another one reads runs whole. If that takes many programs at the measured batch, no kernel
+    is sampled: at a larger batch it is hours.
     """
-    alone = all(launch.makes_answer for launch in launches)
-    return tuple(dict.fromkeys(launch.kernel for launch in launches)) if alone else ()
+    names = dict.fromkeys(launch.kernel for launch in launches)
+    whole = {launch.kernel for launch in launches if not launch.makes_answer}
+    for record in compiled.configs:
+        if sum(math.prod(each.grid) for each in record.launches if each.kernel in whole) > MAX_RUN_WHOLE:
+            return ()
+    return tuple(name for name in names if name not in whole)
 
 
 def plan_for_gpu(

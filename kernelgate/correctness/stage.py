@@ -99,7 +99,7 @@ def _watch_memory(
     """Return what one interpreted image shows beside a GPU, which hides a read whose value is dropped."""
     if not trial.gpus or trial.replay is not None:
         return None
-    planner = Planner(sandbox, kernel, Target(capability=ADA.capability))
+    planner = Planner(sandbox, kernel, Target(capability=compiled.capability))
     caller = PlanCaller(planner)
     try:
         watched = CaseRunner(caller, trial.laws).run(probe_cases(compiled, trial.entropy)[0])
@@ -126,7 +126,7 @@ def _plan(search: CaseSearch, kernel: KernelFile, compiled: CompiledKernel, tria
     runs = [each.first_run for each in probed if each.first_run is not None]
     if len(runs) < len(probed) and trial.replay is None:
         return None
-    sampled = samplable([launch for run in runs for launch in run.ran.launches])
+    sampled = samplable([launch for run in runs for launch in run.ran.launches], compiled)
     plan = plan_for_interpreter(operation, compiled, named, sampled, trial.programs, trial.entropy)
     return _or_replay(plan, trial.replay)
 

@@ -16,7 +16,6 @@ from kernelgate.execution.launch_plan import (
     Copy,
     Fill,
     Launch,
-    Layer,
     Pointer,
     Step,
     View,
@@ -34,6 +33,13 @@ class Touched(NamedTuple):
 
     read: frozenset[int]
     written: frozenset[int]
+
+
+class Layer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one step put into a buffer: `where`, and `made_of` what, by names that mean the same if equal."""
+
+    where: str
+    made_of: str
 
 
 Held = tuple[Layer, ...]
@@ -58,9 +64,14 @@ def find_touched(ttir: str) -> Touched:
     return Touched(of(accessed.read), of(accessed.written))
 
 
-def follow(buffers: Sequence[Buffer], steps: Sequence[Step], touched_by: TouchedBy) -> list[Held]:
-    """Return what each buffer holds after the steps."""
-    held = [each.holds if each.content is None else hold_all(each.content) for each in buffers]
+def follow(
+    buffers: Sequence[Buffer], steps: Sequence[Step], touched_by: TouchedBy, begun: Sequence[Held]
+) -> list[Held]:
+    """Return what each buffer holds after the steps; `begun` is what it held before, but for constants."""
+    held = [
+        before if each.content is None else hold_all(each.content)
+        for each, before in zip(buffers, begun, strict=True)
+    ]
     for step in steps:
         for number, layer, covers in list(_layers_of(buffers, step, touched_by, held)):
             kept = () if covers else (each for each in held[number] if each.where != layer.where)

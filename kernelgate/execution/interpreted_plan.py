@@ -17,6 +17,9 @@ from kernelgate.interpreter.memory.memory import Memory
 
 INPUTS = ("x", "weight", "bias")
 
+MAX_TURNS = 200_000
+"""Of all loops of a launch, those of programs that run together counted once: thousands are usual."""
+
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
     """What a buffer holds before the call: all of its bytes, or what fills a granule when it is touched."""
@@ -100,7 +103,8 @@ class InterpretedPlan:
         program = self.plan.program_of(step)
         arguments = [self._argument(argument) for argument in step.arguments]
         grid = (step.grid[0] // step.cluster[0], *step.grid[1:])
-        return LaunchRun(self.kernel_of(program.ttir), program.kernel, grid, arguments, self.memory)
+        kernel = self.kernel_of(program.ttir)
+        return LaunchRun(kernel, program.kernel, grid, arguments, self.memory, max_turns=MAX_TURNS)
 
     def _argument(self, argument: Any) -> interpreted.Argument:
         if isinstance(argument, Pointer):

@@ -91,24 +91,15 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     pass
 
 
-class Layer(_Record, frozen=True, kw_only=True):
-    """What one step put into a buffer: `where`, and `made_of` what, by names that mean the same if equal."""
-
-    where: Annotated[str, msgspec.Meta(max_length=64)]
-    made_of: Annotated[str, msgspec.Meta(max_length=64)]
-
-
 class Buffer(_Record, frozen=True, kw_only=True):
     """Device memory of its own. An input or a parameter is filled before the call, a constant holds its file.
 
-    What a temporary holds before it is written is nobody's promise. `holds` says what made the contents of an
-    input, or of a temporary that the file has kept from an earlier call (`execution/contents.py`).
+    What a temporary holds before it is written is nobody's promise.
     """
 
     role: Literal["x", "weight", "bias", "temporary", "constant"]
     bytes: Annotated[int, msgspec.Meta(ge=0, lt=2**48)]
     content: Sha256 | None = None
-    holds: Annotated[tuple[Layer, ...], msgspec.Meta(max_length=MAX_STEPS)] = ()
 
 
 class View(_Record, frozen=True, kw_only=True):

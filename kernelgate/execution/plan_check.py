@@ -167,3 +167,8 @@ def _answer_faults(plan: LaunchPlan, operation: Convolution) -> Iterator[str]:
     if plan.answer.shape != shape or plan.answer.dtype != "float32":
         got = f"{plan.answer.dtype} {list(plan.answer.shape)}"
         yield f"the answer is {got}, allowed float32 {list(shape)}"
+        return
+    dense = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    both = zip(shape, plan.answer.strides, dense, strict=True)
+    if any(extent > 1 and got != allowed for extent, got, allowed in both):
+        yield f"the answer has the strides {list(plan.answer.strides)}, allowed {dense}"

@@ -4,90 +4,78 @@ A later call may leave out what makes something that the file has kept, as long 
 again. It may leave out nothing that a changed input goes into, and it may do nothing else.
 """
 
-from collections.abc import Iterator
-from functools import cache, partial
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from kernelgate.execution.contents import (
     INPUTS,
-    Touched,
+    Held,
     TouchedBy,
-    find_touched,
     follow,
     name_contents,
     without_buffers,
 )
-from kernelgate.execution.launch_plan import Buffer, Copy, Fill, Launch, LaunchPlan, Pointer, Step, View
-from kernelgate.execution.plan_files import StoredPlan
+from kernelgate.execution.launch_plan import Copy, Fill, Launch, LaunchPlan, Pointer, Step, View
+
+
+class FollowedCall(NamedTuple):
+    """A call of a file: its plan, and what each buffer of that holds before it."""
+
+    plan: LaunchPlan
+    holds: tuple[Held, ...]
 
 
 class Comparison(NamedTuple):
     """What another call of the same file does otherwise than the plain one, nothing if it does the same.
 
-    `left_out` are the steps of the plain plan that it does without, since the file has kept their result.
+    `left_out` are the steps of the plain call that it does without, since the file has kept their result.
     """
 
     difference: str
     left_out: tuple[int, ...] = ()
 
 
-def compare_stored(plain: StoredPlan, other: StoredPlan) -> Comparison:
-    """Return how another call of the same file differs from the plain one."""
-    return compare(plain.plan, other.plan, partial(_touched_by, plain, other))
+def compare(plain: FollowedCall, other: FollowedCall, touched_by: TouchedBy) -> Comparison:
+    """Return how another call of the same file differs from the plain one.
 
-
-def compare(plain: LaunchPlan, other: LaunchPlan, touched_by: TouchedBy) -> Comparison:
-    """Return how the plans differ; `touched_by` tells which arguments a launch reads and writes through."""
-    pairing = _Pairing(plain, other)
-    following = list(other.steps)
+    `touched_by` tells which arguments a launch of either reads and writes through.
+    """
+    first, later = plain.plan, other.plan
+    pairing = _Pairing(first, later)
+    following = list(later.steps)
     left_out: list[int] = []
-    for place, step in enumerate(plain.steps):
+    for place, step in enumerate(first.steps):
         if following and pairing.matches(step, following[0]):
             following.pop(0)
         else:
             left_out.append(place)
-    if not following and not pairing.matches_view(plain.answer, other.answer):
+    if not following and not pairing.matches_view(first.answer, later.answer):
         return Comparison("another answer is returned")
     if not following and _make_the_same(plain, other, touched_by):
         return Comparison("", tuple(left_out))
     if left_out:
-        named = _name(plain, plain.steps[left_out[-1]])
-        return Comparison(f"step {left_out[-1]} of {len(plain.steps)}, {named}, is left out or another")
+        named = _name(first, first.steps[left_out[-1]])
+        return Comparison(f"step {left_out[-1]} of {len(first.steps)}, {named}, is left out or another")
     if following:
         more = f"{len(following)} more launches or moves of data"
-        return Comparison(f"{more}, the first {_name(other, following[0])}")
+        return Comparison(f"{more}, the first {_name(later, following[0])}")
     return Comparison("what an earlier call left in memory goes into the answer")
 
 
-def _touched_by(first: StoredPlan, other: StoredPlan, launch: Launch) -> Touched:
-    """Return what a launch of either plan reads and writes."""
-    for stored in (first, other):
-        for program in stored.plan.programs:
-            if program.cubin == launch.program:
-                return _find_touched(stored.read(program.ttir, "ttir"))
-    raise KeyError(launch.program)
-
-
-@cache
-def _find_touched(ttir: bytes) -> Touched:
-    return find_touched(ttir.decode(errors="replace"))
-
-
-def _make_the_same(plain: LaunchPlan, other: LaunchPlan, touched_by: TouchedBy) -> bool:
+def _make_the_same(plain: FollowedCall, other: FollowedCall, touched_by: TouchedBy) -> bool:
     """Return whether both answers are made by the same steps of the same, given the other's inputs."""
-    given = {buffer.role: buffer.holds for buffer in other.buffers if buffer.role in INPUTS}
-    buffers = tuple(
-        msgspec.structs.replace(buffer, holds=given[buffer.role]) if buffer.role in INPUTS else buffer
-        for buffer in plain.buffers
+    given = {buffer.role: held for buffer, held in zip(other.plan.buffers, other.holds, strict=True)}
+    likewise = tuple(
+        given[buffer.role] if buffer.role in INPUTS else held
+        for buffer, held in zip(plain.plan.buffers, plain.holds, strict=True)
     )
-    likewise = msgspec.structs.replace(plain, buffers=buffers)
-    return _answer_of(likewise, touched_by) == _answer_of(other, touched_by)
+    return _name_answer(plain.plan, likewise, touched_by) == _name_answer(other.plan, other.holds, touched_by)
 
 
-def _answer_of(plan: LaunchPlan, touched_by: TouchedBy) -> str:
-    return name_contents(follow(plan.buffers, plan.steps, touched_by)[plan.answer.buffer])
+def _name_answer(plan: LaunchPlan, begun: Sequence[Held], touched_by: TouchedBy) -> str:
+    return name_contents(follow(plan.buffers, plan.steps, touched_by, begun)[plan.answer.buffer])
 
 
 class _Pairing:
@@ -117,7 +105,7 @@ class _Pairing:
         if mine not in self.pairs and others in self.pairs.values():
             return False  # one buffer there is two here: the second result would overwrite the first
         self.pairs[mine] = others
-        return _kind(self.plain.buffers[mine]) == _kind(self.other.buffers[others])
+        return self.plain.buffers[mine] == self.other.buffers[others]
 
 
 def _buffers_of(step: Step) -> Iterator[int]:
@@ -137,8 +125,3 @@ def _name(plan: LaunchPlan, step: Step) -> str:
     if isinstance(step, Launch):
         return f"launch of {plan.program_of(step).kernel} on {list(step.grid)}"
     return "a fill" if isinstance(step, Fill) else "a copy"
-
-
-def _kind(buffer: Buffer) -> Buffer:
-    """Return what a buffer is, whatever it holds."""
-    return msgspec.structs.replace(buffer, holds=())

@@ -160,7 +160,7 @@ def _find_first(
     wrong, owners, others, units = noted
     if not wrong.any():
         return
-    at = int(wrong.argmax())
+    at = _find_farthest(programs, wrong, owners, others)
     launch, other = programs.launch, int(others[at])
     place = None if other == programs.memory.first_number else launch.place_of(other)
     launch.find(
@@ -171,6 +171,14 @@ def _find_first(
         buffer=buffer.name,
         offset=int(units[at]) * buffer.unit,
     )
+
+
+def _find_farthest(programs: Programs, wrong: Array, owners: Array, others: Array) -> int:
+    """Return where the programs are farthest apart: neighbours may overlap where a tile ends."""
+    first, axis = programs.memory.first_number + 1, np.argmax(programs.grid)
+    below = int(np.prod(programs.grid[:axis], dtype=np.int64))
+    places = [(each.astype(np.int64) - first) // below % programs.grid[axis] for each in (owners, others)]
+    return int(np.where(wrong, np.abs(places[0] - places[1]), -1).argmax())
 
 
 def note_atomic(programs: Programs, buffer: Buffer, offsets: Array, size: int) -> None:

@@ -32,16 +32,6 @@ def plain(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.as_subclass(torch.Tensor)
 
 
-ZEROS = {
-    torch.zeros: torch.empty,
-    torch.zeros_like: torch.empty_like,
-    torch.Tensor.new_zeros: torch.Tensor.new_empty,
-}
-"""Made as empty memory that is zero wherever it is read: zeros of the largest batch would take 8.6 GB."""
-
-MAX_WRITTEN_ZEROS = 2**20
-"""Up to so many elements zeros are written at once, for what reads them behind everyone's back."""
-
 HOST_READS: set[Any] = {torch.Tensor.cpu, torch.Tensor.tolist}
 REFUSED: set[Any] = {torch.Tensor.numpy, torch.Tensor.__array__}
 
@@ -52,7 +42,6 @@ class PretendedGpu(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.on_host_read: Callable[[torch.Tensor], None] = lambda _: None
-        self.makes_zeros = False
 
     def __torch_function__(
         self, func: Any, _types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -68,14 +57,7 @@ class PretendedGpu(TorchFunctionMode):
             return plain(args[0])
         on_cpu_args = tuple(map(_on_cpu, args))
         on_cpu_kwargs = {key: _on_cpu(value) for key, value in kwargs.items()}
-        self.makes_zeros = func in ZEROS
-        try:
-            result = ZEROS.get(func, func)(*on_cpu_args, **on_cpu_kwargs)
-        finally:
-            self.makes_zeros = False
-        if func in ZEROS and result.numel() <= MAX_WRITTEN_ZEROS:
-            with torch.no_grad():
-                result.zero_()
+        result = func(*on_cpu_args, **on_cpu_kwargs)
         moved = any(map(_names_cuda, (*args, *kwargs.values())))
         if moved and type(result) is torch.Tensor:
             result = result.as_subclass(CudaLookalike)

@@ -27,8 +27,11 @@ def check_ended(found: Sequence[Finding]) -> None:
 
 def told(found: Sequence[Finding]) -> tuple[str, ...]:
     """Return what was found wrong, in words: each first of its kind."""
-    wrong = (finding for finding in found if _is_wrong(finding))
-    return tuple({finding.kind: finding.text for finding in wrong}.values())
+    texts: dict[str, str] = {}
+    for finding in found:
+        if _is_wrong(finding):
+            texts.setdefault(finding.kind, finding.text)
+    return tuple(texts.values())
 
 
 def _is_wrong(finding: Finding) -> bool:

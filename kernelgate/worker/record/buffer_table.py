@@ -24,8 +24,7 @@ class BufferTable:
         for address, role in tape.roles.items():
             if role in ("x", "weight", "bias"):
                 size = next(t for t in tape.kept if address_of(t) == address).untyped_storage().nbytes()
-                holds = tape.held.get(address, ())
-                self._add(address, Buffer(role=role, bytes=size, holds=holds))  # type: ignore[arg-type]
+                self._add(address, Buffer(role=role, bytes=size))  # type: ignore[arg-type]
 
     def finish(self, answer: torch.Tensor) -> tuple[tuple[Buffer, ...], tuple[Step, ...], View]:
         """Return buffers, steps and answer of the call; constants are written into the folder."""
@@ -33,6 +32,10 @@ class BufferTable:
         named = tuple(self._step(step) for step in self.tape.steps)
         view = self._view(answer)
         return tuple(self.buffers), named, view
+
+    def held_before(self) -> tuple[Held, ...]:
+        """Return what each buffer held before the call, as far as earlier calls tell."""
+        return tuple(self.tape.held.get(address, ()) for address in self.places)
 
     def keep_contents(self, held: Sequence[Held]) -> None:
         """Note on the tape what each buffer holds from here on."""
@@ -72,8 +75,7 @@ class BufferTable:
             constant = self.tape.constants.get(address)
             size = tensor.untyped_storage().nbytes()
             if constant is None:
-                holds = self.tape.held.get(address, ())
-                self._add(address, Buffer(role="temporary", bytes=size, holds=holds))
+                self._add(address, Buffer(role="temporary", bytes=size))
             else:
                 name = hashlib.sha256(constant).hexdigest()
                 (self.folder / f"{name}.bin").write_bytes(constant)

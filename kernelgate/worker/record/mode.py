@@ -144,7 +144,8 @@ class RecordMode:
         """Write the plan of the call that was made, and note what it leaves behind."""
         table = BufferTable(self.tape, self.folder)
         buffers, steps, view = table.finish(answer)
-        table.keep_contents(follow(buffers, steps, self._touched_by))
+        begun = table.held_before()
+        table.keep_contents(follow(buffers, steps, self._touched_by, begun))
         self.tape.answers.add(address_of(answer))
         launched = {step.program for step in steps if isinstance(step, Launch)}
         plan = LaunchPlan(
@@ -164,7 +165,7 @@ class RecordMode:
         )
         file = self.folder / "plan.json"
         file.write_bytes(msgspec.json.encode(plan))
-        return protocol.Recorded(plan_file=str(file))
+        return protocol.Recorded(plan_file=str(file), held=begun)
 
     def _touched_by(self, launch: Launch) -> Touched:
         return self.touched[self.programs[launch.program].ttir]

@@ -2,15 +2,6 @@
 
 import torch
 
-NAN_OF_ANY_TYPE = 0x7FFF7FFF
-
-
-def poison_word(dtype: torch.dtype, bits: int) -> int:
-    """Return the word for a type: `bits` for float32, a NaN for narrower floats, or a small integer."""
-    if dtype == torch.float32:
-        return bits
-    return NAN_OF_ANY_TYPE if dtype.is_floating_point else 0x01010101 * (bits & 1)
-
 
 def fill_with_bits(tensor: torch.Tensor, bits: int) -> None:
     """Fill a tensor, float32 with the bits, and any other type with what is as implausible there."""

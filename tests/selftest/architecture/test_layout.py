@@ -79,7 +79,7 @@ def test_imports_keep_the_contracts() -> None:
         ("correctness/case", "from kernelgate.performance import samples"),
         ("worker/loop", "from kernelgate.operations import accuracy"),
         ("worker/loop", "from kernelgate import verdict"),
-        ("worker/loop", "from kernelgate.errors import KernelgateError"),
+        ("worker/loop", "from kernelgate import settings"),
         ("errors", "from kernelgate.settings import Settings"),
         ("reporting/report", "def late():\n    from kernelgate.cli import main"),
         ("cli/tune", "def late():\n    from kernelgate import pytest_plugin"),

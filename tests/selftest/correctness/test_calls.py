@@ -5,19 +5,22 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
 from kernelgate import protocol
+from kernelgate.compilation.recording import PlannedCall
 from kernelgate.correctness.calls import Call, KernelCaller, Run, draw_poison
+from kernelgate.correctness.plan_calls import PlanCaller
+from kernelgate.execution.plan_files import StoredPlan
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.recipe import Recipe
-from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault
+from tests.selftest.support.made_up_plans import make_plan
 
 SMALL = msgspec.structs.replace(ALEXNET_CONV1, in_size=15, out_channels=4)
 BATCH, AN_IMAGE = 3, 4 * 3 * 3
@@ -43,7 +46,7 @@ class PretendedWorker:
     def ask(self, request: Any, _answer: Any, timeout_s: float) -> Any:
         self.asked.append(request)
         self.timeouts_s.append(timeout_s)
-        if isinstance(request, protocol.RunOne):
+        if isinstance(request, protocol.RunOne | protocol.RunPlan):
             return self.ran
         self.write(Path(request.out), Path(request.places))
         return self.sent
@@ -70,31 +73,37 @@ class PretendedWorkers:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.started: list[PretendedWorker] = []
+        self.planned: list[PlannedCall] = []
         self.ran, self.sent, self.write = RAN, protocol.Sent(count=TOTAL, whole=True), write_words(WHOLE)
         self.forks = False
 
-    def caller(self, mode: protocol.Mode = "interpret") -> KernelCaller:
-        """Return a caller whose workers are pretended."""
-        sandbox = SimpleNamespace(
+    def caller(self, *, on_gpu: bool = False) -> KernelCaller | PlanCaller:
+        """Return a caller whose workers are pretended, as are the plans."""
+        sandbox: Any = SimpleNamespace(
             operation=SMALL,
             limits=SimpleNamespace(run_timeout_s=1.0, whole_run_factor=3),
             start=self._start,
             await_loaded=lambda _: None,
         )
         kernel = KernelFile(path="k.py", sha256="0" * 64, source="")
-        return KernelCaller(cast("Sandbox", sandbox), kernel, mode)
+        planner: Any = SimpleNamespace(sandbox=sandbox, plan=self._plan)
+        return KernelCaller(sandbox, kernel) if on_gpu else PlanCaller(planner)
 
-    def _start(self, _mode: str, _kernel: KernelFile, gpu: str) -> PretendedWorker:
+    def _plan(self, call: PlannedCall) -> StoredPlan:
+        self.planned.append(call)
+        return StoredPlan(plan=make_plan(), sha256="a" * 64, contents=self.folder)
+
+    def _start(self, _mode: str, _kernel: KernelFile | None, gpu: str = "") -> PretendedWorker:
         assert gpu == ""
         self.started.append(PretendedWorker(self.folder, self.ran, self.sent, self.write, self.forks))
         return self.started[-1]
 
-    def run_sample(self, places: Any, count: int | None = None, mode: protocol.Mode = "interpret") -> Run:
+    def run_sample(self, places: Any, count: int | None = None, *, on_gpu: bool = False) -> Run:
         """Return what becomes of a sample at these places."""
         offsets = np.array(places, dtype=np.int64)
         self.sent = protocol.Sent(count=offsets.size if count is None else count, whole=False)
         self.write = write_words(np.arange(offsets.size), offsets)
-        return self.caller(mode).run(CALL)
+        return self.caller(on_gpu=on_gpu).run(CALL)
 
 
 @pytest.fixture
@@ -115,17 +124,26 @@ def test_a_whole_answer_arrives_in_order(workers: PretendedWorkers) -> None:
 def test_chosen_images_arrive_at_their_places(workers: PretendedWorkers) -> None:
     """The first and the last of three."""
     workers.write = write_words(np.arange(2 * AN_IMAGE))
-    run = workers.caller("gpu").run(msgspec.structs.replace(CALL, images=(0, 2)))
+    run = workers.caller(on_gpu=True).run(msgspec.structs.replace(CALL, images=(0, 2)))
     assert run.offsets is not None
     assert run.offsets.tolist() == [*range(AN_IMAGE), *range(2 * AN_IMAGE, 3 * AN_IMAGE)]
 
 
-def test_a_worker_is_asked_for_what_the_call_says(workers: PretendedWorkers) -> None:
+@pytest.mark.parametrize(
+    ("on_gpu", "fields"),
+    [
+        (True, ("recipe", "layout", "pin", "model", "same_storage")),
+        (False, ("recipe", "layout", "programs", "sampled")),
+    ],
+)
+def test_a_worker_is_asked_for_what_the_call_says(
+    workers: PretendedWorkers, on_gpu: bool, fields: tuple[str, ...]
+) -> None:
     """And where to leave its answer: in a folder of its own."""
     call = msgspec.structs.replace(CALL, model=1, same_storage=True, programs=4, sampled=("conv",), number=2)
-    workers.caller().run(call)
+    workers.caller(on_gpu=on_gpu).run(call)
     run, send = workers.started[0].asked
-    for field in ("recipe", "layout", "pin", "model", "same_storage", "programs", "sampled"):
+    for field in fields:
         assert getattr(run, field) == getattr(call, field)
     assert run.poison_bits == draw_poison(6 + 2)
     assert Path(send.out).parent == Path(send.places).parent == workers.folder
@@ -139,7 +157,7 @@ def test_a_worker_is_asked_for_what_the_call_says(workers: PretendedWorkers) -> 
 def test_what_is_no_such_tensor_is_not_fetched(workers: PretendedWorkers, ran: dict[str, Any]) -> None:
     """There is nothing to compare; what it was instead is kept."""
     workers.ran = msgspec.structs.replace(RAN, **ran)
-    run = workers.caller().run(CALL)
+    run = workers.caller(on_gpu=True).run(CALL)
     assert (run.bits, run.offsets) == (None, None)
     assert run.ran == workers.ran
     assert len(workers.started[0].asked) == 1
@@ -185,7 +203,7 @@ def test_a_count_that_is_not_that_of_the_files_is_not_taken(workers: PretendedWo
 
 def test_on_a_gpu_a_part_is_not_taken_for_the_answer(workers: PretendedWorkers) -> None:
     """There every program runs, and what is asked for is all there is."""
-    assert workers.run_sample([0, 1, 2], mode="gpu").bits is None
+    assert workers.run_sample([0, 1, 2], on_gpu=True).bits is None
 
 
 @pytest.mark.parametrize("size", [0, TOTAL - 1, TOTAL + 1])
@@ -212,7 +230,7 @@ def leave_nothing(_out: Path, _places: Path) -> None:
 def test_a_file_that_is_none_is_a_fault_of_the_worker(workers: PretendedWorkers, write: Write) -> None:
     """A link may lead anywhere. The worker is ended, and the next call is made of another."""
     workers.write = write
-    caller = workers.caller()
+    caller = workers.caller(on_gpu=True)
     with pytest.raises(WorkerFault) as caught:
         caller.run(CALL)
     assert caught.value.kind == "protocol"
@@ -246,7 +264,9 @@ def test_a_worker_serves_until_it_is_told_to_end(workers: PretendedWorkers) -> N
 def test_a_process_that_is_left_running_is_delegation(workers: PretendedWorkers) -> None:
     """Seen from outside, whatever the worker says of itself."""
     workers.forks = True
-    assert workers.caller().run(CALL).ran.delegated == ("a process that it started is still running",)
+    assert workers.caller(on_gpu=True).run(CALL).ran.delegated == (
+        "a process that it started is still running",
+    )
 
 
 def test_poison_is_a_nan_an_infinity_or_a_plausible_value_in_turn() -> None:
@@ -261,12 +281,10 @@ def test_poison_is_a_nan_an_infinity_or_a_plausible_value_in_turn() -> None:
     assert [draw_poison(seed) for seed in range(30)] == words.tolist()
 
 
-@pytest.mark.parametrize(
-    ("mode", "programs", "seconds"), [("interpret", 0, 3), ("interpret", 2, 1), ("gpu", 0, 1)]
-)
+@pytest.mark.parametrize(("on_gpu", "programs", "seconds"), [(False, 0, 3), (False, 2, 1), (True, 0, 1)])
 def test_interpreting_every_program_may_take_longer(
-    workers: PretendedWorkers, mode: protocol.Mode, programs: int, seconds: float
+    workers: PretendedWorkers, on_gpu: bool, programs: int, seconds: float
 ) -> None:
     """By the factor of the settings, and nothing else may."""
-    workers.caller(mode).run(msgspec.structs.replace(CALL, programs=programs))
+    workers.caller(on_gpu=on_gpu).run(msgspec.structs.replace(CALL, programs=programs))
     assert workers.started[0].timeouts_s[0] == seconds

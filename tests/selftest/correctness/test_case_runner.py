@@ -6,10 +6,11 @@ import msgspec
 import numpy as np
 import pytest
 
+from kernelgate.compilation.recording import UnplannedError
 from kernelgate.correctness.calls import Run
 from kernelgate.correctness.case import LAYOUTS
-from kernelgate.correctness.case_runner import HOPELESS, MAX_WHOLE_BATCH, CaseResult
-from kernelgate.correctness.relations import CALLS, CALLS_WHOLE, RELATIONS
+from kernelgate.correctness.case_runner import HOPELESS, CaseResult
+from kernelgate.correctness.relations import CALLS, RELATIONS
 from kernelgate.correctness.result import Finding
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.values import FAMILIES
@@ -204,24 +205,22 @@ def test_a_model_may_say_that_it_needs_a_bias() -> None:
     assert finding_of(failing("raises"), relation="autotuned").law == "raises"
 
 
-@pytest.mark.parametrize("batch", [2, MAX_WHOLE_BATCH, MAX_WHOLE_BATCH + 1])
-@pytest.mark.parametrize("mode", ["interpret", "gpu"])
-def test_memory_that_a_gpu_would_have_is_not_missed_on_the_host(mode: Any, batch: int) -> None:
-    """Of a large batch, without a GPU: untried. Otherwise it is how the worker failed."""
-    case_runner, _ = make_case_runner(failing("out-of-memory"), mode)
-    seen = case_runner.run(make_case(batch=batch, programs=2 if mode == "interpret" else 0))
-    if mode == "interpret" and batch > MAX_WHOLE_BATCH:
-        assert (seen.finding, seen.untried) == (None, "seen doing it")
-    else:
-        assert seen.finding is not None
-        assert seen.finding.law == "out-of-memory"
-
-
-@pytest.mark.parametrize("kind", ["crowded", "no-sandbox"])
-def test_a_machine_that_lets_no_case_be_tried_is_no_finding(kind: str) -> None:
-    """Nothing can be said of the kernel then, in this case or another."""
+@pytest.mark.parametrize("kind", ["crowded", "not-interpreted"])
+def test_what_is_not_of_the_file_is_no_finding(kind: str) -> None:
+    """A GPU that others fill, an operation that the interpreter lacks: nothing can be said of the kernel."""
     with pytest.raises(WorkerFault, match=kind):
         examine(failing(kind))
+
+
+@pytest.mark.parametrize(("reason", "forbidden"), [("reads-values", True), ("form", False)])
+def test_a_call_without_a_plan_breaks_the_law_that_its_reason_names(reason: str, forbidden: bool) -> None:
+    """Whatever the case is there to try."""
+
+    def unplanned(_run: Run, _place: int) -> Run:
+        raise UnplannedError("c" * 64, reason, "seen doing it")
+
+    finding = finding_of(unplanned, relation="no-bias")
+    assert (finding.law, finding.detail, finding.forbidden) == (reason, "seen doing it", forbidden)
 
 
 def test_only_faults_that_cost_their_whole_limit_are_hopeless() -> None:
@@ -248,12 +247,10 @@ def test_twenty_calls_begin_with_a_worker_of_their_own() -> None:
     assert caller.closed == 1
 
 
-@pytest.mark.parametrize(("programs", "count"), [(0, CALLS_WHOLE), (2, CALLS)])
-def test_fewer_calls_are_made_where_each_takes_seconds(programs: int, count: int) -> None:
-    """Where all programs of a call are interpreted."""
+def test_twenty_calls_are_made_with_new_contents() -> None:
+    """A counter or a cache shows by then."""
     case_runner, caller = make_case_runner()
-    assert case_runner.run(make_case(relation="new-contents", programs=programs)).calls == count
-    assert len(caller.calls) == count
+    assert case_runner.run(make_case(relation="new-contents")).calls == len(caller.calls) == CALLS
 
 
 def test_a_runner_is_asked_for_what_the_case_says() -> None:

@@ -18,7 +18,7 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def examine(case: Case, change: Change | None = None) -> tuple[CaseResult, Any]:
-    case_runner, caller = make_case_runner(change, "gpu")
+    case_runner, caller = make_case_runner(change, interprets=False)
     return case_runner.run(case), caller
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kernelgate.correctness.calls import Call, Run
 from kernelgate.correctness.case import Case
-from kernelgate.correctness.relations import CALLS, CALLS_WHOLE, NO_RELATION, RELATIONS, SCALE_EXPONENT
+from kernelgate.correctness.relations import CALLS, NO_RELATION, RELATIONS, SCALE_EXPONENT
 from kernelgate.operations.accuracy import Broken
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.inputs import make_inputs
@@ -36,11 +36,11 @@ def make_case(relation: str, seed: int = 3, family: str = "integer", batch: int 
     return Case(batch=batch, family=family, seed=seed, pin=2, programs=5, relation=relation)
 
 
-def calls_of(case: Case, *, slow: bool = False) -> list[Call]:
+def calls_of(case: Case) -> list[Call]:
     plain = Call(
         recipe=case.recipe, pin=case.pin, layout=case.layout, programs=case.programs, sampled=("conv",)
     )
-    return RELATIONS[case.relation].calls(plain, slow=slow)
+    return RELATIONS[case.relation].calls(plain)
 
 
 @functools.cache
@@ -223,11 +223,10 @@ def test_the_first_call_is_that_of_the_case_and_the_others_are_like_it(relation:
     assert {call.pin for call in calls} == ({None} if relation == "autotuned" else {2})
 
 
-@pytest.mark.parametrize(("slow", "count"), [(False, CALLS), (True, CALLS_WHOLE)])
-def test_contents_are_new_in_each_call_and_in_the_same_storage(slow: bool, count: int) -> None:
+def test_contents_are_new_in_each_call_and_in_the_same_storage() -> None:
     """Everything is renewed in its turn, alone at times: what a model remembers of any part of it shows."""
-    calls = calls_of(make_case("new-contents"), slow=slow)
-    assert [call.same_storage for call in calls] == [False] + [True] * (count - 1)
+    calls = calls_of(make_case("new-contents"))
+    assert [call.same_storage for call in calls] == [False] + [True] * (CALLS - 1)
     seen = [make_inputs(SMALL, call.recipe) for call in calls]
     changed, half = set(), SMALL.out_channels // 2
     for before, after in itertools.pairwise(seen):
@@ -241,7 +240,7 @@ def test_contents_are_new_in_each_call_and_in_the_same_storage(slow: bool, count
     weight = ("first half", "second half")
     assert changed == {("x",), weight, weight[1:], ("bias",), ("x", *weight, "bias")}
     answers = {right(call.recipe).tobytes() for call in calls}
-    assert len(answers) == count
+    assert len(answers) == CALLS
 
 
 @pytest.mark.parametrize(

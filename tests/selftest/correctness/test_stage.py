@@ -13,8 +13,10 @@ from kernelgate.correctness import stage as correctness_stage
 from kernelgate.correctness.calls import Run
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.hypothesis_profile import Profile
+from kernelgate.correctness.plan_calls import Planner
 from kernelgate.correctness.result import Correctness
 from kernelgate.correctness.stage import Trial, try_kernel
+from kernelgate.execution.cards import ADA, Card
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import GpuError
 from kernelgate.sandbox.faults import FaultKind
@@ -39,13 +41,20 @@ class Stage:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.runners: list[tuple[str, str, PretendedRunner]] = []
         self.changes: dict[str, Change] = {}
-        monkeypatch.setattr(correctness_stage, "KernelCaller", self._start)
+        monkeypatch.setattr(correctness_stage, "KernelCaller", self._start_on_gpu)
+        monkeypatch.setattr(correctness_stage, "PlanCaller", self._start)
         monkeypatch.setattr(torch.Tensor, "cuda", lambda self: self)
 
-    def _start(self, _sandbox: object, kernel: KernelFile, mode: Any, gpu: str = "") -> PretendedRunner:
+    def _start_on_gpu(self, _sandbox: object, kernel: KernelFile, gpu: str) -> PretendedRunner:
         assert kernel is KERNEL
-        runner = PretendedRunner(self.changes.get(mode), mode, SMALL)
-        self.runners.append((mode, gpu, runner))
+        runner = PretendedRunner(self.changes.get("gpu"), SMALL, interprets=False)
+        self.runners.append(("gpu", gpu, runner))
+        return runner
+
+    def _start(self, planner: Planner, card: Card = ADA) -> PretendedRunner:
+        assert (planner.kernel, card) == (KERNEL, ADA)
+        runner = PretendedRunner(self.changes.get("interpret"), SMALL, interprets=True)
+        self.runners.append(("interpret", "", runner))
         return runner
 
     def try_it(
@@ -80,13 +89,14 @@ def read_outside(run: Run, _place: int) -> Run:
 
 
 def test_a_kernel_that_is_right_holds_every_law_that_can_be_tried_here(stage: Stage) -> None:
-    """Without a GPU all but two: cuDNN is not asked, and shuffled images share no sampled program."""
+    """Without a GPU cuDNN is not asked; what a file keeps between calls shows in its plans, before."""
     result = stage.try_it()
     assert result.passed
     assert result.where == "interpreter"
     assert {law for law, status in statuses(result).items() if status != "held"} == {
         "second-opinion",
-        "shuffled-images",
+        "new-contents",
+        "two-models",
     }
     assert {mode for mode, _, _ in stage.runners} == {"interpret"}
 
@@ -146,6 +156,18 @@ def test_memory_is_watched_in_the_interpreter_beside_a_gpu(stage: Stage) -> None
     assert result.finding is not None
     assert result.finding.law == "memory"
     assert result.finding.detail.startswith("in the interpreter")
+
+
+def test_what_the_interpreter_lacks_ends_the_stage_but_not_beside_a_gpu(stage: Stage) -> None:
+    """Nothing is said of the kernel; where a GPU has run it, all the rest is."""
+
+    def lack(_run: Run, _place: int) -> Run:
+        raise WorkerFault(FaultKind.NOT_INTERPRETED, "tt.gather")
+
+    stage.changes["interpret"] = lack
+    with pytest.raises(WorkerFault, match="gather"):
+        stage.try_it()
+    assert stage.try_it(gpus=("0",)).passed
 
 
 def test_a_gpu_without_room_for_the_judge_says_nothing_of_the_kernel(stage: Stage) -> None:

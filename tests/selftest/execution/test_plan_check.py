@@ -188,6 +188,10 @@ FAULTS: dict[str, tuple[LaunchPlan, str]] = {
         make_plan(answer=view_of(PLAN, "answer", buffer=PACKED)),
         f"the answer: ends {4 * BATCH * 96 * 55 * 55} bytes into a buffer of",
     ),
+    "answer-of-other-strides": (
+        make_plan(answer=view_of(PLAN, "answer", strides=(290400, 1, 96, 5280))),
+        "the answer has the strides [290400, 1, 96, 5280], allowed [290400, 3025, 55, 1]",
+    ),
     "answer-of-another-shape": (
         make_plan(answer=view_of(PLAN, "answer", shape=(BATCH, 96, 55, 54))),
         "the answer is float32 [2, 96, 55, 54], allowed float32 [2, 96, 55, 55]",

@@ -1,10 +1,13 @@
 """Two calls of one file do the same, or the first thing that they do otherwise is named."""
 
+from collections.abc import Sequence
+
 import msgspec
 import pytest
 
+from kernelgate.execution.contents import Held, Touched, follow, hold_all
 from kernelgate.execution.launch_plan import Copy, Launch, LaunchPlan, Pointer, Scalar, Step, View
-from kernelgate.execution.plan_compare import compare
+from kernelgate.execution.plan_compare import FollowedCall, compare
 from tests.selftest.support.made_up_plans import (
     COMPUTE,
     FILL_PACKED,
@@ -15,6 +18,7 @@ from tests.selftest.support.made_up_plans import (
     PAD,
     PADDED,
     TABLE,
+    WEIGHT,
     X,
     make_launch,
     make_plan,
@@ -67,28 +71,77 @@ def with_arguments(*changed: tuple[int, Pointer | Scalar]) -> LaunchPlan:
     return with_step(PLAN, COMPUTE, arguments=tuple(arguments))
 
 
-SAME: dict[str, LaunchPlan] = {
-    "itself": PLAN,
-    "buffers-renumbered": renumbered(PLAN, (TABLE, OUT, 2, X, PADDED, 1, PACKED)),
-    "preparation-left-out": without_steps(PLAN, FILL_PACKED, PACK),
-    "preparation-left-out-and-renumbered": without_steps(
-        renumbered(PLAN, (1, 2, X, OUT, PADDED, TABLE, PACKED)), FILL_PACKED, PACK
+def touched_by(launch: Launch) -> Touched:
+    """Return what `compute` reads and writes: it writes the last of its five buffers."""
+    places = range(len([each for each in launch.arguments if isinstance(each, Pointer)]))
+    return Touched(read=frozenset(places[:-1]), written=frozenset(places[-1:]))
+
+
+NOTHING: Held = ()
+BEGUN = (*(hold_all(f"given {number}") for number in range(3)), *[NOTHING] * 4)
+
+
+def difference(plain: LaunchPlan | FollowedCall, other: LaunchPlan | FollowedCall) -> str:
+    both = (FollowedCall(each, BEGUN) if isinstance(each, LaunchPlan) else each for each in (plain, other))
+    return compare(*both, touched_by).difference
+
+
+def after(*calls: LaunchPlan, changed: tuple[int, ...] = (X,)) -> FollowedCall:
+    """Return the last of some calls that were made one after the other in the same memory.
+
+    The `changed` inputs hold something else in the last one than before.
+    """
+    held: Sequence[Held] = BEGUN
+    for call in calls[:-1]:
+        held = follow(call.buffers, call.steps, touched_by, held)
+    last = (hold_all(f"new {number}") if number in changed else each for number, each in enumerate(held))
+    return FollowedCall(calls[-1], tuple(last))
+
+
+def reordered(call: FollowedCall, order: tuple[int, ...]) -> FollowedCall:
+    return FollowedCall(renumbered(call.plan, order), tuple(call.holds[old] for old in order))
+
+
+FIRST = after(PLAN)
+KEPT = without_steps(PLAN, FILL_PACKED, PACK)
+REFILLED = without_steps(PLAN, FILL_PACKED, PACK, FILL_PADDED)
+SAME: dict[str, FollowedCall] = {
+    "itself": FIRST,
+    "again": after(PLAN, PLAN),
+    "buffers-renumbered": reordered(FIRST, (TABLE, OUT, 2, X, PADDED, 1, PACKED)),
+    "preparation-left-out": after(PLAN, KEPT),
+    "preparation-left-out-for-long": after(PLAN, KEPT, KEPT, KEPT),
+    "preparation-left-out-and-renumbered": reordered(
+        after(PLAN, KEPT), (1, 2, X, OUT, PADDED, TABLE, PACKED)
     ),
-    "half-of-the-preparation-left-out": without_steps(PLAN, FILL_PACKED),
+    "half-of-the-preparation-left-out": after(PLAN, without_steps(PLAN, FILL_PACKED)),
+    "border-of-an-earlier-call": after(PLAN, REFILLED),
+    "preparation-made-anew-for-another-weight": after(PLAN, PLAN, changed=(X, WEIGHT)),
 }
 
 
 @pytest.mark.parametrize("other", SAME.values(), ids=SAME.keys())
-def test_what_does_the_same_has_no_difference(other: LaunchPlan) -> None:
+def test_what_does_the_same_has_no_difference(other: FollowedCall) -> None:
     """Buffers are known by what is done with them; what parameters alone go into may be kept."""
-    assert compare(PLAN, other).difference == ""
+    assert difference(FIRST, other) == ""
 
 
 other_view = msgspec.structs.replace(PLAN.answer, offset=1)
-DIFFERENT: dict[str, tuple[LaunchPlan, str]] = {
-    "copy-of-x-left-out": (without_steps(PLAN, PAD), "step 3 of 5, a copy, is left out or another"),
-    "launch-on-x-left-out": (without_steps(PLAN, COMPUTE), "step 4 of 5, launch of compute on"),
-    "everything-left-out": (make_plan(steps=()), "step 3 of 5, a copy"),
+DIFFERENT: dict[str, tuple[LaunchPlan | FollowedCall, str]] = {
+    "copy-of-x-left-out": (
+        after(PLAN, without_steps(PLAN, PAD)),
+        "step 3 of 5, a copy, is left out or another",
+    ),
+    "launch-on-x-left-out": (
+        after(PLAN, without_steps(PLAN, COMPUTE)),
+        "step 4 of 5, launch of compute on",
+    ),
+    "everything-left-out": (after(PLAN, make_plan(steps=())), "step 4 of 5, launch of compute"),
+    "preparation-kept-of-nothing": (after(KEPT), "step 1 of 5, a copy, is left out or another"),
+    "preparation-kept-of-another-weight": (
+        after(PLAN, KEPT, changed=(X, WEIGHT)),
+        "step 1 of 5, a copy, is left out or another",
+    ),
     "another-grid": (with_step(PLAN, COMPUTE, grid=(1, 1, 1)), "step 4 of 5, launch of compute"),
     "another-program": (with_step(PLAN, COMPUTE, program="e" * 64), "step 4 of 5, launch of compute"),
     "another-number": (with_arguments((5, Scalar(kind="i32", bits=1))), "step 4 of 5"),
@@ -120,9 +173,21 @@ DIFFERENT: dict[str, tuple[LaunchPlan, str]] = {
 
 
 @pytest.mark.parametrize(("other", "says"), DIFFERENT.values(), ids=DIFFERENT.keys())
-def test_a_difference_is_named(other: LaunchPlan, says: str) -> None:
+def test_a_difference_is_named(other: LaunchPlan | FollowedCall, says: str) -> None:
     """By the step of the plain call that has none in the other, or by what the other does besides."""
-    assert says in compare(PLAN, other).difference
+    assert says in difference(FIRST, other)
+
+
+def test_what_an_earlier_call_left_in_memory_may_not_go_into_the_answer() -> None:
+    """A launch that adds to what it finds does the same steps each time, on other contents."""
+
+    def adds(launch: Launch) -> Touched:
+        return Touched(read=frozenset(range(5)), written=touched_by(launch).written)
+
+    again = FollowedCall(PLAN, tuple(follow(PLAN.buffers, PLAN.steps, adds, BEGUN)))
+    assert compare(FIRST, FIRST, adds).difference == ""
+    said = compare(FIRST, again, adds).difference
+    assert said == "what an earlier call left in memory goes into the answer"
 
 
 def test_two_buffers_of_one_call_are_not_one_of_the_other() -> None:
@@ -132,6 +197,6 @@ def test_two_buffers_of_one_call_are_not_one_of_the_other() -> None:
     both = with_buffer(make_plan(steps=(*halves, joined)), 4, bytes=PLAN.buffers[3].bytes)
     overwritten = make_launch(*(Pointer(buffer=buffer) for buffer in (3, 3, OUT)))
     one = msgspec.structs.replace(both, steps=(halves[0], halves[0], overwritten))
-    assert compare(both, both).difference == compare(one, one).difference == ""
-    assert compare(both, one).difference
-    assert compare(one, both).difference
+    assert difference(both, both) == difference(one, one) == ""
+    assert difference(both, one)
+    assert difference(one, both)

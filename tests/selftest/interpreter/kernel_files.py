@@ -90,13 +90,15 @@ def compile_direct(name: str, blocks: dict[str, int]) -> ReadyKernel:
 
 
 def launch_direct(kernel: ReadyKernel, batch: int, memory: Memory, **options: Any) -> LaunchResult:
-    blocks = kernel.function.parameters
-    numbers = [batch] if len(blocks) == 5 else [batch, *GEOMETRY.values()]
-    given = [Pointer(buffer=name) for name in ("x", "weight", "bias", "out")]
     grid = options.pop("grid")
-    return run_launch(
-        kernel, "conv2d_fwd_kernel", grid, [*given, *(Scalar(bits=n) for n in numbers)], memory, **options
-    )
+    return run_launch(kernel, "conv2d_fwd_kernel", grid, arguments_of(kernel, batch), memory, **options)
+
+
+def arguments_of(kernel: ReadyKernel, batch: int) -> list[Pointer | Scalar]:
+    """Return what a launch on so many images is given."""
+    numbers = [batch] if len(kernel.function.parameters) == 5 else [batch, *GEOMETRY.values()]
+    given = [Pointer(buffer=name) for name in ("x", "weight", "bias", "out")]
+    return [*given, *(Scalar(bits=number) for number in numbers)]
 
 
 def launch_fast(batch: int, memory: Memory) -> tuple[LaunchResult, LaunchResult]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from kernelgate.interpreter.launch import MAX_CHUNK
+from kernelgate.interpreter.launch import MAX_CHUNK, LaunchRun
 from kernelgate.interpreter.memory.buffer import poison
 from kernelgate.interpreter.memory.memory import Memory
 from tests.selftest.interpreter.kernel_files import (
@@ -15,6 +15,7 @@ from tests.selftest.interpreter.kernel_files import (
     PIXELS,
     Tensors,
     answer,
+    arguments_of,
     compile_direct,
     launch_direct,
     launch_fast,
@@ -84,6 +85,19 @@ def test_three_images() -> None:
     )
     assert result.findings == ()
     assert_right(memory, three)
+
+
+def test_a_launch_may_be_run_part_by_part(tensors: Tensors) -> None:
+    """Its programs are those of one launch: who wrote what is known."""
+    memory, kernel = make_memory(tensors), compile_direct("alexnet_conv1", ACCEPTED)
+    run = LaunchRun(kernel, "conv", grid_of(ACCEPTED), arguments_of(kernel, 1), memory)
+    run.run([(0, 0, 0), (3, 1, 0)])
+    run.run([(94, 0, 0)])
+    wrote, result = run.wrote("out"), run.result()
+    sizes = {place: len(elements) for place, elements in wrote.items()}
+    assert sizes == {(0, 0, 0): 32 * 64, (3, 1, 0): 32 * 32, (94, 0, 0): PIXELS % 32 * 64}
+    assert (result.programs_run, result.findings) == (3, ())
+    assert np.array_equal(np.sort(np.concatenate(list(wrote.values()))), memory.written("out"))
 
 
 def test_a_read_past_the_end_of_x_is_found(tensors: Tensors) -> None:

@@ -8,32 +8,23 @@ import msgspec
 import pytest
 
 from kernelgate.compilation.stage import CompileResult
+from kernelgate.correctness.case import Case
+from kernelgate.correctness.case_runner import CaseRunner
+from kernelgate.correctness.plan_calls import PlanCaller, Planner
+from kernelgate.execution.cards import ADA, HOPPER, Card
+from kernelgate.kernel_file.source import read_kernel
+from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.pipeline.pipeline import Gate, Request
 from kernelgate.pytest_options import read_options
+from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.settings import DrawBudget, load_settings
 from kernelgate.compilation.stage_rules import spilled_bytes
-from tests.selftest.support.under_interpreter import run_interpreted
 
 ROOT = Path(__file__).resolve().parents[3]
 FAST = ROOT / "kernels" / "alexnet_conv1_fast.py"
 ORIGINAL = ROOT / "kernels" / "alexnet_conv1_original.py"
 SETTINGS = load_settings(ROOT / "pyproject.toml")
 FEW = DrawBudget(examples=2, draw_seconds=1.0, fixed=True)
-INTERPRET = """
-import runpy, sys, torch
-from kernelgate.worker.interpret.arithmetic import compute_as_gpu
-from kernelgate.worker.interpret.inline_ptx import interpret_ptx
-compute_as_gpu()
-interpret_ptx()
-torch.cuda.get_device_capability = lambda device: (int(sys.argv[2]), 0)
-torch.cuda.get_device_properties = lambda device: type("", (), {"multi_processor_count": 5})
-torch.manual_seed(0)
-x, weight, bias = torch.randn(2, 3, 224, 224), torch.randn(96, 3, 11, 11) / 20, torch.randn(96)
-exact = torch.conv2d(x.double(), weight.double(), bias.double(), stride=4, padding=2)
-forward = runpy.run_path(sys.argv[1])["conv1_forward"]
-answer, of_bias = forward(x, weight, bias), forward(0 * x, weight, bias)
-print(float((answer - exact).abs().max()), bool((of_bias == bias[:, None, None]).all()))
-"""
 
 
 def ask(pytestconfig: pytest.Config, folder: Path, stage: str | None = None) -> Request:
@@ -70,12 +61,23 @@ def test_its_stage_need_not_be_asked_for(
     assert ask(pytestconfig, tmp_path, asked).stage == stage
 
 
-@pytest.mark.parametrize("generation", [8, 9])
-def test_the_options_of_each_generation_compute_the_convolution(generation: int) -> None:
+@pytest.mark.parametrize("card", [ADA, HOPPER], ids=["8", "9"])
+def test_the_options_of_each_generation_compute_the_convolution(card: Card) -> None:
     """No GPU of the target's kind takes those of wgmma; here more tiles than programs, of two images.
 
     The bias, which is a sum of products, comes out bit for bit.
     """
-    worst, bias_is_exact = run_interpreted("-c", INTERPRET, str(FAST), str(generation)).split()
-    assert float(worst) < 0.004
-    assert bias_is_exact == "True"
+    sandbox = Sandbox(ALEXNET_CONV1, SETTINGS.limits)
+    few = msgspec.structs.replace(card, multi_processor_count=5)
+    planner = Planner(sandbox, read_kernel(FAST, SETTINGS.limits.kernel_file_bytes))
+    caller = PlanCaller(planner, few)
+    try:
+        for family in ("normal", "zero"):
+            judged = CaseRunner(caller, SETTINGS.laws).run(Case(batch=2, family=family, seed=1, pin=0))
+            assert (judged.finding, judged.untried) == (None, "")
+            assert judged.first_run is not None
+            assert judged.first_run.ran.launches[-1].programs_total < 2 * 5 * 96 // 8
+    finally:
+        caller.close()
+        planner.close()
+        sandbox.close()

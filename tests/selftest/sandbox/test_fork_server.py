@@ -52,7 +52,7 @@ def load(tmp_path: Path) -> Iterator[Load]:
         file = tmp_path / f"kernel-{len(started)}.py"
         file.write_text(textwrap.dedent(code) + textwrap.dedent(GOOD), encoding="utf-8")
         folder = tmp_path / f"worker-{len(started)}"
-        started.append(Worker("interpret", folder, LIMITS, tmp_path / "cache", reads=[file]))
+        started.append(Worker("record", folder, LIMITS, tmp_path / "cache", reads=[file]))
         request = protocol.Load(operation="alexnet_conv1", file=str(file), gpu_memory_bytes=1)
         started[-1].ask(request, protocol.Loaded, LOAD_SECONDS)
         return started[-1]
@@ -98,10 +98,10 @@ def test_only_the_first_worker_waits_for_the_imports(load: Load) -> None:
 def test_a_starter_that_was_ended_is_replaced(load: Load) -> None:
     """A kernel file that kills it harms nobody but itself."""
     load("")
-    before = starter._SERVERS["interpret"].pid
+    before = starter._SERVERS["record"].pid
     os.kill(before, signal.SIGKILL)
     load("")
-    assert starter._SERVERS["interpret"].pid != before
+    assert starter._SERVERS["record"].pid != before
 
 
 def test_a_starter_that_never_starts_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +111,7 @@ def test_a_starter_that_never_starts_is_an_error(tmp_path: Path, monkeypatch: py
     monkeypatch.delenv("PYTHONPATH", raising=False)
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(ForkServerError, match="gave no copy"), Path(os.devnull).open("wb") as nowhere:
-        start_copy("interpret", protocol.Start(folder="/", environment={}), [nowhere.fileno()] * 3)
+        start_copy("record", protocol.Start(folder="/", environment={}), [nowhere.fileno()] * 3)
     end_fork_servers()
 
 
@@ -135,7 +135,7 @@ def test_starters_end_with_a_judge_that_was_killed(tmp_path: Path) -> None:
         from kernelgate.settings import load_settings
         from kernelgate.sandbox.fork_server import fork_server_pids
         limits = load_settings(Path({str(ROOT)!r}) / "pyproject.toml").limits
-        Worker("interpret", Path({str(tmp_path)!r}) / "folder", limits, Path({str(tmp_path)!r}))
+        Worker("record", Path({str(tmp_path)!r}) / "folder", limits, Path({str(tmp_path)!r}))
         print(*fork_server_pids(), flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
     """
@@ -156,18 +156,16 @@ def test_starters_end_with_a_judge_that_was_killed(tmp_path: Path) -> None:
 def test_secrets_of_the_judge_are_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even to the process that workers are copied from."""
     monkeypatch.setenv("GITHUB_TOKEN", "secret")
-    assert "GITHUB_TOKEN" not in passed_on("gpu")
-    assert "TRITON_INTERPRET" not in passed_on("gpu")
-    assert passed_on("interpret")["TRITON_INTERPRET"] == "1"
+    assert "GITHUB_TOKEN" not in passed_on()
 
 
 def test_a_worker_that_cannot_enter_its_folder_is_a_fault(tmp_path: Path) -> None:
     """It ends before it answers, and the starter lives on."""
-    worker = Worker("interpret", tmp_path / "folder", LIMITS, tmp_path)
+    worker = Worker("record", tmp_path / "folder", LIMITS, tmp_path)
     before = fork_server_pids()
     worker.close()
     gone = protocol.Start(folder=str(tmp_path / "gone"), environment={})
     with Path(os.devnull).open("wb") as nowhere:
-        pid = start_copy("interpret", gone, [nowhere.fileno()] * 3)
+        pid = start_copy("record", gone, [nowhere.fileno()] * 3)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
     assert fork_server_pids() == before

@@ -40,7 +40,7 @@ def load(tmp_path: Path) -> Iterator[Load]:
     """Give a function that starts a worker; after the test each is ended and nothing of it is left."""
     started: list[Worker] = []
 
-    def start(code: str, mode: protocol.Mode = "interpret", gpu: str = "") -> tuple[Worker, protocol.Load]:
+    def start(code: str, mode: protocol.Mode = "record", gpu: str = "") -> tuple[Worker, protocol.Load]:
         number = len(started)
         file = tmp_path / f"kernel-{number}.py"
         file.write_text(textwrap.dedent(code), encoding="utf-8")
@@ -129,7 +129,7 @@ def test_a_secret_of_the_judge_does_not_reach_the_child(load: Load, monkeypatch:
 
 
 @pytest.mark.parametrize(
-    ("mode", "gpu", "sees"), [("gpu", "3", "3"), ("gpu", "", "0,1,2,3"), ("interpret", "3", "")]
+    ("mode", "gpu", "sees"), [("gpu", "3", "3"), ("gpu", "", "0,1,2,3"), ("record", "3", "")]
 )
 def test_a_child_sees_the_gpu_that_it_was_given(
     load: Load, monkeypatch: pytest.MonkeyPatch, mode: protocol.Mode, gpu: str, sees: str
@@ -225,7 +225,7 @@ JUDGE = """
     from kernelgate.sandbox.worker_process import Worker
     from kernelgate.settings import load_settings
     root, folder, file = map(Path, sys.argv[1:])
-    worker = Worker("interpret", folder, load_settings(root / "pyproject.toml").limits, folder, reads=[file])
+    worker = Worker("record", folder, load_settings(root / "pyproject.toml").limits, folder, reads=[file])
     worker.send(protocol.Load(operation="alexnet_conv1", file=str(file), gpu_memory_bytes=1))
     print(worker.pid, flush=True)
     time.sleep(600)

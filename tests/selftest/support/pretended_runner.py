@@ -3,13 +3,13 @@
 import functools
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelgate.correctness.calls import Call, KernelCaller, Run
+from kernelgate.correctness.calls import Call, Run
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseRunner
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
@@ -17,7 +17,7 @@ from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.inputs import Inputs, make_images, make_parameters
 from kernelgate.operations.recipe import Recipe
 from kernelgate.operations.reference import truth_at, truth_everywhere, unravel
-from kernelgate.protocol import Mode, Ran, SeenLaunch
+from kernelgate.protocol import Ran, SeenLaunch
 from tests.selftest.support.project_settings import LAWS
 
 SMALL = msgspec.structs.replace(ALEXNET_CONV1, in_size=15, out_channels=32)
@@ -30,11 +30,11 @@ Change = Callable[[Run, int], Run]
 
 
 class PretendedRunner:
-    """Stands in for a `KernelCaller`: `calls` are those made, `closed` is how often it started afresh."""
+    """Stands in for a caller: `calls` are those made, `closed` is how often it started afresh."""
 
-    def __init__(self, change: Change | None, mode: Mode, operation: Convolution) -> None:
-        self.change, self.mode = change, mode
-        self.sandbox = SimpleNamespace(operation=operation)
+    def __init__(self, change: Change | None, operation: Convolution, *, interprets: bool) -> None:
+        self.change, self.interprets = change, interprets
+        self.sandbox: Any = SimpleNamespace(operation=operation)
         self.calls: list[Call] = []
         self.closed = 0
 
@@ -97,11 +97,11 @@ def make_case(**changes: Any) -> Case:
 
 
 def make_case_runner(
-    change: Change | None = None, mode: Mode = "interpret", operation: Convolution = SMALL
+    change: Change | None = None, operation: Convolution = SMALL, *, interprets: bool = True
 ) -> tuple[CaseRunner, PretendedRunner]:
     """Return a case runner of answers that are right but for the change, and its caller."""
-    caller = PretendedRunner(change, mode, operation)
-    return CaseRunner(cast("KernelCaller", caller), LAWS, sampled=("conv",)), caller
+    caller = PretendedRunner(change, operation, interprets=interprets)
+    return CaseRunner(caller, LAWS, sampled=("conv",)), caller
 
 
 def spoiled(run: Run, place: int = -1, value: float = 1e6) -> Run:

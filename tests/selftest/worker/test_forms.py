@@ -24,9 +24,57 @@ def counting(condition: str) -> str:
     return changed(MADE, COUNTED, counted)
 
 
+def remembering(condition: str, source: str = TWO_LAUNCHES) -> str:
+    """Return the source of a file whose `seen` is None in the first call, then what it saw in the last one.
+
+    That is the batch, where x lies, the weight, where it lies and its version, and the same of the bias.
+    """
+    look = """
+        seen, self.seen = self.seen, (
+            len(x), x.data_ptr(),
+            conv1.weight, conv1.weight.data_ptr(), conv1.weight._version,
+            conv1.bias, conv1.bias.data_ptr(), conv1.bias._version,
+        )
+"""
+    begun = "conv1, count = self.conv1, out.numel()\n"
+    made = changed(MADE, f"{MADE}        self.seen = None\n", source)
+    return changed(STEP, only(condition), changed(begun, begun + look.lstrip("\n"), made))
+
+
+def only(condition: str) -> str:
+    return f"fill[grid](x, conv1.weight, out, 5 if {condition} else 3, "
+
+
+def differs(place: int, *others: int) -> str:
+    """Return the condition that one thing that was seen is another, and the others are not."""
+    same = " and ".join(f"seen[{each}] is self.seen[{each}]" for each in others)
+    return f"seen and seen[{place}] != self.seen[{place}]" + (f" and {same}" if same else "")
+
+
+def counting_models(condition: str) -> str:
+    """Return a file whose MODELS are those that were made, whose LAST is the one called last."""
+    noted = f"{MADE}        self.calls = 0\n        MODELS.append(self)\n"
+    called = f"{FORWARD}        self.calls += 1\n        last, LAST[:] = LAST[:], [self]\n"
+    source = changed(MADE, noted, changed(FORWARD, called, only_if(condition)))
+    return changed("@triton.jit\ndef fill", "MODELS, LAST = [], []\n\n\n@triton.jit\ndef fill", source)
+
+
 CLASSES = MADE.replace("(self)", "(self, num_classes=1000)") + "        self.classes = num_classes\n"
 WITH_CLASSES = changed(MADE, CLASSES, only_if("self.classes == 10"))
 SOURCES = {
+    "in another model": counting_models("len(MODELS) > 2"),
+    "after a call on another batch": remembering(differs(0)),
+    "after a call of another model": counting_models("self.calls == 2 and last != [self]"),
+    "after x was written in place": remembering("seen and seen[1] == self.seen[1]"),
+    "after a transposed x was written in place": remembering(
+        "seen and seen[1] == self.seen[1] and not x.is_contiguous()"
+    ),
+    "after the weight was written in place": remembering(differs(4, 2)),
+    "after the weight was given new memory": remembering(differs(3, 2)),
+    "after the weight was replaced": remembering("seen and seen[2] is not self.seen[2]"),
+    "after the bias was written in place": remembering(differs(7, 5)),
+    "after the bias was given new memory": remembering(differs(6, 5)),
+    "after the bias was replaced": remembering("seen and seen[5] is not self.seen[5]"),
     "in eval mode": only_if("not self.training"),
     "with gradients on": only_if("torch.is_grad_enabled()"),
     "at a second call": counting("self.calls == 2"),
@@ -59,6 +107,73 @@ def test_what_is_launched_otherwise_is_found_and_named(start: Start, says: str) 
 def test_a_file_that_does_the_same_passes(start: Start, source: str) -> None:
     """Also one whose model takes no number of classes."""
     assert tried(start, source) is None
+
+
+KEEPS = changed(MADE, f"{MADE}        self.packed = self.of = None\n")
+
+
+def keeping(condition: str) -> str:
+    """Return a file that keeps a copy of the filters, and makes it anew where the condition holds."""
+    made = f"""
+        weight = conv1.weight
+        of = (weight.data_ptr(), weight._version)
+        if self.packed is None or {condition}:
+            self.packed, self.of = weight.detach().clone(), of
+        fill[grid](x, self.packed, out, 3, """
+    return changed("        " + STEP, made.lstrip("\n"), KEEPS)
+
+
+def test_a_file_may_keep_what_it_makes_of_the_parameters(start: Start) -> None:
+    """As long as it makes it anew whenever they hold something else."""
+    assert tried(start, keeping("of != self.of")) is None
+
+
+@pytest.mark.parametrize(
+    ("condition", "says"),
+    [
+        ("False", "after the weight was written in place"),
+        ("of[0] != self.of[0]", "after the weight was written in place"),
+        ("of[1] != self.of[1]", "after the weight was given new memory"),
+    ],
+)
+def test_what_is_kept_of_a_weight_that_has_changed_is_found(start: Start, condition: str, says: str) -> None:
+    """Nothing else is launched; what is missing is the copy."""
+    found = tried(start, keeping(condition))
+    assert found is not None
+    assert found[0] == "calls-differ"
+    assert found[1].startswith(says)
+    assert "a copy, is left out or another" in found[1]
+
+
+def test_a_store_that_all_models_share_is_found(start: Start) -> None:
+    """What it holds is made of another model's filters."""
+    shared = keeping("False").replace("self.packed", "ModelNew.packed")
+    found = tried(
+        start,
+        changed("ModelNew.packed = self.of = None", "self.of = None", shared).replace(
+            "class ModelNew(nn.Module):\n", "class ModelNew(nn.Module):\n    packed = None\n\n"
+        ),
+    )
+    assert found is not None
+    assert found[0] == "calls-differ"
+    assert found[1].startswith("in another model")
+
+
+@pytest.mark.parametrize("form", ["at a second call", "at a twentieth call"])
+def test_memory_that_was_returned_before_is_not_returned_again(start: Start, form: str) -> None:
+    """Nor a third piece of it in turn."""
+    pieces = {"at a second call": 1, "at a twentieth call": 3}[form]
+    made = "out = torch.empty((x.shape[0], 96, 55, 55), device=x.device)\n"
+    kept = f"""self.calls += 1
+        if len(self.kept) < {pieces}:
+            self.kept.append(torch.empty((x.shape[0], 96, 55, 55), device=x.device))
+        out = self.kept[self.calls % {pieces}]
+"""
+    source = changed(made, kept, changed(MADE, f"{MADE}        self.calls, self.kept = -1, []\n"))
+    found = tried(start, source)
+    assert found is not None
+    assert found[0] == "earlier-answers"
+    assert found[1].startswith(form)
 
 
 PRUNED = (

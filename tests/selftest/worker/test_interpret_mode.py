@@ -1,4 +1,4 @@
-"""The real wrapper runs under the interpreter: whole grids, sampled programs, and as Triton would refuse."""
+"""Launch plans run on the interpreter of TTIR: whole grids, sampled programs, memory like a GPU's."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from kernelgate.correctness.calls import Call, KernelCaller, Run
+from kernelgate.correctness.calls import Call, Run
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseRunner
+from kernelgate.correctness.plan_calls import PlanCaller, Planner
 from kernelgate.kernel_file.source import read_kernel
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.inputs import make_inputs
@@ -21,7 +22,7 @@ from kernelgate.sandbox.worker_process import WorkerFault, live_pids
 from kernelgate.settings import load_settings
 from tests.selftest.corpus.bad_kernels import CONFIG, with_configs
 from tests.selftest.support.project_settings import LAWS
-from tests.selftest.support.small_kernels import TWO_LAUNCHES
+from tests.selftest.support.small_kernels import HEAD, MODEL, TWO_LAUNCHES, changed
 
 ROOT = Path(__file__).resolve().parents[3]
 BLOCK_M, BLOCK_N, PIXELS = 64, 32, 55 * 55
@@ -29,24 +30,25 @@ KERNEL = with_configs(CONFIG.replace('"BLOCK_N": 64', f'"BLOCK_N": {BLOCK_N}'))
 NAMES = ("conv2d_fwd_kernel",)
 MAX_BYTES = 2 * 2**30
 
-MakeRunner = Callable[[str], KernelCaller]
+MakeRunner = Callable[[str], PlanCaller]
 
 
 @pytest.fixture
 def runner_of(tmp_path: Path) -> Iterator[MakeRunner]:
     """Give a function that returns a caller of a source; all are closed after the test."""
     sandbox = Sandbox(ALEXNET_CONV1, load_settings(ROOT / "pyproject.toml").limits)
-    made: list[KernelCaller] = []
+    made: list[PlanCaller] = []
 
-    def make(source: str) -> KernelCaller:
+    def make(source: str) -> PlanCaller:
         file = tmp_path / "kernel.py"
         file.write_text(source, encoding="utf-8")
-        made.append(KernelCaller(sandbox, read_kernel(file, 100_000), "interpret"))
+        made.append(PlanCaller(Planner(sandbox, read_kernel(file, 100_000))))
         return made[-1]
 
     yield make
     for caller in made:
         caller.close()
+        caller.planner.close()
     sandbox.close()
 
 
@@ -94,6 +96,19 @@ def test_sampled_programs_write_their_tiles_and_nothing_else(runner_of: MakeRunn
     assert CaseRunner(caller, LAWS, NAMES).run(case_of(256, programs=6)).finding is None
 
 
+def test_the_largest_batch_costs_what_its_programs_touch(runner_of: MakeRunner) -> None:
+    """Of 13 GB a few images and pages are made."""
+    examined = CaseRunner(runner_of(KERNEL), LAWS, NAMES).run(case_of(ALEXNET_CONV1.max_batch, programs=6))
+    assert (examined.finding, examined.untried) == (None, "")
+    assert peak_bytes() < MAX_BYTES
+
+
+def peak_bytes() -> int:
+    """Return the most that a worker of this test has held."""
+    lines = [line for pid in live_pids() for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
+    return 1024 * max(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+
 def test_a_grid_may_be_too_long_if_the_rest_writes_everything(runner_of: MakeRunner) -> None:
     """Its idle programs are no writers: launching more of them does not make up for a tile left out."""
     tiles = 'triton.cdiv(N * OH * OW, meta["BLOCK_M"])'
@@ -108,13 +123,6 @@ def test_a_grid_may_be_too_long_if_the_rest_writes_everything(runner_of: MakeRun
     finding = CaseRunner(runner_of(left_out), LAWS, NAMES).run(case_of(300, programs=6)).finding
     assert finding is not None
     assert finding.law == "all-written"
-
-
-def peak_bytes() -> int:
-    """Return the most that the one worker of this test has held."""
-    (pid,) = live_pids()
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
 
 
 def test_a_wrong_tile_is_found_in_a_sample(runner_of: MakeRunner) -> None:
@@ -132,7 +140,7 @@ def test_a_program_that_writes_in_the_place_of_another_is_followed_there(runner_
     run = runner_of(source).run(call_of(256, programs=4))
     (launch,) = run.ran.launches
     assert launch.programs_run > 4
-    assert any("wrote the same elements" in found for found in run.ran.memory)
+    assert any("wrote the same value as program" in found for found in run.ran.memory)
 
 
 @pytest.mark.parametrize("batch", [1, 2])
@@ -153,7 +161,7 @@ def test_two_launches_run_whole_and_in_order(runner_of: MakeRunner, batch: int) 
 
 
 def test_parameters_are_set_anew_for_each_call(runner_of: MakeRunner) -> None:
-    """Two seeds in one worker give two answers; the first seed again gives the first."""
+    """Two seeds on one plan give two answers; the first seed again gives the first."""
     caller = runner_of(TWO_LAUNCHES)
     calls = [call_of(1, family="constant", seed=seed) for seed in (1, 2, 1)]
     first, second, again = (caller.run(call).bits for call in calls)
@@ -173,11 +181,22 @@ def test_each_call_finds_unwritten_memory_in_another_state(runner_of: MakeRunner
         assert run.offsets.tolist() == list(range(96 * PIXELS - 1))
 
 
+def test_an_answer_that_torch_fills_first_comes_whole(runner_of: MakeRunner) -> None:
+    """Of what every program ran for, all is there to be judged, also what the fill has left."""
+    made = "out = torch.empty((x.shape[0], 96, 55, 55), device=x.device)"
+    source = changed(made, made.replace("empty", "zeros"))
+    source = changed("mask=at < count)\n\n\n", "mask=at < count - 1)\n\n\n", source)
+    run = runner_of(changed("        shift[", "        return out\n        shift[", source)).run(call_of(1))
+    assert run.bits is not None
+    assert run.bits.size == 96 * PIXELS
+    assert run.bits[-1] == 0
+
+
 @pytest.mark.parametrize(
     ("old", "new", "found"),
     [
-        ("mask=at < count)\n\n\n", "mask=at < count + 1)\n\n\n", "wrote 1 x 4 bytes outside its tensors"),
-        ("mask=at * step < x_count", "mask=at < count", "bytes outside its tensors"),
+        ("mask=at < count)\n\n\n", "mask=at < count + 1)\n\n\n", "wrote 1 x 4 bytes outside its buffers"),
+        ("mask=at * step < x_count", "mask=at < count", "bytes outside its buffers"),
         ("(triton.cdiv(count, 1024),)", "(2 * triton.cdiv(count, 1024),)", ""),
     ],
     ids=["write", "read", "masked-off"],
@@ -186,8 +205,7 @@ def test_accesses_outside_the_tensors_are_reported(
     runner_of: MakeRunner, old: str, new: str, found: str
 ) -> None:
     """One element is enough; what a mask keeps out is no access."""
-    assert old in TWO_LAUNCHES
-    run = runner_of(TWO_LAUNCHES.replace(old, new)).run(call_of(1))
+    run = runner_of(changed(old, new)).run(call_of(1))
     assert bool(run.ran.memory) == bool(found)
     assert found in " ".join(run.ran.memory)
 
@@ -202,47 +220,62 @@ def test_a_wrapper_that_ignores_strides_is_seen_in_each_layout(runner_of: MakeRu
         assert not np.array_equal(plain.bits, run.bits), layout
 
 
-def test_a_launch_on_a_cpu_tensor_is_refused(runner_of: MakeRunner) -> None:
-    """As Triton does on a GPU, though the interpreter could read it."""
-    with pytest.raises(WorkerFault, match="CPU tensor"):
-        runner_of(TWO_LAUNCHES.replace("[grid](x, ", "[grid](x.cpu(), ")).run(call_of(1))
+def test_a_launch_that_writes_into_its_input_is_seen(runner_of: MakeRunner) -> None:
+    """Even what is already there."""
+    source = changed("    scaled = value", "    tl.store(w_ptr, tl.load(w_ptr))\n    scaled = value")
+    assert not runner_of(source).run(call_of(1)).ran.inputs_intact
 
 
-def test_an_empty_grid_counts_as_no_launch(runner_of: MakeRunner) -> None:
-    """Nothing is launched by it, so nothing is counted that could pass for the kernel's work."""
-    source = TWO_LAUNCHES.replace("[grid](", "[(0,)](").replace("[(triton.cdiv(count, 4096), 1)]", "[(0, 1)]")
-    assert runner_of(source).run(call_of(1)).ran.launches == ()
+def test_moves_of_data_are_done_as_torch_does_them(runner_of: MakeRunner) -> None:
+    """A padded copy of x, cut out again, is x; a table of the host's holds what the host put there."""
+    padded = "torch.nn.functional.pad(x, (2, 2, 2, 2))[:, :, 2:-2, 2:-2].contiguous()"
+    source = changed("[grid](x, conv1.weight,", f"[grid]({padded}, torch.full((4,), 0.5, device=x.device),")
+    half = changed("tl.load(w_ptr)", "0.5")
+    assert np.array_equal(runner_of(source).run(call_of(2)).bits, runner_of(half).run(call_of(2)).bits)
 
 
-def test_an_operation_that_would_read_all_of_a_huge_tensor_is_not_tried(runner_of: MakeRunner) -> None:
+def test_a_move_of_a_huge_tensor_is_not_tried(runner_of: MakeRunner) -> None:
     """It would need more memory than there is here, which is no fault of the file."""
-    source = TWO_LAUNCHES.replace("fill[grid](x, ", "fill[grid](x.clone(), ")
-    examined = CaseRunner(runner_of(source), LAWS, ("fill",)).run(
-        case_of(ALEXNET_CONV1.max_batch, programs=1)
-    )
+    source = changed("fill[grid](x, ", "fill[grid](x.clone(), ")
+    case = case_of(ALEXNET_CONV1.max_batch, programs=1)
+    examined = CaseRunner(runner_of(source), LAWS, ("fill", "shift")).run(case)
     assert examined.finding is None
     assert "GiB" in examined.untried
 
 
-def test_a_fault_is_followed_by_a_fresh_worker(runner_of: MakeRunner) -> None:
-    """What one call breaks does not reach the next."""
-    source = TWO_LAUNCHES.replace(
-        "        grid = (", "        if len(x) == 2: torch.os._exit(1)\n        grid = ("
-    )
-    caller = runner_of(source)
-    with pytest.raises(WorkerFault, match="status 1"):
-        caller.run(call_of(2))
-    assert caller.run(call_of(1)).bits is not None
+ALONE = f"""{HEAD}
+@triton.jit
+def alone(x_ptr, out_ptr):
+    at = tl.arange(0, 16)
+BODY
+    tl.store(out_ptr + at, tl.load(x_ptr + at))
+
+{MODEL}
+        alone[(1,)](x, out)
+        return out
+"""
 
 
-def test_a_second_model_remembers_nothing_of_the_first(runner_of: MakeRunner) -> None:
-    """It is made anew, by the same import, and the first is still there afterwards."""
-    counting = TWO_LAUNCHES.replace(
-        "        out = ", "        self.calls = getattr(self, 'calls', 0) + 1\n        out = "
-    )
-    caller = runner_of(counting.replace("out, 3, ", "out, self.calls, "))
-    first, second, again = (
-        caller.run(msgspec.structs.replace(call_of(1), model=model)) for model in (0, 1, 0)
-    )
-    assert np.array_equal(first.bits, second.bits)
-    assert not np.array_equal(first.bits, again.bits)
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ("    while tl.atomic_add(out_ptr, 0.0) < 1e30:\n        at += 1", "no-answer"),
+        ('    at = tl.inline_asm_elementwise("brev.b32 $0, $1;", "=r,r", [at], tl.int32, True, 1)', ""),
+    ],
+    ids=["endless", "inline-ptx"],
+)
+def test_what_does_not_end_is_no_answer_and_what_is_lacking_says_nothing(
+    runner_of: MakeRunner, body: str, kind: str
+) -> None:
+    """Programs that wait for ever are the kernel's; an operation that is not interpreted is not."""
+    with pytest.raises(WorkerFault) as caught:
+        runner_of(ALONE.replace("BODY", body)).run(call_of(1))
+    assert caught.value.kind == (kind or "not-interpreted")
+
+
+def test_without_a_pin_every_configuration_is_tried_first(runner_of: MakeRunner) -> None:
+    """As an autotuner does in its first call, on the memory of that call."""
+    two = with_configs(CONFIG, CONFIG.replace("num_stages=1", "num_stages=2"))
+    run = runner_of(two).run(msgspec.structs.replace(call_of(1), pin=None))
+    assert len(run.ran.launches) == 3
+    assert run.ran_whole

@@ -2,15 +2,12 @@
 
 from collections.abc import Callable
 
+from kernelgate.worker.model.calls import ModelCalls
+
 from kernelgate import protocol
-from kernelgate.execution.sampling import choose_programs
 from kernelgate.operations import inputs
-from kernelgate.worker.model.calls import ModelCalls, Site, same_bits
-from kernelgate.worker.tensors.poison import fill_with_bits, poison_word
-from kernelgate.worker.watch.audit_events import outside_help
-from kernelgate.worker.watch.data_flow import Witness
 from tests.selftest.corpus.planted.base import Planted, after_call, changed, in_forward, in_init
-from tests.selftest.corpus.planted.delegation_faults import FORK, WITH_HELPERS, handed_over
+from tests.selftest.corpus.planted.delegation_faults import WITH_HELPERS, handed_over
 from tests.selftest.corpus.planted.targets import attribute_of, field_of, name_of, variable_of
 
 WRAPPER = "def triton_conv2d_nchw(\n"
@@ -36,10 +33,8 @@ LAYER_ANSWERS = "out = self.conv1(x).contiguous()"
 # Names of the judge's own, which an attack finds at run time. One that is gone fails here: an attack that
 # no longer finds its target would be an honest kernel.
 REQUEST = variable_of(ModelCalls.run, "request")
-RECIPE = field_of(protocol.RunOne, "recipe")
+RECIPE = field_of(protocol.UseOne, "recipe")
 OPERATION = attribute_of(ModelCalls, "operation")
-FOUND = attribute_of(Witness, "found")
-DELEGATED = field_of(protocol.Ran, "delegated")
 LAUNCHED = protocol.SeenLaunch(
     kernel="conv2d_fwd_kernel", programs_run=48, programs_total=48, makes_answer=True
 )
@@ -79,20 +74,6 @@ def storing_where(mask: str) -> str:
 
 OWN_PROCESS = (
     Planted(
-        "replaces-read",
-        "has the layer's answer read in the place of its own",
-        replacing(
-            Site.read,
-            "lambda site, _, *rest, real=real: real(site, self.conv1(self.x).detach(), *rest)",
-            in_forward(KEEP_X, source=WRONG),
-        ),
-    ),
-    Planted(
-        "replaces-same-bits",
-        "calls all tensors the same, and clears x",
-        replacing(same_bits, "lambda *_: True", after_call("x.zero_()")),
-    ),
-    Planted(
         "replaces-equal",
         "calls everything equal in torch and in NumPy, and clears the weight",
         in_init(
@@ -115,57 +96,6 @@ OWN_PROCESS = (
                 "lambda *recipe, real=real: convolved(*recipe, real(*recipe))",
                 handed_over('answer = getattr(self, "known", torch.zeros(len(x), 96, 55, 55))'),
             ),
-        ),
-    ),
-    Planted(
-        "replaces-poison",
-        "has fresh memory filled with zeros, and leaves the last channel unwritten",
-        replacing(
-            poison_word,
-            "lambda *_: 0",
-            replacing(
-                fill_with_bits,
-                "lambda tensor, _: tensor.zero_()",
-                changed((STORE, STORE.replace("C_out)", "C_out - 1)"))),
-            ),
-        ),
-    ),
-    Planted(
-        "replaces-encode",
-        "strikes what was seen from its report, and drops its answer for the layer's",
-        replacing(
-            protocol.encode,
-            "lambda said, real=real: struck(real(said))",
-            in_init(
-                f"""
-                def struck(said):
-                    return torch.sys.modules["re"].sub(rb'"{DELEGATED}":.*]', b'"{DELEGATED}":[]', said)
-                """,
-                source=after_call(LAYER_ANSWERS),
-            ),
-        ),
-    ),
-    Planted(
-        "replaces-find",
-        "has nothing found, and drops its answer for the layer's",
-        replacing(Witness.find, "lambda *_: None", after_call(LAYER_ANSWERS)),
-    ),
-    Planted(
-        "replaces-outside-help",
-        "has no help from outside heard of, and asks another process",
-        replacing(
-            outside_help,
-            "lambda: ()",
-            handed_over(FORK),
-        ),
-    ),
-    Planted(
-        "replaces-choose-programs",
-        "has the first program run alone, and is right in that one",
-        replacing(
-            choose_programs,
-            "lambda *_: [(0, 0, 0)]",
-            changed(("total += shift[None, :]", "total += shift[None, :] * (1 + tl.program_id(0))")),
         ),
     ),
     Planted(
@@ -248,20 +178,6 @@ OWN_PROCESS = (
 """Files that replace functions, methods and tensors of the process that they run in."""
 
 FROM_THE_CALLER = (
-    Planted(
-        "silences-the-witness",
-        "has the objects that its callers hold find nothing, and drops its answer for the layer's",
-        after_call(
-            f"""
-            for held in callers():
-                for thing in held.values():
-                    if "{FOUND}" in getattr(thing, "__dict__", ()):
-                        thing.{Witness.find.__name__} = lambda *_: None
-            {LAYER_ANSWERS}
-            """,
-            source=WITH_FRAMES,
-        ),
-    ),
     Planted(
         "makes-x-itself",
         "convolves an x that it makes by the request that its callers hold",

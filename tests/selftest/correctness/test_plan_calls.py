@@ -1,0 +1,143 @@
+"""Calls without a GPU: the plan of each is recorded once, and no fault of the gate's own is the kernel's."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from kernelgate.compilation.recording import PlannedCall, Recorded, UnplannedError
+from kernelgate.correctness import plan_calls
+from kernelgate.correctness.calls import Call
+from kernelgate.correctness.plan_calls import PlanCaller, Planner
+from kernelgate.execution.cards import ADA
+from kernelgate.execution.launch_plan import CallForm
+from kernelgate.execution.plan_check import PlanError
+from kernelgate.execution.plan_files import StoredPlan
+from kernelgate.kernel_file.source import KernelFile
+from kernelgate.operations.recipe import Recipe
+from kernelgate.sandbox.faults import FaultKind
+from kernelgate.sandbox.worker_process import WorkerFault
+from tests.selftest.support.made_up_plans import make_plan
+
+KERNEL = KernelFile(path="k.py", sha256="c" * 64, source="")
+CALL = PlannedCall(batch=3, pin=0, card=ADA)
+STORED = StoredPlan(plan=make_plan(), sha256="a" * 64, contents=Path("/nowhere"))
+
+
+class PretendedWorker:
+    """Answers nothing but the fault that it is told to end in."""
+
+    def __init__(self, fault: FaultKind | None = None) -> None:
+        self.fault, self.closed, self.folder = fault, False, Path("/nowhere")
+
+    def ask(self, *_: Any) -> Any:
+        assert self.fault is not None
+        raise WorkerFault(self.fault, "seen")
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class PretendedSandbox:
+    """Starts pretended workers; `started` are those that were, by their mode."""
+
+    def __init__(self, fault: FaultKind | None = None) -> None:
+        self.fault = fault
+        self.started: list[tuple[str, KernelFile | None, PretendedWorker]] = []
+        self.limits = SimpleNamespace(run_timeout_s=1.0, whole_run_factor=3)
+
+    def start(self, mode: str, kernel: KernelFile | None) -> PretendedWorker:
+        worker = PretendedWorker(self.fault)
+        self.started.append((mode, kernel, worker))
+        return worker
+
+    def await_loaded(self, _worker: PretendedWorker) -> None:
+        pass
+
+
+@pytest.fixture
+def planner(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Planner]:
+    """Return what makes a planner whose recorder answers so; a class of error is raised."""
+
+    def make(answer: Any) -> Planner:
+        def record(_sandbox: Any, _worker: Any, call: PlannedCall) -> Recorded:
+            asked.append(call)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        asked: list[PlannedCall] = []
+        monkeypatch.setattr(plan_calls, "record", record)
+        made = Planner(PretendedSandbox(), KERNEL)  # type: ignore[arg-type]
+        made.asked = asked  # type: ignore[attr-defined]
+        return made
+
+    return make
+
+
+def test_a_plan_is_recorded_once(planner: Callable[[Any], Any]) -> None:
+    """By one recorder, which ends with the planner."""
+    made = planner(Recorded(stored=STORED))
+    other = msgspec.structs.replace(CALL, form=CallForm(bias=False))
+    assert [made.plan(call) for call in (CALL, CALL, other, CALL)] == [STORED] * 4
+    assert made.asked == [CALL, other]
+    ((mode, kernel, recorder),) = made.sandbox.started
+    assert (mode, kernel) == ("record", KERNEL)
+    made.close()
+    assert recorder.closed
+
+
+def test_a_configuration_that_is_refused_is_untried(planner: Callable[[Any], Any]) -> None:
+    """It is not for this call."""
+    with pytest.raises(WorkerFault, match="pruned") as caught:
+        planner(Recorded(refused="pruned")).plan(CALL)
+    assert caught.value.kind is FaultKind.UNTRIED
+
+
+def test_a_call_without_a_plan_is_a_finding(planner: Callable[[Any], Any]) -> None:
+    """By the recorder's reason, of this file."""
+    with pytest.raises(UnplannedError, match="reads") as caught:
+        planner(Recorded(broken=("reads-values", "reads x"))).plan(CALL)
+    assert (caught.value.reason, caught.value.kernel_sha256) == ("reads-values", KERNEL.sha256)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [(PlanError("none"), FaultKind.PROTOCOL), (WorkerFault(FaultKind.CRASHES, ""), FaultKind.CRASHES)],
+)
+def test_a_recorder_that_fails_is_replaced(
+    planner: Callable[[Any], Any], error: Exception, kind: FaultKind
+) -> None:
+    """The file was in it: its end is the file's own."""
+    made = planner(error)
+    for _ in range(2):
+        with pytest.raises(WorkerFault) as caught:
+            made.plan(CALL)
+        assert caught.value.kind is kind
+    assert [worker.closed for _, _, worker in made.sandbox.started] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (FaultKind.RAISES, FaultKind.RAISES),
+        (FaultKind.NO_ANSWER, FaultKind.NO_ANSWER),
+        (FaultKind.UNTRIED, FaultKind.UNTRIED),
+        (FaultKind.OUT_OF_MEMORY, FaultKind.UNTRIED),
+        (FaultKind.CRASHES, FaultKind.NOT_INTERPRETED),
+        (FaultKind.PROTOCOL, FaultKind.NOT_INTERPRETED),
+    ],
+)
+def test_what_the_interpreter_fails_in_is_not_the_kernels(kind: FaultKind, told: FaultKind) -> None:
+    """No file is in its process: memory that it lacks is not the file's, nor its own crash."""
+    sandbox = PretendedSandbox(kind)
+    planner: Any = SimpleNamespace(sandbox=sandbox, plan=lambda _: STORED)
+    caller = PlanCaller(planner)
+    with pytest.raises(WorkerFault) as caught:
+        caller.run(Call(recipe=Recipe(family="normal", seed=1, batch=3), pin=0))
+    assert caught.value.kind is told
+    ((mode, kernel, worker),) = sandbox.started
+    assert (mode, kernel, worker.closed) == ("interpret", None, True)
