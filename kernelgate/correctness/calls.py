@@ -71,6 +71,9 @@ class Caller(Protocol):
     def interprets(self) -> bool:
         """Whether calls are made without a GPU."""
 
+    def expect(self, call: Call) -> None:
+        """Take note that the call will be made: what it needs may be made ready beforehand."""
+
     def run(self, call: Call) -> Run:
         """Return what the kernel makes of a call; raises WorkerFault, and UnplannedError."""
 

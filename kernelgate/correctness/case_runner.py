@@ -66,6 +66,12 @@ class CaseRunner:
         self.user = user or caller
         self.operation = caller.sandbox.operation
 
+    def expect(self, case: Case) -> None:
+        """Take note that the case will be judged."""
+        relation = RELATIONS[case.relation]
+        for call in relation.calls(self._plain_call(case)):
+            self._caller_of(relation).expect(call)
+
     def run(self, case: Case) -> CaseResult:
         """Return what the case breaks, or how far it held."""
         relation = RELATIONS[case.relation]
@@ -81,7 +87,7 @@ class CaseRunner:
     def _judge_calls(self, case: Case, relation: Relation) -> CaseResult:
         runs: list[Run] = []
         errors, vendor_ratio = Errors(), None
-        caller = self.user if relation.calls_file else self.caller
+        caller = self._caller_of(relation)
         for call in relation.calls(self._plain_call(case)):
             runs.append(caller.run(call))
             broken, of_call, vendor = self._judge(runs[-1])
@@ -96,6 +102,9 @@ class CaseRunner:
         return CaseResult(
             case=case, errors=errors, vendor_ratio=vendor_ratio, calls=len(runs), first_run=runs[0]
         )
+
+    def _caller_of(self, relation: Relation) -> Caller:
+        return self.user if relation.calls_file else self.caller
 
     def _plain_call(self, case: Case) -> Call:
         batch = case.batch

@@ -1,83 +1,19 @@
 """Calls by launch plans: a recorder says what the file does, a GPU or the interpreter does it."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kernelgate import protocol
-from kernelgate.compilation.compiler import Target
-from kernelgate.compilation.recording import PlannedCall, Recorded, UnplannedError, record
 from kernelgate.correctness.calls import Call, Run, draw_poison, fetch_answer
-from kernelgate.execution.launch_plan import CallForm
-from kernelgate.execution.plan_check import PlanError
+from kernelgate.correctness.planner import Planner
 from kernelgate.execution.plan_files import StoredPlan, plan_file
-from kernelgate.kernel_file.source import KernelFile
 from kernelgate.sandbox.faults import FaultKind
-from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import Worker, WorkerFault
 
 OF_THE_KERNEL = frozenset(
     {FaultKind.RAISES, FaultKind.NO_ANSWER, FaultKind.UNTRIED, FaultKind.NOT_INTERPRETED}
 )
 """What an interpreting worker may say of what it runs; any other fault is its own."""
-
-
-class Planner:
-    """The launch plans of one kernel file for a target, each recorded once, for every caller."""
-
-    def __init__(self, sandbox: Sandbox, kernel: KernelFile, target: Target) -> None:
-        self.sandbox, self.kernel, self.target = sandbox, kernel, target
-        self._recorded: dict[PlannedCall, Recorded] = {}
-        self._recorder: Worker | None = None
-        self._one_at_a_time = threading.Lock()
-
-    def plan(self, *, batch: int, pin: int | None, form: CallForm) -> StoredPlan:
-        """Return the plan of a call.
-
-        Raises UnplannedError if the file can have none, WorkerFault `untried` if this configuration has none.
-        """
-        target = self.target
-        call = PlannedCall(
-            batch=batch,
-            pin=pin,
-            card=target.gpu,
-            assembled_for=target.card,
-            form=form,
-            with_log=False,
-        )
-        with self._one_at_a_time:
-            if call not in self._recorded:
-                self._recorded[call] = self._record(call)
-        recorded = self._recorded[call]
-        if recorded.broken is not None:
-            raise UnplannedError(self.kernel.sha256, *recorded.broken)
-        if recorded.stored is None:
-            raise WorkerFault(FaultKind.UNTRIED, recorded.refused)
-        return recorded.stored
-
-    def close(self) -> None:
-        """End the recorder."""
-        if self._recorder is not None:
-            self._recorder.close()
-            self._recorder = None
-
-    def _record(self, call: PlannedCall) -> Recorded:
-        recorder, self._recorder = self._recorder or self._start(), None
-        try:
-            recorded = record(self.sandbox, recorder, call)
-        except PlanError as error:
-            recorder.close()
-            raise WorkerFault(FaultKind.PROTOCOL, f"sent what is no launch plan: {error}") from error
-        except BaseException:
-            recorder.close()
-            raise
-        self._recorder = recorder
-        return recorded
-
-    def _start(self) -> Worker:
-        recorder = self.sandbox.start("record", self.kernel)
-        self.sandbox.await_loaded(recorder)
-        return recorder
 
 
 class PlanCaller:
@@ -92,10 +28,13 @@ class PlanCaller:
         """Whether calls are made without a GPU."""
         return not self.gpu
 
+    def expect(self, call: Call) -> None:
+        """Have the plan of a call recorded beforehand."""
+        self.planner.expect(call)
+
     def run(self, call: Call) -> Run:
         """Return what the kernel makes of a call; after a WorkerFault the next run starts afresh."""
-        form = CallForm(layout=call.layout, bias=call.recipe.bias)
-        stored = self.planner.plan(batch=call.recipe.batch, pin=call.pin, form=form)
+        stored = self.planner.plan(call)
         if self.gpu:
             return self._execute(stored, call)
         with _blaming_the_kernel_alone():

@@ -37,6 +37,7 @@ class CaseSearch:
         """Judge the cases side by side, in order, until one fails."""
         waiting: queue.SimpleQueue[Case] = queue.SimpleQueue()
         for case in cases:
+            self.case_runners[0].expect(case)
             waiting.put(case)
 
         def work(case_runner: CaseRunner) -> None:

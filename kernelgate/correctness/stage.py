@@ -24,7 +24,8 @@ from kernelgate.correctness.plan import (
     running_pins,
     samplable,
 )
-from kernelgate.correctness.plan_calls import PlanCaller, Planner
+from kernelgate.correctness.plan_calls import PlanCaller
+from kernelgate.correctness.planner import Planner
 from kernelgate.correctness.result import Correctness
 from kernelgate.correctness.search import CaseSearch, explore
 from kernelgate.correctness.use_calls import UseCaller
@@ -38,6 +39,7 @@ from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import LawLimits
 from kernelgate.verdict import Reason
 
+MAX_RECORDERS = 6
 MAX_INTERPRETERS = 4
 """Workers side by side: each may use several gigabytes at the end of the domain."""
 
@@ -99,17 +101,16 @@ def _watch_memory(
     """Return what one interpreted image shows beside a GPU, which hides a read whose value is dropped."""
     if not trial.gpus or trial.replay is not None:
         return None
-    planner = Planner(sandbox, kernel, Target(capability=compiled.capability))
-    caller = PlanCaller(planner)
-    try:
-        watched = CaseRunner(caller, trial.laws).run(probe_cases(compiled, trial.entropy)[0])
-    except WorkerFault as fault:
-        if fault.kind is not FaultKind.NOT_INTERPRETED:
-            raise
-        return None  # the GPU has run it
-    finally:
-        caller.close()
-        planner.close()
+    with Planner(sandbox, kernel, Target(capability=compiled.capability)) as planner:
+        caller = PlanCaller(planner)
+        try:
+            watched = CaseRunner(caller, trial.laws).run(probe_cases(compiled, trial.entropy)[0])
+        except WorkerFault as fault:
+            if fault.kind is not FaultKind.NOT_INTERPRETED:
+                raise
+            return None  # the GPU has run it
+        finally:
+            caller.close()
     if watched.finding is None:
         return watched
     detail = f"in the interpreter (to replay it, set CUDA_VISIBLE_DEVICES=): {watched.finding.detail}"
@@ -153,8 +154,9 @@ def _case_runners(
 
     Beside a GPU's plans the file itself is called there.
     """
-    workers = trial.workers or min(os.cpu_count() or 1, MAX_INTERPRETERS)
-    planner = Planner(sandbox, kernel, _target(sandbox, trial))
+    cores = os.cpu_count() or 1
+    planner = Planner(sandbox, kernel, _target(sandbox, trial), min(max(1, cores // 2), MAX_RECORDERS))
+    workers = trial.workers or min(cores, MAX_INTERPRETERS)
     callers = [PlanCaller(planner, gpu) for gpu in trial.gpus or [""] * workers]
     users = [UseCaller(caller, running_pins(compiled)) for caller in callers if trial.gpus]
     with ThreadPoolExecutor(len(callers) + 1) as pool:

@@ -29,6 +29,11 @@ class UseCaller:
         """Whether calls are made without a GPU: never."""
         return False
 
+    def expect(self, call: Call) -> None:
+        """Have the plans of a call recorded beforehand, in each configuration."""
+        for pin in self.pins:
+            self.planned.expect(msgspec.structs.replace(call, pin=pin))
+
     def run(self, call: Call) -> Run:
         """Return what the file makes of a call; after a WorkerFault the next run starts afresh."""
         worker, self._worker = self._worker or self._start(), None

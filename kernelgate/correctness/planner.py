@@ -1,0 +1,82 @@
+"""The launch plans of one kernel file, asked of recorders before they are needed."""
+
+import queue
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Self
+
+from kernelgate.compilation.compiler import Target
+from kernelgate.compilation.recording import PlannedCall, Recorded, UnplannedError, record
+from kernelgate.correctness.calls import Call
+from kernelgate.execution.launch_plan import CallForm
+from kernelgate.execution.plan_check import PlanError
+from kernelgate.execution.plan_files import StoredPlan
+from kernelgate.kernel_file.source import KernelFile
+from kernelgate.sandbox.faults import FaultKind
+from kernelgate.sandbox.sandbox import Sandbox
+from kernelgate.sandbox.worker_process import Worker, WorkerFault
+
+
+class Planner:
+    """Records the plan of each call once, for every caller; so many `recorders` work side by side."""
+
+    def __init__(self, sandbox: Sandbox, kernel: KernelFile, target: Target, recorders: int = 1) -> None:
+        self.sandbox, self.kernel, self.target = sandbox, kernel, target
+        self._asked: dict[PlannedCall, Future[Recorded]] = {}
+        self._idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
+        self._pool = ThreadPoolExecutor(recorders)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def expect(self, call: Call) -> "Future[Recorded]":
+        """Begin to record the plan of a call that will be made."""
+        wanted = PlannedCall(
+            batch=call.recipe.batch,
+            pin=call.pin,
+            card=self.target.gpu,
+            assembled_for=self.target.card,
+            form=CallForm(layout=call.layout, bias=call.recipe.bias),
+            with_log=False,
+        )
+        if wanted not in self._asked:  # two threads may ask at once: then it is recorded twice
+            self._asked[wanted] = self._pool.submit(self._record, wanted)
+        return self._asked[wanted]
+
+    def plan(self, call: Call) -> StoredPlan:
+        """Return the plan of a call.
+
+        Raises UnplannedError if the file can have none, WorkerFault `untried` if this configuration has none.
+        """
+        recorded = self.expect(call).result()
+        if recorded.broken is not None:
+            raise UnplannedError(self.kernel.sha256, *recorded.broken)
+        if recorded.stored is None:
+            raise WorkerFault(FaultKind.UNTRIED, recorded.refused)
+        return recorded.stored
+
+    def close(self) -> None:
+        """End the recorders; what was expected and not begun is dropped."""
+        self._pool.shutdown(cancel_futures=True)
+        while not self._idle.empty():
+            self._idle.get().close()
+
+    def _record(self, call: PlannedCall) -> Recorded:
+        recorder = self._start() if self._idle.empty() else self._idle.get()
+        try:
+            recorded = record(self.sandbox, recorder, call)
+        except PlanError as error:
+            recorder.close()
+            raise WorkerFault(FaultKind.PROTOCOL, f"sent what is no launch plan: {error}") from error
+        except BaseException:
+            recorder.close()
+            raise
+        self._idle.put(recorder)
+        return recorded
+
+    def _start(self) -> Worker:
+        recorder = self.sandbox.start("record", self.kernel)
+        self.sandbox.await_loaded(recorder)
+        return recorder
