@@ -23,10 +23,10 @@ from kernelgate.operations import timing_inputs
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.recipe import Recipe
 from kernelgate.operations.reference import truth_everywhere
+from kernelgate.worker.failures import describe_failure
 from kernelgate.worker.fake_cuda.tensors import PretendedGpu
 from kernelgate.worker.gpu import mode as gpu_mode
 from kernelgate.worker.gpu.mode import GpuMode
-from kernelgate.worker.loop import _failure
 from kernelgate.worker.model.kernel_model import KernelModel
 from kernelgate.worker.watch.launches import Launches
 
@@ -450,5 +450,6 @@ def test_memory_that_was_promised_and_others_hold_is_missed(
     assert not mode.is_crowded()
     mode.answer(protocol.ReleaseTensors())
     assert mode.is_crowded() is crowded
-    failed = _failure(torch.OutOfMemoryError("tried to allocate 8 GiB"), mode)
+    error = torch.OutOfMemoryError("tried to allocate 8 GiB")
+    failed = describe_failure(error, "", protocol.FailureKind.RAISES, mode.is_crowded)
     assert failed.kind == ("crowded" if crowded else "out-of-memory")
