@@ -65,7 +65,7 @@ def check_imports(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_imports_keep_the_contracts() -> None:
-    """Downwards only; workers know nothing that decides, those that run plans no file, the judge no worker."""
+    """Downwards only; workers know nothing that decides, those of plans no file, the judge no worker."""
     checked = check_imports(ROOT)
     assert checked.returncode == 0, checked.stdout
     assert "4 kept, 0 broken" in checked.stdout
