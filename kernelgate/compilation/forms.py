@@ -20,7 +20,7 @@ FORMS = {
     "at a second call": CallForm(call=1),
     "at a twentieth call": CallForm(call=19),
     "with num_classes=10": CallForm(classes=10),
-    "after a call on another batch": CallForm(call=1, changed="batch"),
+    "after a call on another batch": CallForm(changed="batch"),
     "after a call of another model": CallForm(call=1, changed="model"),
     "after x was written in place": CallForm(call=1, changed="x"),
     "after a transposed x was written in place": CallForm(call=1, changed="x", layout="transposed"),

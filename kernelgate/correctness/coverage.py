@@ -14,12 +14,16 @@ Applies = Callable[[Case], bool]
 
 
 class Law(msgspec.Struct, frozen=True, kw_only=True):
-    """A law, the cases that try it, and whether only a GPU or only the largest batch can."""
+    """A law, the cases that try it, and whether only the largest batch can, or only a GPU.
+
+    Without one `in_plans` laws are looked for by the compile stage, which compares launch plans.
+    """
 
     name: str
     says: str
     applies: Applies
     needs_gpu: bool = False
+    in_plans: bool = False
     at_largest: bool = False
 
     def is_tried_by(self, case: Case, largest: int) -> bool:
@@ -32,7 +36,13 @@ def _always(_case: Case) -> bool:
 
 
 def _law_of(relation: Relation) -> Law:
-    return Law(name=relation.name, says=relation.says, applies=lambda case: case.relation == relation.name)
+    return Law(
+        name=relation.name,
+        says=relation.says,
+        applies=lambda case: case.relation == relation.name,
+        needs_gpu=relation.gpu_only,
+        in_plans=relation.gpu_only,
+    )
 
 
 LAWS = (
@@ -69,6 +79,8 @@ LAWS = (
         name="earlier-answers",
         says="a call leaves earlier answers alone",
         applies=lambda case: RELATIONS[case.relation].makes_later_calls,
+        needs_gpu=True,
+        in_plans=True,
     ),
     Law(name="layout", says="right for any strides of x", applies=lambda case: case.layout != CONTIGUOUS),
     Law(name="domain", says="right up to the largest batch", applies=_always, at_largest=True),
@@ -94,7 +106,10 @@ def _describe(law: Law, outcomes: Sequence[CaseResult], largest: int, *, on_gpu:
     meant = [each for each in outcomes if law.is_tried_by(each.case, largest)]
     tried = [each for each in outcomes if (each in meant and not each.untried) or _breaks(law, each)]
     if law.needs_gpu and not on_gpu:
-        return LawLine(law=law.name, says=law.says, status="not tried", cases=0, note="needs a GPU")
+        note = (
+            "needs a GPU; the compile stage looked for it in launch plans" if law.in_plans else "needs a GPU"
+        )
+        return LawLine(law=law.name, says=law.says, status="not tried", cases=0, note=note)
     if broken:
         finding = broken[0].finding
         assert finding is not None

@@ -12,7 +12,6 @@ from kernelgate import protocol
 from kernelgate.execution.interpreted_plan import Given, InterpretedPlan
 from kernelgate.execution.plan_files import StoredPlan, read_plan
 from kernelgate.execution.sampled_launch import LaunchSeen, Sampling
-from kernelgate.interpreter.findings import Finding
 from kernelgate.interpreter.launch import ReadyKernel
 from kernelgate.interpreter.text.parser import parse
 from kernelgate.operations.inputs import image_numbers, make_image, make_parameters, make_x
@@ -26,6 +25,7 @@ class InterpretMode:
 
     def __init__(self) -> None:
         self.kernel_file = ""
+        self.call: InterpretedPlan | None = None
         torch.set_num_threads(1)
 
     def is_crowded(self) -> bool:
@@ -44,27 +44,19 @@ class InterpretMode:
         raise ValueError(f"mode interpret does not answer {type(request).__name__}")
 
     def _run(self, request: protocol.RunPlan) -> protocol.Ran:
+        self.call = None  # given back before the next is made: two of the largest do not fit
         stored = self._read(request.plan)
-        recipe = request.recipe
-        self.call: InterpretedPlan | None = None  # given back before the next is made
         call = InterpretedPlan(
             stored.plan,
             lambda ttir: _make_ready(stored.contents, ttir),
             self._given(request) | _constants(stored),
             request.poison_bits,
         )
-        sampling = Sampling(
-            operation=self.operation,
-            batch=recipe.batch,
-            seed=recipe.seed,
-            programs=request.programs,
-            kernels=request.sampled,
-        )
-        launches = call.run(sampling)
-        found: list[Finding] = call.memory.findings.found
+        launches = call.run(self._sampling(request))
+        found = call.memory.findings.found
         check_ended(found)
         self.call = call
-        self.sampled = any(launch.programs_run < np.prod(launch.grid) for launch in launches)
+        self.is_whole = all(launch.programs_run == np.prod(launch.grid) for launch in launches)
         return protocol.Ran(
             returned="Tensor",
             shape=stored.plan.answer.shape,
@@ -73,6 +65,15 @@ class InterpretMode:
             launches=tuple(_describe(call, launches, number) for number in range(len(launches))),
             inputs_intact=call.inputs_intact(),
             memory=told(found),
+        )
+
+    def _sampling(self, request: protocol.RunPlan) -> Sampling:
+        return Sampling(
+            operation=self.operation,
+            batch=request.recipe.batch,
+            seed=request.recipe.seed,
+            programs=request.programs,
+            kernels=request.sampled,
         )
 
     @cache  # noqa: B019 - as long as the process lives
@@ -102,7 +103,7 @@ class InterpretMode:
 
     def _send(self, request: protocol.SendRun) -> protocol.Sent:
         assert self.call is not None
-        values, places = read_answer(self.call, sampled=self.sampled)
+        values, places = read_answer(self.call, is_whole=self.is_whole)
         values.tofile(request.out)
         if places is not None:
             places.tofile(request.places)
@@ -110,7 +111,7 @@ class InterpretMode:
 
 
 def read_answer(
-    call: InterpretedPlan, *, sampled: bool
+    call: InterpretedPlan, *, is_whole: bool
 ) -> tuple[NDArray[np.float32], NDArray[np.int64] | None]:
     """Return what programs wrote of the answer and where, None for all of it.
 
@@ -118,7 +119,7 @@ def read_answer(
     """
     view, memory = call.plan.answer, call.memory
     count = int(np.prod(view.shape))
-    if call.moves_answer() and not sampled:
+    if call.moves_answer() and is_whole:
         return memory.read(call.answer, np.float32, 4 * view.offset, count), None
     places = _in_words(memory.buffers[call.answer], memory.written(call.answer)) - view.offset
     places = places[(places >= 0) & (places < count)]

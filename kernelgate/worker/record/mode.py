@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -94,21 +95,33 @@ class RecordMode:
 
     def _make_calls(self, request: protocol.Record) -> protocol.Recorded:
         """Return the plan of a call, made after those before it; the first that has none ends them."""
-        form, recorded = request.form, protocol.Recorded()
-        user = UserModel(self.kernel, form)
-        x: torch.Tensor | None = None
+        user, x = UserModel(self.kernel, request.form), self._make_x(request)
+        if request.form.changed == "batch":
+            earlier = self._call_another_batch(request, user)
+            if earlier is not None and not earlier.plan_file:
+                return earlier
         with self.kernel.pinned(request.pin):
-            for number in range(form.call + 1):
-                is_last = number == form.call
-                batch = request.batch if is_last or form.changed != "batch" else _another(request.batch)
-                if x is None or not (is_last and form.changed == "x"):
-                    x = make_x(self.operation.input_shape(batch), form.layout)
-                if is_last and form.changed is not None:
+            recorded = protocol.Recorded()
+            for number in range(request.form.call + 1):
+                if number and number == request.form.call:
                     self._change(user, request)
-                recorded = self._make_call(request, user, x, batch)
+                recorded = self._make_call(request, user, x, request.batch)
                 if not recorded.plan_file:
-                    return recorded
+                    break
+                if request.form.changed != "x":
+                    x = self._make_x(request)
         return recorded
+
+    def _make_x(self, request: protocol.Record) -> torch.Tensor:
+        return make_x(self.operation.input_shape(request.batch), request.form.layout)
+
+    def _call_another_batch(self, request: protocol.Record, user: UserModel) -> protocol.Recorded | None:
+        """Return the plan of a call on another batch, None if the configuration is not for that."""
+        batch = 3 if request.batch != 3 else 2
+        x = make_x(self.operation.input_shape(batch), request.form.layout)
+        with suppress(*TOLERATED), self.kernel.pinned(request.pin):
+            return self._make_call(request, user, x, batch)
+        return None
 
     def _change(self, user: UserModel, request: protocol.Record) -> None:
         """Do what the form says that happens before the last call."""
@@ -116,8 +129,9 @@ class RecordMode:
         if name in user.held:
             user.change(name, way)
         elif name == "model":
-            x = make_x(self.operation.input_shape(request.batch), request.form.layout)
-            self._make_call(request, UserModel(self.kernel, request.form), x, request.batch)
+            self._make_call(
+                request, UserModel(self.kernel, request.form), self._make_x(request), request.batch
+            )
 
     def _make_call(
         self, request: protocol.Record, user: UserModel, x: torch.Tensor, batch: int
@@ -248,10 +262,6 @@ class RecordMode:
 
 _LOGS: dict[str, str] = {}
 """What the assembler said of each program that this process has made."""
-
-
-def _another(batch: int) -> int:
-    return 3 if batch != 3 else 2
 
 
 def _is_answer(answer: Any, shape: tuple[int, ...]) -> bool:

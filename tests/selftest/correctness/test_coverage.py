@@ -89,8 +89,11 @@ def test_a_plain_case_tries_the_laws_of_every_case_and_no_others() -> None:
     ],
 )
 def test_a_case_that_is_there_for_a_law_tries_it(changes: dict[str, Any], tried: set[str]) -> None:
-    """That one beside those of every case."""
-    assert with_status("held", held(**changes)) == {*ALWAYS, *tried}
+    """That one beside those of every case; what a model remembers shows in no plan that is run."""
+    assert with_status("held", held(**changes), where="GPU") == {*ALWAYS, "second-opinion", *tried}
+    in_plans = {"new-contents", "two-models", "earlier-answers"}
+    assert with_status("held", held(**changes)) == {*ALWAYS, *tried} - in_plans
+    assert all("launch plans" in lines(held(**changes))[name].note for name in in_plans)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -95,6 +95,7 @@ def test_a_kernel_that_is_right_holds_every_law_that_can_be_tried_here(stage: St
     assert result.where == "interpreter"
     assert {law for law, status in statuses(result).items() if status != "held"} == {
         "second-opinion",
+        "earlier-answers",
         "new-contents",
         "two-models",
     }

@@ -187,6 +187,12 @@ PRUNED = (
 )
 
 
+def test_a_configuration_may_be_for_large_batches_alone(start: Start) -> None:
+    """The call on another batch is then left out."""
+    only_large = changed("configs[:1] if named['N'] < 4", "configs[1:] if named['N'] < 4", PRUNED)
+    assert tried(start, only_large) is None
+
+
 @pytest.mark.parametrize(("batch", "pin", "is_offered"), [(3, 0, True), (3, 1, False), (4, 1, True)])
 def test_a_configuration_that_the_autotuner_keeps_from_a_call_is_refused(
     start: Start,
