@@ -40,8 +40,8 @@ def _law_of(relation: Relation) -> Law:
         name=relation.name,
         says=relation.says,
         applies=lambda case: case.relation == relation.name,
-        needs_gpu=relation.gpu_only,
-        in_plans=relation.gpu_only,
+        needs_gpu=relation.calls_file,
+        in_plans=relation.calls_file,
     )
 
 
@@ -73,12 +73,14 @@ LAWS = (
         name="calls-differ",
         says="the file's own answers are those of its launches",
         applies=lambda case: RELATIONS[case.relation].calls_file,
+        needs_gpu=True,
+        in_plans=True,
     ),
     *(_law_of(relation) for relation in RELATIONS.values() if relation is not PLAIN),
     Law(
         name="earlier-answers",
         says="a call leaves earlier answers alone",
-        applies=lambda case: RELATIONS[case.relation].makes_later_calls,
+        applies=lambda case: RELATIONS[case.relation].calls_file,
         needs_gpu=True,
         in_plans=True,
     ),
