@@ -13,8 +13,8 @@ import pytest
 
 from kernelgate import protocol
 from kernelgate.compilation.recording import PlannedCall
+from kernelgate.correctness.callers.plan_calls import PlanCaller
 from kernelgate.correctness.calls import Call, KernelCaller, Run, draw_poison
-from kernelgate.correctness.plan_calls import PlanCaller
 from kernelgate.execution.plan_files import StoredPlan
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1

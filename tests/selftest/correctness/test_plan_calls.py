@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from kernelgate.compilation.recording import PlannedCall, Recorded, UnplannedError
-from kernelgate.correctness import plan_calls
+from kernelgate.correctness.callers import plan_calls
+from kernelgate.correctness.callers.plan_calls import PlanCaller, Planner
 from kernelgate.correctness.calls import Call
-from kernelgate.correctness.plan_calls import PlanCaller, Planner
 from kernelgate.execution.cards import ADA
 from kernelgate.execution.launch_plan import CallForm
 from kernelgate.execution.plan_check import PlanError
