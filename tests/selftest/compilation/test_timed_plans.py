@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from kernelgate.baselines.compiled import ConfigRecord
@@ -17,6 +16,7 @@ from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.kernel_config import KernelConfig
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.settings import load_settings
+from tests.selftest.support.made_up_launches import make_launch
 from tests.selftest.support.made_up_plans import make_plan
 from tests.selftest.support.recorders import as_kernel_file
 from tests.selftest.support.small_kernels import TWO_LAUNCHES, changed
@@ -83,8 +83,13 @@ def make_timed(number: int) -> TimedPlan:
 
 def make_record(plan_sha256: str) -> ConfigRecord:
     config = KernelConfig(blocks={}, num_warps=4, num_stages=2)
-    record = ConfigRecord(config=config, launches=(), error="cannot run")
-    return msgspec.structs.replace(record, plan_sha256=plan_sha256)
+    launches = (make_launch(),) if plan_sha256 else ()
+    return ConfigRecord(
+        config=config,
+        launches=launches,
+        error="" if launches else "cannot run",
+        plan_sha256=plan_sha256,
+    )
 
 
 def test_configurations_that_do_the_same_are_timed_once() -> None:

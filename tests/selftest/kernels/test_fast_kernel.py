@@ -7,10 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from kernelgate.compilation.compiler import Target
 from kernelgate.compilation.stage import CompileResult
+from kernelgate.compilation.stage_rules import spilled_bytes
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseRunner
-from kernelgate.correctness.callers.plan_calls import PlanCaller, Planner
+from kernelgate.correctness.callers.plan_calls import PlanCaller
+from kernelgate.correctness.callers.planner import Planner
 from kernelgate.execution.cards import ADA, HOPPER, Card
 from kernelgate.kernel_file.source import read_kernel
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
@@ -18,7 +21,6 @@ from kernelgate.pipeline.pipeline import Gate, Request
 from kernelgate.pytest_options import read_options
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.settings import DrawBudget, load_settings
-from kernelgate.compilation.stage_rules import spilled_bytes
 
 ROOT = Path(__file__).resolve().parents[3]
 FAST = ROOT / "kernels" / "alexnet_conv1_fast.py"
@@ -69,8 +71,9 @@ def test_the_options_of_each_generation_compute_the_convolution(card: Card) -> N
     """
     sandbox = Sandbox(ALEXNET_CONV1, SETTINGS.limits)
     few = msgspec.structs.replace(card, multi_processor_count=5)
-    planner = Planner(sandbox, read_kernel(FAST, SETTINGS.limits.kernel_file_bytes))
-    caller = PlanCaller(planner, few)
+    target = Target(capability=card.capability, at_hand=few)
+    planner = Planner(sandbox, read_kernel(FAST, SETTINGS.limits.kernel_file_bytes), target)
+    caller = PlanCaller(planner)
     try:
         for family in ("normal", "zero"):
             judged = CaseRunner(caller, SETTINGS.laws).run(Case(batch=2, family=family, seed=1, pin=0))

@@ -8,17 +8,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import psutil
 import pytest
 import torch
-from kernelgate.worker.gpu import profiled
-from triton.runtime.driver import driver
 
 from kernelgate.baselines.compiled import ConfigRecord
-from kernelgate.execution.cards import ADA
+from kernelgate.execution.launch_plan import Launch
+from kernelgate.execution.plan_files import StoredPlan, plan_file
+from kernelgate.execution.timed_plan import TimedPlan
 from kernelgate.machine.gpu import Gpu, GpuError
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.kernel_config import KernelConfig
@@ -28,12 +29,13 @@ from kernelgate.profile_order import ProfileOrder, decode_profile_order
 from kernelgate.reporting.counters import render_counters
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.settings import load_settings
+from kernelgate.worker.execute import profiled, programs, steps
 from kernelgate.worker.fake_cuda.tensors import PretendedGpu
-from kernelgate.worker.fake_cuda.triton_driver import StubDriver, activate
 from tests.selftest.support.left_running import nothing_left_running
 from tests.selftest.support.made_up_launches import make_launch
+from tests.selftest.support.made_up_plans import BATCH, COMPUTE, make_plan, with_step, write_plan
 from tests.selftest.support.recorders import as_kernel_file
-from tests.selftest.support.small_kernels import LOOP, TWO_LAUNCHES
+from tests.selftest.support.small_kernels import TWO_LAUNCHES
 
 ROOT = Path(__file__).resolve().parents[3]
 LIMITS = msgspec.structs.replace(
@@ -42,8 +44,10 @@ LIMITS = msgspec.structs.replace(
 GPU = Gpu(name="NVIDIA Test", uuid="GPU-0", capability=90, driver="1", l2_bytes=1024)
 CONFIG = KernelConfig(blocks={"BLOCK": 1024}, num_warps=4, num_stages=1)
 FILL, SHIFT = make_launch(kernel="fill", grid=(48400, 1, 1)), make_launch(kernel="shift", grid=(100, 3, 2))
-RUNS = ConfigRecord(config=CONFIG, launches=(FILL, SHIFT), error="")
+RUNS = ConfigRecord(config=CONFIG, launches=(FILL, SHIFT), error="", plan_sha256="a" * 64)
 REFUSED = ConfigRecord(config=msgspec.structs.replace(CONFIG, num_warps=8), launches=(), error="refused")
+TWIN = msgspec.structs.replace(RUNS, config=msgspec.structs.replace(CONFIG, num_stages=2))
+STORED = StoredPlan(plan=make_plan(), sha256="b" * 64, contents=Path("/nowhere"))
 HEADER = '"ID","Process ID","Kernel Name","Block Size",' + ",".join(f'"{name}"' for name in METRICS)
 UNITS = '"","","","","%","","%","%","%"'
 ROWS = (
@@ -90,11 +94,12 @@ def held(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def read(tmp_path: Path) -> Iterator[Callable[[], Counters]]:
-    """Give a function that reads the counters of a file of which one configuration runs and one does not."""
-    sandbox = Sandbox(ALEXNET_CONV1, LIMITS, ada_on=90)
+    """Give a function that reads the counters of a file: one configuration fails, two do the same."""
+    sandbox = Sandbox(ALEXNET_CONV1, LIMITS)
     kernel = as_kernel_file(TWO_LAUNCHES, tmp_path)
+    sandbox.timed_plans[kernel.sha256] = (TimedPlan(stored=STORED),)
     with nothing_left_running():
-        yield lambda: read_counters(sandbox, kernel, [REFUSED, RUNS], GPU)
+        yield lambda: read_counters(sandbox, kernel, [REFUSED, RUNS, TWIN], GPU)
         assert not list(sandbox.root.glob("profile-*"))
         sandbox.close()
 
@@ -102,7 +107,7 @@ def read(tmp_path: Path) -> Iterator[Callable[[], Counters]]:
 def test_the_counters_of_each_launch_are_read(
     profiler: Profiler, read: Callable[[], Counters], held: list[str]
 ) -> None:
-    """By the names that Nsight Compute has for them, and for the configurations that run."""
+    """By the names that Nsight Compute has for them, once for the configurations that do the same."""
     profiler(f"log.write_text({LOG!r})")
     found = read()
     assert found.missing == ""
@@ -123,7 +128,7 @@ def test_a_kernel_may_launch_as_many_programs_as_the_gpu_has_sms(
     assert found.configs[0].launches[0].metrics["launch__grid_size"] == 132
 
 
-def test_the_profiler_is_asked_for_the_file_and_leaves_the_clocks_alone(
+def test_the_profiler_is_asked_for_the_plans_and_leaves_the_clocks_alone(
     profiler: Profiler, read: Callable[[], Counters], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In an environment without the judge's secrets."""
@@ -135,11 +140,12 @@ def test_the_profiler_is_asked_for_the_file_and_leaves_the_clocks_alone(
     assert arguments[arguments.index("--clock-control") + 1] == "none"
     assert arguments[arguments.index("--metrics") + 1] == ",".join(METRICS)
     assert arguments[arguments.index("--kernel-name") + 1] == "regex:^(fill|shift)$"
-    assert arguments[-5:-1] == [sys.executable, "-P", "-m", "kernelgate.worker.gpu.profiled"]
-    request = decode_profile_order(arguments[-1])
-    assert (request.batch, request.pins, request.ada_on) == (ALEXNET_CONV1.measured_batch, (1,), 90)
+    assert arguments[-5:-1] == [sys.executable, "-P", "-m", "kernelgate.worker.execute.profiled"]
+    order = decode_profile_order(arguments[-1])
+    assert (order.operation, order.batch) == (ALEXNET_CONV1.name, ALEXNET_CONV1.measured_batch)
+    assert order.plans == (str(plan_file(STORED)),)
     assert "GITHUB_TOKEN" not in environment
-    assert environment["TRITON_CACHE_DIR"].startswith(str(Path(request.file).parents[1] / "cache-"))
+    assert Path(environment["HOME"]).name.startswith("profile-")
 
 
 @pytest.mark.parametrize(
@@ -153,7 +159,7 @@ def test_the_profiler_is_asked_for_the_file_and_leaves_the_clocks_alone(
             "log.write_text('==ERROR== Failed to initialize the profiler: LibraryNotLoaded')",
             "LibraryNotLoaded",
         ),
-        ("log.write_text('==PROF== Connected'); sys.exit(9)", "status 9: the kernel file failed"),
+        ("log.write_text('==PROF== Connected'); sys.exit(9)", "status 9: a launch failed"),
         ("log.write_text('==WARNING== No kernels were profiled.')", "saw 0 launches, other than the 2"),
         (f"log.write_text({LOG.replace(ROWS[1], '')!r})", "saw 1 launches"),
         (f"log.write_text({LOG.replace('shift', 'drift')!r})", "saw 2 launches, other"),
@@ -186,7 +192,7 @@ def test_where_nothing_was_counted_the_result_says_why(
 def test_what_flees_to_its_own_session_while_it_runs_is_ended(
     profiler: Profiler, read: Callable[[], Counters]
 ) -> None:
-    """A kernel file under a profiler is the same file as anywhere."""
+    """Whatever the profiler starts."""
     profiler("print(subprocess.Popen(['sleep', '61'], start_new_session=True).pid); time.sleep(60)")
     assert "did not end" in read().missing
     assert not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "61"]]
@@ -222,20 +228,32 @@ def test_a_profiler_that_cannot_be_started_is_a_reason(
     assert "Exec format error" in read().missing
 
 
-def test_the_program_that_is_profiled_calls_each_configuration_once(
+def test_the_program_that_is_profiled_makes_one_call_of_each_plan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the order asked for, at the batch asked for."""
-    file = as_kernel_file(LOOP, tmp_path).path
-    monkeypatch.setattr(torch.nn.Module, "cuda", lambda module: module)
-    monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: None)
-    monkeypatch.setattr(driver, "_active", None)  # which is put back, whatever it was
-    stages: list[int] = []
-    request = ProfileOrder(operation="alexnet_conv1", file=file, batch=2, pins=(1, 0, 1))
+    """In the order asked for, and nothing else."""
+    grids: list[tuple[int, int, int]] = []
+
+    def note(_program: object, launch: Launch, *_: object) -> None:
+        grids.append(launch.grid)
+
+    monkeypatch.setattr(programs, "load_program", lambda *_: object())
+    monkeypatch.setattr(programs, "unload_program", lambda _program: None)
+    monkeypatch.setattr(steps, "launch_program", note)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: SimpleNamespace(cuda_stream=0))
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    small, large = (write_plan_of(grid, tmp_path) for grid in (7, 9))
+    order = ProfileOrder(operation=ALEXNET_CONV1.name, batch=BATCH, plans=(large, small, large))
     with PretendedGpu():
-        activate(StubDriver(ADA, lambda _source, metadata, *_: stages.append(metadata.num_stages)))
-        profiled.call_each(request)
-    assert stages == [3, 1, 3]
+        profiled.call_each(order)
+    assert [grid[0] for grid in grids] == [9, 7, 9]
+
+
+def write_plan_of(grid: int, folder: Path) -> str:
+    """Return the file of a plan that launches so many programs."""
+    own = folder / str(grid)
+    own.mkdir()
+    return str(write_plan(with_step(make_plan(), COMPUTE, grid=(grid, 1, 1)), own))
 
 
 def test_the_page_has_a_row_a_launch_or_the_reason(profiler: Profiler, read: Callable[[], Counters]) -> None:

@@ -10,19 +10,16 @@ import msgspec
 import pytest
 import torch
 from elftools.elf.elffile import ELFFile
-from kernelgate.worker.gpu import profiled
-from kernelgate.worker.gpu.mode import GpuMode
 from triton.backends.nvidia.compiler import CUDABackend
 from triton.backends.nvidia.driver import CudaDriver
-from triton.compiler import CompiledKernel
-from triton.runtime.jit import JITFunction
 
 from kernelgate import protocol
 from kernelgate.baselines.kernels import Kernels
-from kernelgate.compilation.compiler import Target, compile_kernel
+from kernelgate.compilation.compiler import Target, compile_kernel, target_at_hand
 from kernelgate.compilation.machine_code import launch_record
 from kernelgate.compilation.recording import PlannedCall, record
 from kernelgate.compilation.stage import ADA, compile_all
+from kernelgate.compilation.timed_plans import find_plans
 from kernelgate.execution import cards
 from kernelgate.machine.gpu import Gpu
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
@@ -32,7 +29,6 @@ from kernelgate.performance.result import Performance
 from kernelgate.performance.samples import Arm
 from kernelgate.performance.stage import keep_samples, propose_speed, replay
 from kernelgate.pipeline import performance_step
-from kernelgate.profile_order import ProfileOrder
 from kernelgate.pytest_options import read_options, refuse_code_path
 from kernelgate.reporting.page import render_markdown
 from kernelgate.reporting.report import make_report
@@ -41,8 +37,8 @@ from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import Worker
 from kernelgate.settings import load_settings
 from kernelgate.verdict import Outcome, Reason, conclude
-from kernelgate.worker.fake_cuda.tensors import PretendedGpu
 from kernelgate.worker.target import assembler as code_path
+from kernelgate.worker.use.mode import UseMode
 from tests.selftest.performance.test_conclusion import HEALTH, make_conditions, make_record, measure
 from tests.selftest.support.pretended_gate import GPU, PretendedStages
 from tests.selftest.support.recorders import as_kernel_file
@@ -150,12 +146,6 @@ def ada_path(monkeypatch: pytest.MonkeyPatch) -> None:
         (CUDABackend, "make_cubin"),
         (CUDABackend, "hash"),
         (CudaDriver, "get_current_target"),
-        (JITFunction, "run"),
-        (CompiledKernel, "__init__"),
-        (CompiledKernel, "_init_handles"),
-        (torch.cuda.CUDAGraph, "capture_begin"),
-        (torch.cuda.CUDAGraph, "capture_end"),
-        (torch.cuda.CUDAGraph, "replay"),
     ):
         monkeypatch.setattr(owner, name, getattr(owner, name))
 
@@ -186,8 +176,8 @@ assert found.total_memory == 141 * 2**30
     file = as_kernel_file(source, tmp_path).path
     load = protocol.Load(operation="alexnet_conv1", file=file, gpu_memory_bytes=1)
     with pytest.raises(AssertionError):
-        GpuMode().answer(load)
-    GpuMode().answer(msgspec.structs.replace(load, ada_on=HOPPER))
+        UseMode().answer(load)
+    UseMode().answer(msgspec.structs.replace(load, ada_on=HOPPER))
     driver = CudaDriver()
     assert driver.get_current_target().arch == ADA
     found = driver.utils.get_device_properties(0)
@@ -204,42 +194,30 @@ def test_less_shared_memory_than_an_rtx_4090_has_stays_less(monkeypatch: pytest.
     assert CudaDriver().utils.get_device_properties(0)["max_shared_mem"] == 1024
 
 
-@pytest.mark.usefixtures("ada_path")
-def test_what_a_kernel_file_loads_is_followed_from_its_import_on(tmp_path: Path) -> None:
-    """Also what it loads while it is imported."""
-    source = f"""{TWO_LAUNCHES}
-assert fill.run.__qualname__.startswith("Launches.follow")
-"""
-    file = as_kernel_file(source, tmp_path).path
-    mode = GpuMode()
-    mode.answer(protocol.Load(operation="alexnet_conv1", file=file, gpu_memory_bytes=1))
-    assert mode.launches is not None
-
-
 @pytest.mark.parametrize("ada_on", [None, HOPPER])
 def test_workers_of_a_sandbox_take_its_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ada_on: int | None
 ) -> None:
-    """Whatever they are started for."""
+    """Whatever a kernel file is started for."""
     sent: list[protocol.Load] = []
     monkeypatch.setattr(sandbox_module, "Worker", lambda *_: SimpleNamespace(send=sent.append))
     with opened(ada_on) as sandbox:
-        sandbox.start("gpu", as_kernel_file(TWO_LAUNCHES, tmp_path))
-        sandbox.start("gpu", None)
+        kernel = as_kernel_file(TWO_LAUNCHES, tmp_path)
+        sandbox.start("record", kernel)
+        sandbox.start("use", kernel)
     assert [load.ada_on for load in sent] == [ada_on, ada_on]
 
 
-@pytest.mark.usefixtures("ada_path")
-def test_what_is_profiled_takes_the_path_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or the counters were of other code."""
-    monkeypatch.setattr(torch.nn.Module, "cuda", lambda module: module)
-    monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: None)
-    file = as_kernel_file(f"{TWO_LAUNCHES}\nassert torch.cuda.get_device_capability() == (8, 9)\n", tmp_path)
-    request = ProfileOrder(operation="alexnet_conv1", file=file.path, batch=1, pins=())
-    with PretendedGpu():
-        with pytest.raises(AssertionError):
-            profiled.call_each(request)
-        profiled.call_each(msgspec.structs.replace(request, ada_on=HOPPER))
+def test_what_is_timed_and_profiled_is_that_code(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Or times and counters were of other code."""
+    kernel = as_kernel_file(TWO_LAUNCHES, tmp_path)
+    compile_kernel(sandbox, kernel, [target_at_hand(HOPPER, ada_on=HOPPER)], 1)
+    (plan,) = find_plans(sandbox, kernel)
+    stored = plan.stored
+    assert (stored.plan.target, stored.plan.card) == ("sm_89", "sm_90")
+    for program in stored.plan.programs:
+        assert ".target sm_89\n" in stored.read(program.ptx, "ptx").decode()
+        assert architecture(str(stored.contents / f"{program.cubin}.cubin")) == HOPPER
 
 
 def finish(**changes: Any) -> Performance:

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from kernelgate.correctness.callers.plan_calls import PlanCaller, Planner
+from kernelgate.compilation.compiler import Target
+from kernelgate.correctness.callers.plan_calls import PlanCaller
+from kernelgate.correctness.callers.planner import Planner
 from kernelgate.correctness.calls import Call, Run
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseRunner
+from kernelgate.execution.cards import ADA
 from kernelgate.kernel_file.source import read_kernel
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.inputs import make_inputs
@@ -42,7 +45,8 @@ def runner_of(tmp_path: Path) -> Iterator[MakeRunner]:
     def make(source: str) -> PlanCaller:
         file = tmp_path / "kernel.py"
         file.write_text(source, encoding="utf-8")
-        made.append(PlanCaller(Planner(sandbox, read_kernel(file, 100_000))))
+        planner = Planner(sandbox, read_kernel(file, 100_000), Target(capability=ADA.capability))
+        made.append(PlanCaller(planner))
         return made[-1]
 
     yield make
