@@ -97,17 +97,18 @@ class Reason(enum.StrEnum):
     NEW_CONTENTS = ("new-contents", _WRONG,
         "New contents in the same storage do not give their own answer.", REPLAY)
     TWO_MODELS = "two-models", _WRONG, "Two models at once mix their answers.", REPLAY
+    WAYS = "ways", _WRONG, "Called in another way, as in eval mode or from a thread, its answer is off.", REPLAY
     NO_BIAS = "no-bias", _WRONG, "The answer of a model without a bias is off.", REPLAY
     AUTOTUNED = "autotuned", _WRONG, "The answer is off as the autotuner leaves the kernel.", REPLAY
     LAYOUT = "layout", _WRONG, "The answer is off for an input of other strides.", REPLAY
     CALLS_DIFFER = ("calls-differ", _WRONG,
-        "Otherwise called, called again, or after an input has changed, it does other work.", MEND_FILE)
+        "Otherwise called, again, or after an input has changed, it does or answers other things.", MEND_FILE)
     DOMAIN = "domain", _WRONG, "The answer is off at the largest batch.", REPLAY
     DECLARED_MATH = ("declared-math", _WRONG,
         "The machine code computes in less than the declared precision.",
         "Compute in the declared precision: the detail names the instructions.")
     TIMED_ANSWER = ("timed-answer", _WRONG, "A call that was timed did not give the right answer.",
-        "Do in every call what the first does: remove caches, counters and other state, and run again.")
+        "Look in the kernel for what may differ from call to call: races, and memory that it does not write.")
     RAISES = "raises", _WRONG, "The kernel file raises an error.", MEND
     EXITS = "exits", _WRONG, "The kernel file ends its process.", MEND
     CRASHES = "crashes", _WRONG, "A signal ends the kernel file's process.", MEND
@@ -243,12 +244,11 @@ class Reason(enum.StrEnum):
         "A call took less time than the GPU's peaks allow.",
         "Look in the candidate for work that is not done while it is timed.")
     TIMER_DISAGREES = ("timer-disagrees", _INVALID, "The GPU's events and the judge's clock do not add up.",
-        "Look in the candidate for work outside its stream; else run again.")
+        DOCTOR)
     ENVIRONMENT_CHANGED = ("environment-changed", _INVALID,
         "The accepted kernel's speed has moved away from its record.",
         f"Restore the versions that the detail names, or accept the proposed record: {ACCEPT}")
-    TIMER = ("timer", _INVALID, "A process sent times that cannot be.",
-        "Run again; if it stays, look in the candidate for what touches the timer.")
+    TIMER = "timer", _INVALID, "A process sent times that cannot be.", DOCTOR
     CROWDED = "crowded", _INVALID, "Other programs hold the GPU memory that a process needs.", QUIET
     ARM_RAISES = "arm-raises", _INVALID, "Another kernel than the candidate raises an error.", OTHER_ARM
     ARM_EXITS = "arm-exits", _INVALID, "Another kernel than the candidate ends its process.", OTHER_ARM

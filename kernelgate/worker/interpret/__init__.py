@@ -1,1 +1,1 @@
-"""Mode interpret: a call in Triton's interpreter, with its memory watched."""
+"""Mode `interpret`: launch plans run on the interpreter of TTIR, with their memory watched."""

@@ -119,7 +119,7 @@ def test_a_gpu_that_is_not_to_be_had_makes_no_kernel_wrong(
     assert pretended.trials == []
 
 
-@pytest.mark.parametrize(("gpu", "prepared"), [(GPU, [("gpu", "interpret")]), (None, [])])
+@pytest.mark.parametrize(("gpu", "prepared"), [(GPU, [("execute", "use", "interpret")]), (None, [])])
 def test_imports_for_the_answers_begin_while_a_machine_with_a_gpu_compiles(
     pretended: PretendedStages, gpu: Gpu | None, prepared: list[tuple[str, ...]]
 ) -> None:
