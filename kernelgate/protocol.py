@@ -223,7 +223,7 @@ class SeenLaunch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     `programs_idle` are those at the end of the grid that write nothing, where programs are sampled.
     `most_written` counts its elements, averaged over the rows of the grid where each has a busiest one.
     `makes_answer` if it wrote into the memory of the answer alone, and no later launch read what it wrote:
-    then some of its programs can be run without the others. Mode `gpu` counts none of these.
+    then some of its programs can be run without the others. Mode `execute` counts none of these.
     """
 
     kernel: str

@@ -1,8 +1,9 @@
 """What a kernel file may name: the tensors, launches and arithmetic of its libraries, and no way out of them.
 
-A worker is a process, but the kernel file shares it with the code that writes its answer down. Python
-has no wall inside a process, so the ways to other modules, frames and builtins are closed in the text; what a
-file does is watched all the same (`worker/watch/data_flow.py`), since no list of names is ever complete.
+A worker is a process, but the kernel file shares it with the code that writes down what it does. Python has
+no wall inside a process, so the ways to other modules, frames and builtins are closed in the text. No list of
+names is ever complete, and no verdict rests on this one: the system confines the worker, and answers and times
+come from the file's launch plans, in processes that never see it.
 """
 
 import ast

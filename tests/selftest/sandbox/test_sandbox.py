@@ -6,17 +6,23 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
 
+from kernelgate import protocol
+from kernelgate.execution.plan_files import StoredPlan, plan_file
+from kernelgate.execution.timed_plan import TimedPlan
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.sandbox import sandbox as sandbox_module
 from kernelgate.sandbox.confinement import Confinement, NoSandboxError
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.scratch import PREFIX
-from kernelgate.settings import load_settings
+from kernelgate.settings import Limits, load_settings
+from tests.selftest.support.made_up_plans import make_plan
 
 LIMITS = load_settings(Path(__file__).parents[3] / "pyproject.toml").limits
 SOURCE = "# a kernel\r\n"
@@ -53,13 +59,47 @@ def test_who_is_reading_a_copy_is_not_disturbed(sandbox: Sandbox) -> None:
     assert {path.name for path in sandbox.root.iterdir()} == {file.parent.name, sandbox.plans.name}
 
 
-def test_no_two_kernel_files_share_a_cache_of_compiled_programs(sandbox: Sandbox) -> None:
-    """One could poison it for the other; the vendor's arm has its own."""
+def test_no_two_kernel_files_share_a_cache_of_compiled_programs(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One could poison it for the other; what runs launch plans has its own."""
+    caches: list[Path] = []
+
+    def start(_mode: str, _folder: Path, _limits: Limits, cache: Path, *_: object) -> SimpleNamespace:
+        caches.append(cache)
+        return SimpleNamespace(send=lambda _request: None)
+
+    monkeypatch.setattr(sandbox_module, "Worker", start)
     other = KernelFile(path=KERNEL.path, sha256="0" * 64, source="# another kernel")
-    caches = {sandbox.cache_of(kernel) for kernel in (KERNEL, other, None)}
-    assert len(caches) == 3
+    sandbox.start("record", KERNEL)
+    sandbox.start("use", KERNEL)
+    assert len(set(caches)) == 1
+    sandbox.start("record", other)
+    sandbox.start_executor("interpret")
+    sandbox.start_arm(None)
+    assert len(set(caches)) == 4
     assert all(sandbox.root in cache.parents for cache in caches)
-    assert sandbox.cache_of(KERNEL) in caches
+
+
+def test_what_runs_launch_plans_is_told_of_no_kernel_file(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may read the plans that the judge keeps, and nothing else; the vendor's arm has none to time."""
+    started: list[tuple[str, list[Path]]] = []
+    sent: list[protocol.LoadPlans] = []
+
+    def start(mode: str, *rest: Any) -> SimpleNamespace:
+        started.append((mode, rest[-1]))
+        return SimpleNamespace(send=sent.append)
+
+    monkeypatch.setattr(sandbox_module, "Worker", start)
+    stored = StoredPlan(plan=make_plan(), sha256="b" * 64, contents=sandbox.plans)
+    sandbox.start_executor("interpret")
+    sandbox.start_arm(None)
+    sandbox.start_arm([TimedPlan(stored=stored, prepared=(1,))])
+    assert started == [(mode, [sandbox.plans]) for mode in ("interpret", "execute", "execute")]
+    planned = protocol.PlannedCall(plan=str(plan_file(stored)), prepared=(1,))
+    assert [request.timed for request in sent] == [None, None, (planned,)]
 
 
 def test_what_a_killed_judge_left_is_swept_and_a_living_one_keeps_its_own(

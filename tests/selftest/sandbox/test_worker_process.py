@@ -129,7 +129,7 @@ def test_a_secret_of_the_judge_does_not_reach_the_child(load: Load, monkeypatch:
 
 
 @pytest.mark.parametrize(
-    ("mode", "gpu", "sees"), [("gpu", "3", "3"), ("gpu", "", "0,1,2,3"), ("record", "3", "")]
+    ("mode", "gpu", "sees"), [("use", "3", "3"), ("use", "", "0,1,2,3"), ("record", "3", "")]
 )
 def test_a_child_sees_the_gpu_that_it_was_given(
     load: Load, monkeypatch: pytest.MonkeyPatch, mode: protocol.Mode, gpu: str, sees: str
