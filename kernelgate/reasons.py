@@ -97,7 +97,7 @@ class Reason(enum.StrEnum):
     NEW_CONTENTS = ("new-contents", _WRONG,
         "New contents in the same storage do not give their own answer.", REPLAY)
     TWO_MODELS = "two-models", _WRONG, "Two models at once mix their answers.", REPLAY
-    WAYS = "ways", _WRONG, "Called in another way, as in eval mode or from a thread, its answer is off.", REPLAY
+    WAYS = "ways", _WRONG, "Called in another way, as in eval mode, the answer is off.", REPLAY
     NO_BIAS = "no-bias", _WRONG, "The answer of a model without a bias is off.", REPLAY
     AUTOTUNED = "autotuned", _WRONG, "The answer is off as the autotuner leaves the kernel.", REPLAY
     LAYOUT = "layout", _WRONG, "The answer is off for an input of other strides.", REPLAY

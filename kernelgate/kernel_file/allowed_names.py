@@ -2,8 +2,8 @@
 
 A worker is a process, but the kernel file shares it with the code that writes down what it does. Python has
 no wall inside a process, so the ways to other modules, frames and builtins are closed in the text. No list of
-names is ever complete, and no verdict rests on this one: the system confines the worker, and answers and times
-come from the file's launch plans, in processes that never see it.
+names is ever complete, and no verdict rests on this one: the system confines the worker, and answers and
+times come from the file's launch plans, in processes that never see it.
 """
 
 import ast

@@ -158,7 +158,7 @@ def test_a_process_that_a_child_started_is_seen_while_it_runs(load: Load) -> Non
     [
         (rb"garbage", "no message"),
         (rb"{}", "no message"),
-        (rb'{"type": "Warm", "chosen": []}', "Warm, not Loaded"),
+        (rb'{"type": "Warm", "chosen": 0}', "Warm, not Loaded"),
         (rb'{"type": "Loaded", "autotuned": [], "more": 1}', "no message"),
         (b'{"type": "Loaded\xff"}', "no message"),
         (b'{"type": "Failed", "kind": "raises", "line": 1, "detail": "\xff\xfe"}', "no message"),
