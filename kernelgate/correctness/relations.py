@@ -73,11 +73,6 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
     error_allowed: str = ""
     """How the model is used, if a clear error is a right answer to it: then the case is untried."""
 
-    @property
-    def makes_later_calls(self) -> bool:
-        """Whether a case makes more calls than one."""
-        return self.later is not None
-
     def owns_values_of(self, number: int) -> bool:
         """Whether wrong values in the call of this number, from 0, break the relation."""
         return self.owns_values_from is not None and number >= self.owns_values_from

@@ -50,7 +50,7 @@ def _find_impossible(operation: Convolution, samples: Sequence[Sample], gpu: Gpu
 def _find_disagreeing_timer(
     measured: Sequence[MeasuredReplicate], settings: PerformanceSettings
 ) -> Verdict | None:
-    """Find events that do not add up with the judge's wall clock: a candidate may have tampered with them.
+    """Find events that do not add up with the judge's wall clock.
 
     Too little beside them is as bad as too much: the flush may have been left out. Averaged as the times are:
     a median would not see what is hidden in fewer than half of the samples.
