@@ -1,7 +1,7 @@
 """Kernel files that try to be timed faster than they are: each is the accepted kernel with one deceit.
 
 Most name what a kernel file may not (`kernelgate/kernel_file/allowed_names.py`), so that the gate refuses
-them unrun. Here they are timed all the same: the rule about names is one wall, the timing by launch plans another.
+them unrun. Here they are timed all the same: the rule about names is one wall, launch plans are another.
 """
 
 import textwrap
