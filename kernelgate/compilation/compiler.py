@@ -10,9 +10,9 @@ import msgspec
 
 from kernelgate import protocol
 from kernelgate.baselines.compiled import ConfigRecord
-from kernelgate.compilation.cubin import CubinError
 from kernelgate.compilation.forms import try_forms
-from kernelgate.compilation.launch_record import digest_work, measure_launches
+from kernelgate.compilation.machine_code.cubin import CubinError
+from kernelgate.compilation.machine_code.launch_record import digest_work, measure_launches
 from kernelgate.compilation.recording import PlannedCall, Recorded, UnplannedError, record
 from kernelgate.compilation.timed_plans import different_plans, plan_for_timing
 from kernelgate.execution.cards import ADA, KNOWN, Card

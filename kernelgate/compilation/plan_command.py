@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from kernelgate.compilation.compiler import count_pins
-from kernelgate.compilation.launch_record import measure_launches
+from kernelgate.compilation.machine_code.launch_record import measure_launches
 from kernelgate.compilation.recording import PlannedCall, UnplannedError, record
 from kernelgate.errors import KernelgateError
 from kernelgate.execution.cards import KNOWN, Card

@@ -16,34 +16,31 @@ from numpy.typing import NDArray
 
 from kernelgate.correctness.calls import Call, Run
 from kernelgate.correctness.case import NO_RELATION
+from kernelgate.correctness.relation_calls import (
+    FirstCall,
+    LaterCalls,
+    ask_another_model,
+    call_in_each_way,
+    once_more,
+    renew_contents,
+    scale,
+    slice_batch,
+    unchanged,
+    unpinned,
+    with_seeds_of_each_part,
+    without_bias,
+)
 from kernelgate.operations.accuracy import Broken
 from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.inputs import channel_order, image_order
 from kernelgate.operations.recipe import Recipe
 from kernelgate.operations.reference import unravel
-from kernelgate.operations.ways import Way
-
-CALLS = 20
-"""With new contents in the same storage each time: a cache or a counter of calls shows by then."""
-
-SCALE_EXPONENT = 20
-"""Up or down, it leaves the range of fp16 and stays far within that of float32."""
 
 Bits = NDArray[np.uint32]
 Offsets = NDArray[np.int64]
 
-FirstCall = Callable[[Call], Call]
-"""Makes the first call of a case from the plain one."""
-
-LaterCalls = Callable[[Call], list[Call]]
-"""Makes the calls after the first one, which it is given."""
-
 Source = Callable[[Convolution, Recipe, Offsets], Offsets]
 """Tells where the first answer has what must stand at these offsets of the last answer, of that recipe."""
-
-
-def _unchanged(call: Call) -> Call:
-    return call
 
 
 class Relation(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +52,7 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     says: str
-    first: FirstCall = _unchanged
+    first: FirstCall = unchanged
     later: LaterCalls | None = None
     source: Source | None = None
 
@@ -160,121 +157,49 @@ def _same_channel(operation: Convolution, recipe: Recipe, offsets: Offsets) -> O
     return wanted
 
 
-def _change(recipe: Recipe, **changes: int) -> Recipe:
-    return msgspec.structs.replace(recipe, **changes)
-
-
-def _call(like: Call, recipe: Recipe, number: int, *, model: int = 0, same_storage: bool = False) -> Call:
-    images = tuple(image for image in like.images if image < recipe.batch)
-    changes = {"recipe": recipe, "number": number, "images": images, "model": model}
-    return msgspec.structs.replace(like, same_storage=same_storage, **changes)
-
-
-def _once_more(**changes: int) -> LaterCalls:
-    """Return what makes a second call, of the first recipe with these changes."""
-    return lambda first: [_call(first, _change(first.recipe, **changes), 1)]
-
-
-def _scale(exponent: str) -> LaterCalls:
-    """Return what makes a second call, with this exponent of the recipe up if the seed is odd, else down."""
-    powers = (-SCALE_EXPONENT, SCALE_EXPONENT)
-    return lambda first: _once_more(**{exponent: powers[first.recipe.seed % 2]})(first)
-
-
-def _slice_batch(first: Call) -> list[Call]:
-    """Return a call on the batch without its last image, or without its first; one image stays."""
-    recipe = first.recipe
-    changes = {"batch": max(1, recipe.batch - 1), "first": int(recipe.batch > 1 and recipe.seed % 2 == 1)}
-    return [_call(first, _change(recipe, **changes), 1)]
-
-
-def _with_seeds_of_each_part(call: Call) -> Call:
-    """Return the call with the same contents, of which each part can be renewed alone."""
-    seed = call.recipe.seed
-    recipe = _change(call.recipe, weight_seed=seed, bias_seed=seed, half_seed=seed)
-    return msgspec.structs.replace(call, recipe=recipe)
-
-
-def _renew_contents(first: Call) -> list[Call]:
-    """Return calls of which each renews one thing of the last: x, the weight, half of it, the bias, all."""
-    recipe, calls = first.recipe, []
-    for number in range(1, CALLS):
-        fresh = first.recipe.seed + number
-        changes = (
-            {"seed": fresh},
-            {"weight_seed": fresh, "half_seed": fresh},
-            {"bias_seed": fresh},
-            {"half_seed": fresh},
-            {"seed": fresh, "weight_seed": fresh, "half_seed": fresh, "bias_seed": fresh},
-        )
-        recipe = _change(recipe, **changes[(number - 1) % len(changes)])
-        calls.append(_call(first, recipe, number, same_storage=True))
-    return calls
-
-
-def _ask_another_model(first: Call) -> list[Call]:
-    """Return a call of a second model on contents of its own, then the first call again."""
-    others = _change(first.recipe, seed=first.recipe.seed + 1)
-    return [_call(first, others, 1, model=1), _call(first, first.recipe, 2)]
-
-
-def _call_in_each_way(first: Call) -> list[Call]:
-    """Return a call on the same tensors in each way but the plain one."""
-    others = [way for way in Way if way is not first.way]
-    return [msgspec.structs.replace(first, way=way, number=place) for place, way in enumerate(others, 1)]
-
-
-def _without_bias(call: Call) -> Call:
-    return msgspec.structs.replace(call, recipe=_change(call.recipe, bias=False))
-
-
-def _unpinned(call: Call) -> Call:
-    return msgspec.structs.replace(call, pin=None)
-
-
 PLAIN = Relation(name=NO_RELATION, says="right in one call")
 """The plain case: its one answer is held against the laws of values, and against nothing else."""
 
 _ALL = (
     PLAIN,
-    Relation(name="repeat", says="the same call, the same bits", later=_once_more(), source=_same_place),
+    Relation(name="repeat", says="the same call, the same bits", later=once_more(), source=_same_place),
     Relation(
         name="scaled-input",
         says="x and bias times 2^k, the answer times 2^k",
-        later=_scale("x_exponent"),
+        later=scale("x_exponent"),
         source=_same_place,
     ),
     Relation(
         name="scaled-weight",
         says="weight and bias times 2^k, likewise",
-        later=_scale("weight_exponent"),
+        later=scale("weight_exponent"),
         source=_same_place,
     ),
     Relation(
         name="shuffled-images",
         says="images permuted, answers permuted",
-        later=_once_more(shuffled_images=True),
+        later=once_more(shuffled_images=True),
         source=_same_image,
         needs_whole=True,
     ),
     Relation(
         name="sliced-batch",
         says="a slice of the batch, the slice of the answer",
-        later=_slice_batch,
+        later=slice_batch,
         source=_same_image,
         changes_batch=True,
     ),
     Relation(
         name="shuffled-channels",
         says="output channels permuted, answers permuted",
-        later=_once_more(shuffled_channels=True),
+        later=once_more(shuffled_channels=True),
         source=_same_channel,
     ),
     Relation(
         name="new-contents",
         says="new contents in the same storage, a new answer",
-        first=_with_seeds_of_each_part,
-        later=_renew_contents,
+        first=with_seeds_of_each_part,
+        later=renew_contents,
         owns_values_from=1,
         many_calls=True,
         also_strided=True,
@@ -284,7 +209,7 @@ _ALL = (
     Relation(
         name="two-models",
         says="two models at once do not mix",
-        later=_ask_another_model,
+        later=ask_another_model,
         source=_same_place,
         owns_values_from=1,
         calls_file=True,
@@ -292,7 +217,7 @@ _ALL = (
     Relation(
         name="ways",
         says="called in any way of users, the bits of its launches",
-        later=_call_in_each_way,
+        later=call_in_each_way,
         owns_values_from=0,
         calls_file=True,
         fresh_worker=True,
@@ -301,14 +226,14 @@ _ALL = (
     Relation(
         name="no-bias",
         says="right without a bias, or a clear error",
-        first=_without_bias,
+        first=without_bias,
         owns_values_from=0,
         error_allowed="without a bias",
     ),
     Relation(
         name="autotuned",
         says="right as the autotuner leaves it",
-        first=_unpinned,
+        first=unpinned,
         owns_values_from=0,
         many_calls=True,
     ),

@@ -12,6 +12,9 @@ import msgspec
 import torch
 
 from kernelgate.compilation.compiler import CompiledKernel, Target, target_at_hand
+from kernelgate.correctness.callers.plan_calls import PlanCaller
+from kernelgate.correctness.callers.planner import Planner
+from kernelgate.correctness.callers.use_calls import UseCaller
 from kernelgate.correctness.calls import Caller
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseResult, CaseRunner
@@ -24,11 +27,8 @@ from kernelgate.correctness.plan import (
     running_pins,
     samplable,
 )
-from kernelgate.correctness.plan_calls import PlanCaller
-from kernelgate.correctness.planner import Planner
 from kernelgate.correctness.result import Correctness
 from kernelgate.correctness.search import CaseSearch, explore
-from kernelgate.correctness.use_calls import UseCaller
 from kernelgate.execution.cards import ADA
 from kernelgate.kernel_file.named_sizes import named_batches
 from kernelgate.kernel_file.source import KernelFile

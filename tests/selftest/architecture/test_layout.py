@@ -107,7 +107,7 @@ def test_the_judge_has_no_means_to_run_a_kernel_file(file: Path) -> None:
 def test_the_worker_has_exactly_one_place_that_loads_a_kernel_file() -> None:
     """The check that finds nothing in the judge finds this one."""
     loading = [file.name for file in WORKER if any("importlib" in n for n in kernel_loaders(parse(file)))]
-    assert loading == ["kernel_model.py"]
+    assert loading == ["kernel_module.py"]
 
 
 @pytest.mark.parametrize("file", [*JUDGE, *WORKER], ids=name_of)

@@ -10,7 +10,7 @@ import triton
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernelgate.compilation.cubin import CubinError, hash_machine_code, read_assembler_log
+from kernelgate.compilation.machine_code.cubin import CubinError, hash_machine_code, read_assembler_log
 
 PROGBITS, NOBITS = 1, 8
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kernelgate.compilation.occupancy import resident_blocks
+from kernelgate.compilation.machine_code.occupancy import resident_blocks
 
 KIB = 1024
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kernelgate.compilation.ptx import find_narrow, read_products
+from kernelgate.compilation.machine_code.ptx import find_narrow, read_products
 
 TF32 = "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32"
 HALF = "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32"

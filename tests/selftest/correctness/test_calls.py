@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from kernelgate import protocol
+from kernelgate.correctness.callers.plan_calls import PlanCaller
+from kernelgate.correctness.callers.use_calls import UseCaller
 from kernelgate.correctness.calls import Call, Run, draw_poison
-from kernelgate.correctness.plan_calls import PlanCaller
-from kernelgate.correctness.use_calls import UseCaller
 from kernelgate.execution.plan_files import StoredPlan
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1

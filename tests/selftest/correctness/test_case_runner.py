@@ -10,7 +10,8 @@ from kernelgate.compilation.recording import UnplannedError
 from kernelgate.correctness.calls import Run
 from kernelgate.correctness.case import LAYOUTS
 from kernelgate.correctness.case_runner import HOPELESS, CaseResult
-from kernelgate.correctness.relations import CALLS, RELATIONS
+from kernelgate.correctness.relation_calls import CALLS
+from kernelgate.correctness.relations import RELATIONS
 from kernelgate.correctness.result import Finding
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.values import FAMILIES

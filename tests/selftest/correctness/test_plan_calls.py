@@ -10,10 +10,10 @@ import pytest
 
 from kernelgate.compilation.compiler import Target
 from kernelgate.compilation.recording import PlannedCall, Recorded, UnplannedError
-from kernelgate.correctness import planner as planner_module
+from kernelgate.correctness.callers import planner as planner_module
+from kernelgate.correctness.callers.plan_calls import PlanCaller
+from kernelgate.correctness.callers.planner import Planner
 from kernelgate.correctness.calls import Call
-from kernelgate.correctness.plan_calls import PlanCaller
-from kernelgate.correctness.planner import Planner
 from kernelgate.execution.cards import ADA
 from kernelgate.execution.launch_plan import CallForm
 from kernelgate.execution.plan_check import PlanError

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from kernelgate.correctness.calls import Call, Run
 from kernelgate.correctness.case import Case
-from kernelgate.correctness.relations import CALLS, NO_RELATION, RELATIONS, SCALE_EXPONENT
+from kernelgate.correctness.relation_calls import CALLS, SCALE_EXPONENT
+from kernelgate.correctness.relations import NO_RELATION, RELATIONS
 from kernelgate.operations.accuracy import Broken
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.inputs import make_inputs

@@ -10,10 +10,11 @@ import torch
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compiler import CompiledKernel
 from kernelgate.correctness import stage as correctness_stage
+from kernelgate.correctness.callers.plan_calls import Planner
+from kernelgate.correctness.callers.planner import Planner
 from kernelgate.correctness.calls import Run
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.hypothesis_profile import Profile
-from kernelgate.correctness.planner import Planner
 from kernelgate.correctness.result import Correctness
 from kernelgate.correctness.stage import Trial, try_kernel
 from kernelgate.execution.cards import HOPPER

@@ -10,7 +10,7 @@ import pytest
 from kernelgate.compilation.stage import CompileResult
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseRunner
-from kernelgate.correctness.plan_calls import PlanCaller, Planner
+from kernelgate.correctness.callers.plan_calls import PlanCaller, Planner
 from kernelgate.execution.cards import ADA, HOPPER, Card
 from kernelgate.kernel_file.source import read_kernel
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1

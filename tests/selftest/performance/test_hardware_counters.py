@@ -14,6 +14,7 @@ import msgspec
 import psutil
 import pytest
 import torch
+from kernelgate.worker.gpu import profiled
 from triton.runtime.driver import driver
 
 from kernelgate.baselines.compiled import ConfigRecord
@@ -29,7 +30,6 @@ from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.settings import load_settings
 from kernelgate.worker.fake_cuda.tensors import PretendedGpu
 from kernelgate.worker.fake_cuda.triton_driver import StubDriver, activate
-from kernelgate.worker.gpu import profiled
 from tests.selftest.support.left_running import nothing_left_running
 from tests.selftest.support.made_up_launches import make_launch
 from tests.selftest.support.recorders import as_kernel_file

@@ -10,6 +10,8 @@ import msgspec
 import pytest
 import torch
 from elftools.elf.elffile import ELFFile
+from kernelgate.worker.gpu import profiled
+from kernelgate.worker.gpu.mode import GpuMode
 from triton.backends.nvidia.compiler import CUDABackend
 from triton.backends.nvidia.driver import CudaDriver
 from triton.compiler import CompiledKernel
@@ -17,8 +19,8 @@ from triton.runtime.jit import JITFunction
 
 from kernelgate import protocol
 from kernelgate.baselines.kernels import Kernels
-from kernelgate.compilation import launch_record
 from kernelgate.compilation.compiler import Target, compile_kernel
+from kernelgate.compilation.machine_code import launch_record
 from kernelgate.compilation.recording import PlannedCall, record
 from kernelgate.compilation.stage import ADA, compile_all
 from kernelgate.execution import cards
@@ -40,8 +42,6 @@ from kernelgate.sandbox.worker_process import Worker
 from kernelgate.settings import load_settings
 from kernelgate.verdict import Outcome, Reason, conclude
 from kernelgate.worker.fake_cuda.tensors import PretendedGpu
-from kernelgate.worker.gpu import profiled
-from kernelgate.worker.gpu.mode import GpuMode
 from kernelgate.worker.target import assembler as code_path
 from tests.selftest.performance.test_conclusion import HEALTH, make_conditions, make_record, measure
 from tests.selftest.support.pretended_gate import GPU, PretendedStages

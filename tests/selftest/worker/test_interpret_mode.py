@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from kernelgate.correctness.callers.plan_calls import PlanCaller, Planner
 from kernelgate.correctness.calls import Call, Run
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseRunner
-from kernelgate.correctness.plan_calls import PlanCaller, Planner
 from kernelgate.kernel_file.source import read_kernel
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.inputs import make_inputs

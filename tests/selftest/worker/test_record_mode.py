@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pytest
 
 from kernelgate.compilation.compiler import Target, compile_kernel
-from kernelgate.compilation.cubin import hash_machine_code, read_assembler_log
+from kernelgate.compilation.machine_code.cubin import hash_machine_code, read_assembler_log
 from kernelgate.compilation.recording import PlannedCall, record
 from kernelgate.execution.cards import ADA, HOPPER, Card
 from kernelgate.execution.launch_plan import CallForm, Launch, Pointer, Program, Scalar

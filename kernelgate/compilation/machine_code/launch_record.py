@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from kernelgate.baselines.compiled import LaunchRecord
-from kernelgate.compilation.cubin import hash_machine_code, read_assembler_log
-from kernelgate.compilation.occupancy import resident_blocks
-from kernelgate.compilation.ptx import find_narrow, read_products
+from kernelgate.compilation.machine_code.cubin import hash_machine_code, read_assembler_log
+from kernelgate.compilation.machine_code.occupancy import resident_blocks
+from kernelgate.compilation.machine_code.ptx import find_narrow, read_products
 from kernelgate.execution.launch_plan import Launch, Step
 from kernelgate.execution.plan_files import StoredPlan
 

@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 
 from kernelgate import protocol
+from kernelgate.correctness.callers.plan_calls import PlanCaller
 from kernelgate.correctness.calls import Call, Run, draw_poison, fetch_answer
-from kernelgate.correctness.plan_calls import PlanCaller
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import Worker, WorkerFault
 

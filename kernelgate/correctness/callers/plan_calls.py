@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kernelgate import protocol
+from kernelgate.correctness.callers.planner import Planner
 from kernelgate.correctness.calls import Call, Run, draw_poison, fetch_answer
-from kernelgate.correctness.planner import Planner
 from kernelgate.execution.plan_files import StoredPlan, plan_file
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import Worker, WorkerFault
