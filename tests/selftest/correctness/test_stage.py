@@ -10,7 +10,6 @@ import torch
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compiler import CompiledKernel
 from kernelgate.correctness import stage as correctness_stage
-from kernelgate.correctness.callers.plan_calls import Planner
 from kernelgate.correctness.callers.planner import Planner
 from kernelgate.correctness.calls import Run
 from kernelgate.correctness.case import Case
