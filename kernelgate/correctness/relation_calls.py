@@ -86,7 +86,8 @@ def ask_another_model(first: Call) -> list[Call]:
 
 def call_in_each_way(first: Call) -> list[Call]:
     """Return a call on the same tensors in each way but the plain one."""
-    return [msgspec.structs.replace(first, way=way) for way in Way if way is not first.way]
+    others = [way for way in Way if way is not first.way]
+    return [msgspec.structs.replace(first, way=way, number=place) for place, way in enumerate(others, 1)]
 
 
 def without_bias(call: Call) -> Call:

@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 
 from kernelgate import protocol
-from kernelgate.compilation.recording import PlannedCall
 from kernelgate.correctness.callers.plan_calls import PlanCaller
-from kernelgate.correctness.calls import Call, KernelCaller, Run, draw_poison
+from kernelgate.correctness.callers.use_calls import UseCaller
+from kernelgate.correctness.calls import Call, Run, draw_poison
 from kernelgate.execution.plan_files import StoredPlan
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.recipe import Recipe
+from kernelgate.operations.ways import Way
+from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
 from tests.selftest.support.made_up_plans import make_plan
 
@@ -46,7 +48,7 @@ class PretendedWorker:
     def ask(self, request: Any, _answer: Any, timeout_s: float) -> Any:
         self.asked.append(request)
         self.timeouts_s.append(timeout_s)
-        if isinstance(request, protocol.RunOne | protocol.RunPlan):
+        if isinstance(request, protocol.UseOne | protocol.RunPlan):
             return self.ran
         self.write(Path(request.out), Path(request.places))
         return self.sent
@@ -73,30 +75,47 @@ class PretendedWorkers:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.started: list[PretendedWorker] = []
-        self.planned: list[PlannedCall] = []
+        self.planned: list[Call] = []
+        self.refused: set[int | None] = set()
+        self.write_used: Write | None = None
         self.ran, self.sent, self.write = RAN, protocol.Sent(count=TOTAL, whole=True), write_words(WHOLE)
         self.forks = False
 
-    def caller(self, *, on_gpu: bool = False) -> KernelCaller | PlanCaller:
+    def caller(self, *, on_gpu: bool = False) -> PlanCaller:
         """Return a caller whose workers are pretended, as are the plans."""
+        kernel = KernelFile(path="k.py", sha256="0" * 64, source="")
         sandbox: Any = SimpleNamespace(
             operation=SMALL,
             limits=SimpleNamespace(run_timeout_s=1.0, whole_run_factor=3),
             start=self._start,
+            start_executor=self._start_executor,
             await_loaded=lambda _: None,
         )
-        kernel = KernelFile(path="k.py", sha256="0" * 64, source="")
-        planner: Any = SimpleNamespace(sandbox=sandbox, plan=self._plan)
-        return KernelCaller(sandbox, kernel) if on_gpu else PlanCaller(planner)
+        planner: Any = SimpleNamespace(sandbox=sandbox, kernel=kernel, plan=self._plan)
+        return PlanCaller(planner, "7" if on_gpu else "")
 
-    def _plan(self, call: PlannedCall) -> StoredPlan:
+    def user(self, *pins: int) -> UseCaller:
+        """Return a caller of the file itself, whose plans have these configurations."""
+        return UseCaller(self.caller(on_gpu=True), pins)
+
+    def _plan(self, call: Call) -> StoredPlan:
         self.planned.append(call)
+        if call.pin in self.refused:
+            raise WorkerFault(FaultKind.UNTRIED, "not for this call")
         return StoredPlan(plan=make_plan(), sha256="a" * 64, contents=self.folder)
 
-    def _start(self, _mode: str, _kernel: KernelFile | None, gpu: str = "") -> PretendedWorker:
-        assert gpu == ""
-        self.started.append(PretendedWorker(self.folder, self.ran, self.sent, self.write, self.forks))
-        return self.started[-1]
+    def _start(self, mode: str, kernel: KernelFile, gpu: str) -> PretendedWorker:
+        assert (mode, kernel.path, gpu) == ("use", "k.py", "7")
+        write = self.write_used or self.write
+        return self._note(PretendedWorker(self.folder, self.ran, self.sent, write, self.forks))
+
+    def _start_executor(self, mode: str, gpu: str) -> PretendedWorker:
+        assert (mode, gpu) in (("execute", "7"), ("interpret", ""))
+        return self._note(PretendedWorker(self.folder, self.ran, self.sent, self.write, forks=False))
+
+    def _note(self, worker: PretendedWorker) -> PretendedWorker:
+        self.started.append(worker)
+        return worker
 
     def run_sample(self, places: Any, count: int | None = None, *, on_gpu: bool = False) -> Run:
         """Return what becomes of a sample at these places."""
@@ -129,24 +148,50 @@ def test_chosen_images_arrive_at_their_places(workers: PretendedWorkers) -> None
     assert run.offsets.tolist() == [*range(AN_IMAGE), *range(2 * AN_IMAGE, 3 * AN_IMAGE)]
 
 
-@pytest.mark.parametrize(
-    ("on_gpu", "fields"),
-    [
-        (True, ("recipe", "layout", "pin", "model", "same_storage")),
-        (False, ("recipe", "layout", "programs", "sampled")),
-    ],
+ASKED = msgspec.structs.replace(
+    CALL, model=1, same_storage=True, programs=4, sampled=("conv",), number=2, way=Way.EVAL
 )
-def test_a_worker_is_asked_for_what_the_call_says(
-    workers: PretendedWorkers, on_gpu: bool, fields: tuple[str, ...]
-) -> None:
+
+
+@pytest.mark.parametrize("on_gpu", [True, False])
+def test_a_worker_is_asked_for_what_the_call_says(workers: PretendedWorkers, on_gpu: bool) -> None:
     """And where to leave its answer: in a folder of its own."""
-    call = msgspec.structs.replace(CALL, model=1, same_storage=True, programs=4, sampled=("conv",), number=2)
-    workers.caller(on_gpu=on_gpu).run(call)
+    workers.caller(on_gpu=on_gpu).run(ASKED)
     run, send = workers.started[0].asked
-    for field in fields:
-        assert getattr(run, field) == getattr(call, field)
+    for field in ("recipe", "layout", "programs", "sampled"):
+        assert getattr(run, field) == getattr(ASKED, field)
     assert run.poison_bits == draw_poison(6 + 2)
     assert Path(send.out).parent == Path(send.places).parent == workers.folder
+
+
+def test_a_user_is_asked_for_what_the_call_says(workers: PretendedWorkers) -> None:
+    """Which configuration it takes is the file's own choice."""
+    workers.user(0).run(ASKED)
+    use, _ = workers.started[0].asked
+    for field in ("recipe", "layout", "model", "same_storage", "way"):
+        assert getattr(use, field) == getattr(ASKED, field)
+
+
+def other_bits(out: Path, _places: Path) -> None:
+    out.write_bytes((WHOLE + 1).astype(np.uint32).tobytes())
+
+
+def test_a_file_answers_as_one_of_its_configurations_does(workers: PretendedWorkers) -> None:
+    """The one that it was seen to take is asked first the next time; one that is refused is passed over."""
+    workers.refused = {4}
+    user = workers.user(4, 2, 9)
+    assert [user.run(CALL).as_planned for _ in range(2)] == [True, True]
+    assert [call.pin for call in workers.planned] == [4, 2, 2]
+
+
+def test_a_file_that_answers_as_none_of_them_is_seen(workers: PretendedWorkers) -> None:
+    """Whatever it returned instead; each configuration was asked."""
+    workers.write_used = other_bits
+    run = workers.user(0, 1).run(CALL)
+    assert run.as_planned is False
+    assert [call.pin for call in workers.planned] == [0, 1]
+    workers.write_used, workers.ran = None, msgspec.structs.replace(RAN, returned="tuple")
+    assert workers.user(0).run(CALL).as_planned is False
 
 
 @pytest.mark.parametrize(
@@ -157,7 +202,7 @@ def test_a_worker_is_asked_for_what_the_call_says(
 def test_what_is_no_such_tensor_is_not_fetched(workers: PretendedWorkers, ran: dict[str, Any]) -> None:
     """There is nothing to compare; what it was instead is kept."""
     workers.ran = msgspec.structs.replace(RAN, **ran)
-    run = workers.caller(on_gpu=True).run(CALL)
+    run = workers.user().run(CALL)
     assert (run.bits, run.offsets) == (None, None)
     assert run.ran == workers.ran
     assert len(workers.started[0].asked) == 1
@@ -261,12 +306,11 @@ def test_a_worker_serves_until_it_is_told_to_end(workers: PretendedWorkers) -> N
     assert len(workers.started) == 2
 
 
-def test_a_process_that_is_left_running_is_delegation(workers: PretendedWorkers) -> None:
-    """Seen from outside, whatever the worker says of itself."""
-    workers.forks = True
-    assert workers.caller(on_gpu=True).run(CALL).ran.delegated == (
-        "a process that it started is still running",
-    )
+@pytest.mark.parametrize("forks", [False, True])
+def test_a_process_that_is_left_running_is_seen(workers: PretendedWorkers, forks: bool) -> None:
+    """From outside, whatever the worker says of itself."""
+    workers.forks = forks
+    assert workers.user(0).run(CALL).left_running is forks
 
 
 def test_poison_is_a_nan_an_infinity_or_a_plausible_value_in_turn() -> None:

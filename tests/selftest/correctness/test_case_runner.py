@@ -142,7 +142,6 @@ def test_a_special_value_amiss_is_laid_to_special_values() -> None:
     ("amiss", "law", "forbidden"),
     [
         ({"launches": ()}, "delegation", True),
-        ({"delegated": ("aten.conv on x",)}, "delegation", True),
         ({"returned": "tuple"}, "form", False),
         ({"memory": ("read before x",)}, "memory", False),
         ({"inputs_intact": False}, "inputs-intact", False),

@@ -11,6 +11,7 @@ from kernelgate.correctness.calls import Call, Run
 from kernelgate.operations.accuracy import Broken
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.recipe import Recipe
+from kernelgate.operations.ways import Way
 from kernelgate.protocol import Ran, SeenLaunch
 from tests.selftest.support.project_settings import LAWS
 
@@ -52,7 +53,8 @@ def broken_of(run: Run) -> list[Broken]:
         *conduct.check_memory(run),
         *conduct.check_inputs_intact(run),
         *conduct.check_earlier_intact(run),
-        *conduct.check_delegation(run),
+        *conduct.check_alone(run),
+        *conduct.check_as_planned(run),
         *conduct.check_arrived(run),
         *conduct.check_all_written(SMALL, run),
         *conduct.check_enough_programs(SMALL, run, LAWS),
@@ -105,11 +107,24 @@ def test_an_answer_without_a_launch_is_forbidden() -> None:
     assert (broken.law, broken.forbidden) == ("delegation", True)
 
 
-def test_work_that_no_launch_did_is_forbidden() -> None:
-    """However many launches there were; all that was seen is told."""
-    (broken,) = broken_of(make_run(delegated=("aten.conv on x", "a copy of an older answer")))
+def of_the_file(**changes: Any) -> Run:
+    """Return a call of the file itself, whose launches nobody has seen."""
+    return msgspec.structs.replace(make_run(launches=()), **{"as_planned": True, **changes})
+
+
+def test_a_call_of_the_file_itself_is_held_against_its_plans() -> None:
+    """Its launches are not watched: what they do not compute, the answer cannot have."""
+    assert broken_of(of_the_file()) == []
+    call = msgspec.structs.replace(make_run().call, way=Way.EVAL)
+    (broken,) = broken_of(of_the_file(as_planned=False, call=call))
+    assert (broken.law, broken.forbidden) == ("calls-differ", False)
+    assert "called in eval mode" in broken.detail
+
+
+def test_a_process_that_is_left_running_is_forbidden() -> None:
+    """Whatever it does there, it is not the kernel's launch."""
+    (broken,) = broken_of(of_the_file(left_running=True))
     assert (broken.law, broken.forbidden) == ("delegation", True)
-    assert "aten.conv on x; a copy of an older answer" in broken.detail
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ ALWAYS = [*("form", "runs", "delegation", "memory", "inputs-intact", "hard-bound
 """Laws that every case tries, wherever it runs."""
 
 LARGEST = ALEXNET_CONV1.max_batch
-ONE_CALL = ("no-bias", "autotuned")
+OF_THE_FILE = ("new-contents", "two-models", "ways")
 LAWS_OF_RELATIONS = [name for name in RELATIONS if name != NO_RELATION]
-SEVERAL_CALLS = [name for name in LAWS_OF_RELATIONS if name not in ONE_CALL]
+OF_PLANS = [name for name in LAWS_OF_RELATIONS if name not in OF_THE_FILE]
 
 
 def make_case(seed: int = 0, **changes: Any) -> Case:
@@ -79,8 +79,8 @@ def test_a_plain_case_tries_the_laws_of_every_case_and_no_others() -> None:
 @pytest.mark.parametrize(
     ("changes", "tried"),
     [
-        *(({"relation": name}, {name, "earlier-answers"}) for name in SEVERAL_CALLS),
-        *(({"relation": name}, {name}) for name in ONE_CALL),
+        *(({"relation": name}, {name, "earlier-answers", "calls-differ"}) for name in OF_THE_FILE),
+        *(({"relation": name}, {name}) for name in OF_PLANS),
         *(({"layout": name}, {"layout"}) for name in LAYOUTS[1:]),
         *(({"family": name}, {"exact"}) for name, family in FAMILIES.items() if family.exact),
         *(({"family": name}, {"special-values"}) for name, family in FAMILIES.items() if family.special),
@@ -91,7 +91,7 @@ def test_a_plain_case_tries_the_laws_of_every_case_and_no_others() -> None:
 def test_a_case_that_is_there_for_a_law_tries_it(changes: dict[str, Any], tried: set[str]) -> None:
     """That one beside those of every case; what a model remembers shows in no plan that is run."""
     assert with_status("held", held(**changes), where="GPU") == {*ALWAYS, "second-opinion", *tried}
-    in_plans = {"new-contents", "two-models", "earlier-answers"}
+    in_plans = {*OF_THE_FILE, "earlier-answers", "calls-differ"}
     assert with_status("held", held(**changes)) == {*ALWAYS, *tried} - in_plans
     assert all("launch plans" in lines(held(**changes))[name].note for name in in_plans)
 

@@ -1,4 +1,4 @@
-"""Calls without a GPU: the plan of each is recorded once, and no fault of the gate's own is the kernel's."""
+"""Calls by plans: each is recorded once, and no fault of the gate's own is the kernel's."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from kernelgate.compilation.compiler import Target
 from kernelgate.compilation.recording import PlannedCall, Recorded, UnplannedError
-from kernelgate.correctness.callers import plan_calls
-from kernelgate.correctness.callers.plan_calls import PlanCaller, Planner
+from kernelgate.correctness.callers import planner as planner_module
+from kernelgate.correctness.callers.plan_calls import PlanCaller
+from kernelgate.correctness.callers.planner import Planner
 from kernelgate.correctness.calls import Call
 from kernelgate.execution.cards import ADA
 from kernelgate.execution.launch_plan import CallForm
@@ -23,7 +25,7 @@ from kernelgate.sandbox.worker_process import WorkerFault
 from tests.selftest.support.made_up_plans import make_plan
 
 KERNEL = KernelFile(path="k.py", sha256="c" * 64, source="")
-CALL = PlannedCall(batch=3, pin=0, card=ADA)
+CALL = Call(recipe=Recipe(family="normal", seed=1, batch=3), pin=0)
 STORED = StoredPlan(plan=make_plan(), sha256="a" * 64, contents=Path("/nowhere"))
 
 
@@ -54,6 +56,10 @@ class PretendedSandbox:
         self.started.append((mode, kernel, worker))
         return worker
 
+    def start_executor(self, mode: str, gpu: str) -> PretendedWorker:
+        assert (mode == "execute") == bool(gpu)
+        return self.start(mode, None)
+
     def await_loaded(self, _worker: PretendedWorker) -> None:
         pass
 
@@ -70,8 +76,8 @@ def planner(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Planner]:
             return answer
 
         asked: list[PlannedCall] = []
-        monkeypatch.setattr(plan_calls, "record", record)
-        made = Planner(PretendedSandbox(), KERNEL)  # type: ignore[arg-type]
+        monkeypatch.setattr(planner_module, "record", record)
+        made = Planner(PretendedSandbox(), KERNEL, Target(capability=89))  # type: ignore[arg-type]
         made.asked = asked  # type: ignore[attr-defined]
         return made
 
@@ -81,13 +87,26 @@ def planner(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Planner]:
 def test_a_plan_is_recorded_once(planner: Callable[[Any], Any]) -> None:
     """By one recorder, which ends with the planner."""
     made = planner(Recorded(stored=STORED))
-    other = msgspec.structs.replace(CALL, form=CallForm(bias=False))
-    assert [made.plan(call) for call in (CALL, CALL, other, CALL)] == [STORED] * 4
-    assert made.asked == [CALL, other]
+    other = msgspec.structs.replace(CALL, recipe=msgspec.structs.replace(CALL.recipe, bias=False))
+    new_values = msgspec.structs.replace(CALL, recipe=msgspec.structs.replace(CALL.recipe, seed=9))
+    assert [made.plan(call) for call in (CALL, new_values, other, CALL)] == [STORED] * 4
+    assert [(call.batch, call.pin, call.card, call.form) for call in made.asked] == [
+        (3, 0, ADA, CallForm()),
+        (3, 0, ADA, CallForm(bias=False)),
+    ]
     ((mode, kernel, recorder),) = made.sandbox.started
     assert (mode, kernel) == ("record", KERNEL)
     made.close()
     assert recorder.closed
+
+
+def test_a_plan_that_is_expected_is_recorded_before_it_is_asked_for(planner: Callable[[Any], Any]) -> None:
+    """Whoever asks for it then waits for the recorder alone."""
+    made = planner(Recorded(stored=STORED))
+    assert made.expect(CALL).result().stored is STORED
+    assert made.plan(CALL) is STORED
+    assert len(made.asked) == 1
+    made.close()
 
 
 def test_a_configuration_that_is_refused_is_untried(planner: Callable[[Any], Any]) -> None:
@@ -113,10 +132,12 @@ def test_a_recorder_that_fails_is_replaced(
 ) -> None:
     """The file was in it: its end is the file's own."""
     made = planner(error)
-    for _ in range(2):
+    for batch in (3, 4):
+        recipe = msgspec.structs.replace(CALL.recipe, batch=batch)
         with pytest.raises(WorkerFault) as caught:
-            made.plan(CALL)
+            made.plan(msgspec.structs.replace(CALL, recipe=recipe))
         assert caught.value.kind is kind
+    made.close()
     assert [worker.closed for _, _, worker in made.sandbox.started] == [True, True]
 
 
@@ -135,9 +156,19 @@ def test_what_the_interpreter_fails_in_is_not_the_kernels(kind: FaultKind, told:
     """No file is in its process: memory that it lacks is not the file's, nor its own crash."""
     sandbox = PretendedSandbox(kind)
     planner: Any = SimpleNamespace(sandbox=sandbox, plan=lambda _: STORED)
-    caller = PlanCaller(planner)
     with pytest.raises(WorkerFault) as caught:
-        caller.run(Call(recipe=Recipe(family="normal", seed=1, batch=3), pin=0))
+        PlanCaller(planner).run(CALL)
     assert caught.value.kind is told
     ((mode, kernel, worker),) = sandbox.started
     assert (mode, kernel, worker.closed) == ("interpret", None, True)
+
+
+@pytest.mark.parametrize("kind", [FaultKind.RAISES, FaultKind.OUT_OF_MEMORY, FaultKind.CRASHES])
+def test_what_a_gpu_fails_in_is_the_kernels(kind: FaultKind) -> None:
+    """Its launches alone run there."""
+    sandbox = PretendedSandbox(kind)
+    planner: Any = SimpleNamespace(sandbox=sandbox, plan=lambda _: STORED)
+    with pytest.raises(WorkerFault) as caught:
+        PlanCaller(planner, "0").run(CALL)
+    assert caught.value.kind is kind
+    assert [mode for mode, _, _ in sandbox.started] == ["execute"]

@@ -34,6 +34,11 @@ class PretendedCaseRunner:
         self.judge = judge
         self.operation = ALEXNET_CONV1
         self.asked: list[Case] = []
+        self.expected: list[Case] = []
+
+    def expect(self, case: Case) -> None:
+        """Take note of it."""
+        self.expected.append(case)
 
     def run(self, case: Case) -> CaseResult:
         """Return what the case showed."""
@@ -88,6 +93,7 @@ def test_planned_cases_are_judged_in_order_until_one_fails(pool: ThreadPoolExecu
     search, (case_runner,) = examination_of(pool, lambda case: (breaks if case.seed == 3 else holds)(case))
     search.judge_all([make_case(seed) for seed in range(8)])
     assert [case.seed for case in case_runner.asked] == [0, 1, 2, 3]
+    assert [case.seed for case in case_runner.expected] == list(range(8)), "from the beginning"
     assert search.finding is not None
 
 

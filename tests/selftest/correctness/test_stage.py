@@ -10,15 +10,16 @@ import torch
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compiler import CompiledKernel
 from kernelgate.correctness import stage as correctness_stage
-from kernelgate.correctness.callers.plan_calls import Planner
+from kernelgate.correctness.callers.planner import Planner
 from kernelgate.correctness.calls import Run
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.hypothesis_profile import Profile
 from kernelgate.correctness.result import Correctness
 from kernelgate.correctness.stage import Trial, try_kernel
-from kernelgate.execution.cards import ADA, Card
+from kernelgate.execution.cards import HOPPER
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import GpuError
+from kernelgate.operations.ways import Way
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
 from tests.selftest.support.made_up_launches import make_launch
@@ -41,20 +42,24 @@ class Stage:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.runners: list[tuple[str, str, PretendedRunner]] = []
         self.changes: dict[str, Change] = {}
-        monkeypatch.setattr(correctness_stage, "KernelCaller", self._start_on_gpu)
         monkeypatch.setattr(correctness_stage, "PlanCaller", self._start)
+        monkeypatch.setattr(correctness_stage, "UseCaller", self._start_user)
+        monkeypatch.setattr(correctness_stage, "read_card_at_hand", lambda: HOPPER)
         monkeypatch.setattr(torch.Tensor, "cuda", lambda self: self)
 
-    def _start_on_gpu(self, _sandbox: object, kernel: KernelFile, gpu: str) -> PretendedRunner:
-        assert kernel is KERNEL
-        runner = PretendedRunner(self.changes.get("gpu"), SMALL, interprets=False)
-        self.runners.append(("gpu", gpu, runner))
+    def _start(self, planner: Planner, gpu: str = "") -> PretendedRunner:
+        assert planner.kernel is KERNEL
+        assert planner.target.capability == (90 if gpu else 89)
+        mode = "execute" if gpu else "interpret"
+        runner = PretendedRunner(self.changes.get(mode), SMALL, interprets=not gpu)
+        self.runners.append((mode, gpu, runner))
         return runner
 
-    def _start(self, planner: Planner, card: Card = ADA) -> PretendedRunner:
-        assert (planner.kernel, card) == (KERNEL, ADA)
-        runner = PretendedRunner(self.changes.get("interpret"), SMALL, interprets=True)
-        self.runners.append(("interpret", "", runner))
+    def _start_user(self, planned: PretendedRunner, pins: tuple[int, ...]) -> PretendedRunner:
+        gpu = next(gpu for _, gpu, runner in self.runners if runner is planned)
+        assert pins == (0,)
+        runner = PretendedRunner(self.changes.get("use"), SMALL, interprets=False)
+        self.runners.append(("use", gpu, runner))
         return runner
 
     def try_it(
@@ -64,7 +69,7 @@ class Stage:
         trial = Trial(
             gpus=gpus, profile=QUICK, laws=LAWS, programs=2, entropy=entropy, replay=replay, workers=workers
         )
-        sandbox: Any = SimpleNamespace(operation=SMALL)
+        sandbox: Any = SimpleNamespace(operation=SMALL, ada_on=None)
         return try_kernel(sandbox, KERNEL, COMPILED, trial, lambda: None)
 
     def calls(self, mode: str) -> list[Any]:
@@ -96,8 +101,10 @@ def test_a_kernel_that_is_right_holds_every_law_that_can_be_tried_here(stage: St
     assert {law for law, status in statuses(result).items() if status != "held"} == {
         "second-opinion",
         "earlier-answers",
+        "calls-differ",
         "new-contents",
         "two-models",
+        "ways",
     }
     assert {mode for mode, _, _ in stage.runners} == {"interpret"}
 
@@ -110,6 +117,15 @@ def test_one_whole_image_comes_first_and_says_what_can_be_sampled(stage: Stage) 
     assert {call.sampled for call in others if call.programs} == {("conv",)}
     assert any(call.recipe.batch == 37 for call in others)
     assert any(call.recipe.batch == SMALL.max_batch for call in others)
+
+
+def test_what_will_be_called_is_expected_from_the_beginning(stage: Stage) -> None:
+    """So that its plans are recorded while others run."""
+    stage.try_it()
+    ((_, _, runner),) = stage.runners
+    assert {call.recipe.seed for call in runner.calls if call.recipe.seed} <= {
+        call.recipe.seed for call in runner.expected
+    } | {0}
 
 
 def test_nothing_more_is_tried_where_the_first_image_is_wrong(stage: Stage) -> None:
@@ -144,9 +160,12 @@ def test_every_gpu_has_a_worker_of_its_own(stage: Stage) -> None:
     """By the name that the caller gave it; each law is tried but none of the interpreter's is asked twice."""
     result = stage.try_it(gpus=("3", "GPU-ab"))
     assert (result.where, result.passed) == ("GPU", True)
-    assert [gpu for mode, gpu, _ in stage.runners if mode == "gpu"] == ["3", "GPU-ab"]
+    for wanted in ("execute", "use"):
+        assert [gpu for mode, gpu, _ in stage.runners if mode == wanted] == ["3", "GPU-ab"]
     assert statuses(result)["second-opinion"] == statuses(result)["shuffled-images"] == "held"
-    assert all(call.programs == 0 for call in stage.calls("gpu"))
+    assert all(call.programs == 0 for call in stage.calls("execute"))
+    assert {call.way for call in stage.calls("use")} == set(Way)
+    assert {call.way for call in stage.calls("execute")} == {Way.PLAINLY}
 
 
 def test_memory_is_watched_in_the_interpreter_beside_a_gpu(stage: Stage) -> None:
@@ -177,7 +196,7 @@ def test_a_gpu_without_room_for_the_judge_says_nothing_of_the_kernel(stage: Stag
     def exhaust(_run: Run, _place: int) -> Run:
         raise torch.OutOfMemoryError("tried to allocate 8 GiB")
 
-    stage.changes["gpu"] = exhaust
+    stage.changes["execute"] = exhaust
     with pytest.raises(GpuError, match="left on the GPU to judge"):
         stage.try_it(gpus=("0",))
     assert all(runner.closed for _, _, runner in stage.runners)

@@ -36,7 +36,12 @@ class PretendedRunner:
         self.change, self.interprets = change, interprets
         self.sandbox: Any = SimpleNamespace(operation=operation)
         self.calls: list[Call] = []
+        self.expected: list[Call] = []
         self.closed = 0
+
+    def expect(self, call: Call) -> None:
+        """Note it."""
+        self.expected.append(call)
 
     def run(self, call: Call) -> Run:
         """Return the answer to a call, as the test would have it."""
