@@ -1,1 +1,1 @@
-"""The model of a kernel file, and the calls made of it."""
+"""A kernel file, imported as users import it, and its model."""

@@ -28,24 +28,11 @@ class KernelModel:
         """Return another model of the same file; raises TypeError if it holds no conv1."""
         return make_model(self._module, **named)
 
-    @property
-    def pins(self) -> int:
-        """How many configurations there are to pin: those of the autotuner that has most."""
-        return max((len(tuner.configs) for tuner in self.autotuners), default=1)
-
     def describe(self) -> tuple[Autotuned, ...]:
         """Return the autotuned kernels with their configurations."""
         return tuple(
             Autotuned(kernel=tuner.base_fn.__name__, configs=tuple(map(describe_config, tuner.configs)))
             for tuner in self.autotuners
-        )
-
-    def chosen(self) -> tuple[str, ...]:
-        """Return what each autotuner that has run has chosen last."""
-        return tuple(
-            f"{tuner.base_fn.__name__}: {describe_config(tuner.best_config)}"
-            for tuner in self.autotuners
-            if hasattr(tuner, "best_config")
         )
 
     @contextmanager
