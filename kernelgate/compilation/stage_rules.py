@@ -43,6 +43,20 @@ def check_stage(
     return (*check_runs(candidate), *named)
 
 
+def check_count(
+    stage: str, candidate: CompiledKernel, accepted: CompiledKernel, rules: StageRules
+) -> tuple[Violation, ...]:
+    """Return the violation of a file that lists the accepted kernel's programs again and again.
+
+    An autotuner tries each of them in every process.
+    """
+    count, most = len(candidate.configs), max(rules.max_configs, len(accepted.configs))
+    if stage != "final-micro-tuning" or count <= most:
+        return ()
+    message = f"{count} configurations, allowed {most}"
+    return (Violation(rule="config-count", line=0, message=message),)
+
+
 def _check_list(
     candidate: CompiledKernel, operation: Convolution, rules: StageRules
 ) -> Iterator[tuple[str, str]]:

@@ -8,8 +8,18 @@ SEED_LIMIT = 2**63
 """What a seed may be; the text of a case holds it."""
 
 CONTIGUOUS = "contiguous"
-LAYOUTS = (CONTIGUOUS, "channels-last", "every-second-image", "column-slice", "offset", "transposed")
-"""How x lies in memory. Beside what belongs to it lies NaN."""
+EXPANDED = "expanded"
+LAYOUTS = (
+    CONTIGUOUS,
+    "channels-last",
+    "every-second-image",
+    "column-slice",
+    "offset",
+    "odd-offset",
+    EXPANDED,
+    "transposed",
+)
+"""How x lies in memory. Beside what belongs to it lies NaN. Expanded, one image is the whole batch."""
 
 NO_RELATION = "none"
 """The relation of a case that is there for its values alone."""
@@ -29,7 +39,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def recipe(self) -> Recipe:
         """The tensors of a plain call; the case's relation makes its calls from that one."""
-        return Recipe(family=self.family, seed=self.seed, batch=self.batch)
+        recipe = Recipe(family=self.family, seed=self.seed, batch=self.batch)
+        return msgspec.structs.replace(recipe, pool=1) if self.layout == EXPANDED else recipe
 
     @property
     def replay(self) -> str:

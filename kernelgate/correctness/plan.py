@@ -6,6 +6,7 @@ that no law is tried by luck. What is drawn beyond that looks for what nobody th
 
 import itertools
 import math
+import random
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -32,6 +33,9 @@ WHOLE_BATCH = 5
 
 MAX_RUN_WHOLE = 2000
 """Programs of launches that prepare something, such as filters: about a second."""
+
+STRATA = ((33, 64), (65, 128), (129, 255), (257, 512), (513, 1024), (1025, 2048), (2049, 4096), (4097, 7393))
+"""A batch of each is drawn: what is wrong in a range of batches alone is wrong for users of those."""
 
 FEW_PROGRAMS = 2
 """Enough for each launch of an autotuner that tries all of its configurations."""
@@ -210,7 +214,15 @@ def _everything(
     also_strided = (relation for relation in relations if RELATIONS[relation].also_strided)
     yield from (make(2, layout=LAYOUTS[-1], relation=relation) for relation in also_strided)
     yield from (make(batch) for batch in named)
+    yield from (make(batch) for batch in _drawn_batches(make.largest_batch, next(make.seeds)))
     yield make(operation.max_batch)
+
+
+def _drawn_batches(largest: int, seed: int) -> Iterator[int]:
+    """Yield a batch of each stratum, up to the largest that is allowed."""
+    chance = random.Random(seed)  # noqa: S311 - replayable, not secret
+    drawn = (chance.randint(first, last) for first, last in STRATA)
+    yield from dict.fromkeys(min(batch, largest) for batch in drawn)
 
 
 def _everything_whole(make: _CaseMaker, relations: Sequence[str]) -> Iterator[Case]:

@@ -14,6 +14,12 @@ Draw = Callable[[Shape, Generator], Tensor]
 HUGE, TINY = 2.0**60, 2.0**-60
 """Far from ordinary values, and so far from overflow and subnormals that sums of 363 products stay clear."""
 
+MAGNITUDES = (1.0, 2.0**-22, 2.0**-44, 2.0**-66)
+"""Twenty decades in all: what is small is right by its own size, beside whatever is large."""
+
+FAN_IN = 363
+"""Of the convolution; a new `nn.Conv2d` draws its parameters within one over the root of it."""
+
 TAPS = 1024
 """Integers up to here are exact in TF32, and so is each alone beside another in a float32 sum."""
 
@@ -55,6 +61,18 @@ def _wide_range(shape: Shape, generator: Generator) -> Tensor:
 def _channel_range(shape: Shape, generator: Generator) -> Tensor:
     exponents = torch.randint(-10, 11, shape[:1], generator=generator).float()
     return _normal(shape, generator) * torch.exp2(exponents).reshape(-1, 1, 1)
+
+
+def _striped(shape: Shape, generator: Generator) -> Tensor:
+    """Draw columns of four magnitudes side by side, so that a tile of any shape holds all of them."""
+    values, width = _normal(shape, generator), -(-shape[-1] // len(MAGNITUDES))
+    for place, number in enumerate(torch.randperm(len(MAGNITUDES), generator=generator).tolist()):
+        values[..., place * width : (place + 1) * width] *= MAGNITUDES[number]
+    return values
+
+
+def _as_a_new_layer(shape: Shape, generator: Generator) -> Tensor:
+    return (2 * _uniform(shape, generator) - 1) / math.sqrt(FAN_IN)
 
 
 def _scaled(factor: float) -> Draw:
@@ -146,6 +164,7 @@ def _ordinary(image: Draw) -> Family:
 FAMILIES: dict[str, Family] = {
     "normal": _ordinary(_normal),
     "uniform": _ordinary(_uniform),
+    "new-layer": Family(image=_normal, weight=_as_a_new_layer, bias=_as_a_new_layer),
     "integer": Family(image=_small_integers, weight=_small_integers, bias=_small_integers, exact=True),
     "zero": Family(image=_zero, weight=_normal, bias=_normal, exact=True),
     "one-hot": Family(image=_one_hot, weight=_taps, bias=_taps, exact=True),
@@ -156,6 +175,8 @@ FAMILIES: dict[str, Family] = {
     "cancelling": _ordinary(_cancelling),
     "channel-range": _ordinary(_channel_range),
     "wide-range": _ordinary(_wide_range),
+    # A bias of ordinary size would hide what is small.
+    "magnitudes": Family(image=_striped, weight=_normal, bias=_zero),
     # Bias and x alike: beside a bias of ordinary size, tiny products would not show in a float32.
     "tiny": Family(image=_scaled(TINY), weight=_normal, bias=_scaled(TINY)),
     "huge": Family(image=_scaled(HUGE), weight=_normal, bias=_scaled(HUGE)),

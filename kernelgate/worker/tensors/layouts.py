@@ -43,6 +43,14 @@ def _offset(x: torch.Tensor) -> torch.Tensor:
     return _within(x, (x.numel() + 2 * OFFSET,), lambda whole: whole[OFFSET:-OFFSET].view(x.shape))
 
 
+def _odd_offset(x: torch.Tensor) -> torch.Tensor:
+    return _within(x, (x.numel() + 2,), lambda whole: whole[1:-1].view(x.shape))
+
+
+def _expanded(x: torch.Tensor) -> torch.Tensor:
+    return x[:1].clone().expand(x.shape)
+
+
 def _transposed(x: torch.Tensor) -> torch.Tensor:
     return x.transpose(2, 3).contiguous().transpose(2, 3)
 
@@ -61,5 +69,7 @@ _LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "every-second-image": _every_second_image,
     "column-slice": _column_slice,
     "offset": _offset,
+    "odd-offset": _odd_offset,
+    "expanded": _expanded,
     "transposed": _transposed,
 }
