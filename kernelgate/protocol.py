@@ -98,7 +98,8 @@ class RunPlan(_Message, frozen=True):
     """Run a launch plan, a file of the judge's, on the tensors of a recipe, and keep its answer.
 
     Weight and x lie in memory as `layout` says, and what is unwritten holds `poison_bits`. Of the `sampled`
-    kernels so many `programs` of each launch are run, of all others every one: only mode `interpret` samples.
+    kernels so many `programs` of each launch are run, of all others every one: only mode `interpret` samples,
+    and runs all programs `backwards`. A GPU runs them in an order of its own.
     """
 
     plan: str
@@ -107,6 +108,7 @@ class RunPlan(_Message, frozen=True):
     poison_bits: int
     programs: int = 0
     sampled: tuple[str, ...] = ()
+    backwards: bool = False
 
 
 class SendRun(_Message, frozen=True):

@@ -199,7 +199,7 @@ class Reason(enum.StrEnum):
     TUNING_ACCEPTED_WITHOUT_BLOCKS = ("final-micro-tuning-accepted-without-blocks", _FORBIDDEN,
         "The accepted kernel runs no configuration of these block sizes to compare with.", OPEN_STAGE)
     TUNING_GRID_CHANGED = ("final-micro-tuning-grid-changed", _FORBIDDEN,
-        "A configuration launches another grid than the accepted kernel.", OPEN_STAGE)
+        "A configuration launches another grid, or programs that store more or less.", OPEN_STAGE)
     TUNING_WARPS_NOT_ALLOWED = ("final-micro-tuning-warps-not-allowed", _FORBIDDEN,
         "A configuration has a number of warps that the stage does not allow.", OPEN_STAGE)
     TUNING_WARPS_WITHOUT_OCCUPANCY = ("final-micro-tuning-warps-without-occupancy", _FORBIDDEN,

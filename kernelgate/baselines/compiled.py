@@ -12,7 +12,7 @@ class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     `arguments_sha256` is of the arguments, and of the moves of data since the launch before.
     `products` are the operand types of its products, `narrow` the instructions that compute in less than
-    TF32.
+    TF32. `stored` is of how many elements the stores of one program are, None if that cannot be told.
     """
 
     kernel: str
@@ -28,6 +28,7 @@ class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     warps_per_sm: int
     products: tuple[str, ...] = ()
     narrow: tuple[str, ...] = ()
+    stored: int | None = None
 
     def __post_init__(self) -> None:
         require_field(bool(self.kernel), "kernel", self.kernel, "a name")

@@ -117,6 +117,9 @@ def check_config(
     grids, allowed = (_grids(record), _grids(held_against))
     if grids != allowed:
         yield "grid-changed", f"{config}: launches grids {grids}, the accepted kernel launches {allowed}"
+    if (stored := _stored(record)) != (allowed_stored := _stored(held_against)):
+        says = f"a program of each launch stores {stored} elements, the accepted kernel's {allowed_stored}"
+        yield "grid-changed", f"{config}: {says}"
     yield from check_warps(record, held_against, rules)
     yield from _check_stages(record, accepted, operation, rules)
 
@@ -164,6 +167,10 @@ def _same_blocks(first: ConfigRecord, second: ConfigRecord) -> bool:
 
 def _grids(record: ConfigRecord) -> tuple[tuple[int, int, int], ...]:
     return tuple(launch.grid for launch in record.launches)
+
+
+def _stored(record: ConfigRecord) -> tuple[int | None, ...]:
+    return tuple(launch.stored for launch in record.launches)
 
 
 def _warps(record: ConfigRecord) -> int:

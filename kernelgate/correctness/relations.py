@@ -157,7 +157,12 @@ PLAIN = Relation(name=NO_RELATION, says="right in one call")
 
 _ALL = (
     PLAIN,
-    Relation(name="repeat", says="the same call, the same bits", later=once_more(), source=_same_place),
+    Relation(
+        name="repeat",
+        says="the same call, the same bits",
+        later=once_more(),
+        source=_same_place,
+    ),
     Relation(
         name="scaled-input",
         says="x and bias times 2^k, the answer times 2^k",

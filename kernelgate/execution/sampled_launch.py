@@ -27,13 +27,17 @@ FEW_PROGRAMS = 3
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True):
-    """Of which kernels so many programs are run, at which batch of an operation; of others all are."""
+    """Of which kernels so many programs are run, at which batch of an operation; of others all are.
+
+    All programs of a launch run in order or `backwards`: no GPU promises either.
+    """
 
     operation: Convolution
     batch: int
     seed: int
     programs: int = 0
     kernels: tuple[str, ...] = ()
+    backwards: bool = False
 
 
 class LaunchSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +60,7 @@ def run_sampled(run: LaunchRun, sampling: Sampling, before: Sequence[LaunchSeen]
     count = min(count, FEW_PROGRAMS) if len(alike) >= MANY_LAUNCHES else count
     idle = most = 0
     if count == 0 or launch.total <= count:
-        run.run()
+        run.run(backwards=sampling.backwards)
         most = sum(busiest_written(launch.grid, run.wrote(name)) for name in launch.stored) if count else 0
     else:
         idle, most = _Sample(run, sampling, alike).run(count)

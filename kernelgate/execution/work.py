@@ -24,6 +24,7 @@ ACCESSES = (
     "tt.descriptor_load",
     "tt.descriptor_store",
 )
+STORES = ("tt.store", "tt.atomic_rmw", "tt.atomic_cas", "tt.descriptor_store")
 UNCOUNTED = ("scf.while", "tt.call", "cf.br", "cf.cond_br")
 """What runs operations so often as nobody can tell from the text."""
 
@@ -56,11 +57,8 @@ def count_work(ttir: str, launch: Launch) -> Work | None:
 
     Raises TtirSyntaxError for a text that is not understood.
     """
-    kernel = parse(ttir).kernel
-    known = dict(_known_arguments(kernel, launch))
-    operations = [each for block in kernel.body.blocks for each in block.operations]
     try:
-        counted = list(_walk(operations, 1, known))
+        counted = list(_operations(ttir, launch))
     except _UncountableError:
         return None
     programs = math.prod(launch.grid) // math.prod(launch.cluster)
@@ -68,6 +66,28 @@ def count_work(ttir: str, launch: Launch) -> Work | None:
         products=programs * sum(times * _products(each) for each, times in counted if each.name in PRODUCTS),
         bytes_asked=programs * sum(times * _bytes(each) for each, times in counted if each.name in ACCESSES),
     )
+
+
+def count_stored(ttir: str, launch: Launch) -> int | None:
+    """Return how many elements the stores of one program are of, masked or not; None if that cannot be told.
+
+    Raises TtirSyntaxError for a text that is not understood.
+    """
+    try:
+        return sum(
+            times * max(kind.size for kind in operation.inputs)
+            for operation, times in _operations(ttir, launch)
+            if operation.name in STORES
+        )
+    except _UncountableError:
+        return None
+
+
+def _operations(ttir: str, launch: Launch) -> Iterator[tuple[Operation, int]]:
+    """Yield every operation of a program, with how often it is run."""
+    kernel = parse(ttir).kernel
+    operations = [each for block in kernel.body.blocks for each in block.operations]
+    return _walk(operations, 1, dict(_known_arguments(kernel, launch)))
 
 
 def _known_arguments(kernel: Function, launch: Launch) -> Iterator[tuple[str, int]]:

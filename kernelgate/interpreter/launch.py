@@ -144,13 +144,15 @@ class LaunchRun:
         self.finished = 0
         self.last = memory.first_number + 1
 
-    def run(self, programs: Sequence[Place] | None = None, chunk: int | None = None) -> None:
-        """Run programs that did not run yet: all of the grid, or the given ones in their order."""
+    def run(
+        self, programs: Sequence[Place] | None = None, chunk: int | None = None, *, backwards: bool = False
+    ) -> None:
+        """Run programs that did not run yet, all of the grid or those given, in their order or backwards."""
         code = self.ready.code
         code.turns_left, code.waits = self.max_turns, self.waits
         size = 1 if self.waits else chunk or self.ready.chunk
         order = None if programs is None else linear_indices(self.launch.grid, programs)
-        chunks = _chunks(self.launch.grid, order, size)
+        chunks = _chunks(self.launch.grid, order, size, backwards=backwards)
         with np.errstate(all="ignore"):
             try:
                 (self._in_rounds if self.waits else self._in_chunks)(chunks)
@@ -241,7 +243,9 @@ def _value_of(kind: Type, argument: Argument, memory: Memory) -> Array:
     return from_bits(np.array([bits % 2 ** (8 * size)], dtype=f"u{size}"), kind.element)
 
 
-def _chunks(grid: Place, order: NDArray[np.int64] | None, size: int) -> Iterator[NDArray[np.int64]]:
+def _chunks(
+    grid: Place, order: NDArray[np.int64] | None, size: int, *, backwards: bool
+) -> Iterator[NDArray[np.int64]]:
     """Yield the indices of programs that run together: along the longest axis, where no order is given.
 
     What the other axes decide is then computed once for all of them.
@@ -253,5 +257,5 @@ def _chunks(grid: Place, order: NDArray[np.int64] | None, size: int) -> Iterator
         together = rows if grid[axis] >= size else rows.reshape(1, -1)
     else:
         together = order.reshape(1, -1)
-    for row in together:
+    for row in together[::-1, ::-1] if backwards else together:
         yield from (each for each in np.array_split(row, -(-len(row) // size) or 1) if len(each))

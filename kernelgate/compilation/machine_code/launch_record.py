@@ -11,6 +11,7 @@ from kernelgate.compilation.machine_code.occupancy import resident_blocks
 from kernelgate.compilation.machine_code.ptx import find_narrow, read_products
 from kernelgate.execution.launch_plan import Launch, Step
 from kernelgate.execution.plan_files import StoredPlan
+from kernelgate.execution.work import count_stored
 
 NO_PROGRAM = "0" * 64
 
@@ -75,4 +76,5 @@ def _measure(stored: StoredPlan, launch: Launch, arguments_sha256: str, capabili
         warps_per_sm=blocks * program.num_warps,
         products=read_products(ptx),
         narrow=find_narrow(ptx, ttir),
+        stored=count_stored(ttir, launch),
     )

@@ -74,6 +74,7 @@ class InterpretMode:
             seed=request.recipe.seed,
             programs=request.programs,
             kernels=request.sampled,
+            backwards=request.backwards,
         )
 
     @cache  # noqa: B019 - as long as the process lives
