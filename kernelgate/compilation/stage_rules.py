@@ -50,11 +50,14 @@ def check_count(
 
     An autotuner tries each of them in every process.
     """
-    count, most = len(candidate.configs), max(rules.max_configs, len(accepted.configs))
-    if stage != "final-micro-tuning" or count <= most:
-        return ()
-    message = f"{count} configurations, allowed {most}"
-    return (Violation(rule="config-count", line=0, message=message),)
+    most = max(rules.max_configs, len(accepted.configs))
+    broken = _check_most(candidate, most) if stage == "final-micro-tuning" else ()
+    return tuple(Violation(rule=rule, line=0, message=message) for rule, message in broken)
+
+
+def _check_most(candidate: CompiledKernel, most: int) -> Iterator[tuple[str, str]]:
+    if (count := len(candidate.configs)) > most:
+        yield "config-count", f"{count} configurations, allowed {most}"
 
 
 def _check_list(

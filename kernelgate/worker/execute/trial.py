@@ -16,7 +16,7 @@ from kernelgate.worker.execute.arena import Arena
 from kernelgate.worker.execute.memory import PlanMemory, bytes_of
 from kernelgate.worker.execute.programs import Programs, fill_constants
 from kernelgate.worker.execute.steps import bind
-from kernelgate.worker.tensors.layouts import lay_out, lay_out_weight
+from kernelgate.worker.tensors.layouts import lay_out, lay_out_weight, stored_images
 from kernelgate.worker.tensors.poison import fill_with_bits
 
 IMAGES_AT_ONCE = 256
@@ -89,9 +89,8 @@ class Trial:
             else:
                 fill_with_bits(_as_floats(memory.buffers[number]), request.poison_bits)
         drawn, places = draw_images(self.operation, recipe, DEVICE)
-        is_one_image = x.stride(0) == 0  # which an expanded batch shows again and again
-        for span in _spans(1 if is_one_image else len(places)):
-            x[span].copy_(drawn[places[span]][: 1 if is_one_image else None])
+        for span in _spans(len(stored_images(x))):
+            x[span].copy_(drawn[places[span]])
         return Given(x, drawn, places, held)
 
     def _view_x(self, buffer: torch.Tensor, recipe: Recipe, layout: str) -> torch.Tensor:
@@ -112,7 +111,7 @@ def _as_floats(buffer: torch.Tensor) -> torch.Tensor:
 
 
 def _spans(count: int) -> list[slice]:
-    return [slice(first, first + IMAGES_AT_ONCE) for first in range(0, count, IMAGES_AT_ONCE)]
+    return [slice(first, min(count, first + IMAGES_AT_ONCE)) for first in range(0, count, IMAGES_AT_ONCE)]
 
 
 def _seen(plan: LaunchPlan, launch: Launch) -> protocol.SeenLaunch:

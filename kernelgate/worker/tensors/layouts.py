@@ -22,7 +22,13 @@ def lay_out_weight(weight: torch.Tensor, layout: str) -> torch.Tensor:
 
 def overwrite(x: torch.Tensor, values: torch.Tensor) -> None:
     """Write values into the memory of x, as a raw copy would: the version that PyTorch counts stays."""
-    x.data.copy_(values)
+    stored = stored_images(x.data)
+    stored.copy_(values[: len(stored)])
+
+
+def stored_images(x: torch.Tensor) -> torch.Tensor:
+    """Return the images of x that lie in memory: one of an expanded batch, which shows it again and again."""
+    return x[:1] if x.stride(0) == 0 else x
 
 
 def _channels_last(x: torch.Tensor) -> torch.Tensor:

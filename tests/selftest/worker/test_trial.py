@@ -5,12 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 import torch
 
 from kernelgate import protocol
-from kernelgate.correctness.case import LAYOUTS
+from kernelgate.correctness.case import EXPANDED, LAYOUTS
 from kernelgate.execution.launch_plan import Launch
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.inputs import make_parameters, make_x
@@ -30,6 +31,11 @@ GIVEN = (X, 1, 2, OUT)
 """What the launch of these tests gets: x, weight, bias and the answer's memory."""
 
 Writes = Callable[[list[int]], None]
+
+
+def recipe_of(layout: str) -> Recipe:
+    """Return the recipe, of one image again and again for an expanded batch."""
+    return msgspec.structs.replace(RECIPE, pool=1) if layout == EXPANDED else RECIPE
 
 
 @pytest.fixture
@@ -54,7 +60,9 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[
             for number, each in enumerate(plan.buffers)
         )
         file = write_plan(make_plan(steps=plan.steps, buffers=buffers), tmp_path)
-        request = protocol.RunPlan(plan=str(file), recipe=RECIPE, layout=layout, poison_bits=POISON)
+        request = protocol.RunPlan(
+            plan=str(file), recipe=recipe_of(layout), layout=layout, poison_bits=POISON
+        )
         tried = Trial(ALEXNET_CONV1)
         return tried, tried.run(request)
 
@@ -116,7 +124,7 @@ def test_x_lies_in_memory_as_its_layout_says(
     run: Callable[..., tuple[Trial, protocol.Ran]], layout: str
 ) -> None:
     """What a launch finds there are the bytes that a laid out x has, NaN beside it."""
-    expected = lay_out(make_x(ALEXNET_CONV1, RECIPE), layout)
+    expected = lay_out(make_x(ALEXNET_CONV1, recipe_of(layout)), layout)
     flat = torch.empty(0, dtype=torch.uint8).set_(expected.untyped_storage())
     seen: list[bytes] = []
     _, ran = run(lambda given: seen.append(ctypes.string_at(given[0], flat.numel())), layout)
