@@ -434,7 +434,7 @@ FAULTS = (
         "leaves the work to PyTorch on the CPU for one image",
         in_forward("if x.shape[0] == 1: return self.conv1(x.cpu())"),
         FORBIDDEN,
-        ("delegation",),
+        ("reads-values",),
     ),
     BadKernel(
         "compile-error",
@@ -563,7 +563,7 @@ MISTAKES = (
             ONE_CONFIG,
         ),
         WRONG,
-        ("calls-differ",),
+        ("earlier-answers",),
     ),
     BadKernel(
         "bias-a-percent-off",
