@@ -1,1 +1,1 @@
-"""Mode interpret: a call in Triton's interpreter, with its memory watched."""
+"""Mode interpret: launch plans run where there is no GPU; no kernel file is ever imported here."""
