@@ -76,7 +76,7 @@ class Reason(enum.StrEnum):
     FORM = "form", _WRONG, "The answer is no tensor of the right shape, type, place or layout.", REPLAY
     MEMORY = "memory", _WRONG, "A launch touches memory outside its tensors, or its programs race.", REPLAY
     INPUTS_INTACT = "inputs-intact", _WRONG, "The call changes its input, weight or bias.", REPLAY
-    EARLIER_ANSWERS = "earlier-answers", _WRONG, "A call changes the answer of an earlier one.", REPLAY
+    EARLIER_ANSWERS = "earlier-answers", _WRONG, "A call works in the answer of an earlier one.", MEND
     ALL_WRITTEN = "all-written", _WRONG, "Elements of the answer are never written.", REPLAY
     SPECIAL_VALUES = "special-values", _WRONG, "NaN or infinities are not where float64 has them.", REPLAY
     EXACT = "exact", _WRONG, "A sum that is exact in TF32 is off.", REPLAY

@@ -36,6 +36,8 @@ FORMS = {
 
 def try_forms(sandbox: Sandbox, worker: Worker, call: PlannedCall, plain: Recorded) -> tuple[str, str] | None:
     """Return reason and detail if a form of the call does not do what the plain one does."""
+    if plain.stored is None:
+        return None
     plain_of = {call.form.layout: plain}
     for says, form in FORMS.items():
         if form.layout not in plain_of:

@@ -100,6 +100,8 @@ def fetch_answer(
             return read_array(out, everywhere.size, np.uint32), everywhere
         if not parts or sent.count > min(everything, MAX_VALUES_SENT):
             return None, None
+        if sent.count == 0:
+            return np.empty(0, np.uint32), np.empty(0, np.int64)
         offsets = read_array(places, sent.count, np.int64)
         if offsets is None or not _is_ascending(offsets, everything):
             return None, None

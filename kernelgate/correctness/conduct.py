@@ -28,7 +28,7 @@ def check_form(operation: Convolution, run: Run) -> Iterator[Broken]:
 
 def check_arrived(run: Run) -> Iterator[Broken]:
     """Yield if the values of the output did not come."""
-    if run.bits is None or run.offsets is None or run.bits.size == 0:
+    if run.bits is None or run.offsets is None:
         yield Broken(law="form", detail="the output's values did not arrive whole")
 
 
@@ -73,10 +73,12 @@ def check_earlier_intact(run: Run) -> Iterator[Broken]:
 
 
 def check_all_written(operation: Convolution, run: Run) -> Iterator[Broken]:
-    """Yield if programs that all ran left an element of the output unwritten."""
+    """Yield if programs that all ran left an element of the output unwritten, or some of them left all."""
     assert run.offsets is not None
     total = int(np.prod(operation.output_shape(run.call.recipe.batch)))
-    if run.ran_whole and not run.call.images and run.offsets.size < total:
+    if run.offsets.size == 0:
+        yield Broken(law="all-written", detail=f"no program that ran wrote any of {total} output elements")
+    elif run.ran_whole and not run.call.images and run.offsets.size < total:
         missing = np.setdiff1d(np.arange(total), run.offsets, assume_unique=True)
         first = ",".join(str(int(axis)) for axis in unravel(operation, missing[:1]))
         detail = f"{missing.size} of {total} output elements were never written, the first out[{first}]"

@@ -29,14 +29,14 @@ IDLE_ROUNDS = 3
 """After so many rounds without a change programs wait for each other for ever; the first ones may be new."""
 
 
-class Pointer(msgspec.Struct, frozen=True, kw_only=True, tag="pointer"):
+class Pointer(msgspec.Struct, frozen=True, kw_only=True):
     """The address `offset` bytes into a buffer."""
 
     buffer: str
     offset: int = 0
 
 
-class Scalar(msgspec.Struct, frozen=True, kw_only=True, tag="scalar"):
+class Scalar(msgspec.Struct, frozen=True, kw_only=True):
     """A number by its bits, as they lie in a parameter, the lowest byte first."""
 
     bits: int

@@ -1,1 +1,1 @@
-"""Mode `interpret`: launch plans run on the interpreter of TTIR, with their memory watched."""
+"""Mode interpret: launch plans run where there is no GPU; no kernel file is ever imported here."""

@@ -314,7 +314,7 @@ FAULTS = (
         """),
         WRONG,
         ("protocol",),
-        "Ran, not Sent",
+        "Ran, not Recorded",
     ),
     BadKernel(
         "daemon",
@@ -352,28 +352,31 @@ FAULTS = (
         ("raises", "protocol"),
     ),
     BadKernel(
-        "output-link",
-        "puts a link where its output goes",
+        "plan-link",
+        "puts a link where its plan goes",
         after_call("""
-            if x.shape[0] == 1: torch.os.symlink('/dev/zero', 'out.f32')
+            plans = [each for each in torch.os.listdir('.') if each[:5] == 'plan-' and x.shape[0] == 1]
+            for each in plans: torch.os.symlink('/dev/zero', each + '/plan.json')
         """),
         WRONG,
         ("protocol",),
     ),
     BadKernel(
-        "output-folder",
-        "puts a folder where its output goes",
+        "plan-folder",
+        "puts a folder where its plan goes",
         after_call("""
-            if x.shape[0] == 1: torch.os.mkdir('out.f32')
+            plans = [each for each in torch.os.listdir('.') if each[:5] == 'plan-' and x.shape[0] == 1]
+            for each in plans: torch.os.mkdir(each + '/plan.json')
         """),
         WRONG,
         ("raises",),
     ),
     BadKernel(
-        "output-pipe",
-        "puts a pipe that nobody reads where its output goes",
+        "plan-pipe",
+        "puts a pipe that nobody reads where its plan goes",
         after_call("""
-            if x.shape[0] == 1: torch.os.mkfifo('out.f32')
+            plans = [each for each in torch.os.listdir('.') if each[:5] == 'plan-' and x.shape[0] == 1]
+            for each in plans: torch.os.mkfifo(each + '/plan.json')
         """),
         WRONG,
         ("no-answer",),
@@ -431,7 +434,7 @@ FAULTS = (
         "leaves the work to PyTorch on the CPU for one image",
         in_forward("if x.shape[0] == 1: return self.conv1(x.cpu())"),
         FORBIDDEN,
-        ("delegation",),
+        ("reads-values",),
     ),
     BadKernel(
         "compile-error",
@@ -560,7 +563,7 @@ MISTAKES = (
             ONE_CONFIG,
         ),
         WRONG,
-        ("calls-differ",),
+        ("earlier-answers",),
     ),
     BadKernel(
         "bias-a-percent-off",

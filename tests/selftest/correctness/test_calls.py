@@ -221,7 +221,6 @@ def test_a_sample_arrives_at_its_places(workers: PretendedWorkers, places: list[
 @pytest.mark.parametrize(
     "places",
     [
-        [],
         [0, 0],
         [0, 7, 5],
         [-1, 3],
@@ -237,6 +236,14 @@ def test_places_that_are_none_of_the_answer_are_not_taken(
     """Twice the same, out of order or outside it: nothing of that answer is believed."""
     run = workers.run_sample(places)
     assert run.bits is None or run.offsets is None
+
+
+def test_a_sample_may_have_written_nothing(workers: PretendedWorkers) -> None:
+    """That arrives too, and is a finding of its own."""
+    run = workers.run_sample([])
+    assert run.bits is not None
+    assert run.offsets is not None
+    assert (run.bits.size, run.offsets.size) == (0, 0)
 
 
 @pytest.mark.parametrize("count", [2, 4, TOTAL + 1, 2**62])

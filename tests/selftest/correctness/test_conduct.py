@@ -89,16 +89,21 @@ def test_the_kind_of_what_is_returned_is_a_law(changes: dict[str, Any], said: st
     assert "allowed" in broken.detail or "not contiguous" in broken.detail
 
 
-@pytest.mark.parametrize(
-    "missing",
-    [{"bits": None}, {"offsets": None}, {"bits": np.zeros(0, dtype=np.uint32)}],
-    ids=["no values", "no places", "nothing"],
-)
+@pytest.mark.parametrize("missing", [{"bits": None}, {"offsets": None}], ids=["no values", "no places"])
 def test_values_that_did_not_arrive_are_not_taken_for_right(missing: dict[str, Any]) -> None:
     """An output of the right kind whose bits are missing is broken; there is nothing to compare."""
     (broken,) = conduct.check_arrived(msgspec.structs.replace(make_run(), **missing))
     assert broken.law == "form"
     assert "did not arrive" in broken.detail
+
+
+@pytest.mark.parametrize("sampled", [(), ("conv",)])
+def test_programs_that_write_nothing_leave_all_unwritten(sampled: tuple[str, ...]) -> None:
+    """Whether all of them ran or some: there is nothing to compare, and that is not held."""
+    nothing = {"bits": np.zeros(0, dtype=np.uint32), "offsets": np.zeros(0, dtype=np.int64)}
+    broken, *_ = broken_of(msgspec.structs.replace(make_run(sampled=sampled), **nothing))
+    assert broken.law == "all-written"
+    assert f"wrote any of {TOTAL}" in broken.detail
 
 
 def test_an_answer_without_a_launch_is_forbidden() -> None:
