@@ -128,6 +128,13 @@ def test_a_second_launch_changes_the_grid() -> None:
     assert add(twice) == ["grid-changed"]
 
 
+def test_a_program_that_stores_another_tile_changes_the_grid() -> None:
+    """Programs that share the work otherwise are other programs, in as many of them."""
+    (launch,) = ORIGINAL.launches
+    wider = msgspec.structs.replace(launch, stored=2048)
+    assert add(msgspec.structs.replace(ORIGINAL, launches=(wider,))) == ["grid-changed"]
+
+
 def test_a_configuration_that_cannot_run_is_refused() -> None:
     """Its error is in the message."""
     (violation,) = check_stage(TUNING, make_kernel(*HONEST, make_refused()), ACCEPTED, ALEXNET_CONV1, RULES)
