@@ -97,9 +97,8 @@ class UseOne(_Message, frozen=True):
 class RunPlan(_Message, frozen=True):
     """Run a launch plan, a file of the judge's, on the tensors of a recipe, and keep its answer.
 
-    Weight and x lie in memory as `layout` says, and what is unwritten holds `poison_bits`. Of the `sampled`
-    kernels so many `programs` of each launch are run, of all others every one: only mode `interpret` samples,
-    and runs all programs `backwards`. A GPU runs them in an order of its own.
+    Weight and x lie in memory as `layout` says, and what is unwritten holds `poison_bits`. Mode `interpret`
+    alone runs so many `programs` of each launch of the `sampled` kernels, and all programs `backwards`.
     """
 
     plan: str
