@@ -117,7 +117,7 @@ def check_config(
     grids, allowed = (_grids(record), _grids(held_against))
     if grids != allowed:
         yield "grid-changed", f"{config}: launches grids {grids}, the accepted kernel launches {allowed}"
-    if (stored := _stored(record)) != (allowed_stored := _stored(held_against)):
+    elif (stored := _stored(record)) != (allowed_stored := _stored(held_against)):
         says = f"a program of each launch stores {stored} elements, the accepted kernel's {allowed_stored}"
         yield "grid-changed", f"{config}: {says}"
     yield from check_warps(record, held_against, rules)

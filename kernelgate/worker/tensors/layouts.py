@@ -22,7 +22,8 @@ def lay_out_weight(weight: torch.Tensor, layout: str) -> torch.Tensor:
 
 def overwrite(x: torch.Tensor, values: torch.Tensor) -> None:
     """Write values into the memory of x, as a raw copy would: the version that PyTorch counts stays."""
-    x.data.copy_(values)
+    is_one_image = x.stride(0) == 0  # which an expanded batch shows again and again
+    (x[:1] if is_one_image else x).data.copy_(values[:1] if is_one_image else values)
 
 
 def _channels_last(x: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from kernelgate.correctness.case import LAYOUTS
+from kernelgate.correctness.case import EXPANDED, LAYOUTS
 from kernelgate.worker.tensors.layouts import OFFSET, lay_out, overwrite
 
 SHAPE = (3, 2, 4, 6)
@@ -13,6 +13,8 @@ STRIDES = {
     "every-second-image": (96, 24, 6, 1),
     "column-slice": (176, 88, 22, 1),
     "offset": (48, 24, 6, 1),
+    "odd-offset": (48, 24, 6, 1),
+    "expanded": (0, 24, 6, 1),
     "transposed": (48, 24, 1, 4),
 }
 
@@ -26,9 +28,9 @@ def x() -> torch.Tensor:
 def test_a_layout_has_the_same_values_in_strides_of_its_own(x: torch.Tensor, layout: str) -> None:
     """Every layout that a case may name."""
     laid = lay_out(x, layout)
-    assert torch.equal(laid, x)
+    assert torch.equal(laid, x[:1].expand(x.shape) if layout == EXPANDED else x)
     assert laid.stride() == STRIDES[layout]
-    assert laid.is_contiguous() == (layout in ("contiguous", "offset"))
+    assert laid.is_contiguous() == (layout in ("contiguous", "offset", "odd-offset"))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -36,8 +38,9 @@ def test_beside_what_belongs_to_x_lies_nan(x: torch.Tensor, layout: str) -> None
     """All else in its memory is not a number, so that a wrong stride shows."""
     laid = lay_out(x, layout)
     whole = torch.empty(0).set_(laid.untyped_storage())
-    laid.fill_(0)
-    assert int(whole.isnan().sum()) == whole.numel() - x.numel()
+    own = x[:1] if layout == EXPANDED else x
+    overwrite(laid, torch.zeros_like(x))
+    assert int(whole.isnan().sum()) == whole.numel() - own.numel()
 
 
 def test_an_offset_x_begins_within_its_memory_on_a_whole_cache_line(x: torch.Tensor) -> None:
@@ -47,10 +50,15 @@ def test_an_offset_x_begins_within_its_memory_on_a_whole_cache_line(x: torch.Ten
     assert OFFSET * laid.element_size() % 128 == 0
 
 
+def test_an_odd_offset_is_a_multiple_of_nothing(x: torch.Tensor) -> None:
+    """Whoever loads two values at once, or sixteen bytes, must ask where it begins."""
+    assert lay_out(x, "odd-offset").storage_offset() == 1
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_layout_is_a_copy(x: torch.Tensor, layout: str) -> None:
     """What is done to it is not done to the values that the judge compares with."""
-    lay_out(x, layout).zero_()
+    overwrite(lay_out(x, layout), torch.zeros_like(x))
     assert torch.equal(x, torch.arange(144, dtype=torch.float32).reshape(SHAPE))
 
 
@@ -60,9 +68,9 @@ def test_new_contents_come_into_the_same_memory_unannounced(x: torch.Tensor, lay
     laid = lay_out(x, layout)
     address, version = laid.data_ptr(), laid._version
     overwrite(laid, -x)
-    assert torch.equal(laid, -x)
+    assert torch.equal(laid, -x[:1].expand(x.shape) if layout == EXPANDED else -x)
     assert (laid.data_ptr(), laid._version) == (address, version)
-    laid.copy_(x)
+    laid[:1].copy_(x[:1])
     assert laid._version > version
 
 
