@@ -7,7 +7,7 @@ import pytest
 
 from kernelgate.baselines.compiled import ConfigRecord, LaunchRecord
 from kernelgate.compilation.compiler import CompiledKernel
-from kernelgate.compilation.stage_rules import STAGES, check_stage
+from kernelgate.compilation.stage_rules import STAGES, check_config, check_stage
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.kernel_config import KernelConfig
 from tests.selftest.support.project_settings import RULES
@@ -120,6 +120,17 @@ def test_no_other_option_may_change(option: dict[str, int]) -> None:
 def test_the_grid_may_not_change(grid: tuple[int, int, int]) -> None:
     """Nor may its axes be swapped."""
     assert add(make_record(grid=grid)) == ["grid-changed"]
+
+
+@pytest.mark.parametrize("stored", [4096, 1024, None])
+def test_a_program_that_stores_another_tile_is_another_grid(stored: int | None) -> None:
+    """Whatever its blocks are called; one of which it cannot be told is none of the accepted kernel's."""
+    (launch,) = ORIGINAL.launches
+    other = msgspec.structs.replace(ORIGINAL, launches=(msgspec.structs.replace(launch, stored=stored),))
+    known = msgspec.structs.replace(ORIGINAL, launches=(msgspec.structs.replace(launch, stored=2048),))
+    broken = [rule for rule, _ in check_config(other, make_kernel(known), ALEXNET_CONV1, RULES)]
+    assert broken == ["grid-changed"]
+    assert [*check_config(known, make_kernel(known), ALEXNET_CONV1, RULES)] == []
 
 
 def test_a_second_launch_changes_the_grid() -> None:

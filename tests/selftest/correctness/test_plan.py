@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compiler import CompiledKernel
+from kernelgate.correctness import plan as plans
 from kernelgate.correctness.case import CONTIGUOUS, LAYOUTS, NO_RELATION, parse_case
 from kernelgate.correctness.coverage import LAWS
 from kernelgate.correctness.plan import (
@@ -162,6 +163,17 @@ def test_every_relation_has_a_case_of_its_own(plan: Any, left_out: set[str]) -> 
     assert set(planned.relations) == set(RELATIONS) - OF_THE_FILE
     plain = [case for case in planned.planned if (case.family, case.layout) == ("normal", CONTIGUOUS)]
     assert {case.relation for case in plain} == wanted
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_batch_of_every_stratum_is_drawn(seed: int) -> None:
+    """By the seed, so that no file knows it; where samples are slow, none over the largest allowed."""
+    drawn = [*plans._drawn_batches(LAST, seed)]
+    assert all(first <= batch <= last for batch, (first, last) in zip(drawn, plans.STRATA, strict=True))
+    assert drawn != [*plans._drawn_batches(LAST, seed + 1)]
+    assert max(plans._drawn_batches(40, seed)) <= 40
+    assert {case.batch for case in on_gpu(*TWO_AND_A_TWIN).planned} >= {LAST}
+    assert sum(1024 < case.batch < LAST for case in on_gpu(*TWO_AND_A_TWIN).planned) >= 3
 
 
 @pytest.mark.parametrize("name", [name for name in RELATIONS if name != NO_RELATION])

@@ -7,8 +7,10 @@ import pytest
 import triton
 import triton.language as tl
 
-from kernelgate.interpreter.launch import ReadyKernel
-from tests.selftest.interpreter.compiled import Typed, parse_kernel, run
+from kernelgate.interpreter.launch import LaunchRun, Pointer, ReadyKernel
+from kernelgate.interpreter.memory.memory import Memory
+from kernelgate.interpreter.text.parser import parse
+from tests.selftest.interpreter.compiled import Typed, parse_kernel, run, ttir_of
 
 PROGRAMS = 6
 
@@ -255,3 +257,23 @@ def test_a_search_in_what_nobody_writes_needs_no_turns() -> None:
     assert kernel.may_wait
     run(search, (60,), {"a": a, "out": out, "n": 32})
     np.testing.assert_array_equal(out, np.searchsorted(a, np.arange(60)))
+
+
+@triton.jit
+def adds_in_turn(a, out):
+    """Each program adds a number of its own to one element."""
+    tl.atomic_add(out, tl.load(a + tl.program_id(0)))
+
+
+def test_sums_show_the_order_of_programs() -> None:
+    """Forwards 2^24 swallows each 1 that comes after it; backwards the ones are added first."""
+    x, sums = np.array([2.0**24, 1.0, 1.0], dtype=np.float32), []
+    kernel = ReadyKernel(parse(ttir_of(adds_in_turn, {"a": "*fp32", "out": "*fp32"}, {})))
+    for backwards in (False, True):
+        memory = Memory()
+        memory.add("a", x.nbytes, content=x)
+        memory.add("out", 4)
+        given = [Pointer(buffer="a"), Pointer(buffer="out")]
+        LaunchRun(kernel, "adds_in_turn", (3, 1, 1), given, memory).run(backwards=backwards)
+        sums.append(float(memory.read("out", np.float32)[0]))
+    assert sums == [2.0**24, 2.0**24 + 2]

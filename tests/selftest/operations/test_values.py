@@ -194,5 +194,11 @@ def test_each_name_says_what_is_in_it() -> None:
     assert not bool(drawn["zero"].any())
     exponents = drawn["wide-range"].abs().log2()
     assert float(exponents.max() - exponents.min()) > 24
+    bound = SMALL.reduction**-0.5
+    new = draw("new-layer")
+    assert 0.9 * bound < float(new.weight.abs().max()) <= bound
+    assert 0.5 * bound < float(new.bias.abs().max()) <= bound
+    columns = draw("magnitudes", batch=1).x.square().mean((0, 1, 2)).log2()
+    assert float(columns.max() - columns.min()) > 2 * 60
     channels = torch.cat([draw("channel-range", seed).x for seed in range(4)]).square().mean((2, 3)).log2()
     assert float(channels.max() - channels.min()) > 12
