@@ -72,7 +72,7 @@ TWO_CHOICES = [
 OTHER_CLOCKS = [
     make_replicate(index, each, clocks_mhz={Arm.CANDIDATE: 1960}) for index, each in enumerate(GAIN)
 ]
-WAITING = edit(make_replicates(GAIN), Arm.CANDIDATE, lambda each: {"wall_ms": each.wall_ms + 0.1})
+WAITING = edit(make_replicates(GAIN), Arm.CANDIDATE, lambda each: {"wall_ms": each.wall_ms + 0.5})
 ODD_BLOCK = edit(
     make_replicates(GAIN),
     Arm.CANDIDATE,
@@ -96,8 +96,8 @@ TABLE: dict[str, tuple[Any, Measured]] = {
     "min_cluster_gap": (0.02, make_replicates([-0.03, -0.03, -0.04, -0.04])),
     "cluster_gap_to_spread": (4.0, make_replicates([-0.03, -0.033, -0.043, -0.046])),
     "max_throttled_share": (0.5, throttled(make_replicates(GAIN))),
-    "max_overhead_ms": (0.2, WAITING),
-    "max_overhead_share": (0.01, WAITING),
+    "max_overhead_ms": (0.6, WAITING),
+    "max_overhead_share": (0.05, WAITING),
 }
 """Another value of each, and a measurement on which the two disagree."""
 

@@ -18,7 +18,8 @@ from kernelgate.performance.samples import Arm, MeasuredReplicate, Reading, Samp
 from kernelgate.performance.timed_answers import judge_answers
 from kernelgate.performance.validity import find_invalid
 from kernelgate.verdict import Outcome
-from tests.selftest.support.project_settings import LAWS, PERFORMANCE
+from tests.selftest.support.project_settings import LAWS
+from tests.selftest.support.project_settings import PERFORMANCE as OF_THE_PROJECT
 
 RTX_4090 = Gpu(name="NVIDIA GeForce RTX 4090", uuid="GPU-0", capability=89, driver="580", l2_bytes=72 * 2**20)
 UNHEARD_OF = msgspec.structs.replace(RTX_4090, name="NVIDIA Unheard-of")
@@ -26,6 +27,8 @@ QUIET = Health(sm_clock_mhz=2520, temperature_c=60, throttled=(), foreign_proces
 UNKNOWN = Health(sm_clock_mhz=None, temperature_c=None, throttled=(), foreign_processes=None)
 LAUNCHES = 7
 NO_ANSWER = TimedAnswer(parameters=0, contents=0, places=0, bits=None)
+
+PERFORMANCE = msgspec.structs.replace(OF_THE_PROJECT, max_overhead_ms=0.08)
 
 
 def make_sample(arm: str, time_ms: float = 2.0, overhead_ms: float = 1.0) -> Sample:
