@@ -36,7 +36,7 @@ def test_names_are_those_of_things_that_have_them() -> None:
     """Variables, attributes and fields."""
     assert variable_of(Watch.find, "seen") == "seen"
     assert attribute_of(Watch, "found") == "found"
-    assert field_of(protocol.Ran, "delegated") == "delegated"
+    assert field_of(protocol.Ran, "memory") == "memory"
 
 
 def test_a_name_that_is_gone_is_told() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from kernelgate.worker.model.calls import ModelCalls
+from kernelgate.worker.use.calls import ModelCalls
 
 from kernelgate import protocol
 from kernelgate.operations import inputs
