@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 
-from kernelgate.worker.use.calls import ModelCalls
-
 from kernelgate import protocol
 from kernelgate.operations import inputs
+from kernelgate.worker.use.calls import ModelCalls
 from tests.selftest.corpus.planted.base import Planted, after_call, changed, in_forward, in_init
 from tests.selftest.corpus.planted.delegation_faults import WITH_HELPERS, handed_over
 from tests.selftest.corpus.planted.targets import attribute_of, field_of, name_of, variable_of
