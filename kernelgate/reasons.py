@@ -252,8 +252,8 @@ class Reason(enum.StrEnum):
     CROWDED = "crowded", _INVALID, "Other programs hold the GPU memory that a process needs.", QUIET
     ARM_RAISES = "arm-raises", _INVALID, "Another kernel than the candidate raises an error.", OTHER_ARM
     ARM_EXITS = "arm-exits", _INVALID, "Another kernel than the candidate ends its process.", OTHER_ARM
-    ARM_CRASHES = ("arm-crashes", _INVALID, "A signal ends the process of another kernel than the candidate.",
-        OTHER_ARM)
+    STARVED = "starved", _INVALID, "The machine is so loaded that a process hardly runs.", QUIET
+    ARM_CRASHES = "arm-crashes", _INVALID, "A signal ends the process of another kernel.", OTHER_ARM
     ARM_PROTOCOL = ("arm-protocol", _INVALID,
         "The process of another kernel than the candidate answers something that is no answer.", OTHER_ARM)
     ARM_PRINTS = ("arm-prints", _INVALID, "Another kernel than the candidate prints more than is allowed.",

@@ -21,6 +21,7 @@ class FaultKind(enum.StrEnum):
     NO_SANDBOX = FailureKind.NO_SANDBOX.value
     CRASHES = "crashes"
     NO_ANSWER = FailureKind.NO_ANSWER.value
+    STARVED = "starved"
     PRINTS = "prints"
     PROTOCOL = "protocol"
     TIMER = "timer"

@@ -19,6 +19,7 @@ from kernelgate.errors import KernelgateError
 from kernelgate.sandbox.confinement import hide_memory
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.fork_server import passed_on, start_copy
+from kernelgate.sandbox.patience import Patience
 from kernelgate.sandbox.process_tree import (
     Child,
     adopt_orphans,
@@ -33,7 +34,7 @@ from kernelgate.settings import Limits
 WATCH_SECONDS = 0.1
 END_SECONDS = 2.0
 SHOWN_OUTPUT_BYTES = 2000
-NO_PROOF = "That is no proof of an endless loop: a slow kernel or a busy machine looks the same"
+NO_PROOF = "That is no proof of an endless loop: a slow kernel looks the same"
 
 
 ON_GPU: tuple[protocol.Mode, ...] = ("execute", "use")
@@ -128,7 +129,7 @@ class Worker:
 
     def receive(self, answer: type[Answer], timeout_s: float) -> Answer:
         """Return the answer to the request sent last, within that time."""
-        line = self._read_line(time.monotonic() + timeout_s, timeout_s)
+        line = self._read_line(Patience(timeout_s))
         self._check_printed()
         try:
             response = protocol.decode_response(line)
@@ -165,7 +166,7 @@ class Worker:
         self._requests = self._responses = -1
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _read_line(self, deadline: float, timeout_s: float) -> bytes:
+    def _read_line(self, patience: Patience) -> bytes:
         watched = time.monotonic()
         while b"\n" not in self._pending:
             readable, _, _ = select.select([self._responses], [], [], WATCH_SECONDS)
@@ -182,21 +183,26 @@ class Worker:
                 raise self._ended()  # what it started may still hold the pipe
             # Not only when nothing comes: a message that drips in must not outlast the deadline.
             if time.monotonic() - watched >= WATCH_SECONDS:
-                self._watch(deadline, timeout_s)
+                self._watch(patience)
                 watched = time.monotonic()
         line, _, rest = self._pending.partition(b"\n")
         self._pending = bytearray(rest)
         return bytes(line)
 
-    def _watch(self, deadline: float, timeout_s: float) -> None:
+    def _watch(self, patience: Patience) -> None:
         self._check_printed()
-        used = sum(map(resident_bytes, [self._process.pid, *(p.pid for p in descendants(self._process.pid))]))
+        pids = [self._process.pid, *(each.pid for each in descendants(self._process.pid))]
+        used = sum(map(resident_bytes, pids))
         if used > self.limits.host_memory_bytes:
             limit_gib = self.limits.host_memory_bytes / 2**30
             took = f"used {used / 2**30:.1f} GiB of host memory, allowed {limit_gib:.1f}"
             raise self._fault(FaultKind.OUT_OF_MEMORY, took)
-        if time.monotonic() > deadline:
-            raise self._fault(FaultKind.NO_ANSWER, f"gave no answer in {timeout_s:.0f} s. {NO_PROOF}")
+        patience.note(pids)
+        if patience.is_over:
+            raise self._fault(FaultKind.NO_ANSWER, f"gave no answer in {patience.limit_s:.0f} s. {NO_PROOF}")
+        if patience.is_starved:
+            waited = f"waited {patience.waited_s:.0f} s for a core, its limit is {patience.limit_s:.0f} s"
+            raise self._fault(FaultKind.STARVED, waited)
 
     def _check_printed(self) -> None:
         if self._printed.count > self.limits.output_bytes:
