@@ -103,6 +103,7 @@ class Reason(enum.StrEnum):
     LAYOUT = "layout", _WRONG, "The answer is off for an input of other strides.", REPLAY
     CALLS_DIFFER = ("calls-differ", _WRONG,
         "Otherwise called, again, or after an input has changed, it does or answers other things.", MEND_FILE)
+    STREAM_ORDER = "stream-order", _WRONG, "What works on another stream is not waited for.", MEND_FILE
     DOMAIN = "domain", _WRONG, "The answer is off at the largest batch.", REPLAY
     DECLARED_MATH = ("declared-math", _WRONG,
         "The machine code computes in less than the declared precision.",
@@ -260,8 +261,7 @@ class Reason(enum.StrEnum):
         OTHER_ARM)
     ARM_OUT_OF_MEMORY = ("arm-out-of-memory", _INVALID,
         "The process of another kernel than the candidate needs more memory than is allowed.", OTHER_ARM)
-    ARM_NO_ANSWER = ("arm-no-answer", _INVALID,
-        "The process of another kernel than the candidate gives no answer in its time.", OTHER_ARM)
+    ARM_NO_ANSWER = "arm-no-answer", _INVALID, "Another kernel's process gives no answer in time.", OTHER_ARM
     NO_SANDBOX = ("no-sandbox", _INVALID,
         "The settings ask for a sandbox that this system lacks, or a process could not be confined.",
         "Use Linux 5.13 or newer on x86-64 with Landlock, in no container that refuses it.")

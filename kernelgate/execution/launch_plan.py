@@ -84,6 +84,7 @@ class Unplanned(enum.StrEnum):
     UNKNOWN_MEMORY = "unknown-memory"
     TOO_MANY_LAUNCHES = "too-many-launches"
     UNPLANNABLE = "unplannable"
+    STREAM_ORDER = "stream-order"
     RAISES = "raises"
 
 

@@ -7,29 +7,7 @@ from typing import Any
 import torch
 
 from kernelgate.execution.cards import Card
-from kernelgate.worker.fake_cuda.tensors import CUDA
-
-
-class PretendedStream:
-    """A stream or an event on which everything is done as soon as it is asked for."""
-
-    cuda_stream = 0
-
-    def __init__(self, *_: Any, **__: Any) -> None:
-        self.device = CUDA
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        if name not in ("wait_stream", "wait_event", "record", "wait", "synchronize"):
-            raise AttributeError(name)
-        return lambda *_, **__: None
-
-    def record_event(self, event: "PretendedStream | None" = None) -> "PretendedStream":
-        """Return the event, which has come to pass."""
-        return event or PretendedStream()
-
-    def query(self) -> bool:
-        """Return that everything is done: a wrapper that asks until it is would never end."""
-        return True
+from kernelgate.worker.fake_cuda.streams import pretend_streams
 
 
 class PretendedGraph:
@@ -74,12 +52,10 @@ def pretend_cuda(properties: Card) -> None:
     cuda.is_initialized = lambda: True
     cuda.device_count = lambda: 1
     cuda.current_device = lambda: 0
-    cuda.synchronize = lambda *_, **__: None
     cuda.get_device_capability = lambda *_, **__: (properties.major, properties.minor)
     cuda.get_device_name = lambda *_, **__: properties.name
     cuda.get_device_properties = lambda *_, **__: properties
-    cuda.Stream = cuda.Event = PretendedStream
-    cuda.current_stream = cuda.default_stream = PretendedStream
-    cuda.stream = cuda.device = nullcontext
+    cuda.device = nullcontext
+    pretend_streams()
     cuda.CUDAGraph, cuda.graph = PretendedGraph, _capture
     cuda.is_current_stream_capturing = lambda: PretendedGraph.capturing is not None

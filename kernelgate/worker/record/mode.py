@@ -21,6 +21,7 @@ from kernelgate.execution.contents import Touched, find_touched, follow
 from kernelgate.execution.launch_plan import CallForm, Launch, LaunchPlan, Program, Scalar, Unplanned
 from kernelgate.operations.operation import find_operation
 from kernelgate.worker.failures import NotOfferedError
+from kernelgate.worker.fake_cuda.streams import ORDER
 from kernelgate.worker.fake_cuda.tensors import CudaLookalike, PretendedGpu
 from kernelgate.worker.fake_cuda.torch_cuda import PretendedGraph, pretend_cuda
 from kernelgate.worker.fake_cuda.triton_driver import StubDriver, activate
@@ -67,7 +68,7 @@ class RecordMode:
             self.operation = find_operation(request.operation)
             self.kernel = KernelModel(request.file)
             self.tape = Tape(request.file)
-            self.tape.capture = self._capture
+            self.tape.capture, self.tape.note_order = self._capture, ORDER.note_step
             return protocol.Loaded(autotuned=self.kernel.describe())
         if isinstance(request, protocol.Record):
             return self._record(request)
@@ -140,7 +141,10 @@ class RecordMode:
         self.tape.begin_call(given, user.others)
         for name, held in (user.held | {"x": name_fresh_contents()}).items():
             self.tape.held[address_of(given[name])] = held
+        ORDER.begin_call()
         answer = self._forward(user.model, x, user.form)
+        if self.tape.refused is None and (amiss := ORDER.end_call()):
+            return protocol.Recorded(unplanned=Unplanned.STREAM_ORDER, detail=f"forward {amiss}")
         if self.tape.refused is not None:  # the file caught it, and went on
             return self._refusal(self.tape.refused)
         if not _is_answer(answer, self.operation.output_shape(batch)):

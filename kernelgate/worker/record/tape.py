@@ -68,6 +68,7 @@ class Tape:
         self.steps: list[RawStep] = []
         self.refused: CannotPlanError | None = None
         self.capture: Callable[[RawStep], bool] = lambda _step: False
+        self.note_order: Callable[[], str] = lambda: ""
 
     def begin_call(self, given: dict[str, torch.Tensor], others: Sequence[torch.Tensor]) -> None:
         """Forget the steps of the last call; `given` are x and the parameters, `others` further ones."""
@@ -101,6 +102,8 @@ class Tape:
             self.refuse_change_of_given(step.target, "moves data into")
         if self.capture(step):
             return
+        if amiss := self.note_order():
+            self.refuse("stream-order", f"a launch or a move of data {amiss}")
         self.steps.append(step)
         if len(self.steps) > MAX_STEPS:
             self.refuse("too-many-launches", f"one call makes over {MAX_STEPS} launches and moves of data")
