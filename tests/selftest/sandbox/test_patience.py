@@ -70,9 +70,9 @@ def spin() -> None:
 
 @pytest.fixture
 def crowd() -> Iterator[list[int]]:
-    """Give the ids of more busy processes than there are cores."""
+    """Give the ids of more than twice as many busy processes as there are cores."""
     spinning = [
-        multiprocessing.get_context("fork").Process(target=spin) for _ in range((os.cpu_count() or 1) + 1)
+        multiprocessing.get_context("fork").Process(target=spin) for _ in range(2 * (os.cpu_count() or 1) + 1)
     ]
     for each in spinning:
         each.start()
