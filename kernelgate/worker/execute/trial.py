@@ -16,6 +16,7 @@ from kernelgate.worker.execute.arena import Arena
 from kernelgate.worker.execute.memory import PlanMemory, bytes_of
 from kernelgate.worker.execute.programs import Programs, fill_constants
 from kernelgate.worker.execute.steps import bind
+from kernelgate.worker.tensors.answers import write_images
 from kernelgate.worker.tensors.layouts import lay_out, lay_out_weight, stored_images
 from kernelgate.worker.tensors.poison import fill_with_bits
 
@@ -69,10 +70,7 @@ class Trial:
     def send(self, request: protocol.SendRun) -> protocol.Sent:
         """Write images of the answer that was kept, all of them if none is named."""
         assert self.answer is not None
-        chosen = self.answer[list(request.images)] if request.images else self.answer
-        values = chosen.contiguous().cpu().numpy()
-        values.tofile(Path(request.out))
-        return protocol.Sent(count=values.size, whole=True)
+        return write_images(self.answer, request.images, request.out)
 
     def _fill(self, plan: LaunchPlan, memory: PlanMemory, request: protocol.RunPlan) -> Given:
         """Put x and the parameters of the recipe into memory, and poison into what holds nothing yet."""

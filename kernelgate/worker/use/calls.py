@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from kernelgate import protocol
 from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.inputs import draw_images, make_parameters, make_x
 from kernelgate.worker.model.kernel_module import make_model
+from kernelgate.worker.tensors.answers import write_images
 from kernelgate.worker.tensors.layouts import lay_out, lay_out_weight, overwrite
 from kernelgate.worker.use.ways import WAYS
 
@@ -51,10 +51,7 @@ class ModelCalls:
     def send(self, request: protocol.SendRun) -> protocol.Sent:
         """Write images of the answer that was kept, all of them if none is named."""
         assert self.answer is not None
-        chosen = self.answer[list(request.images)] if request.images else self.answer
-        values = chosen.contiguous().cpu().numpy()
-        values.tofile(Path(request.out))
-        return protocol.Sent(count=values.size, whole=True)
+        return write_images(self.answer, request.images, request.out)
 
     def _make_model(self, **named: int) -> nn.Module:
         return make_model(self.module, **named)
