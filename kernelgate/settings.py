@@ -71,10 +71,14 @@ class LawLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class DrawBudget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many cases Hypothesis draws beside the planned ones, for how long, and whether always the same."""
+    """How many cases Hypothesis draws beside the planned ones, for how long, and whether always the same.
+
+    `swept` are cases of drawn values that a GPU does beside those, in milliseconds each.
+    """
 
     examples: Positive
     draw_seconds: Seconds
+    swept: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
     fixed: bool
 
 
@@ -101,6 +105,7 @@ class PerformanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     attempts: Annotated[int, msgspec.Meta(ge=1, le=10)]
     blocks: Annotated[int, msgspec.Meta(ge=2, multiple_of=2)]
     blocks_per_layout: Positive
+    layouts_per_yardstick: Positive = 1
     launches: Annotated[int, msgspec.Meta(ge=2)]
     judged_elements: Positive
 

@@ -11,6 +11,7 @@ from kernelgate.compilation.recording import UnplannedError
 from kernelgate.correctness import conduct
 from kernelgate.correctness.calls import Call, Caller, Run
 from kernelgate.correctness.case import CONTIGUOUS, Case
+from kernelgate.correctness.lanes import WHOLE, Lane
 from kernelgate.correctness.relations import RELATIONS, Relation
 from kernelgate.correctness.result import Finding
 from kernelgate.operations import accuracy
@@ -61,8 +62,9 @@ class CaseRunner:
         limits: LawLimits,
         sampled: tuple[str, ...] = (),
         user: Caller | None = None,
+        lane: Lane = WHOLE,
     ) -> None:
-        self.caller, self.limits, self.sampled = caller, limits, sampled
+        self.caller, self.limits, self.sampled, self.lane = caller, limits, sampled, lane
         self.user = user or caller
         self.operation = caller.sandbox.operation
 
@@ -83,6 +85,11 @@ class CaseRunner:
             return self._faulted(case, fault)
         except UnplannedError as error:
             return self._unplanned(case, error)
+
+    def close(self) -> None:
+        """End the workers."""
+        for each in dict.fromkeys((self.user, self.caller)):
+            each.close()
 
     def _judge_calls(self, case: Case, relation: Relation) -> CaseResult:
         runs: list[Run] = []

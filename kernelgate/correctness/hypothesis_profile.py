@@ -19,13 +19,17 @@ EXAMPLES = Path(".hypothesis") / "kernelgate"
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """How much is drawn. `fixed` draws the same each time; `database` is where failing examples are kept."""
+    """How much is drawn, and `swept` on a GPU.
+
+    `fixed` draws the same each time; `database` is where failing examples are kept.
+    """
 
     name: str
     fixed: bool
     examples: int
     draw_seconds: float
     shrink_seconds: float
+    swept: int = 0
     database: Any = None
 
     def draw_entropy(self) -> int:
@@ -53,5 +57,6 @@ def current_profile(settings: CorrectnessSettings, root: Path) -> Profile:
         examples=budget.examples,
         draw_seconds=budget.draw_seconds,
         shrink_seconds=settings.shrink_seconds,
+        swept=budget.swept,
         database=kept,
     )

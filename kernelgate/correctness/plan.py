@@ -25,6 +25,7 @@ MAX_OUTPUTS_A_PROGRAM = 16_384
 """A program of more outputs than this takes the interpreter over a second: then batches must be small."""
 
 MAX_DRAWN_BATCH = 64
+MAX_SWEPT_BATCH = 4
 SMALL_BATCHES = (2, 3, 5, 1, 17, 32, 4)
 """Odd and even, and multiples of 16, of which the JIT makes programs of their own."""
 
@@ -92,14 +93,18 @@ def samplable(launches: Sequence[protocol.SeenLaunch], compiled: CompiledKernel)
 
 
 def plan_for_gpu(
-    operation: Convolution, compiled: CompiledKernel, named: Sequence[int], seed: int
+    operation: Convolution, compiled: CompiledKernel, named: Sequence[int], swept: int, seed: int
 ) -> CasePlan:
-    """Return a plan that runs every program, at batches from one to the end of the domain."""
+    """Return a plan that runs every program, at batches from one to the end of the domain.
+
+    At the end so many cases are `swept`: drawn values of few images, which take milliseconds each.
+    """
     pins, seeds, relations = running_pins(compiled), itertools.count(seed + 1), tuple(RELATIONS)
     planned = [
         *_pinned(3, PROBE_FAMILY, pins, 0, seeds),
         *_pinned(operation.measured_batch, "normal", pins, 0, seeds),
         *_everything(operation, _CaseMaker(pins, seeds, operation.max_batch), relations, named),
+        *_swept(swept, pins, seeds),
     ]
     return CasePlan(
         planned=tuple(planned),
@@ -216,6 +221,15 @@ def _everything(
     yield from (make(batch) for batch in named)
     yield from (make(batch) for batch in _drawn_batches(make.largest_batch, next(make.seeds)))
     yield make(operation.max_batch)
+
+
+def _swept(count: int, pins: Sequence[int], seeds: Iterator[int]) -> Iterator[Case]:
+    """Yield so many cases of one to four images, each of a family that is drawn."""
+    chance = random.Random(next(seeds))  # noqa: S311 - replayable, not secret
+    families, turn = list(FAMILIES), itertools.cycle(pins)
+    for _ in range(count):
+        batch, family = chance.randint(1, MAX_SWEPT_BATCH), chance.choice(families)
+        yield Case(batch=batch, family=family, seed=next(seeds), pin=next(turn))
 
 
 def _drawn_batches(largest: int, seed: int) -> Iterator[int]:

@@ -1,7 +1,6 @@
 """Is the kernel right? Planned cases side by side, then drawn ones, and what each law saw of them."""
 
 import contextlib
-import queue
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import HOPELESS, CaseResult, CaseRunner
 from kernelgate.correctness.coverage import describe_laws
 from kernelgate.correctness.hypothesis_profile import Profile
+from kernelgate.correctness.lanes import WaitingCases
 from kernelgate.correctness.plan import CasePlan
 from kernelgate.correctness.result import Correctness, Finding
 from kernelgate.operations.accuracy import Errors
@@ -34,18 +34,13 @@ class CaseSearch:
         return self.outcomes[case]
 
     def judge_all(self, cases: Sequence[Case]) -> None:
-        """Judge the cases side by side, in order, until one fails."""
-        waiting: queue.SimpleQueue[Case] = queue.SimpleQueue()
+        """Judge the cases side by side, each lane in order, until one fails."""
+        waiting = WaitingCases(cases)
         for case in cases:
             self.case_runners[0].expect(case)
-            waiting.put(case)
 
         def work(case_runner: CaseRunner) -> None:
-            while self.finding is None:
-                try:
-                    case = waiting.get_nowait()
-                except queue.Empty:
-                    return
+            while self.finding is None and (case := waiting.take(case_runner.lane)) is not None:
                 self.judge(case, case_runner)
 
         for done in [self.pool.submit(work, case_runner) for case_runner in self.case_runners]:

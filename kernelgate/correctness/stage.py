@@ -1,6 +1,5 @@
 """The correctness stage at work: on the GPUs at hand, in the interpreter where there is none."""
 
-import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -15,10 +14,10 @@ from kernelgate.compilation.compiler import CompiledKernel, Target, target_at_ha
 from kernelgate.correctness.callers.plan_calls import PlanCaller
 from kernelgate.correctness.callers.planner import Planner
 from kernelgate.correctness.callers.use_calls import UseCaller
-from kernelgate.correctness.calls import Caller
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseResult, CaseRunner
 from kernelgate.correctness.hypothesis_profile import Profile
+from kernelgate.correctness.lanes import WHOLE, Kind, Lane, lanes_of
 from kernelgate.correctness.plan import (
     CasePlan,
     plan_for_gpu,
@@ -122,7 +121,8 @@ def _plan(search: CaseSearch, kernel: KernelFile, compiled: CompiledKernel, tria
     operation = search.case_runners[0].operation
     named = named_batches(kernel, operation.max_batch)
     if trial.gpus:
-        return _or_replay(plan_for_gpu(operation, compiled, named, trial.entropy), trial.replay)
+        plan = plan_for_gpu(operation, compiled, named, trial.profile.swept, trial.entropy)
+        return _or_replay(plan, trial.replay)
     probed = _probe(search, compiled, trial)
     runs = [each.first_run for each in probed if each.first_run is not None]
     if len(runs) < len(probed) and trial.replay is None:
@@ -156,18 +156,33 @@ def _case_runners(
     """
     cores = os.cpu_count() or 1
     planner = Planner(sandbox, kernel, _target(sandbox, trial), min(max(1, cores // 2), MAX_RECORDERS))
-    workers = trial.workers or min(cores, MAX_INTERPRETERS)
-    callers = [PlanCaller(planner, gpu) for gpu in trial.gpus or [""] * workers]
-    users = [UseCaller(caller, running_pins(compiled)) for caller in callers if trial.gpus]
-    with ThreadPoolExecutor(len(callers) + 1) as pool:
+    places = _places(sandbox, trial) or [("", WHOLE)] * (trial.workers or min(cores, MAX_INTERPRETERS))
+    runners = [_case_runner(planner, gpu, lane, compiled, trial) for gpu, lane in places]
+    with ThreadPoolExecutor(len(runners) + 1) as pool:
         try:
-            pairs = itertools.zip_longest(callers, users)
-            yield [CaseRunner(caller, trial.laws, user=user) for caller, user in pairs], pool
+            yield runners, pool
         finally:
-            everybody: list[Caller] = [*users, *callers]
-            for each in everybody:
+            for each in runners:
                 each.close()
             planner.close()
+
+
+def _places(sandbox: Sandbox, trial: Trial) -> list[tuple[str, Lane]]:
+    """Return the lanes of every GPU, with the GPU that each is on."""
+    if not trial.gpus:
+        return []
+    spare = torch.cuda.get_device_properties(0).total_memory - sandbox.limits.gpu_memory_bytes
+    # The lanes of one GPU side by side: the first cases go to all GPUs.
+    return [(gpu, lane) for lane in lanes_of(spare) for gpu in trial.gpus]
+
+
+def _case_runner(
+    planner: Planner, gpu: str, lane: Lane, compiled: CompiledKernel, trial: Trial
+) -> CaseRunner:
+    caller = PlanCaller(planner, gpu)
+    calls_file = gpu and Kind.FILE in lane
+    user = UseCaller(caller, running_pins(compiled)) if calls_file else None
+    return CaseRunner(caller, trial.laws, user=user, lane=lane)
 
 
 def _target(sandbox: Sandbox, trial: Trial) -> Target:

@@ -19,7 +19,7 @@ import msgspec
 from kernelgate import protocol
 from kernelgate.machine.gpu import Gpu, GpuError, read_health
 from kernelgate.performance.samples import Arm, MeasuredReplicate, Reading, Sample, TimedAnswer
-from kernelgate.performance.schedule import draw_orders, draw_places
+from kernelgate.performance.schedule import draw_orders, draw_places, timed_arms
 from kernelgate.sandbox.arrays import read_words
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
@@ -62,11 +62,14 @@ class Replicate:
         """Return the replicate, measured."""
         self.chosen = _warm_up(self.sandbox, self.crew)
         arms, blocks, together = tuple(self.crew), self.settings.blocks, self.settings.blocks_per_layout
-        places = iter(draw_places(arms, blocks // together, self.chance))
+        places: dict[tuple[str, ...], Iterator[tuple[str, ...]]] = {}
         for block, order in enumerate(draw_orders(arms, blocks, self.chance)):
+            present = timed_arms(arms, block // together, self.settings.layouts_per_yardstick)
+            if present not in places:
+                places[present] = iter(draw_places(present, blocks // together, self.chance))
             if block % together == 0:
-                self._place(next(places))
-            self._time_block(block, order)
+                self._place(next(places[present]))
+            self._time_block(block, tuple(arm for arm in order if arm in present))
         return MeasuredReplicate(
             samples=tuple(self.samples),
             chosen={arm: (self.names[arm][number],) for arm, number in self.chosen.items()},
@@ -75,9 +78,14 @@ class Replicate:
         )
 
     def _place(self, names: Sequence[str]) -> None:
+        """Let every arm give its memory back, then those named take it anew, in their order."""
         self.parameters = self.chance.getrandbits(SEED_BITS)
         placing = _placing(self.sandbox, self.gpu, self.settings, self.parameters)
-        _place_tensors(self.sandbox, [self.crew[name] for name in names], placing, self.chance)
+        timeout_s = self.sandbox.limits.run_timeout_s
+        _ask_all(self.crew.values(), protocol.ReleaseTensors(), protocol.Done, timeout_s)
+        for name in names:
+            request = msgspec.structs.replace(placing, pad_bytes=self.chance.randrange(1, MAX_PAD_BYTES))
+            self.crew[name].ask(request, protocol.Done, timeout_s)
 
     def _time_block(self, block: int, order: tuple[str, ...]) -> None:
         read_at = self.chance.randrange(len(order))
@@ -145,16 +153,6 @@ def _ask_all(
     for worker in crew:
         worker.send(request)
     return [worker.receive(answer, timeout_s) for worker in crew]
-
-
-def _place_tensors(
-    sandbox: Sandbox, crew: Sequence[Worker], placing: protocol.PlaceTensors, chance: random.Random
-) -> None:
-    """Let every arm give its memory back, then take it anew in the order of the list."""
-    _ask_all(crew, protocol.ReleaseTensors(), protocol.Done, sandbox.limits.run_timeout_s)
-    for worker in crew:
-        request = msgspec.structs.replace(placing, pad_bytes=chance.randrange(1, MAX_PAD_BYTES))
-        worker.ask(request, protocol.Done, sandbox.limits.run_timeout_s)
 
 
 def _read(readings: list[Reading], gpu: Gpu, block: int, arm: str) -> None:

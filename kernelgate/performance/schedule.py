@@ -4,6 +4,15 @@ import random
 
 from kernelgate.performance.samples import Arm
 
+YARDSTICKS = frozenset({Arm.ORIGINAL, Arm.VENDOR})
+"""Arms that say how good the kernels are, and not which of them is the faster."""
+
+
+def timed_arms(arms: tuple[str, ...], layout: int, layouts_per_yardstick: int) -> tuple[str, ...]:
+    """Return the arms that are timed while tensors lie as in this layout: all in one of so many."""
+    is_whole = layout % layouts_per_yardstick == 0
+    return tuple(arm for arm in arms if is_whole or arm not in YARDSTICKS)
+
 
 def draw_orders(arms: tuple[str, ...], blocks: int, chance: random.Random) -> list[tuple[str, ...]]:
     """Return a palindrome of the arms for each block: ABBA or BAAB for every pair, so linear drift cancels.

@@ -43,9 +43,9 @@ sampled_programs = 10
 shrink_seconds = 11.0
 
 [tool.kernelgate.correctness.profiles]
-ci = { examples = 8, draw_seconds = 9.0, fixed = true }
-default = { examples = 12, draw_seconds = 13.0, fixed = false }
-nightly = { examples = 14, draw_seconds = 15.0, fixed = false }
+ci = { examples = 8, draw_seconds = 9.0, swept = 30, fixed = true }
+default = { examples = 12, draw_seconds = 13.0, swept = 30, fixed = false }
+nightly = { examples = 14, draw_seconds = 15.0, swept = 30, fixed = false }
 
 [tool.kernelgate.performance]
 looks = [4, 6, 8, 10]

@@ -20,7 +20,10 @@ LN_TIME_LIMIT = 50.0
 
 
 class BlockTimes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One fresh set of processes: for each block, the mean ln(time in ms) of each arm."""
+    """One fresh set of processes: for each block, the mean ln(time in ms) of each arm that it timed.
+
+    The first block times all arms.
+    """
 
     blocks: tuple[dict[str, float], ...]
 
@@ -29,7 +32,7 @@ class BlockTimes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError(f"too few blocks: got {len(self.blocks)}, needs {MIN_BLOCKS}")
         arms = self.blocks[0].keys()
         for index, block in enumerate(self.blocks):
-            if block.keys() != arms:
+            if not block.keys() <= arms:
                 raise ValueError(f"block {index} has the arms {sorted(block)}, block 0 has {sorted(arms)}")
             for arm, ln_time in block.items():
                 # Written so that NaN fails it too.
@@ -40,11 +43,17 @@ class BlockTimes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                     )
 
     def contrasts(self, arm: str, against: str) -> list[float]:
-        """Return ln t(arm) - ln t(against) of each block; raises ValueError for an arm not measured."""
+        """Return ln t(arm) - ln t(against) of each block that timed both.
+
+        Raises ValueError for an arm that was not measured, and for too few blocks.
+        """
         for name in (arm, against):
             if name not in self.blocks[0]:
                 raise ValueError(f"arm {name!r} was not measured; measured: {sorted(self.blocks[0])}")
-        return [block[arm] - block[against] for block in self.blocks]
+        found = [block[arm] - block[against] for block in self.blocks if {arm, against} <= block.keys()]
+        if len(found) < MIN_BLOCKS:
+            raise ValueError(f"too few blocks with {arm} and {against}: got {len(found)}, needs {MIN_BLOCKS}")
+        return found
 
     def contrast(self, arm: str, against: str, trimmed_share: float) -> float:
         """Return the mean of the block contrasts, trimmed at each end: what this replicate counts for."""

@@ -14,9 +14,9 @@ SETTINGS = CorrectnessSettings(
     sampled_programs=10,
     shrink_seconds=20.0,
     profiles={
-        "ci": DrawBudget(examples=5, draw_seconds=1.0, fixed=True),
-        "default": DrawBudget(examples=6, draw_seconds=2.0, fixed=False),
-        "nightly": DrawBudget(examples=700, draw_seconds=3.0, fixed=False),
+        "ci": DrawBudget(examples=5, draw_seconds=1.0, fixed=True, swept=0),
+        "default": DrawBudget(examples=6, draw_seconds=2.0, fixed=False, swept=0),
+        "nightly": DrawBudget(examples=700, draw_seconds=3.0, fixed=False, swept=0),
     },
 )
 

@@ -32,6 +32,7 @@ from kernelgate.protocol import SeenLaunch
 from tests.selftest.support.made_up_launches import make_launch
 
 LIGHT, HEAVY, PERSISTENT = (24200, 2, 1), (3025, 1, 1), (128, 1, 1)
+SWEPT = 200
 SEED = 1000
 SAMPLED = 10
 LAST = ALEXNET_CONV1.max_batch
@@ -73,7 +74,7 @@ def whole(*records: ConfigRecord) -> CasePlan:
 
 
 def on_gpu(*records: ConfigRecord) -> CasePlan:
-    return plan_for_gpu(ALEXNET_CONV1, make_kernel(*records), NAMED, SEED)
+    return plan_for_gpu(ALEXNET_CONV1, make_kernel(*records), NAMED, SWEPT, SEED)
 
 
 def seen(kernel: str, *, makes_answer: bool) -> SeenLaunch:
@@ -302,3 +303,17 @@ def test_a_failure_shrinks_to_the_simplest_case(plan: Any) -> None:
     )
     assert (simplest.batch, simplest.family, simplest.seed, simplest.programs) == (1, "normal", 0, 0)
     assert (simplest.layout, simplest.relation) == (CONTIGUOUS, NO_RELATION)
+
+
+def test_a_gpu_sweeps_over_values_at_the_end() -> None:
+    """Of every family, on few images, with all configurations in turn, and other contents in each case."""
+    plan = on_gpu(*TWO_AND_A_TWIN)
+    swept = plan.planned[-SWEPT:]
+    assert {case.family for case in swept} == set(FAMILIES)
+    assert {case.batch for case in swept} == {1, 2, 3, 4}
+    assert {case.pin for case in swept} == set(plan.pins)
+    assert len({case.seed for case in plan.planned}) == len(plan.planned)
+    assert (
+        plan_for_gpu(ALEXNET_CONV1, make_kernel(*TWO_AND_A_TWIN), NAMED, 0, SEED).planned
+        == (plan.planned[:-SWEPT])
+    )

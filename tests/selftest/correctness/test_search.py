@@ -12,6 +12,7 @@ from hypothesis.database import InMemoryExampleDatabase
 from kernelgate.correctness.case import LAYOUTS, Case
 from kernelgate.correctness.case_runner import CaseResult, CaseRunner
 from kernelgate.correctness.hypothesis_profile import Profile
+from kernelgate.correctness.lanes import WHOLE, Lane
 from kernelgate.correctness.plan import FEW_PROGRAMS, WHOLE_BATCH, CasePlan
 from kernelgate.correctness.relations import RELATIONS
 from kernelgate.correctness.result import Correctness, Finding
@@ -30,8 +31,8 @@ Judge = Callable[[Case], CaseResult]
 class PretendedCaseRunner:
     """Judges as the test says, and keeps what it was asked."""
 
-    def __init__(self, judge: Judge) -> None:
-        self.judge = judge
+    def __init__(self, judge: Judge, lane: Lane = WHOLE) -> None:
+        self.judge, self.lane = judge, lane
         self.operation = ALEXNET_CONV1
         self.asked: list[Case] = []
         self.expected: list[Case] = []

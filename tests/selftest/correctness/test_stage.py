@@ -14,6 +14,7 @@ from kernelgate.correctness.callers.planner import Planner
 from kernelgate.correctness.calls import Run
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.hypothesis_profile import Profile
+from kernelgate.correctness.lanes import LANE_BYTES, SMALL_BATCH
 from kernelgate.correctness.result import Correctness
 from kernelgate.correctness.stage import Trial, try_kernel
 from kernelgate.execution.cards import HOPPER
@@ -26,7 +27,8 @@ from tests.selftest.support.made_up_launches import make_launch
 from tests.selftest.support.pretended_runner import SMALL, Change, PretendedRunner, make_case, spoiled
 from tests.selftest.support.project_settings import LAWS
 
-QUICK = Profile(name="quick", fixed=True, examples=1, draw_seconds=60.0, shrink_seconds=0.01)
+QUICK = Profile(name="quick", fixed=True, examples=1, draw_seconds=60.0, shrink_seconds=0.01, swept=20)
+PROMISED = 2**34
 KERNEL = KernelFile(path="k.py", sha256="0" * 64, source="waits = 37\n")
 LAUNCH = make_launch(grid=(100, 1, 1))
 COMPILED = CompiledKernel(
@@ -46,6 +48,8 @@ class Stage:
         monkeypatch.setattr(correctness_stage, "UseCaller", self._start_user)
         monkeypatch.setattr(correctness_stage, "read_card_at_hand", lambda: HOPPER)
         monkeypatch.setattr(torch.Tensor, "cuda", lambda self: self)
+        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: self)
+        self.total_memory = PROMISED + LANE_BYTES - 1
 
     def _start(self, planner: Planner, gpu: str = "") -> PretendedRunner:
         assert planner.kernel is KERNEL
@@ -69,7 +73,8 @@ class Stage:
         trial = Trial(
             gpus=gpus, profile=QUICK, laws=LAWS, programs=2, entropy=entropy, replay=replay, workers=workers
         )
-        sandbox: Any = SimpleNamespace(operation=SMALL, ada_on=None)
+        limits = SimpleNamespace(gpu_memory_bytes=PROMISED)
+        sandbox: Any = SimpleNamespace(operation=SMALL, ada_on=None, limits=limits)
         return try_kernel(sandbox, KERNEL, COMPILED, trial, lambda: None)
 
     def calls(self, mode: str) -> list[Any]:
@@ -166,6 +171,19 @@ def test_every_gpu_has_a_worker_of_its_own(stage: Stage) -> None:
     assert all(call.programs == 0 for call in stage.calls("execute"))
     assert {call.way for call in stage.calls("use")} == set(Way)
     assert {call.way for call in stage.calls("execute")} == {Way.PLAINLY}
+
+
+def test_a_large_gpu_does_small_cases_side_by_side(stage: Stage) -> None:
+    """Large batches stay with one worker, calls of the file with another; every law is tried as before."""
+    stage.total_memory = PROMISED + 2 * LANE_BYTES
+    result = stage.try_it(gpus=("0",))
+    assert result.passed
+    assert [mode for mode, _, _ in stage.runners] == ["execute", "execute", "use", "execute", "interpret"]
+    large, *others = (runner for mode, _, runner in stage.runners if mode == "execute")
+    assert max(call.recipe.batch for call in large.calls) == SMALL.max_batch
+    assert all(call.recipe.batch <= SMALL_BATCH for runner in others for call in runner.calls)
+    assert {call.way for call in stage.calls("use")} == set(Way)
+    assert set(statuses(result).values()) == set(statuses(stage.try_it(gpus=("0", "1"))).values())
 
 
 def test_memory_is_watched_in_the_interpreter_beside_a_gpu(stage: Stage) -> None:

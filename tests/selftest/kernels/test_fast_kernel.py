@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[3]
 FAST = ROOT / "kernels" / "alexnet_conv1_fast.py"
 ORIGINAL = ROOT / "kernels" / "alexnet_conv1_original.py"
 SETTINGS = load_settings(ROOT / "pyproject.toml")
-FEW = DrawBudget(examples=2, draw_seconds=1.0, fixed=True)
+FEW = DrawBudget(examples=2, draw_seconds=1.0, fixed=True, swept=0)
 
 
 def ask(pytestconfig: pytest.Config, folder: Path, stage: str | None = None) -> Request:

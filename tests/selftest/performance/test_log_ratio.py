@@ -121,10 +121,18 @@ def test_one_block_is_refused() -> None:
         make_replicate([0.0])
 
 
-def test_blocks_with_different_arms_are_refused() -> None:
-    """A block that lacks an arm would pair times of different moments."""
+def test_the_first_block_must_have_every_arm() -> None:
+    """It says which were measured."""
     with pytest.raises(ValueError, match="block 1 has the arms"):
-        BlockTimes(blocks=({"candidate": 0.0, "accepted": 0.0}, {"candidate": 0.0}))
+        BlockTimes(blocks=({"candidate": 0.0}, {"candidate": 0.0, "accepted": 0.0}))
+
+
+def test_only_blocks_that_timed_both_arms_count() -> None:
+    """Another would pair times of different moments; one block alone says too little."""
+    blocks = [{"candidate": 1.0, "accepted": 0.5}, {"candidate": 7.0}, {"candidate": 1.0, "accepted": 0.25}]
+    assert BlockTimes(blocks=tuple(blocks)).contrasts("candidate", "accepted") == [0.5, 0.75]
+    with pytest.raises(ValueError, match="too few blocks with candidate and accepted: got 1, needs 2"):
+        BlockTimes(blocks=tuple(blocks[:2])).contrasts("candidate", "accepted")
 
 
 @pytest.mark.parametrize(("arm", "against"), [("vendor", "accepted"), ("candidate", "vendor")])

@@ -102,6 +102,16 @@ class PretendedSandbox:
         assert not worker.closed
 
 
+CONTESTANTS = (Arm.CANDIDATE, Arm.ACCEPTED, Arm.CONTROL)
+
+
+def layouts() -> list[tuple[Arm, ...]]:
+    """Return the arms of each layout of a replicate: all in one of three."""
+    count = PERFORMANCE.blocks // PERFORMANCE.blocks_per_layout
+    assert (count, PERFORMANCE.layouts_per_yardstick) == (6, 3)
+    return [tuple(Arm), CONTESTANTS, CONTESTANTS] * 2
+
+
 @pytest.fixture
 def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PretendedSandbox:
     healthy = Health(sm_clock_mhz=1, temperature_c=1, throttled=(), foreign_processes=0)
@@ -122,12 +132,13 @@ def measure(
     return timing.measure_replicates(sandbox, KERNELS, GPU, settings, is_decided, lambda: None)
 
 
-def test_every_arm_is_sampled_twice_in_every_block_of_every_replicate(sandbox: PretendedSandbox) -> None:
+def test_every_arm_of_a_block_is_sampled_twice_in_every_replicate(sandbox: PretendedSandbox) -> None:
     """The samples are complete and balanced."""
+    arms = [each for each in layouts() for _ in range(PERFORMANCE.blocks_per_layout)]
     for index, measured in enumerate(measure(sandbox)):
         places = [(sample.block, sample.arm) for sample in measured.samples]
         assert sorted(places) == sorted(
-            (block, arm) for block in range(PERFORMANCE.blocks) for arm in Arm for _ in range(2)
+            (block, arm) for block in range(PERFORMANCE.blocks) for arm in arms[block] for _ in range(2)
         )
         assert {sample.replicate for sample in measured.samples} == {index}
         assert [reading.block for reading in measured.readings] == list(range(PERFORMANCE.blocks))
@@ -218,19 +229,25 @@ def test_tensors_are_released_by_all_arms_before_any_takes_its_own_anew(
     measure(sandbox)
     kinds = [type(request) for _, request in sandbox.log]
     places = [index for index, kind in enumerate(kinds) if kind is protocol.PlaceTensors]
-    arms, rounds = len(Arm), PERFORMANCE.blocks // PERFORMANCE.blocks_per_layout
-    assert len(places) == arms * rounds * PERFORMANCE.looks[0]
-    for first in places[::arms]:
-        assert kinds[first - arms : first] == [protocol.ReleaseTensors] * arms
+    counts = [len(arms) for arms in layouts()] * PERFORMANCE.looks[0]
+    assert len(places) == sum(counts)
+    for count in counts:
+        first, *_ = together = places[:count]
+        assert together == list(range(first, first + count))
+        assert kinds[first - len(Arm) : first] == [protocol.ReleaseTensors] * len(Arm)
+        del places[:count]
 
 
 def test_tensors_of_all_arms_are_placed_alike_but_for_where_they_lie(sandbox: PretendedSandbox) -> None:
     """The same parameters for all, the size that is judged, and a flush of twice the L2 cache."""
     measure(sandbox)
     placed = requests(sandbox, protocol.PlaceTensors)
-    for first in range(0, len(placed), len(Arm)):
-        together = [request for _, request in placed[first : first + len(Arm)]]
-        assert len({request.seed for request in together}) == 1
+    waiting = list(placed)
+    for arms in layouts() * PERFORMANCE.looks[0]:
+        assert {name for name, _ in waiting[: len(arms)]} == set(arms)
+        assert len({request.seed for _, request in waiting[: len(arms)]}) == 1
+        del waiting[: len(arms)]
+    assert not waiting
     for _, request in placed:
         assert (request.batch, request.launches) == (ALEXNET_CONV1.measured_batch, PERFORMANCE.launches)
         assert request.flush_bytes == 2 * GPU.l2_bytes
@@ -239,11 +256,28 @@ def test_tensors_of_all_arms_are_placed_alike_but_for_where_they_lie(sandbox: Pr
 
 
 def test_every_arm_is_placed_first_and_last_by_turns(sandbox: PretendedSandbox) -> None:
-    """In as many rounds as there are arms each has had every place."""
+    """In as many rounds as there are contestants each has had every place among them."""
     measure(sandbox)
-    names = [name for name, _ in requests(sandbox, protocol.PlaceTensors)[: len(Arm) ** 2]]
-    for place in range(len(Arm)):
-        assert sorted(names[place :: len(Arm)]) == sorted(Arm)
+    names = [name for name, _ in requests(sandbox, protocol.PlaceTensors)]
+    lean: list[list[str]] = []
+    for arms in layouts():
+        lean += [names[: len(arms)]] if arms == CONTESTANTS else []
+        del names[: len(arms)]
+    for place in range(len(CONTESTANTS)):
+        assert sorted(order[place] for order in lean[: len(CONTESTANTS)]) == sorted(CONTESTANTS)
+
+
+def test_yardsticks_are_timed_in_the_first_layout_and_seldom_after(sandbox: PretendedSandbox) -> None:
+    """They decide nothing on the candidate; where they are timed, each arm is sampled twice as ever."""
+    measure(sandbox)
+    names = [name for name, _ in requests(sandbox, protocol.TimeLaunches)]
+    for arms in layouts() * PERFORMANCE.looks[0]:
+        for _ in range(PERFORMANCE.blocks_per_layout):
+            block = names[: 2 * len(arms)]
+            assert sorted(block) == sorted(2 * arms)
+            assert block == block[::-1]
+            del names[: 2 * len(arms)]
+    assert not names
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[3]
 BY_NAME = {bad.name: bad for bad in (*UNJUDGED, *FAULTS, *MISTAKES)}
 HANGS = {bad.name for bad in FAULTS if "no-answer" in bad.reasons}
 MAX_SECONDS = 120
-ONE_EXAMPLE = DrawBudget(examples=1, draw_seconds=0.1, fixed=True)
+ONE_EXAMPLE = DrawBudget(examples=1, draw_seconds=0.1, fixed=True, swept=0)
 REACHING_OUT = [
     bad for bad in (*FAULTS, *HARMLESS) if b"torch.os" in bad.source or b"torch.sys" in bad.source
 ]

@@ -1,6 +1,8 @@
 """What PyTorch is asked for in a call becomes copies and fills that give the same, or the call is refused."""
 
 import hashlib
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -327,3 +329,12 @@ def test_a_fill_and_a_copy_are_all_that_a_plan_has_of_pytorch(tmp_path: Path) ->
     """Padding is one of each, in this order."""
     got = record(lambda x, _w, _b: functional.pad(x, (1, 1)), tmp_path)
     assert [type(step) for step in got.steps] == [Fill, Copy]
+
+
+def test_what_is_asked_of_pytorch_does_not_import_its_compiler() -> None:
+    """It takes seconds, in every worker that records."""
+    call = (
+        "import sys, torch; from kernelgate.worker.record.moves import Moves\n"
+        "from kernelgate.worker.record.tape import Tape\nwith Moves(Tape('k.py')): torch.empty(3)\nassert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", call], check=True, timeout=60)
