@@ -3,6 +3,7 @@
 import math
 import random
 import struct
+from functools import lru_cache
 from typing import Protocol
 
 import msgspec
@@ -17,6 +18,7 @@ from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import Worker, WorkerFault
 
+MAX_KEPT_IMAGES = 4
 MAX_VALUES_SENT = 2**28
 """A gigabyte: larger answers are compared in some of their images."""
 
@@ -95,8 +97,9 @@ def fetch_answer(
     an_image, everything = math.prod(shape[1:]), math.prod(shape)
     try:
         if sent.whole:
-            images = np.array(call.images or range(shape[0]), dtype=np.int64)
-            everywhere = (images[:, None] * an_image + np.arange(an_image)).ravel()
+            images = call.images or tuple(range(shape[0]))
+            few = len(images) <= MAX_KEPT_IMAGES
+            everywhere = (_offsets_of_few if few else _offsets_of)(images, an_image)
             return read_array(out, everywhere.size, np.uint32), everywhere
         if not parts or sent.count > min(everything, MAX_VALUES_SENT):
             return None, None
@@ -108,6 +111,17 @@ def fetch_answer(
         return read_array(out, sent.count, np.uint32), offsets
     except OSError as error:
         raise WorkerFault(FaultKind.PROTOCOL, f"left no readable output: {error}") from error
+
+
+def _offsets_of(images: tuple[int, ...], an_image: int) -> NDArray[np.int64]:
+    """Return the flat offsets of all elements of some images."""
+    offsets = (np.array(images, dtype=np.int64)[:, None] * an_image + np.arange(an_image)).ravel()
+    offsets.flags.writeable = False
+    return offsets
+
+
+_offsets_of_few = lru_cache(maxsize=16)(_offsets_of)
+"""Most cases are of a few images: new memory for their offsets takes longer than reading the answer."""
 
 
 def _is_ascending(offsets: NDArray[np.int64], end: int) -> bool:
