@@ -4,8 +4,8 @@
 files of the planted corpus too.
 
 - A file is called as users call it: its answers must be those of one of its plans, bit for bit.
-- A plan is run on the GPU and on the interpreter: where sums are exact, both must give the same bits. Elsewhere
-  the order of sums may tell them apart.
+- A plan is run on the GPU and on the interpreter: where sums are exact, both must give the same bits.
+  Elsewhere the order of sums may tell them apart.
 - `--times` holds the time of a plan against that of its file.
 """
 
@@ -47,7 +47,7 @@ KERNELS = sorted((ROOT / "kernels").glob("*.py"))
 EXACT, ORDINARY = "integer", "normal"
 SEED = 20_120_930
 FEW, MEASURED = 2, ALEXNET_CONV1.measured_batch
-PROCESSES = 4
+PROCESSES = 3
 AT_ONCE = 4
 HEAD = (
     *("file, configuration", "the file's bits", "integers, interpreted", "normal values, interpreted"),
