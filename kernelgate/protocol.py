@@ -283,6 +283,7 @@ class FailureKind(enum.StrEnum):
     NO_ANSWER = "no-answer"  # programs of a launch do not end
     EXITS = "exits"
     OUT_OF_MEMORY = "out-of-memory"
+    OTHER_PARAMETERS = "other-parameters"  # the model's are not those of the operation
     NOT_INTERPRETED = "not-interpreted"  # the interpreter lacks what a kernel needs
     UNTRIED = "untried"  # this mode cannot do what was asked
     CROWDED = "crowded"  # others hold memory of the GPU that the worker was promised

@@ -127,7 +127,10 @@ class Reason(enum.StrEnum):
         "PyTorch computes with values of the GPU's memory, where launches of a kernel must.", MEND_FILE)
     READS_VALUES = "reads-values", _FORBIDDEN, "The host reads values of the GPU's memory.", MEND_FILE
     UNKNOWN_PARAMETER = ("unknown-parameter", _FORBIDDEN,
-        "A launch works on a parameter that is neither conv1.weight nor conv1.bias.", MEND_FILE)
+        "A launch works on a parameter of the model that the operation does not have.", MEND_FILE)
+    OTHER_PARAMETERS = ("other-parameters", _FORBIDDEN,
+        "ModelNew has no parameter, or several, where the operation has one.",
+        "Give ModelNew the parameters that the detail lists: by their names, or one of each shape.")
     UNKNOWN_MEMORY = ("unknown-memory", _FORBIDDEN,
         "A launch or the answer lies in memory that the call did not ask PyTorch for.", MEND_FILE)
     TOO_MANY_LAUNCHES = ("too-many-launches", _FORBIDDEN,
@@ -267,6 +270,8 @@ class Reason(enum.StrEnum):
         "Use Linux 5.13 or newer on x86-64 with Landlock, in no container that refuses it.")
     ARM_UNPLANNED = ("arm-unplanned", _INVALID,
         "Another kernel than the candidate does what no launch plan can hold.", OTHER_ARM)
+    ARM_OTHER_PARAMETERS = ("arm-other-parameters", _INVALID,
+        "The model of another kernel than the candidate has not the operation's parameters.", OTHER_ARM)
     ARM_UNTRIED = ("arm-untried", _INVALID,
         "The process of another kernel than the candidate says that it cannot be tried here.", OTHER_ARM)
     GPU_NOT_TO_BE_HAD = ("gpu-not-to-be-had", _INVALID,

@@ -11,6 +11,7 @@ import re
 import types
 from collections.abc import Iterable, Iterator
 
+from kernelgate.kernel_file.own_names import own_names
 from kernelgate.kernel_file.source import KernelFile, dotted_name, parse_kernel
 from kernelgate.kernel_file.violation import Violation
 
@@ -73,10 +74,12 @@ def _bases_of_longer_names(tree: ast.AST) -> set[int]:
     return {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
 
 
-def _check_text(tree: ast.AST, attributes: set[int]) -> Iterator[Violation]:
+def _check_text(tree: ast.Module, attributes: set[int]) -> Iterator[Violation]:
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    own = own_names(tree)
     for node in ast.walk(tree):
-        yield from _check_node(node, attributes)
+        if id(node) not in own or not isinstance(node, ast.Name) or node.id not in CLOSED_BUILTINS:
+            yield from _check_node(node, attributes)
         if isinstance(node, ast.Name) and node.id in BY_NAME and id(node) not in called:
             yield _violation(node, f"{node.id} by another name; allowed: {node.id}(object, 'name')")
 

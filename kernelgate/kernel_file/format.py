@@ -1,4 +1,4 @@
-"""The format of a kernel file: imports, kernels, wrappers, one class."""
+"""The strict form of a kernel file, for final micro-tuning: imports, kernels, wrappers, one class."""
 
 import ast
 import re
@@ -27,7 +27,7 @@ _KINDS = {"ImportFrom": "import", "ClassDef": "class", "Assign": "assignment", "
 
 
 def check_format(kernel: KernelFile) -> tuple[Violation, ...]:
-    """Return every broken rule of the format, by line; empty if the file keeps them all."""
+    """Return every broken rule of the strict form, by line; empty if the file keeps them all."""
     checks = (_check_imports, _check_order, _check_statements, _check_everywhere, _check_names, _check_parts)
     try:
         tree = parse_kernel(kernel)
@@ -182,9 +182,9 @@ def _check_model(model: ast.ClassDef) -> Iterator[Violation]:
         yield _violation("model-base", model, f"{MODEL} has bases {bases}; allowed: nn.Module alone")
     methods = {node.name: node for node in model.body if isinstance(node, ast.FunctionDef)}
     init, forward = methods.get("__init__"), methods.get("forward")
-    if init and (required := _required_arguments(init)):
+    if init and (required := required_arguments(init)):
         yield _violation("model-init", init, f"__init__ requires {required}; allowed: self alone")
-    required = _required_arguments(forward) if forward else []
+    required = required_arguments(forward) if forward else []
     if len(required) != 1:
         message = f"forward requires {required}; allowed: one argument besides self"
         yield _violation("model-forward", forward or model, message)
@@ -193,7 +193,7 @@ def _check_model(model: ast.ClassDef) -> Iterator[Violation]:
         yield _violation("model-conv1", model, f"no method of {MODEL} assigns self.conv1; allowed: one does")
 
 
-def _required_arguments(method: ast.FunctionDef) -> list[str]:
+def required_arguments(method: ast.FunctionDef) -> list[str]:
     """Return the names of the arguments that a call of the bound method cannot leave out."""
     spec = method.args
     positional = [*spec.posonlyargs, *spec.args]

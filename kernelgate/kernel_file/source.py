@@ -87,6 +87,14 @@ def dotted_name(node: ast.AST) -> str:
     return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
 
 
+def is_main_guard(node: ast.AST) -> bool:
+    """Whether the node is `if __name__ == "__main__":`, whose body runs as a script alone."""
+    return isinstance(node, ast.If) and ast.unparse(node.test).replace('"', "'") in {
+        "__name__ == '__main__'",
+        "'__main__' == __name__",
+    }
+
+
 def callee_name(node: ast.AST) -> str:
     """Return the dotted name of what a call calls, or of the node itself if it is no call."""
     return dotted_name(node.func if isinstance(node, ast.Call) else node)

@@ -5,6 +5,8 @@ from kernelgate.operations.kernel_config import KernelConfig
 
 ALEXNET_CONV1 = Convolution(
     name="alexnet_conv1",
+    layer="conv1",
+    model_arguments={"num_classes": 1000},
     in_channels=3,
     out_channels=96,
     in_size=224,

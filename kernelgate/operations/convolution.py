@@ -14,10 +14,13 @@ MAX_OUTPUT_ELEMENTS = 2**31 - 1
 class Convolution(msgspec.Struct, frozen=True, kw_only=True):
     """A 2-d convolution, NCHW, float32 in and out, with one fixed geometry and any batch in its domain.
 
-    `math` is the least precise arithmetic that its products may be formed in.
+    `math` is the least precise arithmetic that its products may be formed in. `layer` is what models
+    call it, `model_arguments` what such a model may have to be made with.
     """
 
     name: str
+    layer: str
+    model_arguments: dict[str, int]
     in_channels: int
     out_channels: int
     in_size: int
@@ -49,6 +52,11 @@ class Convolution(msgspec.Struct, frozen=True, kw_only=True):
     def weight_shape(self) -> tuple[int, int, int, int]:
         """[C_out, C_in, KH, KW]."""
         return self.out_channels, self.in_channels, self.kernel_size, self.kernel_size
+
+    @property
+    def parameters(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of weight and bias, by their names in a model's `state_dict`."""
+        return {f"{self.layer}.weight": self.weight_shape, f"{self.layer}.bias": (self.out_channels,)}
 
     def input_shape(self, batch: int) -> tuple[int, int, int, int]:
         """Return [N, C_in, H, W]."""

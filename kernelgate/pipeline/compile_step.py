@@ -11,6 +11,7 @@ from kernelgate.compilation.stage import (
     load_compile_record,
     make_compile_record,
 )
+from kernelgate.pipeline.format_step import refuse_unbound
 from kernelgate.pipeline.judgement import Judgement
 from kernelgate.pipeline.stage import Result, Stopped
 from kernelgate.sandbox.fork_server import prepare
@@ -21,6 +22,7 @@ TARGET = f"sm_{ADA}"
 
 def compile_for_targets(judgement: Judgement) -> tuple[str, Result]:
     """Return what compiles; raises Stopped, and errors of workers and records. It leaves `compiled`."""
+    refuse_unbound(judgement)
     operation, gpu = judgement.operation, judgement.request.gpu
     if gpu:
         prepare("execute", "use", "interpret")  # a GPU has cores beside it to import on while this compiles

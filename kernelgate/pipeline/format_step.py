@@ -1,17 +1,46 @@
-"""Stage `format`: the file is read, follows the format and names nothing outside its libraries."""
+"""Stage `format`: the file is read, and has the form that its tuning stage asks for."""
 
 from kernelgate.kernel_file.allowed_names import check_names, check_names_as_written
 from kernelgate.kernel_file.format import check_format
-from kernelgate.kernel_file.source import read_kernel
+from kernelgate.kernel_file.open_form import check_open_form
+from kernelgate.kernel_file.reach import find_reaches
+from kernelgate.kernel_file.source import KernelFile, read_kernel
+from kernelgate.kernel_file.violation import Violation
 from kernelgate.pipeline.judgement import Judgement
 from kernelgate.pipeline.refusal import forbid
 from kernelgate.pipeline.stage import Result
+from kernelgate.settings import Stage
+
+OPEN: Stage = "open"
+
+UNBOUND = "without a GPU nothing holds the file to its launch plan; on a machine with one this is advice"
 
 
 def follow_format(judgement: Judgement) -> tuple[str, Result]:
-    """Return that the file follows the format; raises Stopped or UnreadableKernel. It leaves `candidate`."""
+    """Return that the file has its form; raises Stopped or UnreadableKernel.
+
+    It leaves `candidate`, and in the open form `advice`: where the file could reach its recorder.
+    """
     kernel = read_kernel(judgement.request.candidate, judgement.settings.limits.kernel_file_bytes)
     judgement.candidate = kernel
-    if broken := check_format(kernel) or check_names_as_written(kernel) or check_names(kernel):
+    is_open = judgement.request.stage == OPEN
+    if broken := check_open_form(kernel) if is_open else check_strict_form(kernel):
         raise forbid("format", kernel.path, broken)
-    return f"{kernel.path} follows the format", None
+    if is_open:
+        judgement.advice = find_reaches(kernel)
+    return f"{kernel.path} has the {'open' if is_open else 'strict'} form", None
+
+
+def check_strict_form(kernel: KernelFile) -> tuple[Violation, ...]:
+    """Return every broken rule of the strict form; what it names is looked at once the rest holds."""
+    return check_format(kernel) or check_names_as_written(kernel) or check_names(kernel)
+
+
+def refuse_unbound(judgement: Judgement) -> None:
+    """Raise Stopped for a file that could reach its recorder where there is no GPU to call it on.
+
+    With one it is called where nothing is watched, and must give its plan's bits.
+    """
+    if judgement.request.gpu is None and judgement.advice:
+        reaches, judgement.advice = judgement.advice, ()
+        raise forbid("format", judgement.kernel.path, reaches, UNBOUND)

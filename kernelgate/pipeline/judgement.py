@@ -5,6 +5,7 @@ from collections.abc import Callable
 from kernelgate.baselines.kernels import Kernels, find_accepted, find_original
 from kernelgate.compilation.stage import CompileResult
 from kernelgate.kernel_file.source import KernelFile
+from kernelgate.kernel_file.violation import Violation
 from kernelgate.machine.versions import describe_environment, describe_installation
 from kernelgate.operations.operation import find_operation
 from kernelgate.performance.hardware_counters import Counters
@@ -31,6 +32,7 @@ class Judgement:
         self.environment = describe_installation()
         self.confinement = find_confinement()
         self.candidate: KernelFile | None = None
+        self.advice: tuple[Violation, ...] = ()
         self.open_sandbox: Sandbox | None = None
         self.compiled: CompileResult | None = None
         self.counters: Counters | None = None

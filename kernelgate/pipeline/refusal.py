@@ -43,9 +43,9 @@ def stop_for(error: Exception, judgement: Judgement, stage: StageName) -> Stoppe
     return Stopped(conclude(reason.outcome, reason, str(error)), result)
 
 
-def forbid(rules: str, path: str, broken: tuple[Violation, ...]) -> Stopped:
+def forbid(rules: str, path: str, broken: tuple[Violation, ...], why: str = "") -> Stopped:
     """Return the end of a stage whose rules the file breaks; the first one names the reason."""
-    named = "; ".join(str(violation) for violation in broken)
+    named = "; ".join([*map(str, broken), *([why] if why else [])])
     verdict = conclude(Outcome.FORBIDDEN, Reason.of(f"{rules}-{broken[0].rule}"), f"{path}: {named}")
     return Stopped(verdict, broken)
 

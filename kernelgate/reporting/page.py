@@ -27,6 +27,7 @@ def render_markdown(report: Report) -> str:
         f"**Why:** {inert(report.detail)}",
         f"**Next:** {inert(report.next_step)}",
         _render_stages(report),
+        *_render_advice(report),
     ]
     for result in report.stages.values():
         if isinstance(result.result, CompileResult):
@@ -43,6 +44,11 @@ def render_markdown(report: Report) -> str:
 def _render_stages(report: Report) -> str:
     rows = [(name, r.status, f"{r.seconds:.1f} s", r.detail) for name, r in report.stages.items()]
     return table(("stage", "result", "time", "what was seen"), rows)
+
+
+def _render_advice(report: Report) -> list[str]:
+    listed = "\n".join(f"- {inert(each)}" for each in report.advice)
+    return [f"## Advice\n\nIt decides nothing.\n\n{listed}"] if listed else []
 
 
 def _render_compile(result: CompileResult) -> str:

@@ -23,7 +23,8 @@ class KernelIdentity(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a judgement said. `schema` changes when a field changes its meaning or goes.
 
-    `sandbox` is what confined the kernel files, None in reports that are older than it.
+    `sandbox` is what confined the kernel files, None in reports that are older than it. `advice` are
+    places of the file that decide nothing, and that a reader may want to see.
     """
 
     schema: Literal["kernelgate.report/2"] = "kernelgate.report/2"
@@ -43,6 +44,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     counters: Counters | None = None
     ada_path: bool = False
     sandbox: Confinement | None = None
+    advice: tuple[str, ...] = ()
 
     @property
     def timing(self) -> Performance | None:
@@ -74,4 +76,5 @@ def make_report(gate: Gate) -> Report:
         counters=gate.counters,
         ada_path=request.ada_path,
         sandbox=gate.confinement,
+        advice=tuple(map(str, gate.advice)),
     )

@@ -11,6 +11,7 @@ def render_summary(report: Report) -> str:
         for name, result in report.stages.items()
     ]
     lines += [f"  sandbox: {lack}" for lack in (report.sandbox.lacks if report.sandbox else ())]
+    lines += [f"  advice: {first_line(each)}" for each in report.advice]
     lines.append(f"  next: {report.next_step}")
     return "\n".join(lines)
 

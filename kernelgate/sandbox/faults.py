@@ -15,6 +15,7 @@ class FaultKind(enum.StrEnum):
     RAISES = FailureKind.RAISES.value
     EXITS = FailureKind.EXITS.value
     OUT_OF_MEMORY = FailureKind.OUT_OF_MEMORY.value
+    OTHER_PARAMETERS = FailureKind.OTHER_PARAMETERS.value
     UNTRIED = FailureKind.UNTRIED.value
     NOT_INTERPRETED = FailureKind.NOT_INTERPRETED.value
     CROWDED = FailureKind.CROWDED.value

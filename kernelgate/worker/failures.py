@@ -10,6 +10,7 @@ from kernelgate.execution.interpreted_moves import TooLargeError
 from kernelgate.interpreter.errors import CannotInterpretError
 from kernelgate.protocol import FailureKind
 from kernelgate.worker.interpret.findings import AssertionFailedError, EndlessLaunchError
+from kernelgate.worker.model.parameters import UnmatchedParametersError
 
 
 class NotOfferedError(RuntimeError):
@@ -17,6 +18,7 @@ class NotOfferedError(RuntimeError):
 
 
 KINDS: dict[type[BaseException], FailureKind] = {
+    UnmatchedParametersError: FailureKind.OTHER_PARAMETERS,
     TooLargeError: FailureKind.UNTRIED,
     NotOfferedError: FailureKind.UNTRIED,
     CannotInterpretError: FailureKind.NOT_INTERPRETED,

@@ -83,9 +83,12 @@ def _on_cpu(value: Any) -> Any:
 
 def dress_model(model: torch.nn.Module) -> None:
     """Put every parameter and buffer of the model behind the pretence, as `model.cuda()` would."""
+    dressed: dict[torch.nn.Parameter, torch.nn.Parameter] = {}
     for module in model.modules():
-        for name, parameter in module.named_parameters(recurse=False):
-            dressed = parameter.detach().as_subclass(CudaLookalike)
-            setattr(module, name, torch.nn.Parameter(dressed, requires_grad=parameter.requires_grad))
+        for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
+            if parameter not in dressed:  # one that has two names stays one
+                moved = parameter.detach().as_subclass(CudaLookalike)
+                dressed[parameter] = torch.nn.Parameter(moved, requires_grad=parameter.requires_grad)
+            setattr(module, name, dressed[parameter])
         for name, buffer in module.named_buffers(recurse=False):
             setattr(module, name, buffer.as_subclass(CudaLookalike))

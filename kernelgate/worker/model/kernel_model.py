@@ -5,28 +5,27 @@ from contextlib import contextmanager
 from functools import partialmethod
 from typing import Any
 
-from torch import nn
 from triton.runtime.autotuner import Autotuner, Config
 
+from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.kernel_config import KernelConfig
 from kernelgate.protocol import Autotuned
 from kernelgate.worker.failures import NotOfferedError
-from kernelgate.worker.model.kernel_module import import_file, make_model
+from kernelgate.worker.fake_cuda.tensors import PretendedGpu
+from kernelgate.worker.model.kernel_module import ModelMaker, import_file
 
 
 class KernelModel:
-    """The model of one imported kernel file, and every autotuner that the import made."""
+    """One imported kernel file, what makes its models, and every autotuner that import and model made.
 
-    def __init__(self, path: str) -> None:
+    Raises UnmatchedParametersError unless its model has the operation's parameters.
+    """
+
+    def __init__(self, path: str, operation: Convolution) -> None:
         self.autotuners: list[Any] = []
-        with _collected(self.autotuners):
-            self._module = import_file(path)
-            self.model = self.make_model()
-        self.conv1: nn.Module = self.model.conv1  # type: ignore[assignment]
-
-    def make_model(self, **named: int) -> nn.Module:
-        """Return another model of the same file; raises TypeError if it holds no conv1."""
-        return make_model(self._module, **named)
+        with _collected(self.autotuners), PretendedGpu():
+            self.make_model = ModelMaker(operation, import_file(path))
+            self.make_model.parameters_of(self.make_model())
 
     def describe(self) -> tuple[Autotuned, ...]:
         """Return the autotuned kernels with their configurations."""

@@ -1,11 +1,57 @@
-"""A kernel file imported as a script beside it would import it."""
+"""A kernel file imported as a script beside it would import it, and the models that users make of it."""
 
 import importlib.util
+import inspect
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import nn
+
+from kernelgate.operations.convolution import Convolution
+from kernelgate.worker.model.parameters import ModelParameters
+
+
+class ModelMaker:
+    """Makes models of one kernel file, and finds the operation's parameters in them."""
+
+    def __init__(self, operation: Convolution, module: Any) -> None:
+        self.operation, self._module = operation, module
+
+    def __call__(self, classes: int | None = None) -> nn.Module:
+        """Return a fresh model, of so many classes if it takes a number of them."""
+        kind = self._module.ModelNew
+        named = {} if classes is None else {"num_classes": classes}
+        given = _own_arguments(self._module)
+        model: nn.Module = make_as_asked(kind, given, self.operation.model_arguments, named)
+        return model
+
+    def parameters_of(self, model: nn.Module) -> ModelParameters:
+        """Return the operation's parameters in a model; raises UnmatchedParametersError."""
+        return ModelParameters(model, self.operation.parameters)
+
+
+def make_as_asked(
+    kind: Callable[..., Any], given: tuple[Any, ...], offered: Mapping[str, int], named: Mapping[str, int]
+) -> Any:
+    """Return `kind` called with what its signature takes.
+
+    That is what the file itself gives (`given`), `offered` where an argument is still required, and `named`
+    in any case.
+    """
+    signature = inspect.signature(kind)
+    try:
+        bound = signature.bind_partial(*given)
+    except TypeError:  # get_init_inputs is of another class, such as the reference beside it
+        bound = signature.bind_partial()
+    takes = signature.parameters
+    required = {name for name, each in takes.items() if each.default is each.empty}
+    for name, value in {**offered, **named}.items():
+        if name in takes and (name in named or (name in required and name not in bound.arguments)):
+            bound.arguments[name] = value
+    bound.arguments = {name: bound.arguments[name] for name in takes if name in bound.arguments}
+    return kind(*bound.args, **bound.kwargs)
 
 
 def import_file(path: str) -> Any:
@@ -21,9 +67,8 @@ def import_file(path: str) -> Any:
     return module
 
 
-def make_model(module: Any, **named: int) -> nn.Module:
-    """Return a model of the file; raises TypeError if it holds no conv1."""
-    model: nn.Module = module.ModelNew(**named)
-    if not isinstance(getattr(model, "conv1", None), nn.Module):
-        raise TypeError("ModelNew() holds no module named conv1")
-    return model
+def _own_arguments(module: Any) -> tuple[Any, ...]:
+    """Return what the file says that its models are made with; nothing where it says nothing."""
+    says = getattr(module, "get_init_inputs", None)
+    given = says() if callable(says) else ()
+    return tuple(given) if isinstance(given, list | tuple) else ()

@@ -66,7 +66,7 @@ class RecordMode:
             self.sha256 = hashlib.sha256(Path(request.file).read_bytes()).hexdigest()
             pretend_cuda(request.card)
             self.operation = find_operation(request.operation)
-            self.kernel = KernelModel(request.file)
+            self.kernel = KernelModel(request.file, self.operation)
             self.tape = Tape(request.file)
             self.tape.capture, self.tape.note_order = self._capture, ORDER.note_step
             return protocol.Loaded(autotuned=self.kernel.describe())

@@ -146,7 +146,7 @@ class Tape:
         if self.roles.get(address) == "other parameter":
             self.refuse(
                 "unknown-parameter",
-                "uses a parameter of the model that is neither conv1.weight nor conv1.bias",
+                "uses a parameter of the model that the operation does not have",
             )
         if address in self.unknown or address in self.constants:
             return

@@ -1,14 +1,13 @@
 """A model of the kernel file as a user holds it: made, changed between calls, and called."""
 
 import itertools
-from contextlib import suppress
 
 import torch
 from torch import nn
 
 from kernelgate.execution.contents import Held, hold_all
 from kernelgate.execution.launch_plan import CallForm
-from kernelgate.worker.fake_cuda.tensors import CudaLookalike, dress_model
+from kernelgate.worker.fake_cuda.tensors import CudaLookalike, PretendedGpu, dress_model
 from kernelgate.worker.model.kernel_model import KernelModel
 from kernelgate.worker.tensors.layouts import lay_out, lay_out_weight
 
@@ -25,20 +24,21 @@ class UserModel:
 
     def __init__(self, kernel: KernelModel, form: CallForm) -> None:
         self.form = form
-        self.model = _make_model(kernel, form.classes)
+        with PretendedGpu():
+            self.model = kernel.make_model(form.classes)
         self.model.train(form.training)
         dress_model(self.model)
-        self.conv1: nn.Module = self.model.conv1  # type: ignore[assignment]
-        self.bias = self.conv1.get_parameter("bias")
+        self._parameters = kernel.make_model.parameters_of(self.model)
+        self.bias = self._parameters["bias"]
         self.weight.data = lay_out_weight(self.weight.data, form.layout)
         if not form.bias:
-            self.conv1.register_parameter("bias", None)
+            self._parameters.put("bias", None)
         self.held = {"weight": name_fresh_contents(), "bias": name_fresh_contents()}
 
     @property
     def weight(self) -> nn.Parameter:
         """The filters, as they are now."""
-        return self.conv1.get_parameter("weight")
+        return self._parameters["weight"]
 
     @property
     def others(self) -> list[nn.Parameter]:
@@ -59,7 +59,7 @@ class UserModel:
                 parameter.copy_(fresh)
 
     def _replace(self, name: str, parameter: nn.Parameter) -> None:
-        setattr(self.conv1, name, parameter)
+        self._parameters.put(name, parameter)
         if name == "bias":
             self.bias = parameter
 
@@ -69,11 +69,3 @@ def make_x(shape: tuple[int, ...], layout: str) -> torch.Tensor:
     like = lay_out(torch.empty(shape, device="meta"), layout)
     memory = torch.empty(like.untyped_storage().nbytes() // like.element_size())
     return memory.as_strided(like.shape, like.stride(), like.storage_offset()).as_subclass(CudaLookalike)
-
-
-def _make_model(kernel: KernelModel, classes: int | None) -> nn.Module:
-    """Return a fresh model; one that takes no number of classes is made without."""
-    if classes is not None:
-        with suppress(TypeError):
-            return kernel.make_model(num_classes=classes)
-    return kernel.make_model()

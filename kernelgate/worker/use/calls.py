@@ -11,10 +11,11 @@ from torch import nn
 from kernelgate import protocol
 from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.inputs import draw_images, make_parameters, make_x
-from kernelgate.worker.model.kernel_module import make_model
+from kernelgate.worker.model.kernel_module import ModelMaker
+from kernelgate.worker.model.parameters import ModelParameters
 from kernelgate.worker.tensors.answers import write_images
 from kernelgate.worker.tensors.layouts import lay_out, lay_out_weight, overwrite
-from kernelgate.worker.use.ways import WAYS
+from kernelgate.worker.use.ways import WAYS, Called
 
 TENSORS = (torch.Tensor, nn.Parameter)
 """No subclass of a kernel file's own, which may lie about its shape."""
@@ -30,22 +31,22 @@ class ModelCalls:
     """The models of one kernel file on the GPU, and the last answer, kept until it is sent."""
 
     def __init__(self, operation: Convolution, module: Any) -> None:
-        self.operation, self.module = operation, module
-        self.models: list[nn.Module] = []
+        self.operation, self.make_model = operation, ModelMaker(operation, module)
+        self.models: list[tuple[nn.Module, ModelParameters]] = []
         self.x: torch.Tensor | None = None
         self.answer: torch.Tensor | None = None
         self.earlier: deque[Callable[[], bool]] = deque(maxlen=EARLIER_ANSWERS)
 
     def run(self, request: protocol.UseOne) -> protocol.Ran:
         """Return what forward returned, called in the way that is asked for."""
-        model = self._model(request.model)
+        model, parameters = self._model(request.model)
         x = self._place_x(request)
         weight, bias = make_parameters(self.operation, request.recipe)
         given = weight, bias if request.recipe.bias else None
-        with self._parameters(model, *given, request.layout):
-            answer = WAYS[request.way](model, self._make_model, x)
+        with _holding(parameters, *given, request.layout):
+            answer = WAYS[request.way](Called(model, parameters, self.make_model), x)
             torch.cuda.synchronize()
-            intact = self._x_is_intact(request, x) and _hold(model, *given)
+            intact = self._x_is_intact(request, x) and _hold(parameters, *given)
         return self._describe(answer, intact=intact)
 
     def send(self, request: protocol.SendRun) -> protocol.Sent:
@@ -53,12 +54,10 @@ class ModelCalls:
         assert self.answer is not None
         return write_images(self.answer, request.images, request.out)
 
-    def _make_model(self, **named: int) -> nn.Module:
-        return make_model(self.module, **named)
-
-    def _model(self, index: int) -> nn.Module:
+    def _model(self, index: int) -> tuple[nn.Module, ModelParameters]:
         while index >= len(self.models):
-            self.models.append(self._make_model().to(DEVICE))
+            model = self.make_model().to(DEVICE)
+            self.models.append((model, self.make_model.parameters_of(model)))
         return self.models[index]
 
     def _place_x(self, request: protocol.UseOne) -> torch.Tensor:
@@ -90,27 +89,28 @@ class ModelCalls:
         drawn, places = draw_images(self.operation, request.recipe, DEVICE)
         return torch.equal(_bits(x), _bits(drawn[places]))
 
-    @contextmanager
-    def _parameters(
-        self, model: nn.Module, weight: torch.Tensor, bias: torch.Tensor | None, layout: str
-    ) -> Iterator[None]:
-        """Copy into conv1's own storage: a cache of the old contents that survives this is a fault."""
-        conv1: nn.Module = model.conv1  # type: ignore[assignment]
-        held, kept = conv1.get_parameter("weight"), conv1.get_parameter("bias")
-        with torch.no_grad():
-            for parameter, values in ((held, weight), (kept, kept if bias is None else bias)):
-                # What has not changed is left alone: its version must not tell more than its contents.
-                if not torch.equal(_bits(parameter), _bits(values.to(DEVICE))):
-                    parameter.copy_(values)
-        plain = held.data
-        try:
-            held.data = lay_out_weight(held.data, layout)
-            if bias is None:
-                conv1.register_parameter("bias", None)
-            yield
-        finally:
-            held.data = plain
-            conv1.weight, conv1.bias = held, kept
+
+@contextmanager
+def _holding(
+    parameters: ModelParameters, weight: torch.Tensor, bias: torch.Tensor | None, layout: str
+) -> Iterator[None]:
+    """Copy into the model's own storage: a cache of the old contents that survives this is a fault."""
+    held, kept = parameters["weight"], parameters["bias"]
+    with torch.no_grad():
+        for parameter, values in ((held, weight), (kept, kept if bias is None else bias)):
+            # What has not changed is left alone: its version must not tell more than its contents.
+            if not torch.equal(_bits(parameter), _bits(values.to(DEVICE))):
+                parameter.copy_(values)
+    plain = held.data
+    try:
+        held.data = lay_out_weight(held.data, layout)
+        if bias is None:
+            parameters.put("bias", None)
+        yield
+    finally:
+        held.data = plain
+        parameters.put("weight", held)
+        parameters.put("bias", kept)
 
 
 def _watch(answer: torch.Tensor) -> Callable[[], bool]:
@@ -121,13 +121,11 @@ def _watch(answer: torch.Tensor) -> Callable[[], bool]:
     return lambda: torch.equal(_bits(answer), kept)
 
 
-def _hold(model: nn.Module, weight: torch.Tensor, bias: torch.Tensor | None) -> bool:
+def _hold(parameters: ModelParameters, weight: torch.Tensor, bias: torch.Tensor | None) -> bool:
     """Return whether the model's parameters are still those that were set."""
-    conv1: nn.Module = model.conv1  # type: ignore[assignment]
-    held = dict(conv1.named_parameters())
     given = {"weight": weight} | ({} if bias is None else {"bias": bias})
-    return held.keys() == given.keys() and all(
-        torch.equal(_bits(held[name]), _bits(values.to(DEVICE))) for name, values in given.items()
+    return parameters.are_in_place() and all(
+        torch.equal(_bits(parameters[role]), _bits(values.to(DEVICE))) for role, values in given.items()
     )
 
 

@@ -3,116 +3,130 @@
 import copy
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from kernelgate.operations.ways import Way
-
-MakeModel = Callable[..., nn.Module]
-Use = Callable[[nn.Module, MakeModel, torch.Tensor], object]
+from kernelgate.worker.model.kernel_module import ModelMaker
+from kernelgate.worker.model.parameters import ModelParameters
 
 MANY_CALLS = 1000
 OTHER_CLASSES = 10
 
 
-def _plainly(model: nn.Module, _make: MakeModel, x: torch.Tensor) -> object:
+class Called(NamedTuple):
+    """A model, the operation's parameters in it, and what makes others of the same file."""
+
+    model: nn.Module
+    parameters: ModelParameters
+    make: ModelMaker
+
+
+Use = Callable[[Called, torch.Tensor], object]
+
+
+def _call(model: nn.Module, x: torch.Tensor) -> object:
     with torch.no_grad():
         return model(x)
 
 
-def _in_eval_mode(model: nn.Module, make: MakeModel, x: torch.Tensor) -> object:
-    return _plainly(model.eval(), make, x)
+def _plainly(called: Called, x: torch.Tensor) -> object:
+    return _call(called.model, x)
 
 
-def _with_gradients(model: nn.Module, _make: MakeModel, x: torch.Tensor) -> object:
-    answer = model(x)
+def _in_eval_mode(called: Called, x: torch.Tensor) -> object:
+    return _call(called.model.eval(), x)
+
+
+def _with_gradients(called: Called, x: torch.Tensor) -> object:
+    answer = called.model(x)
     return answer.detach() if isinstance(answer, torch.Tensor) else answer
 
 
-def _in_inference_mode(model: nn.Module, _make: MakeModel, x: torch.Tensor) -> object:
+def _in_inference_mode(called: Called, x: torch.Tensor) -> object:
     with torch.inference_mode():
-        return model(x)
+        return called.model(x)
 
 
-def _under_autocast(model: nn.Module, make: MakeModel, x: torch.Tensor) -> object:
+def _under_autocast(called: Called, x: torch.Tensor) -> object:
     with torch.autocast("cuda"):
-        return _plainly(model, make, x)
+        return _call(called.model, x)
 
 
-def _on_another_stream(model: nn.Module, make: MakeModel, x: torch.Tensor) -> object:
+def _on_another_stream(called: Called, x: torch.Tensor) -> object:
     own, other = torch.cuda.current_stream(), torch.cuda.Stream()
     other.wait_stream(own)
     with torch.cuda.stream(other):
-        answer = _plainly(model, make, x)
+        answer = _call(called.model, x)
     own.wait_stream(other)
     return answer
 
 
-def _in_another_thread(model: nn.Module, make: MakeModel, x: torch.Tensor) -> object:
+def _in_another_thread(called: Called, x: torch.Tensor) -> object:
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(_plainly, model, make, x).result()
+        return thread.submit(_call, called.model, x).result()
 
 
-def _copied(model: nn.Module, make: MakeModel, x: torch.Tensor) -> object:
-    return _plainly(copy.deepcopy(model), make, x)
+def _copied(called: Called, x: torch.Tensor) -> object:
+    return _call(copy.deepcopy(called.model), x)
 
 
-def _within_another(model: nn.Module, make: MakeModel, x: torch.Tensor) -> object:
-    return _plainly(nn.Sequential(model, nn.Identity()), make, x)
+def _within_another(called: Called, x: torch.Tensor) -> object:
+    return _call(nn.Sequential(called.model, nn.Identity()), x)
 
 
-def _moved_back_and_forth(model: nn.Module, make: MakeModel, x: torch.Tensor) -> object:
-    return _plainly(model.cpu().to(x.device), make, x)
+def _moved_back_and_forth(called: Called, x: torch.Tensor) -> object:
+    return _call(called.model.cpu().to(x.device), x)
 
 
-def _from_state_dict(model: nn.Module, make: MakeModel, x: torch.Tensor) -> object:
-    fresh = make().to(x.device)
-    _plainly(fresh, make, x)  # on the parameters that it was made with
-    fresh.load_state_dict(model.state_dict())
-    return _plainly(fresh, make, x)
+def _from_state_dict(called: Called, x: torch.Tensor) -> object:
+    fresh = called.make().to(x.device)
+    _call(fresh, x)  # on the parameters that it was made with
+    fresh.load_state_dict(called.model.state_dict())
+    return _call(fresh, x)
 
 
-def _with_other_classes(model: nn.Module, make: MakeModel, x: torch.Tensor) -> object:
-    fresh = make()
-    with suppress(TypeError):  # one that takes no number of classes is made without
-        fresh = make(num_classes=OTHER_CLASSES)
-    fresh.to(x.device)
-    fresh.conv1.load_state_dict(model.conv1.state_dict())  # type: ignore[union-attr]
-    return _plainly(fresh, make, x)
-
-
-def _after_parameters_changed_in_place(model: nn.Module, make: MakeModel, x: torch.Tensor) -> object:
-    kept = [parameter.detach().clone() for parameter in _parameters(model)]
+def _with_other_classes(called: Called, x: torch.Tensor) -> object:
+    fresh = called.make(OTHER_CLASSES).to(x.device)
+    parameters = called.make.parameters_of(fresh)
     with torch.no_grad():
-        for parameter in _parameters(model):
+        for role in _roles(called):
+            parameters[role].copy_(called.parameters[role])
+    return _call(fresh, x)
+
+
+def _after_parameters_changed_in_place(called: Called, x: torch.Tensor) -> object:
+    changed = [called.parameters[role] for role in _roles(called)]
+    kept = [parameter.detach().clone() for parameter in changed]
+    with torch.no_grad():
+        for parameter in changed:
             parameter.mul_(-0.5)
-        model(x)
-        for parameter, values in zip(_parameters(model), kept, strict=True):
+        called.model(x)
+        for parameter, values in zip(changed, kept, strict=True):
             parameter.copy_(values)
-    return _plainly(model, make, x)
+    return _call(called.model, x)
 
 
-def _after_parameters_were_replaced(model: nn.Module, make: MakeModel, x: torch.Tensor) -> object:
-    conv1: nn.Module = model.conv1  # type: ignore[assignment]
-    kept = dict(conv1.named_parameters())
-    for name, parameter in kept.items():
-        setattr(conv1, name, nn.Parameter(-0.5 * parameter.detach()))
-    _plainly(model, make, x)
-    for name, parameter in kept.items():
-        setattr(conv1, name, nn.Parameter(parameter.detach().clone()))
-    return _plainly(model, make, x)
+def _after_parameters_were_replaced(called: Called, x: torch.Tensor) -> object:
+    kept = {role: called.parameters[role] for role in _roles(called)}
+    for role, parameter in kept.items():
+        called.parameters.put(role, nn.Parameter(-0.5 * parameter.detach()))
+    _call(called.model, x)
+    for role, parameter in kept.items():
+        called.parameters.put(role, nn.Parameter(parameter.detach().clone()))
+    return _call(called.model, x)
 
 
-def _many_times(model: nn.Module, make: MakeModel, x: torch.Tensor) -> object:
+def _many_times(called: Called, x: torch.Tensor) -> object:
     for _ in range(MANY_CALLS - 1):
-        _plainly(model, make, x)
-    return _plainly(model, make, x)
+        _call(called.model, x)
+    return _call(called.model, x)
 
 
-def _parameters(model: nn.Module) -> list[nn.Parameter]:
-    return list(model.conv1.parameters())  # type: ignore[union-attr]
+def _roles(called: Called) -> list[str]:
+    return [role for role, parameter in called.parameters.held.items() if parameter is not None]
 
 
 WAYS: dict[Way, Use] = {

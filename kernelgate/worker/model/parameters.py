@@ -1,0 +1,86 @@
+"""The parameters of a model that the operation names, wherever the model keeps them."""
+
+from collections.abc import Mapping
+
+from torch import nn
+
+Shape = tuple[int, ...]
+
+
+class UnmatchedParametersError(RuntimeError):
+    """A model has no parameter for one that the operation names, or more than one; the text lists both."""
+
+
+class ModelParameters:
+    """The operation's parameters in one model, by the last part of their names: `weight`, `bias`.
+
+    `wanted` are their names in `state_dict`, with their shapes. Raises UnmatchedParametersError.
+    """
+
+    def __init__(self, model: nn.Module, wanted: Mapping[str, Shape]) -> None:
+        self.held: dict[str, nn.Parameter | None] = {}
+        self._places: dict[str, list[tuple[nn.Module, str]]] = {}
+        for name, parameter in match_parameters(dict(model.named_parameters()), wanted).items():
+            role = name.rpartition(".")[2]
+            self.held[role] = parameter
+            self._places[role] = [
+                (module, key)
+                for module in model.modules()
+                for key, each in module.named_parameters(recurse=False, remove_duplicate=False)
+                if each is parameter
+            ]
+
+    def __getitem__(self, role: str) -> nn.Parameter:
+        """Return the parameter, as it is now; raises KeyError where it was taken out."""
+        parameter = self.held[role]
+        if parameter is None:
+            raise KeyError(role)
+        return parameter
+
+    def put(self, role: str, parameter: nn.Parameter | None) -> None:
+        """Put another parameter, or none, wherever the model keeps this one."""
+        self.held[role] = parameter
+        for module, key in self._places[role]:
+            setattr(module, key, parameter)
+
+    def are_in_place(self) -> bool:
+        """Return whether the model still holds what was found or put there."""
+        return all(
+            module._parameters.get(key) is self.held[role]
+            for role, places in self._places.items()
+            for module, key in places
+        )
+
+
+def match_parameters(
+    model: Mapping[str, nn.Parameter], wanted: Mapping[str, Shape]
+) -> dict[str, nn.Parameter]:
+    """Return the model's parameter for each name wanted: the one of that name, else the one of that shape.
+
+    Several of a shape go by their order. Parameters that are not wanted are left alone.
+    """
+    found = {name: model[name] for name, shape in wanted.items() if _has_shape(model, name, shape)}
+    rest = {name: parameter for name, parameter in model.items() if name not in found}
+    for shape in dict.fromkeys(shape for name, shape in wanted.items() if name not in found):
+        missing = [name for name, each in wanted.items() if each == shape and name not in found]
+        fitting = [parameter for parameter in rest.values() if tuple(parameter.shape) == shape]
+        if len(fitting) != len(missing):
+            raise UnmatchedParametersError(_describe(model, wanted, shape, len(fitting)))
+        found |= dict(zip(missing, fitting, strict=True))
+    return {name: found[name] for name in wanted}
+
+
+def _has_shape(model: Mapping[str, nn.Parameter], name: str, shape: Shape) -> bool:
+    return name in model and tuple(model[name].shape) == shape
+
+
+def _describe(
+    model: Mapping[str, nn.Parameter], wanted: Mapping[str, Shape], shape: Shape, count: int
+) -> str:
+    has = _list({name: tuple(parameter.shape) for name, parameter in model.items()})
+    fit = f"{count or 'none'} of another name fit{'s' * (count < 2)} {list(shape)}"
+    return f"ModelNew has the parameters {has}; needed: {_list(wanted)}, by name or by shape; {fit}"
+
+
+def _list(shapes: Mapping[str, Shape]) -> str:
+    return ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items()) or "none"
