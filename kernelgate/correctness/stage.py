@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import msgspec
 import torch
@@ -18,6 +19,7 @@ from kernelgate.correctness.callers.use_calls import UseCaller
 from kernelgate.correctness.calls import Caller
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseResult, CaseRunner
+from kernelgate.correctness.diagnosis.diagnose import diagnose
 from kernelgate.correctness.hypothesis_profile import Profile
 from kernelgate.correctness.plan import (
     CasePlan,
@@ -77,7 +79,11 @@ def try_kernel(
             watch = partial(_watch_memory, sandbox, kernel, compiled, trial)
             _judge(search, plan, trial, watch)
         where = "GPU" if trial.gpus else "interpreter"
-        return search.conclude(where, trial.profile, trial.entropy, time.monotonic() - started)
+        seen = search.conclude(where, trial.profile, trial.entropy, time.monotonic() - started)
+        if seen.finding is None:
+            return seen
+        found = diagnose(case_runners[0], seen.finding, Path(kernel.path).resolve())
+        return msgspec.structs.replace(seen, finding=found)
 
 
 def _judge(search: CaseSearch, plan: CasePlan, trial: Trial, watch: Callable[[], CaseResult | None]) -> None:

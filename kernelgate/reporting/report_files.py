@@ -1,10 +1,11 @@
-"""What a judgement leaves on disk: report.json, which can be read back, and report.md."""
+"""What a judgement leaves on disk: report.json, which can be read back, report.md, and reproduce.py."""
 
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from kernelgate.correctness.diagnosis.words import SCRIPT_NAME
 from kernelgate.errors import KernelgateError
 from kernelgate.files import read_foreign, write_whole
 from kernelgate.reporting.lost_numbers import restore_numbers
@@ -21,11 +22,19 @@ class ReportError(KernelgateError, ValueError):
 
 
 def write_report(report: Report, directory: Path) -> None:
-    """Write report.json and report.md into the directory, which is made if it is missing."""
+    """Write report.json and report.md into the directory, which is made if it is missing.
+
+    Beside them goes reproduce.py, where a script can show the fault.
+    """
     plain: Any = msgspec.to_builtins(report)
     text = msgspec.json.format(msgspec.json.encode(plain), indent=2) + b"\n"
     write_whole(directory / REPORT_NAME, text)
     write_whole(directory / "report.md", render_markdown(report))
+    script = directory / SCRIPT_NAME
+    if report.diagnosis is not None and report.diagnosis.script:
+        write_whole(script, report.diagnosis.script)
+    else:
+        script.unlink(missing_ok=True)  # of an earlier judgement
 
 
 def read_report(file: Path) -> Report:
