@@ -1,5 +1,6 @@
 """What a judgement leaves on disk: report.json, which can be read back, report.md, and reproduce.py."""
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,25 @@ SCHEMA = Report.__struct_defaults__[0]
 
 class ReportError(KernelgateError, ValueError):
     """A file that is no report of this version; the text says which, and what is wrong with it."""
+
+
+def prepare_folder(asked: Path, *, is_default: bool) -> Path:
+    """Return the folder that a report can be written to, which is made if it is missing.
+
+    It is another one, in the system's temporary folder, where the default cannot be written, as in a checkout
+    that is read-only. Raises ReportError for one that was asked for.
+    """
+    try:
+        asked.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=asked):
+            return asked
+    except OSError as error:
+        if is_default:
+            return Path(tempfile.mkdtemp(prefix="gate-report-"))
+        kind = "a file" if asked.is_file() else f"no folder that can be written ({error.strerror})"
+        raise ReportError(
+            f"--report-dir {asked}: is {kind}; allowed: a folder that is there, or can be made"
+        ) from error
 
 
 def write_report(report: Report, directory: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from kernelgate.correctness.calls import Run
 from kernelgate.correctness.case_runner import LAWS_OF_VALUES, CaseRunner, Replayed
 from kernelgate.correctness.diagnosis.memory_faults import guess_memory_fault
-from kernelgate.correctness.relations import RELATIONS
+from kernelgate.correctness.relations import RELATIONS, Offsets
 from kernelgate.correctness.result import Diagnosis, Finding
 from kernelgate.operations import accuracy
 from kernelgate.operations.faults.fault_map import make_map
@@ -81,17 +81,30 @@ def _count_values(runner: CaseRunner, run: Run) -> tuple[Tally, float]:
     tally, largest = Tally(runner.operation, run.call.recipe.batch), 0.0
     if run.bits is None or run.offsets is None:
         return tally, largest
+    missing = _missing(runner, run, int(np.prod(tally.shape)))
     for answer, _ in runner.answers(run):
         wrong = accuracy.wrong_elements(answer, runner.limits, exact=family.exact, special=family.special)
         largest = max(largest, accuracy.worst_error(answer, wrong))
-        held = answer.values.cpu().numpy().view(np.uint32)
-        tally.add(answer.offsets, wrong.cpu().numpy(), held == answer.poison_bits)
-    if run.ran_whole and not run.call.images and runner.caller.interprets:
-        total = int(np.prod(tally.shape))
-        missing = np.setdiff1d(np.arange(total), run.offsets, assume_unique=True)
-        everyone = np.ones(missing.size, np.bool_)
-        tally.add(missing, everyone, everyone)
+        held = answer.values.cpu().numpy().view(np.uint32) == answer.poison_bits
+        lacking = np.ones(missing.size, np.bool_)
+        tally.add(
+            np.concatenate([answer.offsets, missing]),
+            np.concatenate([wrong.cpu().numpy(), lacking]),
+            np.concatenate([held, lacking]),
+        )
     return tally, largest
+
+
+def _missing(runner: CaseRunner, run: Run, total: int) -> Offsets:
+    """Return what interpreted programs left out, where all of them ran: their answer comes in one part."""
+    if not (runner.caller.interprets and run.ran_whole):
+        return np.empty(0, np.int64)
+    return np.setdiff1d(np.arange(total), _offsets(run), assume_unique=True)
+
+
+def _offsets(run: Run) -> Offsets:
+    assert run.offsets is not None
+    return run.offsets
 
 
 def _count_relation(runner: CaseRunner, finding: Finding, replayed: Replayed) -> Tally:
@@ -119,9 +132,7 @@ def _share_of_earlier(replayed: Replayed, tally: Tally) -> float:
 
 
 def _is_at_same_places(one: Run, other: Run) -> bool:
-    assert one.offsets is not None
-    assert other.offsets is not None
-    return np.array_equal(one.offsets, other.offsets)
+    return np.array_equal(_offsets(one), _offsets(other))
 
 
 def _share_of_changes(runner: CaseRunner, run: Run, later: int) -> float:

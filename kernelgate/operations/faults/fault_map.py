@@ -37,7 +37,7 @@ def make_map(tally: Tally) -> FaultMap | None:
         wrong=tally.wrong_in_all,
         compared=tally.seen_in_all,
         unwritten=tally.unwritten,
-        where=", ".join(_describe_axis(name, seen, wrong) for name, seen, wrong in axes),
+        where=", ".join(_describe_axis(name, seen, wrong) for name, seen, wrong in axes) + _run_of(tally),
         plane=", ".join(f"{name} {place}" for name, place in zip(names, tally.plane, strict=False)),
         rows=tally.drawn,
     )
@@ -55,6 +55,14 @@ def _describe_axis(name: str, seen: NDArray[np.int64], wrong: NDArray[np.int64])
     if len(ranges) > MOST_RUNS:
         return f"{places.size} of {looked_at.size} {name}s from {places[0]} to {places[-1]}"
     return f"{name}s {_join(ranges)}"
+
+
+def _run_of(tally: Tally) -> str:
+    """Return which pixels are wrong, row by row, where they are one short run of them: as a tile is."""
+    places = np.flatnonzero(tally.pixels_wrong)
+    length = int(places[-1] - places[0]) + 1
+    is_run = places.size == length < tally.pixels_seen.size / 2
+    return f" (pixels {places[0]} to {places[-1]}, row by row)" if is_run else ""
 
 
 def _ranges(places: NDArray[np.int64]) -> Sequence[str]:

@@ -47,7 +47,9 @@ def guess_kind(tally: Tally, facts: Facts) -> Guess | None:
     if wrong == 0:
         return None
     if tally.unwritten >= MOST * wrong:
-        return Guess(kind="unwritten", because="the wrong elements were never written")
+        place = _guess_by_place(tally)
+        also = f"; {place.because}" if place else ""
+        return Guess(kind="unwritten", because=f"the wrong elements were never written{also}")
     if facts.stale >= MOST:
         return Guess(kind="stale", because="the wrong elements hold what an earlier call answered")
     return _guess_by_change(facts) or _guess_by_place(tally) or _guess_by_size(tally, facts)
