@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kernelgate.pipeline.stage import Request
 
 CODE_PATH = "sm_89"
+REPORT_DIR = "gate-report"
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -35,7 +36,7 @@ def add_options(parser: pytest.Parser) -> None:
         help="what to prove: tune, a gain; guard, no loss (default for the accepted kernel)",
     )
     group.addoption(
-        "--report-dir", metavar="DIR", default="gate-report", help="where reports go; default: %(default)s"
+        "--report-dir", metavar="DIR", default=REPORT_DIR, help="where reports go; default: %(default)s"
     )
     group.addoption(
         "--code-path",

@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from kernelgate.errors import KernelgateError
-from kernelgate.pytest_options import add_options, read_options, refuse_code_path
+from kernelgate.pytest_options import REPORT_DIR, add_options, read_options, refuse_code_path
 from kernelgate.settings import load_settings
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ STAGE_FILES = (
 """The files of tests/gate, in the order of the stages."""
 
 SUMMARY = "kernelgate_summary"
-REPORT: "pytest.StashKey[Report]" = pytest.StashKey()
+REPORT: "pytest.StashKey[tuple[Report, str]]" = pytest.StashKey()
+"""The report, and where it lies or why it does not."""
+
 CONCLUDED = pytest.StashKey[tuple[str, str, bool]]()
 """Operation, summary and whether the verdict passes, of this process or of the worker that judged."""
 
@@ -105,7 +107,14 @@ def _register_profiles(root: Path) -> None:
         raise pytest.UsageError(f"kernelgate: {error}") from error
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
+    """Print the verdict, after whatever pytest says at the end of a run."""
+    concluded = config.stash.get(CONCLUDED, None)
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if concluded is not None and reporter is not None:
+        reporter.section(f"kernelgate: {concluded[0]}")
+        reporter.write_line(concluded[1])
     if TERMINAL in config.stash:
         config.stash[TERMINAL].close()
 
@@ -138,7 +147,7 @@ def gate(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> "Iterat
     from kernelgate.pipeline.pipeline import Gate
     from kernelgate.reporting.progress import StageProgress
     from kernelgate.reporting.report import make_report
-    from kernelgate.reporting.report_files import write_report
+    from kernelgate.reporting.report_files import prepare_folder
 
     measure = any(item.get_closest_marker("perf") for item in request.session.items)
     if measure and os.environ.get("PYTEST_XDIST_WORKER"):
@@ -148,6 +157,9 @@ def gate(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> "Iterat
         if measure and not pytestconfig.stash[VISIBLE_GPUS]:
             raise GpuError(NO_GPU)
         asked = read_options(pytestconfig, settings, measure)
+        is_default = pytestconfig.getoption("--report-dir") == REPORT_DIR
+        folder = prepare_folder(asked.report_dir, is_default=is_default)
+        asked = msgspec.structs.replace(asked, report_dir=folder)
         progress = pytestconfig.stash[PROGRESS] = StageProgress(pytestconfig.stash[TERMINAL])
         judgement = Gate(asked, settings, progress.note, partial(meet_machine, pytestconfig))
     except (KernelgateError, KeyError, ValueError) as error:
@@ -157,9 +169,18 @@ def gate(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> "Iterat
         yield judgement
     finally:
         judgement.close()
-        report = make_report(judgement)
-        pytestconfig.stash[REPORT] = report
-        write_report(report, asked.report_dir)
+        pytestconfig.stash[REPORT] = _write(make_report(judgement), folder)
+
+
+def _write(report: "Report", folder: Path) -> "tuple[Report, str]":
+    """Return the report with where it lies; one that cannot be written passes nothing."""
+    from kernelgate.reporting.report_files import write_report
+
+    try:
+        write_report(report, folder)
+    except OSError as error:
+        return msgspec.structs.replace(report, passes=False), f"could not be written: {error}"
+    return report, str(folder / "report.md")
 
 
 def _end_run(number: int, _frame: object) -> None:
@@ -176,9 +197,13 @@ def assert_passed(gate: "Gate") -> "Callable[[StageName], None]":
     """Give what fails unless a stage passed or was not needed; one that could not run fails too."""
 
     def check(name: "StageName") -> None:
-        result = gate.stage(name)
+        result, verdict = gate.stage(name), gate.verdict_so_far
+        if result.status == "not-run" and verdict is not None and not verdict.outcome.passes:
+            # The run fails by its verdict: one cause is one red test.
+            pytest.skip(f"not run: {result.detail}")
         if result.status in ("failed", "not-run"):
-            pytest.fail(f"{name}: {result.status}: {result.detail}", pytrace=False)
+            why = f"{verdict.outcome} ({verdict.reason}), as told below" if verdict else result.detail
+            pytest.fail(f"{name}: {result.status}: {why}", pytrace=False)
 
     return check
 
@@ -213,19 +238,19 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if TERMINAL in session.config.stash and "hypothesis" not in sys.modules:
         # Its summary imports Hypothesis, also where no test has used it.
         session.config.pluginmanager.unregister(name="hypothesispytest")
-    report = session.config.stash.get(REPORT, None)
-    if report is not None:
-        _conclude(session.config, report)
+    written = session.config.stash.get(REPORT, None)
+    if written is not None:
+        _conclude(session.config, *written)
     concluded = session.config.stash.get(CONCLUDED, None)
     if concluded is not None and not concluded[2] and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def _conclude(config: pytest.Config, report: "Report") -> None:
+def _conclude(config: pytest.Config, report: "Report", place: str) -> None:
     """Keep what the summary says; a worker of pytest-xdist hands it to the process that started it."""
     from kernelgate.reporting.terminal import render_summary
 
-    concluded = (report.operation, render_summary(report), report.passes)
+    concluded = (report.operation, f"{render_summary(report)}\n  report: {place}", report.passes)
     output = getattr(config, "workeroutput", None)
     if output is not None:
         output[SUMMARY] = concluded
@@ -252,11 +277,3 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return "gate" if nodeid.startswith("tests/gate/") else nodeid
 
     return OneJudge(config, log)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    concluded = config.stash.get(CONCLUDED, None)
-    if concluded is not None:
-        terminalreporter.section(f"kernelgate: {concluded[0]}")
-        terminalreporter.write_line(concluded[1])
-        terminalreporter.write_line(f"  report: {Path(config.getoption('--report-dir')) / 'report.md'}")

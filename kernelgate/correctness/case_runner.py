@@ -50,6 +50,15 @@ class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
     first_run: Run | None = None
 
 
+class Replayed(msgspec.Struct, frozen=True, kw_only=True):
+    """The calls of a case, up to the first that breaks a law, and what is broken."""
+
+    runs: list[Run]
+    broken: Broken | None
+    errors: Errors
+    vendor_ratio: float | None
+
+
 class CaseRunner:
     """Judges cases of one kernel, one after the other, each in the same worker while that is sound.
 
@@ -92,6 +101,24 @@ class CaseRunner:
             each.close()
 
     def _judge_calls(self, case: Case, relation: Relation) -> CaseResult:
+        seen = self._make_calls(case, relation)
+        if seen.broken is not None:
+            return self._broken(case, seen.broken)
+        return CaseResult(
+            case=case,
+            errors=seen.errors,
+            vendor_ratio=seen.vendor_ratio,
+            calls=len(seen.runs),
+            first_run=seen.runs[0],
+        )
+
+    def replay(self, case: Case) -> Replayed:
+        """Return the calls of a case made once more, in fresh workers; raises WorkerFault."""
+        self.caller.close()
+        self.user.close()
+        return self._make_calls(case, RELATIONS[case.relation])
+
+    def _make_calls(self, case: Case, relation: Relation) -> Replayed:
         runs: list[Run] = []
         errors, vendor_ratio = Errors(), None
         caller = self._caller_of(relation)
@@ -101,14 +128,11 @@ class CaseRunner:
             errors = errors.worst(of_call)
             vendor_ratio = max(filter(None, (vendor_ratio, vendor)), default=None)
             if broken is not None:
-                number, largest = len(runs) - 1, self.operation.max_batch
-                return self._broken(case, _attribute(broken, case, number, largest))
-        broken = next(relation.check(self.operation, runs), None)
-        if broken is not None:
-            return self._broken(case, broken)
-        return CaseResult(
-            case=case, errors=errors, vendor_ratio=vendor_ratio, calls=len(runs), first_run=runs[0]
-        )
+                broken = _attribute(broken, case, len(runs) - 1, self.operation.max_batch)
+                break
+        else:
+            broken = next(relation.check(self.operation, runs), None)
+        return Replayed(runs=runs, broken=broken, errors=errors, vendor_ratio=vendor_ratio)
 
     def _caller_of(self, relation: Relation) -> Caller:
         return self.user if relation.calls_file else self.caller
@@ -160,7 +184,7 @@ class CaseRunner:
         errors, vendor_ratio = Errors(), None
         if broken is not None:
             return broken, errors, vendor_ratio
-        for answer, vendor in self._answers(run):
+        for answer, vendor in self.answers(run):
             seen = accuracy.measure_errors(answer, self.limits)
             errors = errors.worst(seen)
             if vendor is not None:
@@ -183,7 +207,7 @@ class CaseRunner:
             yield from conduct.check_all_written(self.operation, run)
             yield from conduct.check_enough_programs(self.operation, run, self.limits)
 
-    def _answers(self, run: Run) -> Iterator[tuple[Answer, torch.Tensor | None]]:
+    def answers(self, run: Run) -> Iterator[tuple[Answer, torch.Tensor | None]]:
         """Yield the answer in parts with the truth at their places, on a GPU with the vendor's values."""
         assert run.bits is not None
         assert run.offsets is not None

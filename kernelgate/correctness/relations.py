@@ -87,12 +87,24 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
         if self.source is None or (self.changes_batch and _kernels(runs[0]) != _kernels(runs[-1])):
             return
         expected, computed = _expect(self.source, operation, runs[0], runs[-1])
-        bits, _ = _answer(runs[-1])
-        wrong = np.flatnonzero(computed & (expected != _canonical(bits)))
+        wrong = np.flatnonzero(computed & (expected != _canonical(_answer(runs[-1])[0])))
         if wrong.size:
             element = _describe_element(operation, runs[-1], expected, int(wrong[0]))
             differ = f"{wrong.size} of {int(computed.sum())} elements differ from the first call's"
             yield Broken(law=self.name, detail=f"{element}; {differ}")
+
+    def compare(
+        self, operation: Convolution, runs: Sequence[Run]
+    ) -> tuple[Offsets, NDArray[np.bool_]] | None:
+        """Return where both answers were computed, and whether they differ there; None if nothing is asked.
+
+        The offsets are those of the last answer.
+        """
+        if self.source is None or len(runs) < 2:
+            return None
+        expected, computed = _expect(self.source, operation, runs[0], runs[-1])
+        bits, offsets = _answer(runs[-1])
+        return offsets[computed], (expected != _canonical(bits))[computed]
 
 
 def _kernels(run: Run) -> list[str]:

@@ -5,6 +5,20 @@ from typing import Literal
 import msgspec
 
 from kernelgate.correctness.case import Case
+from kernelgate.operations.faults.fault_map import FaultMap
+from kernelgate.operations.faults.kinds import Guess
+
+
+class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
+    """What a failing case shows when it is made once more.
+
+    `script` is the text of a Python file that shows it without the gate; `no_script` says why there is none.
+    """
+
+    map: FaultMap | None = None
+    guess: Guess | None = None
+    script: str = ""
+    no_script: str = ""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,6 +28,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     law: str
     detail: str
     forbidden: bool
+    diagnosis: Diagnosis | None = None
 
 
 class LawLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import msgspec
 import torch
@@ -16,6 +17,7 @@ from kernelgate.correctness.callers.planner import Planner
 from kernelgate.correctness.callers.use_calls import UseCaller
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseResult, CaseRunner
+from kernelgate.correctness.diagnosis.diagnose import diagnose
 from kernelgate.correctness.hypothesis_profile import Profile
 from kernelgate.correctness.lanes import WHOLE, Kind, Lane, lanes_of
 from kernelgate.correctness.plan import (
@@ -76,7 +78,11 @@ def try_kernel(
             watch = partial(_watch_memory, sandbox, kernel, compiled, trial)
             _judge(search, plan, trial, watch)
         where = "GPU" if trial.gpus else "interpreter"
-        return search.conclude(where, trial.profile, trial.entropy, time.monotonic() - started)
+        seen = search.conclude(where, trial.profile, trial.entropy, time.monotonic() - started)
+        if seen.finding is None:
+            return seen
+        found = diagnose(case_runners[0], seen.finding, Path(kernel.path).resolve())
+        return msgspec.structs.replace(seen, finding=found)
 
 
 def _judge(search: CaseSearch, plan: CasePlan, trial: Trial, watch: Callable[[], CaseResult | None]) -> None:

@@ -60,11 +60,38 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         return f"out[{index}]: got {float(value):.9g}{note}, exact {float(self.truth.exact[element]):.9g}"
 
 
-def check_special_values(answer: Answer) -> Iterator[Broken]:
-    """Yield if NaN or an infinity stands where float64 has none, or another one, or none where it has one."""
+def wrong_elements(answer: Answer, limits: LawLimits, *, exact: bool, special: bool) -> Tensor:
+    """Return which elements break a law of values; `exact` and `special` as the family of values says.
+
+    Where none does by itself, those whose error no rms error of TF32 explains.
+    """
+    if exact:
+        return answer.values.double() != answer.truth.exact
+    finite, error = answer.truth.exact.isfinite(), _error(answer)
+    wrong = finite & (error > hard_bound(answer.operation, answer.truth))
+    if special:
+        wrong |= _special_amiss(answer)
+    if bool(wrong.any()):
+        return wrong
+    usual = _rms((answer.truth.yardstick - answer.truth.exact)[finite])
+    return finite & (error > limits.max_error_ratio * usual)
+
+
+def worst_error(answer: Answer, wrong: Tensor) -> float:
+    """Return the largest error among these elements, in hard bounds; infinite for NaN, 0 for none."""
+    error, bound = _error(answer)[wrong], hard_bound(answer.operation, answer.truth)[wrong]
+    return float(torch.where(error == 0, 0, error / bound).max()) if error.numel() else 0.0
+
+
+def _special_amiss(answer: Answer) -> Tensor:
     got, exact = answer.values.double(), answer.truth.exact
     same = (got == exact) | (got.isnan() & exact.isnan())
-    wrong = ~same & ~(got.isfinite() & exact.isfinite())
+    return ~same & ~(got.isfinite() & exact.isfinite())
+
+
+def check_special_values(answer: Answer) -> Iterator[Broken]:
+    """Yield if NaN or an infinity stands where float64 has none, or another one, or none where it has one."""
+    wrong = _special_amiss(answer)
     if bool(wrong.any()):
         worst = int(wrong.int().argmax())
         detail = f"{answer.name(worst)}; {int(wrong.sum())} elements are NaN or infinite amiss"

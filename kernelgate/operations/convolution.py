@@ -39,6 +39,17 @@ class Convolution(msgspec.Struct, frozen=True, kw_only=True):
         return (self.in_size + 2 * self.padding - self.kernel_size) // self.stride + 1
 
     @property
+    def output_axes(self) -> tuple[str, str, str, str]:
+        """What the axes of the output are called, N, C_out, OH, OW."""
+        return "image", "channel", "row", "column"
+
+    @property
+    def padded_places(self) -> tuple[int, ...]:
+        """The rows of the output, and likewise the columns, that have taps in the padding."""
+        starts = ((place, place * self.stride - self.padding) for place in range(self.out_size))
+        return tuple(p for p, first in starts if first < 0 or first + self.kernel_size > self.in_size)
+
+    @property
     def reduction(self) -> int:
         """K: products summed for one output element."""
         return self.in_channels * self.kernel_size**2

@@ -2,8 +2,15 @@
 
 from collections.abc import Sequence
 
-_ENTITIES = str.maketrans({char: f"&#{ord(char)};" for char in "\\`*[<|#&"} | {"@": "&#64;&#8203;"})
-"""Characters that Markdown or GitHub would act on; a space without width keeps @name from being a mention."""
+_INERT = str.maketrans(
+    {char: f"\\{char}" for char in "`*["}
+    | {char: f"&#{ord(char)};" for char in "\\<|#&"}
+    | {"@": "&#64;&#8203;"}
+)
+"""Characters that Markdown or GitHub would act on; a space without width keeps @name from being a mention.
+
+What a sentence often holds gets a backslash, since people read the page as raw text too.
+"""
 
 MAX_CELL_CHARACTERS = 600
 
@@ -21,7 +28,7 @@ def cell(text: str) -> str:
 
 def inert(text: str) -> str:
     """Return text on one line that is no Markdown, no HTML and mentions nobody."""
-    return " ".join(text.split()).translate(_ENTITIES)
+    return " ".join(text.split()).translate(_INERT)
 
 
 def code(text: str) -> str:

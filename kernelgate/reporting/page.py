@@ -1,9 +1,12 @@
 """The report as GitHub shows it: report.md."""
 
+from collections.abc import Iterator
+
 import msgspec
 
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.stage import CompileResult
+from kernelgate.correctness.diagnosis.words import draw, tell
 from kernelgate.correctness.result import Correctness
 from kernelgate.performance.decision.log_ratio import Slowdown
 from kernelgate.performance.result import Performance
@@ -101,9 +104,17 @@ def _render_correctness(result: Correctness) -> str:
             ("smallest failing case", str(result.finding.case)),
             ("replay", f"--replay {result.finding.case.replay}"),
         ]
+        rows += tell(result.finding.diagnosis) if result.finding.diagnosis else ()
     lines = [(line.law, line.status, str(line.cases), line.note or line.says) for line in result.laws]
     laws = table(("law", "result", "cases", "what it says, or why not"), lines)
-    return "## Correctness\n\n" + table(("what", "found"), rows) + "\n\n" + laws
+    parts = ["## Correctness", table(("what", "found"), rows), *_render_picture(result), laws]
+    return "\n\n".join(parts)
+
+
+def _render_picture(result: Correctness) -> Iterator[str]:
+    diagnosis = result.finding.diagnosis if result.finding else None
+    if diagnosis is not None and diagnosis.map is not None:
+        yield "```text\n" + "\n".join(draw(diagnosis.map)) + "\n```"
 
 
 def _render_performance(result: Performance) -> str:

@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from kernelgate.correctness.result import Correctness, Diagnosis
 from kernelgate.machine.versions import Provenance
 from kernelgate.performance.hardware_counters import Counters
 from kernelgate.performance.result import Performance
@@ -51,6 +52,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         """What the performance stage measured, None if it did not come to a result."""
         stage = self.stages.get("performance")
         return stage.result if stage and isinstance(stage.result, Performance) else None
+
+    @property
+    def diagnosis(self) -> Diagnosis | None:
+        """What the smallest failing case shows, None where there is none."""
+        stage = self.stages.get("correctness")
+        result = stage.result if stage else None
+        return result.finding.diagnosis if isinstance(result, Correctness) and result.finding else None
 
 
 def make_report(gate: Gate) -> Report:

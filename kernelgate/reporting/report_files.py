@@ -1,10 +1,12 @@
-"""What a judgement leaves on disk: report.json, which can be read back, and report.md."""
+"""What a judgement leaves on disk: report.json, which can be read back, report.md, and reproduce.py."""
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from kernelgate.correctness.diagnosis.words import SCRIPT_NAME
 from kernelgate.errors import KernelgateError
 from kernelgate.files import read_foreign, write_whole
 from kernelgate.reporting.lost_numbers import restore_numbers
@@ -20,12 +22,39 @@ class ReportError(KernelgateError, ValueError):
     """A file that is no report of this version; the text says which, and what is wrong with it."""
 
 
+def prepare_folder(asked: Path, *, is_default: bool) -> Path:
+    """Return the folder that a report can be written to, which is made if it is missing.
+
+    It is another one, in the system's temporary folder, where the default cannot be written, as in a checkout
+    that is read-only. Raises ReportError for one that was asked for.
+    """
+    try:
+        asked.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=asked):
+            return asked
+    except OSError as error:
+        if is_default:
+            return Path(tempfile.mkdtemp(prefix="gate-report-"))
+        kind = "a file" if asked.is_file() else f"no folder that can be written ({error.strerror})"
+        raise ReportError(
+            f"--report-dir {asked}: is {kind}; allowed: a folder that is there, or can be made"
+        ) from error
+
+
 def write_report(report: Report, directory: Path) -> None:
-    """Write report.json and report.md into the directory, which is made if it is missing."""
+    """Write report.json and report.md into the directory, which is made if it is missing.
+
+    Beside them goes reproduce.py, where a script can show the fault.
+    """
     plain: Any = msgspec.to_builtins(report)
     text = msgspec.json.format(msgspec.json.encode(plain), indent=2) + b"\n"
     write_whole(directory / REPORT_NAME, text)
     write_whole(directory / "report.md", render_markdown(report))
+    script = directory / SCRIPT_NAME
+    if report.diagnosis is not None and report.diagnosis.script:
+        write_whole(script, report.diagnosis.script)
+    else:
+        script.unlink(missing_ok=True)  # of an earlier judgement
 
 
 def read_report(file: Path) -> Report:

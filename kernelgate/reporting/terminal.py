@@ -1,19 +1,35 @@
 """The verdict in the few lines that a terminal shows."""
 
+from kernelgate.correctness.diagnosis.words import draw, tell
+from kernelgate.pipeline.stage import StageName
 from kernelgate.reporting.report import Report
+
+TALL, WIDE = 4, 2
+"""Rows and columns of a picture that one character stands for: so the plane is as wide as it is high."""
 
 
 def render_summary(report: Report) -> str:
-    """Return the few lines that a terminal shows."""
-    lines = [f"{report.verdict}  ({report.reason})", f"  {printable(report.detail)}"]
-    lines += [
-        f"  {name:<12} {result.status:<10} {result.seconds:6.1f} s  {first_line(result.detail)}"
+    """Return the few lines that a terminal shows, the verdict at their end."""
+    lines = [
+        f"  {name:<12} {result.status:<10} {result.seconds:6.1f} s  {_seen(report, name)}"
         for name, result in report.stages.items()
     ]
     lines += [f"  sandbox: {lack}" for lack in (report.sandbox.lacks if report.sandbox else ())]
     lines += [f"  advice: {first_line(each)}" for each in report.advice]
+    diagnosis = report.diagnosis
+    if diagnosis is not None and diagnosis.map is not None:
+        lines += ["", *(f"  {line}" for line in draw(diagnosis.map, TALL, WIDE)), ""]
+    lines += [f"{report.verdict}  ({report.reason})", f"  {printable(report.detail)}"]
+    if diagnosis is not None:
+        lines += [f"  {name}: {printable(text)}" for name, text in tell(diagnosis)]
     lines.append(f"  next: {report.next_step}")
     return "\n".join(lines)
+
+
+def _seen(report: Report, name: StageName) -> str:
+    """Return what a stage saw, which the verdict does not say again."""
+    detail = report.stages[name].detail
+    return "the verdict says why" if detail == report.detail else first_line(detail)
 
 
 def first_line(text: str) -> str:

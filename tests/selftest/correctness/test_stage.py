@@ -139,7 +139,7 @@ def test_nothing_more_is_tried_where_the_first_image_is_wrong(stage: Stage) -> N
     result = stage.try_it()
     assert result.finding is not None
     assert (result.finding.law, result.finding.case.batch) == ("exact", 1)
-    assert len(stage.calls("interpret")) == 1
+    assert {call.recipe.batch for call in stage.calls("interpret")} == {1}
 
 
 def test_a_kernel_that_cannot_be_tried_here_has_not_passed(stage: Stage) -> None:
@@ -190,7 +190,7 @@ def test_memory_is_watched_in_the_interpreter_beside_a_gpu(stage: Stage) -> None
     """A GPU drops a read whose value nobody uses; one interpreted image does not, and its finding counts."""
     stage.changes["interpret"] = read_outside
     result = stage.try_it(gpus=("0",))
-    assert len(stage.calls("interpret")) == 1
+    assert {call.recipe.batch for call in stage.calls("interpret")} == {1}
     assert result.finding is not None
     assert result.finding.law == "memory"
     assert result.finding.detail.startswith("in the interpreter")

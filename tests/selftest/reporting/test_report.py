@@ -81,7 +81,7 @@ def test_nobody_is_mentioned(place: str) -> None:
 @pytest.mark.parametrize("smuggled", [text for text in SMUGGLED if set(text) & set("|<`&") or "](" in text])
 def test_what_is_smuggled_would_be_seen(monkeypatch: pytest.MonkeyPatch, smuggled: str) -> None:
     """Without the escaping, each of them changes the structure, or what is shown."""
-    monkeypatch.setattr("kernelgate.reporting.markdown._ENTITIES", {})
+    monkeypatch.setattr("kernelgate.reporting.markdown._INERT", {})
     report = make_report_of(f"broken: {smuggled}")
     whole = count_shown(report, f"broken: {smuggled}") == 1 + len(ORDER)
     assert not whole or outline(report) != outline(make_report_of())

@@ -139,7 +139,7 @@ def test_what_is_left_is_timed_one_by_one_and_then_as_a_list(machine: Machine, t
     assert configs_in(tuned.source) == machine.timed[-1]
     assert "num_warps=4, num_stages=2" in configs_in(tuned.source)[0]
     page = render_page(tuned, "some.py")
-    assert "KEEP +5.00 % &#91;+4.90, +5.10], +5.00 % to the original, 1.7000 ms" in page
+    assert "KEEP +5.00 % \\[+4.90, +5.10], +5.00 % to the original, 1.7000 ms" in page
     assert "--candidate some.py" in page
     assert page.count("dropped:") == 6
 

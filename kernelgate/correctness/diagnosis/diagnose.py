@@ -1,0 +1,167 @@
+"""Making the smallest failing case once more, to say where its answer is wrong and what that looks like."""
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from kernelgate.correctness.calls import Run
+from kernelgate.correctness.case_runner import LAWS_OF_VALUES, CaseRunner, Replayed
+from kernelgate.correctness.diagnosis.memory_faults import guess_memory_fault
+from kernelgate.correctness.relations import RELATIONS, Offsets
+from kernelgate.correctness.result import Diagnosis, Finding
+from kernelgate.operations import accuracy
+from kernelgate.operations.faults.fault_map import make_map
+from kernelgate.operations.faults.kinds import Facts, Guess, guess_kind
+from kernelgate.operations.faults.script import Shown, has_script, render_script
+from kernelgate.operations.faults.tally import Tally
+from kernelgate.operations.values import FAMILIES
+from kernelgate.operations.ways import Way
+from kernelgate.sandbox.worker_process import WorkerFault
+
+NO_VALUES = "no script: it gives no answer to compare"
+OTHER_CALLS = "no script: it shows between several calls, which --replay makes"
+HELD_AGAIN = "no script: the same case held when it was made once more"
+OF_MEMORY = "no script: what a launch does to memory shows in no answer for certain; --replay shows it"
+
+
+def diagnose(runner: CaseRunner, finding: Finding, kernel: Path) -> Finding:
+    """Return the finding with what its case shows; as it is if the law is not about an answer."""
+    if finding.forbidden or not (finding.law == "memory" or _is_about_values(finding)):
+        return finding
+    try:
+        replayed = runner.replay(finding.case)
+        return msgspec.structs.replace(finding, diagnosis=_diagnose(runner, finding, replayed, kernel))
+    except WorkerFault:  # it fails in another way each time: the finding stands as it was seen
+        return finding
+
+
+def _is_about_values(finding: Finding) -> bool:
+    return finding.law in (*LAWS_OF_VALUES, *RELATIONS, "layout", "domain")
+
+
+def _diagnose(runner: CaseRunner, finding: Finding, replayed: Replayed, kernel: Path) -> Diagnosis:
+    run = replayed.runs[-1]
+    if finding.law == "memory":
+        tally, _ = _count_values(runner, run)
+        guess = guess_memory_fault(run.ran.memory or (finding.detail,))
+        return _made(tally, guess, script="", no_script=OF_MEMORY)
+    if replayed.broken is None:
+        guess = Guess(kind="race", because="the same case held when it was made once more")
+        return Diagnosis(guess=guess, no_script=HELD_AGAIN)
+    tally, facts = _measure(runner, finding, replayed)
+    script = _script(runner, finding, replayed, tally, kernel)
+    return _made(tally, guess_kind(tally, facts), script, "" if script else OTHER_CALLS)
+
+
+def _made(tally: Tally, guess: Guess | None, script: str, no_script: str) -> Diagnosis:
+    return Diagnosis(map=make_map(tally), guess=guess, script=script, no_script=no_script)
+
+
+def _measure(runner: CaseRunner, finding: Finding, replayed: Replayed) -> tuple[Tally, Facts]:
+    """Return where the last answer is wrong, and the facts beside that."""
+    run = replayed.runs[-1]
+    tally, largest = _count_values(runner, run)
+    by_values = tally.wrong_in_all > 0
+    if not by_values:
+        tally = _count_relation(runner, finding, replayed)
+    facts = Facts(
+        exact=FAMILIES[run.call.recipe.family].exact,
+        largest_error=largest if by_values else None,
+        stale=_share_of_earlier(replayed, tally),
+        changes=_share_of_changes(runner, run, 1),
+        changes_in_order=_share_of_changes(runner, run, 2),
+    )
+    return tally, facts
+
+
+def _count_values(runner: CaseRunner, run: Run) -> tuple[Tally, float]:
+    """Return the elements of a run that break laws of values, and their largest error in hard bounds."""
+    family = FAMILIES[run.call.recipe.family]
+    tally, largest = Tally(runner.operation, run.call.recipe.batch), 0.0
+    if run.bits is None or run.offsets is None:
+        return tally, largest
+    missing = _missing(runner, run, int(np.prod(tally.shape)))
+    for answer, _ in runner.answers(run):
+        wrong = accuracy.wrong_elements(answer, runner.limits, exact=family.exact, special=family.special)
+        largest = max(largest, accuracy.worst_error(answer, wrong))
+        held = answer.values.cpu().numpy().view(np.uint32) == answer.poison_bits
+        lacking = np.ones(missing.size, np.bool_)
+        tally.add(
+            np.concatenate([answer.offsets, missing]),
+            np.concatenate([wrong.cpu().numpy(), lacking]),
+            np.concatenate([held, lacking]),
+        )
+    return tally, largest
+
+
+def _missing(runner: CaseRunner, run: Run, total: int) -> Offsets:
+    """Return what interpreted programs left out, where all of them ran: their answer comes in one part."""
+    if not (runner.caller.interprets and run.ran_whole):
+        return np.empty(0, np.int64)
+    return np.setdiff1d(np.arange(total), _offsets(run), assume_unique=True)
+
+
+def _offsets(run: Run) -> Offsets:
+    assert run.offsets is not None
+    return run.offsets
+
+
+def _count_relation(runner: CaseRunner, finding: Finding, replayed: Replayed) -> Tally:
+    """Return the elements in which the last answer is not what the first one says."""
+    last = replayed.runs[-1]
+    tally = Tally(runner.operation, last.call.recipe.batch)
+    differing = RELATIONS[finding.case.relation].compare(runner.operation, replayed.runs)
+    if differing is not None:
+        offsets, wrong = differing
+        tally.add(offsets, wrong, np.zeros(wrong.size, np.bool_))
+    return tally
+
+
+def _share_of_earlier(replayed: Replayed, tally: Tally) -> float:
+    """Return which share of the wrong elements an earlier call had answered so."""
+    *earlier, last = replayed.runs
+    if last.bits is None or last.offsets is None or not tally.wrong_in_all:
+        return 0.0
+    same = [
+        float((last.bits == each.bits).sum()) / tally.wrong_in_all
+        for each in earlier
+        if each.bits is not None and each.call.recipe != last.call.recipe and _is_at_same_places(each, last)
+    ]
+    return min(1.0, max(same, default=0.0))
+
+
+def _is_at_same_places(one: Run, other: Run) -> bool:
+    return np.array_equal(_offsets(one), _offsets(other))
+
+
+def _share_of_changes(runner: CaseRunner, run: Run, later: int) -> float:
+    """Return which share of the elements an equal call answers otherwise; calls of the file itself are not.
+
+    The next call but one has other contents of unwritten memory, and its programs run in the same order.
+    """
+    if run.as_planned is not None or run.bits is None:
+        return 0.0
+    again = runner.caller.run(msgspec.structs.replace(run.call, number=run.call.number + later))
+    if again.bits is None or not _is_at_same_places(again, run):
+        return 0.0
+    unwritten = (run.bits == run.poison_bits) & (again.bits == again.poison_bits)
+    return float(((again.bits != run.bits) & ~unwritten).mean())
+
+
+def _script(runner: CaseRunner, finding: Finding, replayed: Replayed, tally: Tally, kernel: Path) -> str:
+    """Return the script, empty if no single call of the file shows the fault."""
+    case, call = finding.case, replayed.runs[-1].call
+    alone = len(replayed.runs) == 1 and call.way is Way.PLAINLY and call.recipe.bias
+    if not alone or tally.plane is None or not has_script(call.recipe, call.layout):
+        return ""
+    shown = Shown(
+        title=f"{runner.operation.name}[{case}] {finding.law}",
+        kernel=str(kernel),
+        recipe=call.recipe,
+        layout=call.layout,
+        pin=call.pin,
+        place=tally.first_place,
+        is_exact=FAMILIES[case.family].exact,
+    )
+    return render_script(runner.operation, shown)

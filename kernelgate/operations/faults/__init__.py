@@ -1,0 +1,1 @@
+"""Where an answer is wrong, what that looks like, and how PyTorch alone shows it."""

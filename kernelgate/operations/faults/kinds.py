@@ -1,0 +1,103 @@
+"""What a fault looks like, by simple facts that were measured: a guess, and said as one."""
+
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from kernelgate.operations.faults.tally import Tally
+
+Kind = Literal["unwritten", "stale", "race", "uninitialised", "halo", "tail", "channel", "image", "precision"]
+
+LARGEST_TILE = 256
+"""Pixels: no usual tile is larger, so a fault among the last so many may be of the last tile alone."""
+
+MOST = 0.9
+"""Of the wrong elements, that a fact must hold of before a guess rests on it; a few may be so by chance."""
+
+SMALL_ERROR = 32.0
+"""In units of the hard bound: operands of bf16 are off by 8 bounds at most, half-precision sums by more."""
+
+
+class Guess(msgspec.Struct, frozen=True, kw_only=True):
+    """What kind of fault it looks like, and which fact says so."""
+
+    kind: Kind
+    because: str
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What was measured beside the places; shares are of the wrong elements.
+
+    `largest_error` is in units of the hard bound, None where values are not compared with it. `stale` is the
+    share that holds what an earlier call answered. `changes` is the share that another call of the same
+    contents answers otherwise, and `changes_in_order` the same where programs run in the same order.
+    """
+
+    exact: bool = False
+    largest_error: float | None = None
+    stale: float = 0.0
+    changes: float = 0.0
+    changes_in_order: float = 0.0
+
+
+def guess_kind(tally: Tally, facts: Facts) -> Guess | None:
+    """Return what the fault looks like, None if no fact speaks for a kind."""
+    wrong = tally.wrong_in_all
+    if wrong == 0:
+        return None
+    if tally.unwritten >= MOST * wrong:
+        place = _guess_by_place(tally)
+        also = f"; {place.because}" if place else ""
+        return Guess(kind="unwritten", because=f"the wrong elements were never written{also}")
+    if facts.stale >= MOST:
+        return Guess(kind="stale", because="the wrong elements hold what an earlier call answered")
+    return _guess_by_change(facts) or _guess_by_place(tally) or _guess_by_size(tally, facts)
+
+
+def _guess_by_change(facts: Facts) -> Guess | None:
+    if facts.changes_in_order > 0:
+        because = "the same call on other contents of unwritten memory answers otherwise"
+        return Guess(kind="uninitialised", because=because)
+    if facts.changes > 0:
+        because = "an equal call, its programs in another order, answers otherwise"
+        return Guess(kind="race", because=because)
+    return None
+
+
+def _guess_by_place(tally: Tally) -> Guess | None:
+    """Return what the places say. Whatever is the case of all places that were looked at says nothing."""
+    wrong, seen = tally.pixels_wrong > 0, tally.pixels_seen > 0
+    border = _border(tally)
+    if not (wrong & ~border).any() and (seen & ~border).any():
+        return Guess(kind="halo", because="all wrong elements have taps in the padding")
+    pixels, images = seen.size, tally.shape[0]
+    last = np.arange(pixels) >= pixels - LARGEST_TILE
+    if tally.first_pixel >= images * pixels - LARGEST_TILE and seen[~last].any():
+        return Guess(kind="tail", because=f"all wrong elements are among the last {LARGEST_TILE} pixels")
+    if not (wrong & ~last).any() and seen[~last].any():
+        because = f"all wrong elements are among the last {LARGEST_TILE} pixels of an image"
+        return Guess(kind="tail", because=because)
+    for kind, axis in (("channel", 1), ("image", 0)):
+        faulty, looked_at = tally.wrong[axis] > 0, tally.seen[axis] > 0
+        whole = tally.wrong[axis][faulty].sum() >= MOST * tally.seen[axis][faulty].sum()
+        if whole and faulty.sum() < looked_at.sum():
+            because = f"whole {kind}s are wrong, others right"
+            return Guess(kind="channel" if axis == 1 else "image", because=because)
+    return None
+
+
+def _border(tally: Tally) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """Return which pixels have taps in the padding, row by row."""
+    reach = np.zeros(tally.shape[2], np.bool_)
+    reach[list(tally.operation.padded_places)] = True
+    return (reach[:, None] | reach[None, :]).ravel()
+
+
+def _guess_by_size(tally: Tally, facts: Facts) -> Guess | None:
+    spread = (tally.pixels_wrong > 0).sum() >= (tally.pixels_seen > 0).sum() / 2
+    small = facts.largest_error is not None and facts.largest_error <= SMALL_ERROR
+    if small and spread and not facts.exact:
+        because = f"errors everywhere, none over {facts.largest_error:.1f} times its hard bound"
+        return Guess(kind="precision", because=because)
+    return None
