@@ -1,9 +1,12 @@
 """Is the kernel right? Planned cases side by side, then drawn ones, and what each law saw of them."""
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
 
 import hypothesis
 
@@ -33,14 +36,20 @@ class CaseSearch:
             self.tick()
         return self.outcomes[case]
 
-    def judge_all(self, cases: Sequence[Case]) -> None:
-        """Judge the cases side by side, each lane in order, until one fails."""
-        waiting = WaitingCases(cases)
+    def judge_all(self, cases: Sequence[Case], seconds: float = math.inf) -> None:
+        """Judge the cases side by side, each lane in order, until one fails.
+
+        None is begun after so many seconds.
+        """
+        ends, waiting = time.monotonic() + seconds, WaitingCases(cases)
         for case in cases:
             self.case_runners[0].expect(case)
 
         def work(case_runner: CaseRunner) -> None:
-            while self.finding is None and (case := waiting.take(case_runner.lane)) is not None:
+            while self.finding is None and time.monotonic() < ends:
+                case = waiting.take(case_runner.lane)
+                if case is None:
+                    return
                 self.judge(case, case_runner)
 
         for done in [self.pool.submit(work, case_runner) for case_runner in self.case_runners]:
@@ -80,23 +89,15 @@ class CaseSearch:
 
 
 def explore(search: CaseSearch, plan: CasePlan, profile: Profile, entropy: int) -> None:
-    """Let Hypothesis draw; from the first failure on it looks for a smaller one, for a bounded time."""
+    """Let Hypothesis draw; from the first failure on it looks for a smaller one, for a bounded time.
+
+    Hypothesis tries one case after the other. So what it will draw is judged before, side by side; of each of
+    those it then finds the outcome.
+    """
     started = time.monotonic()
     seconds = profile.shrink_seconds if search.finding else profile.draw_seconds
 
-    @hypothesis.settings(
-        max_examples=profile.examples,
-        database=profile.database,
-        deadline=None,
-        derandomize=False,
-        report_multiple_bugs=False,
-        phases=(hypothesis.Phase.reuse, hypothesis.Phase.generate, hypothesis.Phase.shrink),
-        suppress_health_check=list(hypothesis.HealthCheck),
-        verbosity=hypothesis.Verbosity.quiet,
-    )
-    @hypothesis.seed(entropy)  # below the settings: it takes the database out of those that it finds
-    @hypothesis.given(plan.strategy())
-    def every_case_holds(case: Case) -> None:
+    def judge_drawn(case: Case) -> None:
         nonlocal started, seconds
         out_of_time = search.is_hopeless or time.monotonic() - started > seconds
         if out_of_time and case not in search.outcomes:
@@ -107,8 +108,40 @@ def explore(search: CaseSearch, plan: CasePlan, profile: Profile, entropy: int) 
                 started, seconds = time.monotonic(), profile.shrink_seconds
             raise _FailingError(finding.law)
 
+    phases = (hypothesis.Phase.reuse, hypothesis.Phase.generate, hypothesis.Phase.shrink)
+    draw = partial(_draw, plan, entropy, judge_drawn, phases=phases, database=profile.database)
     with contextlib.suppress(_FailingError):  # the search holds every finding
-        every_case_holds()
+        draw(max_examples=1)  # what failed before is tried first
+        search.judge_all(_draw_ahead(plan, profile, entropy), seconds)
+    with contextlib.suppress(_FailingError):
+        draw(max_examples=profile.examples)
+
+
+def _draw_ahead(plan: CasePlan, profile: Profile, entropy: int) -> list[Case]:
+    """Return what Hypothesis draws as long as no case fails: the entropy alone decides it."""
+    drawn: dict[Case, None] = {}
+    how = {"phases": (hypothesis.Phase.generate,), "database": None, "max_examples": profile.examples}
+    _draw(plan, entropy, lambda case: drawn.update({case: None}), **how)
+    return list(drawn)
+
+
+def _draw(plan: CasePlan, entropy: int, try_case: Callable[[Case], None], **how: Any) -> None:
+    """Have Hypothesis draw cases and give each to `try_case`, which raises for one that fails."""
+
+    @hypothesis.settings(
+        **how,
+        deadline=None,
+        derandomize=False,
+        report_multiple_bugs=False,
+        suppress_health_check=list(hypothesis.HealthCheck),
+        verbosity=hypothesis.Verbosity.quiet,
+    )
+    @hypothesis.seed(entropy)  # below the settings: it takes the database out of those that it finds
+    @hypothesis.given(plan.strategy())
+    def every_case_holds(case: Case) -> None:
+        try_case(case)
+
+    every_case_holds()
 
 
 class _FailingError(Exception):

@@ -31,6 +31,7 @@ from kernelgate.correctness.plan import (
 from kernelgate.correctness.result import Correctness
 from kernelgate.correctness.search import CaseSearch, explore
 from kernelgate.execution.cards import ADA
+from kernelgate.interpreter.memory.heap import keep_freed_memory
 from kernelgate.kernel_file.named_sizes import named_batches
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import GpuError, read_card_at_hand
@@ -69,7 +70,7 @@ def try_kernel(
     `no-sandbox` if a worker cannot be confined, and GpuError if it has not what the judge needs beside that.
     """
     started = time.monotonic()
-    with _case_runners(sandbox, kernel, compiled, trial) as (case_runners, pool):
+    with _one_core_each(trial), _case_runners(sandbox, kernel, compiled, trial) as (case_runners, pool):
         search = CaseSearch(case_runners, pool, tick)
         plan = _plan(search, kernel, compiled, trial)
         if plan is not None:
@@ -83,6 +84,19 @@ def try_kernel(
             return seen
         found = diagnose(case_runners[0], seen.finding, Path(kernel.path).resolve())
         return msgspec.structs.replace(seen, finding=found)
+
+
+@contextmanager
+def _one_core_each(trial: Trial) -> Iterator[None]:
+    """Keep PyTorch to one core where no GPU is: threads judge answers side by side, beside the workers."""
+    threads = torch.get_num_threads()
+    if not trial.gpus:
+        torch.set_num_threads(1)
+        keep_freed_memory()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _judge(search: CaseSearch, plan: CasePlan, trial: Trial, watch: Callable[[], CaseResult | None]) -> None:

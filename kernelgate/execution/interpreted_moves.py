@@ -2,13 +2,12 @@
 
 import math
 
-import numpy as np
 import torch
 
 from kernelgate.errors import KernelgateError
 from kernelgate.execution.launch_plan import DTYPE_BYTES, Copy, Fill, View
 from kernelgate.execution.plan_check import elements_spanned
-from kernelgate.interpreter.memory.buffer import PAGE_BYTES, Buffer
+from kernelgate.interpreter.memory.buffer import PAGE_BYTES, Buffer, Repeated
 
 MAX_MOVED_BYTES = 2**30
 """Of one step: more of them would fill the memory that the largest batches have only by address."""
@@ -24,7 +23,7 @@ def fill(buffer: Buffer, step: Fill) -> None:
     value = torch.tensor(float(step.value) if isinstance(step.value, str) else step.value, dtype=dtype)
     if covers_whole(step.target, buffer.size):
         page = value.repeat(PAGE_BYTES // dtype.itemsize).view(torch.uint8).numpy()
-        buffer.refill(lambda _, into: np.copyto(into, page[: into.size]))
+        buffer.refill(Repeated(page))
     elif 0 not in step.target.shape:
         _elements(buffer, step.target).fill_(value)
 

@@ -125,15 +125,16 @@ def measure_errors(answer: Answer, limits: LawLimits) -> Errors:
 
     Of fewer elements than `limits` ask for there is no ratio: it stays 0.
     """
-    finite = answer.truth.exact.isfinite()
-    error = _error(answer)[finite]
+    error, truth = _error(answer), answer.truth
+    finite = truth.exact.isfinite()
+    if not bool(finite.all()):  # to choose costs more than all that follows
+        error = error[finite]
+        truth = Truth(truth.exact[finite], truth.magnitude[finite], truth.yardstick[finite])
     if not error.numel():
         return Errors()
-    bound = hard_bound(answer.operation, answer.truth)[finite]
-    fraction = torch.where(error == 0, 0, error / bound).max()
-    truth = answer.truth
+    fraction = torch.where(error == 0, 0, error / hard_bound(answer.operation, truth)).max()
     # Where operands are exact in TF32 the yardstick is zero, and float32 sums still round.
-    yardstick = _rms((truth.yardstick - truth.exact)[finite]) + FLOAT32_UNIT * _rms(truth.magnitude[finite])
+    yardstick = _rms(truth.yardstick - truth.exact) + FLOAT32_UNIT * _rms(truth.magnitude)
     ratio = torch.where(yardstick > 0, _rms(error) / yardstick, 0)
     enough = error.numel() >= limits.min_ratio_elements
     return Errors(bound_fraction=float(fraction), error_ratio=float(ratio) if enough else 0.0)

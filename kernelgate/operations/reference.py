@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import conv2d, unfold
+from torch.nn.functional import conv2d, pad
 
 from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.inputs import Inputs, make_images, make_parameters
@@ -17,6 +17,9 @@ Positions = tuple[Tensor, Tensor, Tensor, Tensor]
 
 IMAGES_AT_ONCE = 32
 """Unfolded in float64 these take 300 MB: the reference must fit beside a worker on a 24 GB GPU."""
+
+IMAGES_AT_ONCE_ON_CPU = 1
+"""Its 9 MB stay in the heap and near the cache: the C library gives more than that fresh pages each time."""
 
 
 class Truth(msgspec.Struct, frozen=True):
@@ -48,17 +51,17 @@ def truth_everywhere(operation: Convolution, inputs: Inputs) -> Truth:
     It is a matrix product over unfolded patches: the truth owes nothing to the vendor's convolution.
     """
     weight, bias = inputs.weight.double().flatten(1), inputs.bias.double()[:, None]
-    rounded = round_to_tf32(inputs.weight).double().flatten(1)
-    parts: tuple[list[Tensor], list[Tensor], list[Tensor]] = ([], [], [])
-    for first in range(0, inputs.x.shape[0], IMAGES_AT_ONCE):
-        images = inputs.x[first : first + IMAGES_AT_ONCE]
+    rounded, sizes = round_to_tf32(inputs.weight).double().flatten(1), (weight.abs(), bias.abs())
+    shape, x = operation.output_shape(inputs.x.shape[0]), inputs.x
+    exact, magnitude, yardstick = (torch.empty(shape, dtype=torch.float64, device=x.device) for _ in range(3))
+    step = IMAGES_AT_ONCE if x.is_cuda else IMAGES_AT_ONCE_ON_CPU
+    for first in range(0, x.shape[0], step):
+        images, span = x[first : first + step], slice(first, first + step)
         patches = _unfold(operation, images)
-        parts[0].append(weight @ patches + bias)
-        parts[1].append(weight.abs() @ patches.abs_() + bias.abs())
+        exact[span].flatten(2).copy_(weight @ patches + bias)
+        magnitude[span].flatten(2).copy_(sizes[0] @ patches.abs_() + sizes[1])
         patches = _unfold(operation, round_to_tf32(images))
-        parts[2].append((rounded @ patches + bias).float().double())
-    shape = operation.output_shape(inputs.x.shape[0])
-    exact, magnitude, yardstick = (torch.cat(part).reshape(shape) for part in parts)
+        yardstick[span].flatten(2).copy_((rounded @ patches + bias).float())
     return Truth(exact, magnitude, yardstick)
 
 
@@ -114,7 +117,14 @@ def unravel(operation: Convolution, flat: NDArray[np.int64]) -> Positions:
 
 def _unfold(operation: Convolution, images: Tensor) -> Tensor:
     """Return the padded patches of every output pixel in float64, [N, C_in * KH * KW, OH * OW]."""
-    return unfold(images.double(), operation.kernel_size, padding=operation.padding, stride=operation.stride)
+    padded = pad(images.double(), (operation.padding,) * 4)
+    image, channel, row, column = padded.stride()
+    size, out, stride = operation.kernel_size, operation.out_size, operation.stride
+    windows = padded.as_strided(
+        (len(images), operation.in_channels, size, size, out, out),
+        (image, channel, row, column, row * stride, column * stride),
+    )
+    return windows.reshape(len(images), operation.reduction, out * out)
 
 
 def _patches(operation: Convolution, x: Tensor, places: Tensor) -> Tensor:

@@ -24,8 +24,8 @@ def compile_for_targets(judgement: Judgement) -> tuple[str, Result]:
     """Return what compiles; raises Stopped, and errors of workers and records. It leaves `compiled`."""
     refuse_unbound(judgement)
     operation, gpu = judgement.operation, judgement.request.gpu
-    if gpu:
-        prepare("execute", "use", "interpret")  # a GPU has cores beside it to import on while this compiles
+    # What the next stages need is imported while this one compiles.
+    prepare(*(("execute", "use") if gpu else ()), "interpret")
     path = record_path(judgement.request.root, operation.name, TARGET)
     record = load_compile_record(path, operation.name)
     compiled = compile_all(judgement.sandbox, judgement.kernels, record, gpu.capability if gpu else None)

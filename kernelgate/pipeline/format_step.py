@@ -9,6 +9,7 @@ from kernelgate.kernel_file.violation import Violation
 from kernelgate.pipeline.judgement import Judgement
 from kernelgate.pipeline.refusal import forbid
 from kernelgate.pipeline.stage import Result
+from kernelgate.sandbox.fork_server import prepare
 from kernelgate.settings import Stage
 
 OPEN: Stage = "open"
@@ -24,16 +25,19 @@ def follow_format(judgement: Judgement) -> tuple[str, Result]:
     kernel = read_kernel(judgement.request.candidate, judgement.settings.limits.kernel_file_bytes)
     judgement.candidate = kernel
     is_open = judgement.request.stage == OPEN
-    if broken := check_open_form(kernel) if is_open else check_strict_form(kernel):
+    if broken := check_open_form(kernel) if is_open else _check_strict_text(kernel):
         raise forbid("format", kernel.path, broken)
+    prepare("record")  # its imports take as long as those of the next check, and have a core of their own
     if is_open:
         judgement.advice = find_reaches(kernel)
+    elif broken := check_names(kernel):
+        raise forbid("format", kernel.path, broken)
     return f"{kernel.path} has the {'open' if is_open else 'strict'} form", None
 
 
-def check_strict_form(kernel: KernelFile) -> tuple[Violation, ...]:
-    """Return every broken rule of the strict form; what it names is looked at once the rest holds."""
-    return check_format(kernel) or check_names_as_written(kernel) or check_names(kernel)
+def _check_strict_text(kernel: KernelFile) -> tuple[Violation, ...]:
+    """Return every broken rule that the text alone shows; what it names is looked at once the rest holds."""
+    return check_format(kernel) or check_names_as_written(kernel)
 
 
 def refuse_unbound(judgement: Judgement) -> None:

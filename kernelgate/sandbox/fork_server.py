@@ -111,6 +111,8 @@ def passed_on() -> dict[str, str]:
         "PYTHONNOUSERSITE": "1",
         # Threads of a library do not survive a fork, and workers work side by side.
         "OPENBLAS_NUM_THREADS": "1",
+        # Of the largest batches single pages are touched: each would come with 2 MB of cleared memory.
+        "NUMPY_MADVISE_HUGEPAGE": "0",
         # Triton 3.9 warns that the default will change; the gate always says which it uses.
         "TRITON_DEFAULT_FP_FUSION": "1",
     }

@@ -58,6 +58,10 @@ def _import_what_is_needed(mode: str) -> None:
             importlib.import_module(module)
         except ImportError:
             continue
+    if mode == "record":
+        from kernelgate.worker.record.warm_up import warm_up  # noqa: PLC0415 - no other mode has Triton
+
+        warm_up()
     gc.collect()
     gc.freeze()  # no collection looks at these again, nor copies the pages that they lie in
 

@@ -23,14 +23,29 @@ FILLED_AT_ONCE = 64 * 2**20
 """A stretch up to this size is filled whole, even if only parts of it are touched."""
 
 
-def poison(word: int) -> Fill:
-    """Return what fills a granule with one 4-byte word again and again."""
-    page = np.full(PAGE_BYTES // 4, word, np.uint32).view(np.uint8)
+class Repeated:
+    """Fills granules with the bytes of one page, again and again; many of them in one step."""
 
-    def fill(_granule: int, into: Bytes) -> None:
-        into[:] = page[: into.size] if into.size <= PAGE_BYTES else np.resize(page, into.size)
+    def __init__(self, page: Bytes) -> None:
+        self.page = page
 
-    return fill
+    def __call__(self, _granule: int, into: Bytes) -> None:
+        """Fill one granule."""
+        into[:] = self.page[: into.size] if into.size <= PAGE_BYTES else np.resize(self.page, into.size)
+
+    def fill_pages(self, data: Bytes, pages: NDArray[np.int64]) -> None:
+        """Fill whole pages of the data, by their numbers."""
+        whole = data[: data.size // PAGE_BYTES * PAGE_BYTES].view(np.uint64).reshape(-1, PAGE_BYTES // 8)
+        first, last = int(pages[0]), int(pages[-1])
+        if last - first + 1 == pages.size:
+            whole[first : last + 1] = self.page.view(np.uint64)
+        else:
+            whole[pages] = self.page.view(np.uint64)
+
+
+def poison(word: int) -> Repeated:
+    """Return what fills memory with one 4-byte word again and again."""
+    return Repeated(np.full(PAGE_BYTES // 4, word, np.uint32).view(np.uint8))
 
 
 class Buffer:
@@ -88,13 +103,20 @@ class Buffer:
         if offsets is None or (high - low) * self.granule <= max(FILLED_AT_ONCE, 2 * self.granule):
             missing = low + np.flatnonzero(~self.settled[low:high])
         else:
-            touched = np.unique(offsets // self.granule)
-            missing = touched[~self.settled[touched]]
-        for granule in map(int, missing):
-            self.fill(
-                granule, self.data[granule * self.granule : min(self.size, (granule + 1) * self.granule)]
-            )
+            touched = offsets // self.granule
+            missing = np.unique(touched[~self.settled[touched]])
+        self._fill_granules(self.fill, missing)
         self.settled[missing] = True
+
+    def _fill_granules(self, fill: Fill, missing: NDArray[np.int64]) -> None:
+        """Fill granules, by their numbers in order."""
+        if isinstance(fill, Repeated) and self.granule == PAGE_BYTES and missing.size:
+            whole = missing if (int(missing[-1]) + 1) * PAGE_BYTES <= self.size else missing[:-1]
+            if whole.size:
+                fill.fill_pages(self.data, whole)
+            missing = missing[whole.size :]
+        for granule in map(int, missing):
+            fill(granule, self.data[granule * self.granule : min(self.size, (granule + 1) * self.granule)])
 
     def note_touched(self, first: int, last: int, offsets: Offsets) -> None:
         """Note that elements at these offsets have owners, though their granules are not filled."""

@@ -38,6 +38,11 @@ SAME_MEMORY = {"_unsafe_view", "lift_fresh", "_reshape_alias"}
 class Moves(TorchDispatchMode):
     """Writes onto a tape what PyTorch is asked for."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Return False: to tell TorchDynamo otherwise, PyTorch imports it, a second of each worker."""
+        return False
+
     def __init__(self, tape: Tape) -> None:
         super().__init__()
         self.tape = tape
