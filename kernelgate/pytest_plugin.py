@@ -155,6 +155,7 @@ def gate(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> "Iterat
     signal.signal(signal.SIGTERM, _end_run)
     try:
         yield judgement
+        judgement.keep_book()
     finally:
         judgement.close()
         report = make_report(judgement)

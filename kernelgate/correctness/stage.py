@@ -12,8 +12,9 @@ import msgspec
 import torch
 
 from kernelgate.compilation.compiler import CompiledKernel, Target, target_at_hand
+from kernelgate.correctness.callers.book_calls import draw_from_book
 from kernelgate.correctness.callers.plan_calls import PlanCaller
-from kernelgate.correctness.callers.planner import Planner
+from kernelgate.correctness.callers.planner import MAX_RECORDERS, Planner
 from kernelgate.correctness.callers.use_calls import UseCaller
 from kernelgate.correctness.calls import Caller
 from kernelgate.correctness.case import Case
@@ -39,7 +40,6 @@ from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import LawLimits
 from kernelgate.verdict import Reason
 
-MAX_RECORDERS = 6
 MAX_INTERPRETERS = 4
 """Workers side by side: each may use several gigabytes at the end of the domain."""
 
@@ -47,7 +47,8 @@ MAX_INTERPRETERS = 4
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """How a kernel is tried; `entropy` seeds every draw, `replay` asks for one case and no other.
 
-    `gpus` name those to use, as CUDA_VISIBLE_DEVICES would; none means the interpreter.
+    `gpus` name those to use, as CUDA_VISIBLE_DEVICES would; none means the interpreter. Where the sandbox has
+    a plan book of the file, the file is not called.
     """
 
     gpus: tuple[str, ...]
@@ -68,16 +69,20 @@ def try_kernel(
     `no-sandbox` if a worker cannot be confined, and GpuError if it has not what the judge needs beside that.
     """
     started = time.monotonic()
-    with _case_runners(sandbox, kernel, compiled, trial) as (case_runners, pool):
+    with _case_runners(sandbox, kernel, compiled, trial) as (case_runners, planner, pool):
         search = CaseSearch(case_runners, pool, tick)
         plan = _plan(search, kernel, compiled, trial)
+        if plan is not None and sandbox.has_book_of(kernel.sha256):
+            plan = draw_from_book(plan, case_runners[0], planner)
         if plan is not None:
             for case_runner in case_runners:
                 case_runner.sampled = plan.sampled
             watch = partial(_watch_memory, sandbox, kernel, compiled, trial)
             _judge(search, plan, trial, watch)
         where = "GPU" if trial.gpus else "interpreter"
-        return search.conclude(where, trial.profile, trial.entropy, time.monotonic() - started)
+        seconds = time.monotonic() - started
+        by_book = sandbox.has_book_of(kernel.sha256)
+        return search.conclude(where, trial.profile, trial.entropy, seconds, by_book=by_book)
 
 
 def _judge(search: CaseSearch, plan: CasePlan, trial: Trial, watch: Callable[[], CaseResult | None]) -> None:
@@ -122,7 +127,9 @@ def _plan(search: CaseSearch, kernel: KernelFile, compiled: CompiledKernel, tria
     operation = search.case_runners[0].operation
     named = named_batches(kernel, operation.max_batch)
     if trial.gpus:
-        return _or_replay(plan_for_gpu(operation, compiled, named, trial.entropy), trial.replay)
+        calls_file = not search.case_runners[0].caller.sandbox.has_book_of(kernel.sha256)
+        plan = plan_for_gpu(operation, compiled, named, trial.entropy, calls_file=calls_file)
+        return _or_replay(plan, trial.replay)
     probed = _probe(search, compiled, trial)
     runs = [each.first_run for each in probed if each.first_run is not None]
     if len(runs) < len(probed) and trial.replay is None:
@@ -149,20 +156,21 @@ def _or_replay(plan: CasePlan, replay: Case | None) -> CasePlan:
 @contextmanager
 def _case_runners(
     sandbox: Sandbox, kernel: KernelFile, compiled: CompiledKernel, trial: Trial
-) -> Iterator[tuple[list[CaseRunner], ThreadPoolExecutor]]:
-    """Give a case runner for each GPU, or some for the interpreter, and threads; workers end with it.
+) -> Iterator[tuple[list[CaseRunner], Planner, ThreadPoolExecutor]]:
+    """Give a case runner for each GPU, or some for the interpreter, planner and threads; workers end with it.
 
-    Beside a GPU's plans the file itself is called there.
+    Beside a GPU's plans the file itself is called there, unless they are those of a book.
     """
     cores = os.cpu_count() or 1
     planner = Planner(sandbox, kernel, _target(sandbox, trial), min(max(1, cores // 2), MAX_RECORDERS))
     workers = trial.workers or min(cores, MAX_INTERPRETERS)
     callers = [PlanCaller(planner, gpu) for gpu in trial.gpus or [""] * workers]
-    users = [UseCaller(caller, running_pins(compiled)) for caller in callers if trial.gpus]
+    calls_file = bool(trial.gpus) and not sandbox.has_book_of(kernel.sha256)
+    users = [UseCaller(caller, running_pins(compiled)) for caller in callers if calls_file]
     with ThreadPoolExecutor(len(callers) + 1) as pool:
         try:
             pairs = itertools.zip_longest(callers, users)
-            yield [CaseRunner(caller, trial.laws, user=user) for caller, user in pairs], pool
+            yield [CaseRunner(caller, trial.laws, user=user) for caller, user in pairs], planner, pool
         finally:
             everybody: list[Caller] = [*users, *callers]
             for each in everybody:
