@@ -1,4 +1,4 @@
-"""After the last stage: all plans that a judgement on a GPU asks for are recorded, and the book is written."""
+"""After the last stage: all plans that a judgement on a GPU asks for are recorded, and kept as a book."""
 
 from kernelgate.baselines.store import BaselineError, recorded_gpus
 from kernelgate.compilation.compiler import Target, compile_kernels

@@ -34,13 +34,12 @@ class BookNotes:
         return self._calls.get(key)
 
     def write(self, folder: Path, entropy: int) -> Path:
-        """Write the book into a folder, which is made if it is missing, and return the index."""
+        """Write the book into a new folder, and return the index; raises OSError."""
         with self._lock:
             calls: Mapping[CallKey, tuple[BookedCall, StoredPlan | None]] = dict(self._calls)
-        kept: dict[str, str] = {}
-        for _, stored in calls.values():
-            if stored is not None and stored.sha256 not in kept:
-                kept[stored.sha256] = keep_plan(stored, folder).sha256
+        folder.mkdir(parents=True)
+        for stored in {each.sha256: each for _, each in calls.values() if each is not None}.values():
+            keep_plan(stored, folder, Path.write_bytes)  # some hundreds: the index is written last, and whole
         index = BookIndex(
             operation=self.operation,
             kernel_sha256=self.kernel_sha256,
