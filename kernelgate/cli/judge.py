@@ -1,6 +1,7 @@
 """`kernelgate judge`: judge the kernels that a change proposes."""
 
 import argparse
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,7 @@ def run(options: argparse.Namespace) -> int:
     """Judge the change; returns 1 if it does not pass. Raises ChangeError, RoomError, ArtifactError."""
     from kernelgate.cli.verdict_page import make_setup, publish
     from kernelgate.pull_request.change import head_of, read_change
+    from kernelgate.pull_request.github import write_outputs
     from kernelgate.pull_request.judge import judge_change
 
     head = head_of(options.repository, options.head)
@@ -53,6 +55,9 @@ def run(options: argparse.Namespace) -> int:
     with _unpacked(options.plans) as plans:
         setup = make_setup(options, plans, options.keep_plans)
         judged = judge_change(setup, options.repository.resolve(), change)
+    if options.keep_plans is not None:
+        kept = any(options.keep_plans.iterdir())
+        write_outputs(os.environ, {"plans": "true" if kept else "false"})
     return publish(options.reports, change, judged)
 
 

@@ -40,8 +40,8 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 class JudgeSetup(msgspec.Struct, frozen=True, kw_only=True):
     """Where kernels are judged: by the gate under `root`, into a new folder `reports`; timed if `measure`.
 
-    `profile` says how much is drawn, by the name of a Hypothesis profile. In `plans` and `keep_plans`
-    a folder for each kernel, called by the sha256 of its file, holds the plan book to judge it by, or gets it.
+    `profile` says how much is drawn, by the name of a Hypothesis profile. A folder for each kernel, called by
+    the sha256 of its file, holds in `plans` the plan book to judge it by, and gets it in `keep_plans`.
     """
 
     root: Path
