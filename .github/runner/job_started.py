@@ -74,7 +74,9 @@ def refusal_of_workflow_run(event: dict[str, object]) -> str | None:
     """Return why the job is refused, None if a run for a pull request has started it."""
     run = event.get("workflow_run")
     after = run.get("event") if isinstance(run, dict) else None
-    return None if after == "pull_request" else f"started after a run by {show(after)}, allowed is pull_request"
+    if after == "pull_request":
+        return None
+    return f"started after a run by {show(after)}, allowed is pull_request"
 
 
 def refusal_of_disk(free_bytes: int | None) -> str | None:

@@ -86,8 +86,8 @@ def advise(environment: Mapping[str, str], job: Job) -> str:
     """Return one line on what to do about a job that did not pass."""
     if job.name == "gpu" and is_fork(environment) and job.result == "skipped":
         return (
-            f"gpu: workflow fork has not judged commit {plain(environment.get('PROPOSED'))} yet. It starts by "
-            "itself when this run ends, if job hosted has passed, and then runs this job again."
+            f"gpu: workflow fork has not judged commit {plain(environment.get('PROPOSED'))} yet. It starts "
+            "by itself when this run ends, if job hosted has passed, and then runs this job again."
         )
     if job.result == "skipped":
         return f"{job.name}: was skipped, since a job before it failed or its condition is not met."
