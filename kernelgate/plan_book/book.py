@@ -131,7 +131,7 @@ def _check_plans(book: PlanBook, files: frozenset[str]) -> None:
                 checked[call.plan] = _check_plan(book, call, files)
             _require_same(book, call, checked[call.plan])
         except PlanError as error:
-            raise BookError(f"the plan of {call.key}: {error}") from error
+            raise BookError(f"{book.folder}: the plan of {call.key}: {error}") from error
 
 
 def _config(index: BookIndex, pin: int | None) -> KernelConfig | None:
