@@ -47,8 +47,8 @@ MAX_INTERPRETERS = 4
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """How a kernel is tried; `entropy` seeds every draw, `replay` asks for one case and no other.
 
-    `gpus` name those to use, as CUDA_VISIBLE_DEVICES would; none means the interpreter. Where the sandbox has
-    a plan book of the file, the file is not called.
+    `gpus` name those to use, as CUDA_VISIBLE_DEVICES would; none means the interpreter. With `by_book`
+    the sandbox has a plan book of the file, which is not called.
     """
 
     gpus: tuple[str, ...]
@@ -58,6 +58,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     entropy: int
     replay: Case | None
     workers: int | None = None
+    by_book: bool = False
 
 
 def try_kernel(
@@ -72,7 +73,7 @@ def try_kernel(
     with _case_runners(sandbox, kernel, compiled, trial) as (case_runners, planner, pool):
         search = CaseSearch(case_runners, pool, tick)
         plan = _plan(search, kernel, compiled, trial)
-        if plan is not None and sandbox.has_book_of(kernel.sha256):
+        if plan is not None and trial.by_book:
             plan = draw_from_book(plan, case_runners[0], planner)
         if plan is not None:
             for case_runner in case_runners:
@@ -81,8 +82,7 @@ def try_kernel(
             _judge(search, plan, trial, watch)
         where = "GPU" if trial.gpus else "interpreter"
         seconds = time.monotonic() - started
-        by_book = sandbox.has_book_of(kernel.sha256)
-        return search.conclude(where, trial.profile, trial.entropy, seconds, by_book=by_book)
+        return search.conclude(where, trial.profile, trial.entropy, seconds, by_book=trial.by_book)
 
 
 def _judge(search: CaseSearch, plan: CasePlan, trial: Trial, watch: Callable[[], CaseResult | None]) -> None:
@@ -127,8 +127,7 @@ def _plan(search: CaseSearch, kernel: KernelFile, compiled: CompiledKernel, tria
     operation = search.case_runners[0].operation
     named = named_batches(kernel, operation.max_batch)
     if trial.gpus:
-        calls_file = not search.case_runners[0].caller.sandbox.has_book_of(kernel.sha256)
-        plan = plan_for_gpu(operation, compiled, named, trial.entropy, calls_file=calls_file)
+        plan = plan_for_gpu(operation, compiled, named, trial.entropy, calls_file=not trial.by_book)
         return _or_replay(plan, trial.replay)
     probed = _probe(search, compiled, trial)
     runs = [each.first_run for each in probed if each.first_run is not None]
@@ -165,7 +164,7 @@ def _case_runners(
     planner = Planner(sandbox, kernel, _target(sandbox, trial), min(max(1, cores // 2), MAX_RECORDERS))
     workers = trial.workers or min(cores, MAX_INTERPRETERS)
     callers = [PlanCaller(planner, gpu) for gpu in trial.gpus or [""] * workers]
-    calls_file = bool(trial.gpus) and not sandbox.has_book_of(kernel.sha256)
+    calls_file = bool(trial.gpus) and not trial.by_book
     users = [UseCaller(caller, running_pins(compiled)) for caller in callers if calls_file]
     with ThreadPoolExecutor(len(callers) + 1) as pool:
         try:

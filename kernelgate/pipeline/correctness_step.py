@@ -53,6 +53,7 @@ def _plan_trial(judgement: Judgement) -> Trial:
         entropy=judgement.entropy,
         replay=request.replay,
         workers=request.workers,
+        by_book=judgement.sandbox.has_book_of(judgement.kernel.sha256),
     )
 
 

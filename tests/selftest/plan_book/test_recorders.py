@@ -59,7 +59,7 @@ def compile_by(book: Path, kernel: KernelFile) -> tuple[list[CompiledKernel], in
 
 
 def test_a_file_compiles_by_its_book_to_what_it_compiles_to(tmp_path: Path) -> None:
-    """For each GPU, every form of the call among it; what is timed is the one program of both configurations."""
+    """For each GPU, in every form of the call; both configurations are one program to time."""
     kernel, compiled, book = keep(LOOP, tmp_path)
     by_book, timed = compile_by(book, kernel)
     assert by_book == compiled
