@@ -43,6 +43,10 @@ def add_options(parser: pytest.Parser) -> None:
         choices=[CODE_PATH],
         help="have the GPU run the PTX of an RTX 4090, assembled for it; decides nothing about speed",
     )
+    group.addoption("--plans", metavar="DIR", help="judge by this plan book; the kernel file is not run")
+    group.addoption(
+        "--keep-plans", metavar="DIR", help="write a plan book of a kernel that passes into this new folder"
+    )
     group.addoption("--replay", metavar="CASE", help="judge this one correctness case, as a report names it")
 
 
@@ -70,6 +74,7 @@ def read_options(config: pytest.Config, settings: Settings, measure: bool) -> "R
     if not str(candidate).isprintable():
         raise ValueError(f"--candidate {str(candidate)!a}: the name must be printable text")
     replay, rule = config.getoption("--replay"), config.getoption("--rule")
+    plans, keep_plans = _read_book_options(config)
     return Request(
         root=config.rootpath,
         candidate=Path(candidate),
@@ -82,4 +87,18 @@ def read_options(config: pytest.Config, settings: Settings, measure: bool) -> "R
         measure=measure,
         replay=parse_case(replay) if replay else None,
         ada_path=bool(config.getoption("--code-path")),
+        plans=plans,
+        keep_plans=keep_plans,
     )
+
+
+def _read_book_options(config: pytest.Config) -> tuple[Path | None, Path | None]:
+    """Return the plan book to judge by, and where to write one."""
+    plans, kept = config.getoption("--plans"), config.getoption("--keep-plans")
+    if plans and config.getoption("--code-path"):
+        raise ValueError("--plans: a plan book holds each GPU's own code, not --code-path's")
+    if kept and (plans or config.getoption("--replay")):
+        raise ValueError("--keep-plans: only a judgement of the file itself, of every case, keeps its plans")
+    if kept and Path(kept).exists():
+        raise ValueError(f"--keep-plans {kept}: exists already; name a new folder")
+    return Path(plans) if plans else None, Path(kept) if kept else None

@@ -167,6 +167,7 @@ def gate(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> "Iterat
     signal.signal(signal.SIGTERM, _end_run)
     try:
         yield judgement
+        judgement.keep_book()
     finally:
         judgement.close()
         pytestconfig.stash[REPORT] = _write(make_report(judgement), folder)

@@ -109,6 +109,7 @@ def run(options: argparse.Namespace, place: Path) -> int:
     environments = offer_environment(place, checkout)
     for setting in (
         f"ACT_ARTIFACTS={artifacts}",
+        f"ACT_CHECKOUT={checkout}",
         f"KERNELGATE_ENVS={environments}",
         f"PYTHON={sys.executable}",
         f"PYTEST_DEBUG_TEMPROOT={place}",  # temporary folders of the self-tests, which pytest keeps

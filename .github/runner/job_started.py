@@ -14,7 +14,7 @@ from pathlib import Path
 REPOSITORY_FILE = Path("/etc/kernelgate/repository")
 EVENTS = {
     "gate.yml": ("push", "pull_request"),
-    "gpu-fork.yml": ("workflow_dispatch",),
+    "fork.yml": ("workflow_run",),
     "nightly.yml": ("schedule", "workflow_dispatch"),
 }
 """The workflows that have work for this machine, and the events that start them."""
@@ -49,6 +49,8 @@ def refusal(
         reason = refusal_of_pull_request(event, ref, repository)
     else:
         reason = None if ref == MAIN else f"{started_by} on {show(ref)}, allowed is {MAIN}"
+    if started_by == "workflow_run":
+        reason = reason or refusal_of_workflow_run(event)
     return reason or refusal_of_disk(free_bytes)
 
 
@@ -60,12 +62,21 @@ def refusal_of_pull_request(event: dict[str, object], ref: str | None, repositor
     if value != repository:
         return (
             f"the pull request comes from {show(value)}, not from a branch of {repository}. "
-            "A maintainer reads it and starts gpu-fork with its number and commit"
+            "Its plans are judged by fork.yml of main"
         )
     number = event.get("number")
     if not isinstance(number, int) or ref != f"refs/pull/{number}/merge":
         return f"pull request {show(number)} does not belong to {show(ref)}"
     return None
+
+
+def refusal_of_workflow_run(event: dict[str, object]) -> str | None:
+    """Return why the job is refused, None if a run for a pull request has started it."""
+    run = event.get("workflow_run")
+    after = run.get("event") if isinstance(run, dict) else None
+    if after == "pull_request":
+        return None
+    return f"started after a run by {show(after)}, allowed is pull_request"
 
 
 def refusal_of_disk(free_bytes: int | None) -> str | None:

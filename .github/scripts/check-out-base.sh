@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Checks out the commit that judges, beside the change, at $RUNNER_TEMP/base.
 # BASE is what the event calls the base, PROPOSED the commit that a pull request proposes, empty for a push.
+# Its full hash is the step's output `commit`.
 set -euo pipefail
 
 commit=$BASE
@@ -19,4 +20,5 @@ if ! git cat-file -e "$commit^{commit}"; then
 fi
 git worktree prune # of a job before, on a machine that keeps its checkout
 git worktree add --quiet --detach "$RUNNER_TEMP/base" "$commit"
+git -C "$RUNNER_TEMP/base" log -1 --format='commit=%H' >>"${GITHUB_OUTPUT:-/dev/null}"
 echo "base: $(git -C "$RUNNER_TEMP/base" log -1 --format='%H %cs')"

@@ -11,9 +11,9 @@ fail() {
 [[ $RUN =~ ^[1-9][0-9]{0,19}$ ]] || fail "run: digits only, the last part of the run's address"
 run="repos/$GITHUB_REPOSITORY/actions/runs/$RUN"
 from=$(gh api "$run" --jq '[.path, .head_repository.full_name, .status] | join(" ")') || fail "run $RUN cannot be read"
-known='^\.github/workflows/(gate|gpu-fork|nightly)\.yml(@[^ ]+)? '
+known='^\.github/workflows/(gate|fork|nightly)\.yml(@[^ ]+)? '
 [[ $from =~ $known && ${from#* } == "$GITHUB_REPOSITORY completed" ]] \
-  || fail "run $RUN is no completed run of gate, gpu-fork or nightly on a commit of this repository, but: $from"
+  || fail "run $RUN is no completed run of gate, fork or nightly on a commit of this repository, but: $from"
 mkdir "$1"
 # Of a run that was repeated, the newest of each name.
 gh api "$run/artifacts?per_page=100" --jq '[.artifacts[] | select(.name == "reports-gpu" or .name == "guard-gpu")]

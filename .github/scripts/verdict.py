@@ -1,7 +1,7 @@
 """The workflow's last word: both jobs must have succeeded and said a verdict.
 
-Needs nothing but Python. Empty, skipped and cancelled are failures; so is a fork's pull request, until the
-status that gpu-fork.yml gives to the very commit says that a maintainer had it judged.
+Needs nothing but Python. Empty, skipped and cancelled are failures; so is a fork's pull request, until
+fork.yml has judged the very commit on the GPU machine and left a status on it.
 """
 
 import http.client
@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-STATUS = "kernelgate/gpu-fork"
+STATUS = "kernelgate/fork"
 STATUS_BY = "github-actions[bot]"
 TIMEOUT_S = 30
 
@@ -36,7 +36,7 @@ class Job:
 
 
 def judge(environment: Mapping[str, str]) -> list[Job]:
-    """Return how both jobs ended; a fork's commit that was judged by gpu-fork.yml counts as the second."""
+    """Return how both jobs ended; for a fork's commit the status by fork.yml counts as the second."""
     hosted, gpu = (
         Job(
             name,
@@ -61,7 +61,7 @@ def plain(text: str | None) -> str:
 
 
 def judged_for_fork(environment: Mapping[str, str]) -> tuple[str, str]:
-    """Return result and verdict of the commit's newest status by gpu-fork.yml; `skipped` if there is none."""
+    """Return result and verdict of the commit's newest status by fork.yml; `skipped` if there is none."""
     url = (
         f"{environment.get('GITHUB_API_URL', '')}/repos/{environment.get('GITHUB_REPOSITORY', '')}"
         f"/commits/{urllib.parse.quote(environment.get('PROPOSED', ''), safe='')}/statuses?per_page=100"
@@ -84,14 +84,13 @@ def judged_for_fork(environment: Mapping[str, str]) -> tuple[str, str]:
 
 def advise(environment: Mapping[str, str], job: Job) -> str:
     """Return one line on what to do about a job that did not pass."""
-    number, commit = plain(environment.get("NUMBER")), plain(environment.get("PROPOSED"))
     if job.name == "gpu" and is_fork(environment) and job.result == "skipped":
         return (
-            "gpu: a fork's code runs on the GPU machine only on a maintainer's word. Read the change, start "
-            f"gpu-fork with number {number} and commit {commit}, then run this job again."
+            f"gpu: workflow fork has not judged commit {plain(environment.get('PROPOSED'))} yet. It starts "
+            "by itself when this run ends, if job hosted has passed, and then runs this job again."
         )
     if job.result == "skipped":
-        return f"{job.name}: was skipped, since its condition is not met. Read the workflow, and run it."
+        return f"{job.name}: was skipped, since a job before it failed or its condition is not met."
     if job.result == "cancelled":
         return f"{job.name}: was cancelled, by hand, by a newer push or by its time limit. Run it again."
     if job.result == "success":
@@ -109,7 +108,7 @@ def render(jobs: Sequence[Job], advice: Sequence[str]) -> str:
         for job in jobs
     ]
     todo = advice or [
-        "Nothing to do. After a KEEP is merged: start accept-baseline with the number of the gpu run."
+        "Nothing to do. After a KEEP is merged: start accept-baseline with the number of main's run of gate."
     ]
     return "\n".join([*lines, "", *(f"- {line}" for line in todo)]) + "\n"
 

@@ -68,6 +68,13 @@ def load_compile(path: Path, *, operation: str, target: str) -> CompileRecord:
     return record
 
 
+def recorded_gpus(root: Path, operation: str) -> tuple[str, ...]:
+    """Return the names of the GPUs that an operation has a speed record on; raises BaselineError."""
+    files = sorted(record_path(root, operation, "any").parent.glob("*.json"))
+    records = [_load(file, SCHEMAS) for file in files]
+    return tuple(record.gpu for record in records if isinstance(record, SpeedRecord))
+
+
 def propose(record: Record, directory: Path) -> Path:
     """Return the proposal's path, written into the report directory for a person to accept."""
     name = "baseline" if isinstance(record, SpeedRecord) else "compile"

@@ -13,13 +13,17 @@ from kernelgate.pull_request.judge import Judged, JudgeSetup
 from kernelgate.pull_request.summary import failures_of, outputs_of, passes, render_page, summarise
 
 
-def make_setup(options: argparse.Namespace) -> JudgeSetup:
-    """Return where kernels are judged, by the options of `add_setup`."""
+def make_setup(
+    options: argparse.Namespace, plans: Path | None = None, keep_plans: Path | None = None
+) -> JudgeSetup:
+    """Return where kernels are judged, by the options of `add_setup`, and where their plan books are."""
     return JudgeSetup(
         root=options.root.resolve(),
         reports=options.reports.resolve(),
         measure=options.measure,
         profile=options.profile,
+        plans=plans.resolve() if plans else None,
+        keep_plans=keep_plans.resolve() if keep_plans else None,
     )
 
 

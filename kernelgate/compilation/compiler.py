@@ -13,7 +13,8 @@ from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.forms import try_forms
 from kernelgate.compilation.machine_code.cubin import CubinError
 from kernelgate.compilation.machine_code.launch_record import digest_work, measure_launches
-from kernelgate.compilation.recording import PlannedCall, Recorded, UnplannedError, record
+from kernelgate.compilation.recorders import Recorder, open_recorder
+from kernelgate.compilation.recording import PlannedCall, Recorded, UnplannedError
 from kernelgate.compilation.timed_plans import different_plans, plan_for_timing
 from kernelgate.execution.cards import ADA, KNOWN, Card
 from kernelgate.execution.plan_check import PlanError
@@ -23,7 +24,7 @@ from kernelgate.machine.gpu import read_card_at_hand
 from kernelgate.operations.kernel_config import KernelConfig
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
-from kernelgate.sandbox.worker_process import Worker, WorkerFault
+from kernelgate.sandbox.worker_process import WorkerFault
 
 MAX_WORKERS = 9
 
@@ -134,9 +135,9 @@ def compile_kernel(
 
     Raises UnplannedError, beside what `compile_kernels` raises, if a call of it is no launch plan.
     """
-    crew = [sandbox.start("record", kernel, kernel.sha256) for _ in range(min(workers, MAX_WORKERS))]
+    crew = [open_recorder(sandbox, kernel, kernel.sha256) for _ in range(min(workers, MAX_WORKERS))]
     try:
-        loaded, *_ = [sandbox.await_loaded(worker) for worker in crew]
+        loaded, *_ = [recorder.load() for recorder in crew]
         pins = count_pins(loaded)
         if pins > sandbox.limits.open_configs:
             raise TooManyConfigsError(
@@ -148,8 +149,8 @@ def compile_kernel(
         detail = f"sent what is no compiled kernel: {error}"
         raise WorkerFault(FaultKind.PROTOCOL, detail, kernel.sha256) from error
     finally:
-        for worker in crew:
-            worker.close()
+        for recorder in crew:
+            recorder.close()
 
 
 def count_pins(loaded: protocol.Loaded) -> int:
@@ -167,12 +168,12 @@ def _group_pins(loaded: protocol.Loaded) -> list[list[int]]:
 
 def _record_pins(
     sandbox: Sandbox,
-    crew: Sequence[Worker],
+    crew: Sequence[Recorder],
     kernel: KernelFile,
     groups: Sequence[list[int]],
     targets: Sequence[Target],
 ) -> Answers:
-    """Return the plans by target, batch and pin; each worker takes the next group that waits."""
+    """Return the plans by target, batch and pin; each recorder takes the next group that waits."""
     waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
     for target in targets:
         for batch in (sandbox.operation.measured_batch, *target.batches):
@@ -180,37 +181,37 @@ def _record_pins(
                 waiting.put((target, batch, group))
     answers: Answers = {}
 
-    def work(worker: Worker) -> None:
+    def work(recorder: Recorder) -> None:
         while (task := _take(waiting)) is not None:
             try:
-                answers.update(_record_task(sandbox, worker, kernel, task))
+                answers.update(_record_task(sandbox, recorder, kernel, task))
             except BaseException:
                 while _take(waiting):
                     pass  # one fault decides: the others need not go on
                 raise
 
     with ThreadPoolExecutor(len(crew)) as pool:
-        for done in [pool.submit(work, worker) for worker in crew]:
+        for done in [pool.submit(work, recorder) for recorder in crew]:
             done.result()
     return answers
 
 
-def _record_task(sandbox: Sandbox, worker: Worker, kernel: KernelFile, task: Task) -> Answers:
+def _record_task(sandbox: Sandbox, recorder: Recorder, kernel: KernelFile, task: Task) -> Answers:
     """Return the plans of a task; of the first configuration every form of the measured call is tried."""
     target, batch, pins = task
     is_measured = batch == sandbox.operation.measured_batch
     answers: Answers = {}
     for pin in pins:
         call = PlannedCall(batch=batch, pin=pin, card=target.gpu, assembled_for=target.card)
-        recorded = record(sandbox, worker, call)
+        recorded = recorder.record(call)
         broken = recorded.broken
         if pin == 0 and is_measured and broken is None:
-            broken = try_forms(sandbox, worker, call, recorded)
+            broken = try_forms(recorder, call, recorded)
         if broken is not None:
             raise UnplannedError(kernel.sha256, *broken)
         timed = None
         if target.is_timed and is_measured:
-            timed = plan_for_timing(sandbox, worker, call, recorded, kernel.sha256)
+            timed = plan_for_timing(recorder, call, recorded, kernel.sha256)
         answers[target, batch, pin] = Planned(recorded, timed)
     return answers
 

@@ -8,10 +8,9 @@ is one that keeps what it made of an input that has changed since.
 import msgspec
 
 from kernelgate.compilation.compare_calls import compare_calls
-from kernelgate.compilation.recording import PlannedCall, Recorded, record
+from kernelgate.compilation.recorders import Recorder
+from kernelgate.compilation.recording import PlannedCall, Recorded
 from kernelgate.execution.launch_plan import CallForm
-from kernelgate.sandbox.sandbox import Sandbox
-from kernelgate.sandbox.worker_process import Worker
 
 FORMS = {
     "in another model": CallForm(),
@@ -34,7 +33,7 @@ FORMS = {
 """The ways of calling a model that leave the answer as it is, but for what the inputs hold."""
 
 
-def try_forms(sandbox: Sandbox, worker: Worker, call: PlannedCall, plain: Recorded) -> tuple[str, str] | None:
+def try_forms(recorder: Recorder, call: PlannedCall, plain: Recorded) -> tuple[str, str] | None:
     """Return reason and detail if a form of the call does not do what the plain one does."""
     if plain.stored is None:
         return None
@@ -42,11 +41,11 @@ def try_forms(sandbox: Sandbox, worker: Worker, call: PlannedCall, plain: Record
     for says, form in FORMS.items():
         if form.layout not in plain_of:
             alike = CallForm(layout=form.layout)
-            plain_of[form.layout] = record(sandbox, worker, msgspec.structs.replace(call, form=alike))
+            plain_of[form.layout] = recorder.record(msgspec.structs.replace(call, form=alike))
         first = plain_of[form.layout]
         if first.stored is None:
             continue  # such a call is refused or broken by itself
-        recorded = record(sandbox, worker, msgspec.structs.replace(call, form=form))
+        recorded = recorder.record(msgspec.structs.replace(call, form=form))
         if recorded.broken is not None:
             reason, detail = recorded.broken
             return reason, f"{says}: {detail}"

@@ -6,24 +6,24 @@ import msgspec
 
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compare_calls import compare_calls
-from kernelgate.compilation.recording import PlannedCall, Recorded, UnplannedError, record
+from kernelgate.compilation.recorders import Recorder
+from kernelgate.compilation.recording import PlannedCall, Recorded, UnplannedError
 from kernelgate.execution.launch_plan import CallForm
 from kernelgate.execution.timed_plan import TimedPlan
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.sandbox.sandbox import Sandbox
-from kernelgate.sandbox.worker_process import Worker
 
 SECOND_CALL = CallForm(call=1)
 """What it leaves out every later call leaves out: the compile stage compares a twentieth as well."""
 
 
 def plan_for_timing(
-    sandbox: Sandbox, worker: Worker, call: PlannedCall, plain: Recorded, kernel_sha256: str
+    recorder: Recorder, call: PlannedCall, plain: Recorded, kernel_sha256: str
 ) -> TimedPlan | None:
     """Return the plan of a configuration as it is timed, None if it cannot run; raises UnplannedError."""
     if plain.stored is None:
         return None
-    second = record(sandbox, worker, msgspec.structs.replace(call, form=SECOND_CALL))
+    second = recorder.record(msgspec.structs.replace(call, form=SECOND_CALL))
     if second.broken is not None:
         raise UnplannedError(kernel_sha256, *second.broken)
     if second.stored is None:

@@ -81,9 +81,13 @@ class CaseRunner:
 
     def expect(self, case: Case) -> None:
         """Take note that the case will be judged."""
-        relation = RELATIONS[case.relation]
-        for call in relation.calls(self._plain_call(case)):
-            self._caller_of(relation).expect(call)
+        caller = self._caller_of(RELATIONS[case.relation])
+        for call in self.calls_of(case):
+            caller.expect(call)
+
+    def calls_of(self, case: Case) -> list[Call]:
+        """Return the calls that the case makes."""
+        return RELATIONS[case.relation].calls(self._plain_call(case))
 
     def run(self, case: Case) -> CaseResult:
         """Return what the case breaks, or how far it held."""
@@ -124,7 +128,7 @@ class CaseRunner:
         runs: list[Run] = []
         errors, vendor_ratio = Errors(), None
         caller = self._caller_of(relation)
-        for call in relation.calls(self._plain_call(case)):
+        for call in self.calls_of(case):
             runs.append(caller.run(call))
             broken, of_call, vendor = self._judge(runs[-1])
             errors = errors.worst(of_call)

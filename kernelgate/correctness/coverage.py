@@ -10,6 +10,7 @@ from kernelgate.correctness.relations import PLAIN, RELATIONS, Relation
 from kernelgate.correctness.result import LawLine
 from kernelgate.operations.values import FAMILIES
 
+IN_PLANS = "the compile stage looked for it in launch plans"
 Applies = Callable[[Case], bool]
 
 
@@ -89,9 +90,28 @@ LAWS = (
 )
 
 
-def describe_laws(outcomes: Sequence[CaseResult], where: str, largest: int) -> tuple[LawLine, ...]:
-    """Return one line for each law over these outcomes; `largest` is the last batch of the domain."""
-    return tuple(_describe(law, outcomes, largest, on_gpu=where == "GPU") for law in LAWS)
+def describe_laws(
+    outcomes: Sequence[CaseResult], where: str, largest: int, *, by_book: bool = False
+) -> tuple[LawLine, ...]:
+    """Return one line for each law over these outcomes; `largest` is the last batch of the domain.
+
+    `by_book` says that launch plans were those of a plan book, and the file was not called.
+    """
+    here = _missing(where == "GPU", by_book)
+    return tuple(_describe(law, outcomes, largest, here(law)) for law in LAWS)
+
+
+def _missing(on_gpu: bool, by_book: bool) -> Callable[[Law], str]:
+    """Return what says why a law cannot be tried here, empty where it can."""
+
+    def why(law: Law) -> str:
+        if law.in_plans and by_book:
+            return f"needs the file called, which a plan book spares; {IN_PLANS}"
+        if law.needs_gpu and not on_gpu:
+            return f"needs a GPU; {IN_PLANS}" if law.in_plans else "needs a GPU"
+        return ""
+
+    return why
 
 
 def law_of(finding_law: str) -> str:
@@ -103,15 +123,12 @@ def _breaks(law: Law, outcome: CaseResult) -> bool:
     return outcome.finding is not None and law_of(outcome.finding.law) == law.name
 
 
-def _describe(law: Law, outcomes: Sequence[CaseResult], largest: int, *, on_gpu: bool) -> LawLine:
+def _describe(law: Law, outcomes: Sequence[CaseResult], largest: int, missing: str) -> LawLine:
     broken = [each for each in outcomes if _breaks(law, each)]
     meant = [each for each in outcomes if law.is_tried_by(each.case, largest)]
     tried = [each for each in outcomes if (each in meant and not each.untried) or _breaks(law, each)]
-    if law.needs_gpu and not on_gpu:
-        note = (
-            "needs a GPU; the compile stage looked for it in launch plans" if law.in_plans else "needs a GPU"
-        )
-        return LawLine(law=law.name, says=law.says, status="not tried", cases=0, note=note)
+    if missing:
+        return LawLine(law=law.name, says=law.says, status="not tried", cases=0, note=missing)
     if broken:
         finding = broken[0].finding
         assert finding is not None

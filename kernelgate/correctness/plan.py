@@ -26,6 +26,9 @@ MAX_OUTPUTS_A_PROGRAM = 16_384
 
 MAX_DRAWN_BATCH = 64
 MAX_SWEPT_BATCH = 4
+DRAWN_SHAPES = 12
+"""Of those that a book holds plans of, beside the planned ones; recording them all would take minutes."""
+
 SMALL_BATCHES = (2, 3, 5, 1, 17, 32, 4)
 """Odd and even, and multiples of 16, of which the JIT makes programs of their own."""
 
@@ -48,7 +51,8 @@ PROBE_FAMILY = "integer"
 class CasePlan(msgspec.Struct, frozen=True, kw_only=True):
     """`planned` come first; then, if it `draws`, other batches up to `max_batch` and the `pins`.
 
-    `sampled` names the kernels of which `programs` are run in a case that samples.
+    `sampled` names the kernels of which `programs` are run in a case that samples. Where launch plans are
+    those of a book, cases are `drawn_from` these, with other values.
     """
 
     planned: tuple[Case, ...]
@@ -58,9 +62,17 @@ class CasePlan(msgspec.Struct, frozen=True, kw_only=True):
     programs: int
     relations: tuple[str, ...]
     sampled: tuple[str, ...] = ()
+    drawn_from: tuple[Case, ...] = ()
 
     def strategy(self) -> strategies.SearchStrategy[Case]:
         """Return the strategy of further cases; it shrinks to one image of normal values."""
+        if self.drawn_from:
+            return strategies.builds(
+                _with_values,
+                strategies.sampled_from(self.drawn_from),
+                strategies.sampled_from(list(FAMILIES)),
+                strategies.integers(0, MAX_SEED),
+            )
         return strategies.builds(
             Case,
             batch=strategies.integers(1, self.max_batch),
@@ -70,7 +82,20 @@ class CasePlan(msgspec.Struct, frozen=True, kw_only=True):
             programs=strategies.just(self.programs),
             layout=strategies.sampled_from(LAYOUTS),
             relation=strategies.sampled_from(self.relations),
-        ).map(_fitted)
+        ).map(fitted)
+
+
+def _with_values(case: Case, family: str, seed: int) -> Case:
+    return msgspec.structs.replace(case, family=family, seed=seed)
+
+
+def draw_shapes(plan: CasePlan, seed: int) -> Iterator[Case]:
+    """Yield plain cases of drawn batch, configuration and layout, for a plan book to hold their calls."""
+    chance = random.Random(seed)  # noqa: S311 - replayable, not secret
+    for _ in range(DRAWN_SHAPES):
+        batch, pin = chance.randint(1, plan.max_batch), chance.choice(plan.pins)
+        layout = chance.choice(LAYOUTS)
+        yield Case(batch=batch, family="normal", seed=0, pin=pin, programs=plan.programs, layout=layout)
 
 
 def probe_cases(compiled: CompiledKernel, seed: int) -> tuple[Case, ...]:
@@ -93,13 +118,21 @@ def samplable(launches: Sequence[protocol.SeenLaunch], compiled: CompiledKernel)
 
 
 def plan_for_gpu(
-    operation: Convolution, compiled: CompiledKernel, named: Sequence[int], swept: int, seed: int
+    operation: Convolution,
+    compiled: CompiledKernel,
+    named: Sequence[int],
+    seed: int,
+    *,
+    swept: int = 0,
+    calls_file: bool = True,
 ) -> CasePlan:
     """Return a plan that runs every program, at batches from one to the end of the domain.
 
-    At the end so many cases are `swept`: drawn values of few images, which take milliseconds each.
+    At the end so many cases are `swept`: drawn values of few images, which take milliseconds each. Without
+    `calls_file` it asks for no call of the file itself.
     """
-    pins, seeds, relations = running_pins(compiled), itertools.count(seed + 1), tuple(RELATIONS)
+    pins, seeds = running_pins(compiled), itertools.count(seed + 1)
+    relations = tuple(RELATIONS) if calls_file else _of_plans()
     planned = [
         *_pinned(3, PROBE_FAMILY, pins, 0, seeds),
         *_pinned(operation.measured_batch, "normal", pins, 0, seeds),
@@ -191,10 +224,10 @@ class _CaseMaker:
             layout=layout,
             relation=relation,
         )
-        return _fitted(case)
+        return fitted(case)
 
 
-def _fitted(case: Case) -> Case:
+def fitted(case: Case) -> Case:
     """Return the case with all programs of a few images, and fewer of many if it makes many calls.
 
     One whose calls share no sampled program is made one of a few images.

@@ -67,8 +67,10 @@ class CaseSearch:
         found = (outcome.finding for outcome in self.outcomes.values())
         return any(finding is not None and finding.law in HOPELESS for finding in found)
 
-    def conclude(self, where: str, profile: Profile, entropy: int, seconds: float) -> Correctness:
-        """Return what all cases together showed."""
+    def conclude(
+        self, where: str, profile: Profile, entropy: int, seconds: float, *, by_book: bool = False
+    ) -> Correctness:
+        """Return what all cases together showed; `by_book` says that the file itself was not called."""
         outcomes = list(self.outcomes.values())
         errors = Errors()
         for outcome in outcomes:
@@ -83,7 +85,7 @@ class CaseSearch:
             bound_fraction=errors.bound_fraction,
             error_ratio=errors.error_ratio,
             vendor_ratio=max((o.vendor_ratio for o in outcomes if o.vendor_ratio is not None), default=None),
-            laws=describe_laws(outcomes, where, self.case_runners[0].operation.max_batch),
+            laws=describe_laws(outcomes, where, self.case_runners[0].operation.max_batch, by_book=by_book),
             finding=self.finding,
         )
 

@@ -12,8 +12,9 @@ import msgspec
 import torch
 
 from kernelgate.compilation.compiler import CompiledKernel, Target, target_at_hand
+from kernelgate.correctness.callers.book_calls import draw_from_book
 from kernelgate.correctness.callers.plan_calls import PlanCaller
-from kernelgate.correctness.callers.planner import Planner
+from kernelgate.correctness.callers.planner import MAX_RECORDERS, Planner
 from kernelgate.correctness.callers.use_calls import UseCaller
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseResult, CaseRunner
@@ -41,7 +42,6 @@ from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import LawLimits
 from kernelgate.verdict import Reason
 
-MAX_RECORDERS = 6
 MAX_INTERPRETERS = 4
 """Workers side by side: each may use several gigabytes at the end of the domain."""
 
@@ -49,7 +49,8 @@ MAX_INTERPRETERS = 4
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """How a kernel is tried; `entropy` seeds every draw, `replay` asks for one case and no other.
 
-    `gpus` name those to use, as CUDA_VISIBLE_DEVICES would; none means the interpreter.
+    `gpus` name those to use, as CUDA_VISIBLE_DEVICES would; none means the interpreter. With `by_book`
+    the sandbox has a plan book of the file, which is not called.
     """
 
     gpus: tuple[str, ...]
@@ -59,6 +60,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     entropy: int
     replay: Case | None
     workers: int | None = None
+    by_book: bool = False
 
 
 def try_kernel(
@@ -70,16 +72,20 @@ def try_kernel(
     `no-sandbox` if a worker cannot be confined, and GpuError if it has not what the judge needs beside that.
     """
     started = time.monotonic()
-    with _one_core_each(trial), _case_runners(sandbox, kernel, compiled, trial) as (case_runners, pool):
+    with _one_core_each(trial), _case_runners(sandbox, kernel, compiled, trial) as runners:
+        case_runners, planner, pool = runners
         search = CaseSearch(case_runners, pool, tick)
         plan = _plan(search, kernel, compiled, trial)
+        if plan is not None and trial.by_book:
+            plan = draw_from_book(plan, case_runners[0], planner)
         if plan is not None:
             for case_runner in case_runners:
                 case_runner.sampled = plan.sampled
             watch = partial(_watch_memory, sandbox, kernel, compiled, trial)
             _judge(search, plan, trial, watch)
         where = "GPU" if trial.gpus else "interpreter"
-        seen = search.conclude(where, trial.profile, trial.entropy, time.monotonic() - started)
+        seconds = time.monotonic() - started
+        seen = search.conclude(where, trial.profile, trial.entropy, seconds, by_book=trial.by_book)
         if seen.finding is None:
             return seen
         found = diagnose(case_runners[0], seen.finding, Path(kernel.path).resolve())
@@ -141,7 +147,8 @@ def _plan(search: CaseSearch, kernel: KernelFile, compiled: CompiledKernel, tria
     operation = search.case_runners[0].operation
     named = named_batches(kernel, operation.max_batch)
     if trial.gpus:
-        plan = plan_for_gpu(operation, compiled, named, trial.profile.swept, trial.entropy)
+        swept, calls_file = trial.profile.swept, not trial.by_book
+        plan = plan_for_gpu(operation, compiled, named, trial.entropy, swept=swept, calls_file=calls_file)
         return _or_replay(plan, trial.replay)
     probed = _probe(search, compiled, trial)
     runs = [each.first_run for each in probed if each.first_run is not None]
@@ -169,10 +176,10 @@ def _or_replay(plan: CasePlan, replay: Case | None) -> CasePlan:
 @contextmanager
 def _case_runners(
     sandbox: Sandbox, kernel: KernelFile, compiled: CompiledKernel, trial: Trial
-) -> Iterator[tuple[list[CaseRunner], ThreadPoolExecutor]]:
-    """Give a case runner for each GPU, or some for the interpreter, and threads; workers end with it.
+) -> Iterator[tuple[list[CaseRunner], Planner, ThreadPoolExecutor]]:
+    """Give a case runner for each GPU, or some for the interpreter, planner and threads; workers end with it.
 
-    Beside a GPU's plans the file itself is called there.
+    Beside a GPU's plans the file itself is called there, unless they are those of a book.
     """
     cores = os.cpu_count() or 1
     planner = Planner(sandbox, kernel, _target(sandbox, trial), min(max(1, cores // 2), MAX_RECORDERS))
@@ -180,7 +187,7 @@ def _case_runners(
     runners = [_case_runner(planner, gpu, lane, compiled, trial) for gpu, lane in places]
     with ThreadPoolExecutor(len(runners) + 1) as pool:
         try:
-            yield runners, pool
+            yield runners, planner, pool
         finally:
             for each in runners:
                 each.close()
@@ -200,7 +207,7 @@ def _case_runner(
     planner: Planner, gpu: str, lane: Lane, compiled: CompiledKernel, trial: Trial
 ) -> CaseRunner:
     caller = PlanCaller(planner, gpu)
-    calls_file = gpu and Kind.FILE in lane
+    calls_file = gpu and Kind.FILE in lane and not trial.by_book
     user = UseCaller(caller, running_pins(compiled)) if calls_file else None
     return CaseRunner(caller, trial.laws, user=user, lane=lane)
 

@@ -5,6 +5,7 @@ written anew, so that nobody else can change it afterwards.
 """
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -59,15 +60,17 @@ def read_content(folder: Path, sha256: str, kind: str) -> bytes:
     return content
 
 
-def keep_plan(stored: StoredPlan, folder: Path) -> StoredPlan:
+def keep_plan(
+    stored: StoredPlan, folder: Path, write: Callable[[Path, bytes], object] = write_whole
+) -> StoredPlan:
     """Return the plan as written into the folder: `<sha256>.plan.json`, and what it names."""
     for sha256, kind in _named(stored.plan):
         target = folder / f"{sha256}.{kind}"
         if not target.exists():
-            write_whole(target, stored.read(sha256, kind))
+            write(target, stored.read(sha256, kind))
     text = msgspec.json.format(msgspec.json.encode(stored.plan), indent=1)
     name = hashlib.sha256(text).hexdigest()
-    write_whole(folder / f"{name}.{PLAN_NAME}", text)
+    write(folder / f"{name}.{PLAN_NAME}", text)
     return StoredPlan(plan=stored.plan, sha256=name, contents=folder)
 
 

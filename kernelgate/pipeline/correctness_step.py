@@ -2,12 +2,13 @@
 
 from contextlib import nullcontext
 
-from kernelgate.correctness.hypothesis_profile import current_profile
+from kernelgate.correctness.hypothesis_profile import Profile, current_profile
 from kernelgate.correctness.result import Correctness, Finding, describe_correctness
 from kernelgate.correctness.stage import Trial, try_kernel
 from kernelgate.machine.gpu_lock import shared
 from kernelgate.pipeline.judgement import Judgement
 from kernelgate.pipeline.stage import Result, Stopped
+from kernelgate.plan_book.book import BookError
 from kernelgate.verdict import Outcome, Reason, Verdict, conclude
 
 
@@ -43,15 +44,30 @@ def _try(judgement: Judgement) -> Correctness:
 def _plan_trial(judgement: Judgement) -> Trial:
     request, settings = judgement.request, judgement.settings.correctness
     profile = current_profile(settings, request.root)
+    judgement.entropy = find_entropy(judgement, profile)
     return Trial(
         gpus=request.gpus,
         profile=profile,
         laws=judgement.settings.laws,
         programs=settings.sampled_programs,
-        entropy=profile.draw_entropy() if request.entropy is None else request.entropy,
+        entropy=judgement.entropy,
         replay=request.replay,
         workers=request.workers,
+        by_book=judgement.sandbox.has_book_of(judgement.kernel.sha256),
     )
+
+
+def find_entropy(judgement: Judgement, profile: Profile) -> int:
+    """Return what seeds every draw: a book's plans are those of its own draws. Raises BookError.
+
+    A profile that always draws the same leaves the choice to no book.
+    """
+    book = judgement.sandbox.book
+    given = judgement.entropy if book is None else book.index.entropy
+    if book is not None and profile.fixed and given != profile.draw_entropy():
+        drawn = f"drawn by entropy {given}, profile {profile.name} draws by {profile.draw_entropy()}"
+        raise BookError(f"{book.folder}: is {drawn}")
+    return profile.draw_entropy() if given is None else given
 
 
 def _condemn(operation: str, finding: Finding) -> Verdict:

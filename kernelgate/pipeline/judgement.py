@@ -6,10 +6,12 @@ from kernelgate.baselines.kernels import Kernels, find_accepted, find_original
 from kernelgate.compilation.stage import CompileResult
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.kernel_file.violation import Violation
-from kernelgate.machine.versions import describe_environment, describe_installation
+from kernelgate.machine.versions import describe_environment, describe_installation, triton_version
 from kernelgate.operations.operation import find_operation
 from kernelgate.performance.hardware_counters import Counters
 from kernelgate.pipeline.stage import Request, StageName, StageResult
+from kernelgate.plan_book.book import PlanBook, read_book
+from kernelgate.plan_book.notes import BookNotes
 from kernelgate.sandbox.confinement import find_confinement
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.settings import Settings
@@ -36,16 +38,26 @@ class Judgement:
         self.open_sandbox: Sandbox | None = None
         self.compiled: CompileResult | None = None
         self.counters: Counters | None = None
+        self.entropy = request.entropy
+        self.kept_book: PlanBook | None = None
         self.results: dict[StageName, StageResult] = {}
         self.verdict_so_far: Verdict | None = None
 
     def meet_machine(self, find_gpus: Callable[[Request], Request]) -> None:
-        """Look up the GPU and the versions in force, and open the sandbox: `format` needs none of them."""
+        """Look up the GPU and the versions in force, open the sandbox and the plan book, if there is one.
+
+        `format` needs none of them. Raises BookError.
+        """
         self.request = find_gpus(self.request)
         gpu = self.request.gpu
         self.environment = describe_environment(gpu.driver if gpu else "unknown")
         ada_on = gpu.capability if self.request.ada_path and gpu else None
         self.open_sandbox = Sandbox(self.operation, self.settings.limits, ada_on)
+        named = self.kernel.sha256, triton_version()
+        if self.request.plans is not None:
+            self.open_sandbox.book = read_book(self.request.plans, self.operation, *named)
+        if self.request.keep_plans is not None:
+            self.open_sandbox.notes = BookNotes(self.operation.name, *named)
 
     def close(self) -> None:
         """Remove the scratch folder."""

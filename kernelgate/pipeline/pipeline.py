@@ -122,6 +122,13 @@ class Gate(Judgement):
         """Return how the stage ended, after running what comes before it and has not run yet."""
         return run_until(self, name, self._find_gpus)
 
+    def keep_book(self) -> None:
+        """Write the plan book that was asked for, if the verdict so far passes."""
+        if self.request.keep_plans is not None and self.verdict().outcome.passes:
+            from kernelgate.pipeline.book_step import keep_book  # noqa: PLC0415 - as the stages' modules
+
+            keep_book(self)
+
     def verdict(self) -> Verdict:
         """Return the answer that the stages so far give; never a pass for a stage that has not run."""
         return conclude_judgement(self)

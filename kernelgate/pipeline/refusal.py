@@ -11,6 +11,7 @@ from kernelgate.machine.gpu import GpuError
 from kernelgate.performance.samples import Arm
 from kernelgate.pipeline.judgement import Judgement
 from kernelgate.pipeline.stage import Result, StageName, Stopped
+from kernelgate.plan_book.book import BookError
 from kernelgate.sandbox.blame import blame
 from kernelgate.sandbox.confinement import NoSandboxError
 from kernelgate.sandbox.worker_process import WorkerFault
@@ -24,6 +25,7 @@ ANSWERS: dict[type[Exception], Callable[[Any, StageName], Reason]] = {
     TooManyConfigsError: lambda _error, _: Reason.TOO_MANY_CONFIGS,
     BaselineError: lambda error, stage: Reason.of(f"{RECORD_OF[stage]}-{error.reason}"),
     GpuError: lambda error, _: error.reason,
+    BookError: lambda _error, _: Reason.PLAN_BOOK,
     NoSandboxError: lambda _error, _: Reason.NO_SANDBOX,
 }
 """Exception class -> reason, which has its outcome. A worker's fault is answered by its kind, in `blame`."""

@@ -23,7 +23,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     `gpus` are all that correctness may be tried on, as CUDA_VISIBLE_DEVICES names them, `workers` the most
     interpreters side by side, `entropy` what seeds every draw. With `ada_path` the GPU runs what an RTX 4090
-    would be asked to run.
+    would be asked to run. `plans` is the plan book to judge by, instead of running the file; `keep_plans` the
+    folder that such a book is written into.
     """
 
     root: Path
@@ -40,6 +41,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     workers: int | None = None
     entropy: int | None = None
     ada_path: bool = False
+    plans: Path | None = None
+    keep_plans: Path | None = None
 
 
 class StageResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Proposed records out of a workflow's artifact, a zip that anybody may have made: read strictly as data."""
+"""What a workflow's artifact holds, a zip that anybody may have made: read strictly as data."""
 
 import re
 import stat
@@ -8,10 +8,15 @@ from pathlib import Path
 
 from kernelgate.baselines.store import MAX_RECORD_BYTES
 from kernelgate.errors import KernelgateError
+from kernelgate.plan_book.book import FILE, MAX_BOOK_BYTES
+from kernelgate.plan_book.index import INDEX_NAME
 
 MAX_MEMBERS = 10_000
 PROPOSAL = re.compile(r"[a-z]+/[a-z0-9_]+/(baseline|compile)\.proposed\.json")
 """Where `judge` and `guard` leave them, as `changed/alexnet_conv1/baseline.proposed.json`."""
+
+OF_A_BOOK = re.compile(rf"[0-9a-f]{{64}}/({re.escape(INDEX_NAME)}|{FILE.pattern})")
+"""Where `judge --keep-plans` leaves them: in a folder that the kernel file's sha256 names."""
 
 
 class ArtifactError(KernelgateError, ValueError):
@@ -23,31 +28,61 @@ def unpack_proposals(archive: Path, folder: Path) -> tuple[Path, ...]:
 
     There may be none. What they say is not looked at here. Raises ArtifactError.
     """
-    try:
-        with zipfile.ZipFile(archive) as packed:
-            contents = list(_read_proposals(archive, packed))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-        raise ArtifactError(f"{archive}: no archive that can be read: {error}") from error
+    members = _read_members(archive, PROPOSAL, MAX_RECORD_BYTES, MAX_MEMBERS * MAX_RECORD_BYTES)
     files = []
-    for number, content in enumerate(contents):
+    for number, (_, content) in enumerate(list(members)):
         files.append(folder / f"{number}.proposed.json")
         files[-1].write_bytes(content)
     return tuple(files)
 
 
-def _read_proposals(archive: Path, packed: zipfile.ZipFile) -> Iterator[bytes]:
+def unpack_books(archive: Path, folder: Path) -> None:
+    """Unpack the plan books of an archive into an empty folder, each into one of its own.
+
+    What they say is not looked at here. Raises ArtifactError, also for a member that belongs to no book.
+    """
+    for name, content in _read_members(archive, OF_A_BOOK, MAX_BOOK_BYTES, MAX_BOOK_BYTES, strict=True):
+        target = folder / name
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(content)
+
+
+def _read_members(
+    archive: Path, known: re.Pattern[str], member_bytes: int, all_bytes: int, *, strict: bool = False
+) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of the members whose names are known; `strict` refuses any other.
+
+    Raises ArtifactError for what no workflow of ours packs, and for more bytes than are allowed.
+    """
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            left = all_bytes
+            for member in _select(archive, packed, known, strict=strict):
+                with packed.open(member) as stream:  # the size that its header claims is not believed
+                    content = stream.read(min(member_bytes, left) + 1)
+                left -= len(content)
+                if len(content) > member_bytes or left < 0:
+                    raise ArtifactError(f"{archive}: {member.filename} is larger than is allowed")
+                yield member.filename, content
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
+        if isinstance(error, ArtifactError):
+            raise
+        raise ArtifactError(f"{archive}: no archive that can be read: {error}") from error
+
+
+def _select(
+    archive: Path, packed: zipfile.ZipFile, known: re.Pattern[str], *, strict: bool
+) -> list[zipfile.ZipInfo]:
     members = packed.infolist()
     if len(members) > MAX_MEMBERS:
         raise ArtifactError(f"{archive}: {len(members)} members, allowed {MAX_MEMBERS}")
-    named = [member for member in members if PROPOSAL.fullmatch(member.filename)]
+    named = [member for member in members if known.fullmatch(member.filename)]
+    if strict and len(named) < len(members):
+        other = next(member.filename for member in members if not known.fullmatch(member.filename))
+        raise ArtifactError(f"{archive}: {other!a:.200} has no business in it")
     if len({member.filename for member in named}) < len(named):
         raise ArtifactError(f"{archive}: two members of one name")
     for member in named:
-        kind = stat.S_IFMT(member.external_attr >> 16)
-        if kind not in (0, stat.S_IFREG):
+        if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
             raise ArtifactError(f"{archive}: {member.filename} is no regular file")
-        with packed.open(member) as stream:  # the size that its header claims is not believed
-            content = stream.read(MAX_RECORD_BYTES + 1)
-        if len(content) > MAX_RECORD_BYTES:
-            raise ArtifactError(f"{archive}: {member.filename} is larger than {MAX_RECORD_BYTES} bytes")
-        yield content
+    return named

@@ -40,13 +40,16 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 class JudgeSetup(msgspec.Struct, frozen=True, kw_only=True):
     """Where kernels are judged: by the gate under `root`, into a new folder `reports`; timed if `measure`.
 
-    `profile` says how much is drawn, by the name of a Hypothesis profile.
+    `profile` says how much is drawn, by the name of a Hypothesis profile. A folder for each kernel, called by
+    the sha256 of its file, holds in `plans` the plan book to judge it by, and gets it in `keep_plans`.
     """
 
     root: Path
     reports: Path
     measure: bool
     profile: str | None = None
+    plans: Path | None = None
+    keep_plans: Path | None = None
 
 
 def judge_change(setup: JudgeSetup, repository: Path, change: Change) -> list[Judged]:
@@ -85,12 +88,15 @@ def _judge(setup: JudgeSetup, path: str, content: bytes, operation: str, rule: R
     command += [f"--rule={rule}"] if rule else []
     command += ["-m", "perf or not perf"] if setup.measure else []
     command += [f"--hypothesis-profile={setup.profile}"] if setup.profile else []
+    sha256 = hashlib.sha256(content).hexdigest()
+    command += [f"--plans={setup.plans / sha256}"] if setup.plans else []
+    command += [f"--keep-plans={setup.keep_plans / sha256}"] if setup.keep_plans else []
     # What was said so far must stand before what the gate says.
     sys.stdout.flush()
     # Named from here, so that no report holds the machine's paths; the package is that of the setup.
     environment = os.environ | {"PYTHONPATH": str(setup.root)}
     status = subprocess.run(command, cwd=setup.reports, env=environment, check=False).returncode
-    judged = _read_report(setup.reports / folder, path, hashlib.sha256(content).hexdigest())
+    judged = _read_report(setup.reports / folder, path, sha256)
     if status == 0 or not judged.passes:
         return judged
     detail = f"the gate ended with status {status}, its report says {judged.verdict}"

@@ -159,6 +159,9 @@ def _render_environment(report: Report) -> str:
         ("accepted kernel", f"{report.accepted.path} ({(report.accepted.sha256 or '')[:12]})"),
         ("candidate", f"{report.candidate.path} ({(report.candidate.sha256 or 'unread')[:12]})"),
     ]
+    if (book := report.book) is not None:
+        use = "judged by it, the file was not run" if book.judged_by else "written"
+        rows.append(("plan book", f"{book.sha256[:12]}, for {', '.join(book.gpus)}: {use}"))
     if (sandbox := report.sandbox) is not None:
         filtered = "system calls filtered" if sandbox.seccomp else "system calls not filtered"
         rows.append(("sandbox", f"Landlock {sandbox.landlock or 'missing'}, {filtered}"))

@@ -21,11 +21,23 @@ class KernelIdentity(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str | None
 
 
+class BookIdentity(msgspec.Struct, frozen=True, kw_only=True):
+    """The plan book of a judgement: by its plans if `judged_by`, else the judgement wrote it.
+
+    `sha256` is that of its index, which names all else in it; `gpus` are those that it holds plans for.
+    """
+
+    sha256: str
+    judged_by: bool
+    gpus: tuple[str, ...]
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a judgement said. `schema` changes when a field changes its meaning or goes.
 
     `sandbox` is what confined the kernel files, None in reports that are older than it. `advice` are
-    places of the file that decide nothing, and that a reader may want to see.
+    places of the file that decide nothing, and that a reader may want to see. `book` is the plan
+    book: a judgement by one binds its plans, and the file was not run.
     """
 
     schema: Literal["kernelgate.report/2"] = "kernelgate.report/2"
@@ -46,6 +58,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     ada_path: bool = False
     sandbox: Confinement | None = None
     advice: tuple[str, ...] = ()
+    book: BookIdentity | None = None
 
     @property
     def timing(self) -> Performance | None:
@@ -85,4 +98,14 @@ def make_report(gate: Gate) -> Report:
         ada_path=request.ada_path,
         sandbox=gate.confinement,
         advice=tuple(map(str, gate.advice)),
+        book=_identify_book(gate),
     )
+
+
+def _identify_book(gate: Gate) -> BookIdentity | None:
+    judged_by = gate.open_sandbox.book if gate.open_sandbox else None
+    book = judged_by or gate.kept_book
+    if book is None:
+        return None
+    gpus = tuple(card.name for card in book.index.cards)
+    return BookIdentity(sha256=book.sha256, judged_by=judged_by is not None, gpus=gpus)

@@ -12,6 +12,8 @@ from kernelgate.execution.plan_files import plan_file
 from kernelgate.execution.timed_plan import TimedPlan
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.operations.convolution import Convolution
+from kernelgate.plan_book.book import PlanBook
+from kernelgate.plan_book.notes import BookNotes
 from kernelgate.sandbox.confinement import find_confinement, require_confinement
 from kernelgate.sandbox.scratch import PREFIX, roomy_folder, sweep
 from kernelgate.sandbox.worker_process import Worker
@@ -22,8 +24,9 @@ class Sandbox:
     """A folder that is gone when the judge closes it.
 
     With `ada_on`, a compute capability, workers on a GPU of it run what an RTX 4090 would. `timed_plans` are
-    those of kernel files on the GPU at hand, by the files' sha256. Raises NoSandboxError if
-    the limits require that workers are confined, and this system cannot.
+    those of kernel files on the GPU at hand, by the files' sha256. The file that a `book` is of is not run;
+    of the one that `notes` are of, what recorders say is noted down. Raises NoSandboxError if the limits
+    require that workers are confined, and this system cannot.
     """
 
     def __init__(self, operation: Convolution, limits: Limits, ada_on: int | None = None) -> None:
@@ -35,6 +38,12 @@ class Sandbox:
         self.plans = self.root / "plans"
         self.plans.mkdir()
         self.timed_plans: dict[str, tuple[TimedPlan, ...]] = {}
+        self.book: PlanBook | None = None
+        self.notes: BookNotes | None = None
+
+    def has_book_of(self, kernel_sha256: str) -> bool:
+        """Return whether the launch plans of a kernel file are those of a book."""
+        return self.book is not None and self.book.index.kernel_sha256 == kernel_sha256
 
     def close(self) -> None:
         """Remove the folder."""
@@ -53,6 +62,7 @@ class Sandbox:
         with fresh.open("x", encoding="utf-8", newline="") as stream:
             stream.write(kernel.source)
         fresh.chmod(0o400)
+        os.utime(fresh, (0, 0))  # machine code holds the date: the same file compiles to the same bytes
         return fresh.replace(file)
 
     def cache_of(self, kernel: KernelFile) -> Path:

@@ -5,7 +5,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
 from kernelgate.compilation.compiler import Target
-from kernelgate.compilation.recording import PlannedCall, Recorded, UnplannedError, record
+from kernelgate.compilation.recorders import Recorder, key_of, open_recorder
+from kernelgate.compilation.recording import PlannedCall, Recorded, UnplannedError
 from kernelgate.correctness.calls import Call
 from kernelgate.execution.launch_plan import CallForm
 from kernelgate.execution.plan_check import PlanError
@@ -13,7 +14,10 @@ from kernelgate.execution.plan_files import StoredPlan
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
-from kernelgate.sandbox.worker_process import Worker, WorkerFault
+from kernelgate.sandbox.worker_process import WorkerFault
+
+MAX_RECORDERS = 6
+"""Side by side: each imports Triton and may hold some gigabytes."""
 
 
 class Planner:
@@ -22,7 +26,7 @@ class Planner:
     def __init__(self, sandbox: Sandbox, kernel: KernelFile, target: Target, recorders: int = 1) -> None:
         self.sandbox, self.kernel, self.target = sandbox, kernel, target
         self._asked: dict[PlannedCall, Future[Recorded]] = {}
-        self._idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
+        self._idle: queue.SimpleQueue[Recorder] = queue.SimpleQueue()
         self._pool = ThreadPoolExecutor(recorders)
 
     def __enter__(self) -> Self:
@@ -33,17 +37,20 @@ class Planner:
 
     def expect(self, call: Call) -> "Future[Recorded]":
         """Begin to record the plan of a call that will be made."""
-        wanted = PlannedCall(
-            batch=call.recipe.batch,
-            pin=call.pin,
-            card=self.target.gpu,
-            assembled_for=self.target.card,
-            form=CallForm(layout=call.layout, bias=call.recipe.bias),
-            with_log=False,
-        )
+        wanted = self._wanted(call)
         if wanted not in self._asked:  # two threads may ask at once: then it is recorded twice
             self._asked[wanted] = self._pool.submit(self._record, wanted)
         return self._asked[wanted]
+
+    def finish(self) -> None:
+        """Wait until all that was expected is recorded; raises what recording it raised."""
+        for asked in list(self._asked.values()):
+            asked.result()
+
+    def has(self, call: Call) -> bool:
+        """Return whether a plan book of the file, where there is one, knows the call."""
+        book = self.sandbox.book
+        return book is None or key_of(self._wanted(call)) in book
 
     def plan(self, call: Call) -> StoredPlan:
         """Return the plan of a call.
@@ -63,10 +70,20 @@ class Planner:
         while not self._idle.empty():
             self._idle.get().close()
 
+    def _wanted(self, call: Call) -> PlannedCall:
+        return PlannedCall(
+            batch=call.recipe.batch,
+            pin=call.pin,
+            card=self.target.gpu,
+            assembled_for=self.target.card,
+            form=CallForm(layout=call.layout, bias=call.recipe.bias),
+            with_log=False,
+        )
+
     def _record(self, call: PlannedCall) -> Recorded:
         recorder = self._start() if self._idle.empty() else self._idle.get()
         try:
-            recorded = record(self.sandbox, recorder, call)
+            recorded = recorder.record(call)
         except PlanError as error:
             recorder.close()
             raise WorkerFault(FaultKind.PROTOCOL, f"sent what is no launch plan: {error}") from error
@@ -76,7 +93,7 @@ class Planner:
         self._idle.put(recorder)
         return recorded
 
-    def _start(self) -> Worker:
-        recorder = self.sandbox.start("record", self.kernel)
-        self.sandbox.await_loaded(recorder)
+    def _start(self) -> Recorder:
+        recorder = open_recorder(self.sandbox, self.kernel)
+        recorder.load()
         return recorder

@@ -74,7 +74,7 @@ def whole(*records: ConfigRecord) -> CasePlan:
 
 
 def on_gpu(*records: ConfigRecord) -> CasePlan:
-    return plan_for_gpu(ALEXNET_CONV1, make_kernel(*records), NAMED, SWEPT, SEED)
+    return plan_for_gpu(ALEXNET_CONV1, make_kernel(*records), NAMED, SEED, swept=SWEPT)
 
 
 def seen(kernel: str, *, makes_answer: bool) -> SeenLaunch:

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from kernelgate.compilation import recorders as recorders_module
 from kernelgate.compilation.compiler import Target
 from kernelgate.compilation.recording import PlannedCall, Recorded, UnplannedError
-from kernelgate.correctness.callers import planner as planner_module
 from kernelgate.correctness.callers.plan_calls import PlanCaller
 from kernelgate.correctness.callers.planner import Planner
 from kernelgate.correctness.calls import Call
@@ -50,8 +50,9 @@ class PretendedSandbox:
         self.fault = fault
         self.started: list[tuple[str, KernelFile | None, PretendedWorker]] = []
         self.limits = SimpleNamespace(run_timeout_s=1.0, whole_run_factor=3)
+        self.book = self.notes = None
 
-    def start(self, mode: str, kernel: KernelFile | None) -> PretendedWorker:
+    def start(self, mode: str, kernel: KernelFile | None, _name: str = "") -> PretendedWorker:
         worker = PretendedWorker(self.fault)
         self.started.append((mode, kernel, worker))
         return worker
@@ -76,7 +77,7 @@ def planner(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Planner]:
             return answer
 
         asked: list[PlannedCall] = []
-        monkeypatch.setattr(planner_module, "record", record)
+        monkeypatch.setattr(recorders_module, "record", record)
         made = Planner(PretendedSandbox(), KERNEL, Target(capability=89))  # type: ignore[arg-type]
         made.asked = asked  # type: ignore[attr-defined]
         return made

@@ -17,10 +17,12 @@ from kernelgate.correctness.hypothesis_profile import Profile
 from kernelgate.correctness.lanes import LANE_BYTES, SMALL_BATCH
 from kernelgate.correctness.result import Correctness
 from kernelgate.correctness.stage import Trial, try_kernel
-from kernelgate.execution.cards import HOPPER
+from kernelgate.execution.cards import ADA, HOPPER
+from kernelgate.execution.launch_plan import CallForm
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import GpuError
 from kernelgate.operations.ways import Way
+from kernelgate.plan_book.index import CallKey
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
 from tests.selftest.support.made_up_launches import make_launch
@@ -67,14 +69,26 @@ class Stage:
         return runner
 
     def try_it(
-        self, gpus: tuple[str, ...] = (), replay: Case | None = None, workers: int = 1, entropy: int = 40
+        self,
+        gpus: tuple[str, ...] = (),
+        replay: Case | None = None,
+        workers: int = 1,
+        entropy: int = 40,
+        book: Any = None,
     ) -> Correctness:
         """Return what the stage says."""
         trial = Trial(
-            gpus=gpus, profile=QUICK, laws=LAWS, programs=2, entropy=entropy, replay=replay, workers=workers
+            gpus=gpus,
+            profile=QUICK,
+            laws=LAWS,
+            programs=2,
+            entropy=entropy,
+            replay=replay,
+            workers=workers,
+            by_book=book is not None,
         )
         limits = SimpleNamespace(gpu_memory_bytes=PROMISED)
-        sandbox: Any = SimpleNamespace(operation=SMALL, ada_on=None, limits=limits)
+        sandbox: Any = SimpleNamespace(operation=SMALL, ada_on=None, limits=limits, book=book)
         return try_kernel(sandbox, KERNEL, COMPILED, trial, lambda: None)
 
     def calls(self, mode: str) -> list[Any]:
@@ -84,6 +98,18 @@ class Stage:
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     return Stage(monkeypatch)
+
+
+class PretendedBook:
+    """Holds the calls of these shapes on a GPU, a batch and a layout each, with a bias and without."""
+
+    def __init__(self, gpu: str, *shapes: tuple[int, str]) -> None:
+        self.shapes = set(shapes)
+        keys = [CallKey(gpu, batch, 0, CallForm(layout=layout)) for batch, layout in shapes]
+        self.index = SimpleNamespace(calls=[SimpleNamespace(key=key) for key in keys])
+
+    def __contains__(self, key: CallKey) -> bool:
+        return (key.batch, key.form.layout) in self.shapes
 
 
 def statuses(result: Correctness) -> dict[str, str]:
@@ -184,6 +210,34 @@ def test_a_large_gpu_does_small_cases_side_by_side(stage: Stage) -> None:
     assert all(call.recipe.batch <= SMALL_BATCH for runner in others for call in runner.calls)
     assert {call.way for call in stage.calls("use")} == set(Way)
     assert set(statuses(result).values()) == set(statuses(stage.try_it(gpus=("0", "1"))).values())
+
+
+@pytest.mark.parametrize("gpus", [(), ("0", "1")])
+def test_by_a_plan_book_the_file_is_not_called(stage: Stage, gpus: tuple[str, ...]) -> None:
+    """The laws that need it called are told as not tried, and why; all others are tried."""
+    gpu = HOPPER.name if gpus else ADA.name
+    result = stage.try_it(gpus=gpus, book=PretendedBook(gpu, (6, "contiguous"), (5, "contiguous")))
+    assert result.passed
+    assert "use" not in {mode for mode, _, _ in stage.runners}
+    untried = {line.law: line.note for line in result.laws if line.status != "held"}
+    spared = (
+        "needs the file called, which a plan book spares; the compile stage looked for it in launch plans"
+    )
+    unasked = {} if gpus else {"second-opinion": "needs a GPU"}
+    laws = ("calls-differ", "new-contents", "two-models", "ways", "earlier-answers")
+    assert untried == dict.fromkeys(laws, spared) | unasked
+
+
+def test_beside_what_is_planned_a_book_is_drawn_from(stage: Stage) -> None:
+    """Whatever is drawn has every one of its calls in it: the batch of 9 has no smaller one beside it."""
+    book = PretendedBook(HOPPER.name, (6, "contiguous"), (5, "contiguous"), (9, "offset"))
+    stage.try_it(gpus=("0",), book=PretendedBook(HOPPER.name))
+    planned = {(call.recipe.batch, call.layout) for call in stage.calls("execute")}
+    stage.runners.clear()
+    stage.try_it(gpus=("0",), book=book)
+    drawn = {(call.recipe.batch, call.layout) for call in stage.calls("execute")} - planned
+    assert drawn
+    assert drawn <= book.shapes
 
 
 def test_memory_is_watched_in_the_interpreter_beside_a_gpu(stage: Stage) -> None:

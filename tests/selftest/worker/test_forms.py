@@ -3,6 +3,7 @@
 import pytest
 
 from kernelgate.compilation.forms import FORMS, try_forms
+from kernelgate.compilation.recorders import LiveRecorder
 from kernelgate.compilation.recording import PlannedCall, record
 from kernelgate.execution.cards import ADA
 from tests.selftest.support.recorders import Start
@@ -86,7 +87,8 @@ SOURCES = {
 def tried(start_one: Start, source: str) -> tuple[str, str] | None:
     sandbox, worker = start_one(source)
     call = PlannedCall(batch=256, pin=0, card=ADA)
-    return try_forms(sandbox, worker, call, record(sandbox, worker, call))
+    recorder = LiveRecorder(sandbox, worker)
+    return try_forms(recorder, call, recorder.record(call))
 
 
 def test_every_form_has_a_source_that_breaks_it() -> None:

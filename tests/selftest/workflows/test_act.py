@@ -124,13 +124,26 @@ def test_a_push_is_compared_with_what_was_there_before(repository: Path, run_wor
     assert "::error title=kernelgate::gpu: no verdict." in ran.said
 
 
-def test_a_forks_pull_request_waits_for_a_maintainer(run_workflow: Propose) -> None:
-    """The GPU's job is skipped, and the verdict fails with what a maintainer does about it."""
+def test_plans_go_from_one_job_to_the_other(run_workflow: Propose) -> None:
+    """The GPU machine checks out the base, and gets the change's plans; here it ends for want of a GPU."""
+    ran = run_workflow("--all-jobs", kernel=RENAMED)
+    assert ran.code == 1
+    done = steps_in(ran.said)
+    assert "Keep the plans" in done
+    assert "Check out the base, whose gate judges, and nothing of the change" in done
+    assert "Fetch the plans of the changed kernels" in done
+    assert "This machine is not fit to judge 1 %: GPU." in ran.said
+    (index,) = (ran.folder / "artifacts" / "plans").glob("*/book.json")
+    assert json.loads(index.read_bytes())["kernel_sha256"] == index.parent.name
+
+
+def test_a_forks_pull_request_waits_for_the_workflow_of_main(run_workflow: Propose) -> None:
+    """The GPU's job is skipped, and the verdict fails until fork.yml has judged the plans."""
     ran = run_workflow("--fork", "--all-jobs", kernel=RENAMED)
     assert ran.code == 1
     assert "| hosted | success | SAME_CODE | not needed |" in ran.said
     assert "| gpu | skipped | none | not needed |" in ran.said
-    assert "start gpu-fork with number 1 and commit" in ran.said
+    assert "gpu: workflow fork has not judged commit" in ran.said
     assert "gate/gpu" not in ran.said
 
 

@@ -114,11 +114,13 @@ def proposal(repo: Any, number: Any = NUMBER) -> dict[str, Any]:
 OWN = proposal({"full_name": REPOSITORY})
 PUSH = job("gate.yml", "push", MAIN)
 PULL_REQUEST = job("gate.yml", "pull_request", MERGED)
+FORKS_PLANS = job("fork.yml", "workflow_run", MAIN)
+AFTER_GATE = {"workflow_run": {"event": "pull_request", "head_repository": {"full_name": FORK}}}
 
 ALLOWED: dict[str, tuple[dict[str, str | None], Any]] = {
     "push": (PUSH, {"ref": MAIN}),
     "pull request of this repository": (PULL_REQUEST, OWN),
-    "gpu-fork": (job("gpu-fork.yml", "workflow_dispatch", MAIN), {"inputs": {"number": "7"}}),
+    "plans of a fork": (FORKS_PLANS, AFTER_GATE),
     "nightly": (job("nightly.yml", "schedule", MAIN), {"schedule": "17 3 * * *"}),
     "nightly by hand": (job("nightly.yml", "workflow_dispatch", MAIN), {}),
 }
@@ -144,12 +146,22 @@ REFUSED: dict[str, tuple[dict[str, str | None], Any, str]] = {
     "issue_comment": (job("gate.yml", "issue_comment", MAIN), {}, "by 'issue_comment'"),
     "no event name": (PUSH | {"GITHUB_EVENT_NAME": None}, {}, "started by None"),
     "dispatched gate": (job("gate.yml", "workflow_dispatch", MAIN), {}, "by 'workflow_dispatch'"),
-    "proposed gpu-fork": (job("gpu-fork.yml", "pull_request", MERGED), OWN, "gpu-fork.yml was started by"),
+    "proposed fork.yml": (job("fork.yml", "pull_request", MERGED), OWN, "fork.yml was started by"),
+    "fork.yml by hand": (job("fork.yml", "workflow_dispatch", MAIN), AFTER_GATE, "by 'workflow_dispatch'"),
+    "fork.yml of a branch": (
+        job("fork.yml", "workflow_run", "refs/heads/mine"),
+        AFTER_GATE,
+        "workflow_run on 'refs/heads/mine'",
+    ),
+    "fork.yml after a push": (FORKS_PLANS, {"workflow_run": {"event": "push"}}, "after a run by 'push'"),
+    "fork.yml after nothing": (FORKS_PLANS, {}, "after a run by None"),
+    "fork.yml after text": (FORKS_PLANS, {"workflow_run": "pull_request"}, "after a run by None"),
+    "gate after a run": (job("gate.yml", "workflow_run", MAIN), AFTER_GATE, "by 'workflow_run'"),
     "push to a branch": (job("gate.yml", "push", "refs/heads/mine"), {}, "push on 'refs/heads/mine'"),
     "branch like main": (job("gate.yml", "push", f"{MAIN}/x"), {}, f"push on '{MAIN}/x'"),
     "tag like main": (job("gate.yml", "push", "refs/tags/main"), {}, "push on 'refs/tags/main'"),
     "dispatch on a branch": (
-        job("gpu-fork.yml", "workflow_dispatch", "refs/heads/mine"),
+        job("nightly.yml", "workflow_dispatch", "refs/heads/mine"),
         {},
         "workflow_dispatch on",
     ),

@@ -22,7 +22,7 @@ PASSED = {
     "GPU_RESULT": "success",
     "GPU_VERDICT": "KEEP",
 }
-ASKS_FOR_A_WORD = f"start gpu-fork with number 7 and commit {COMMIT}, then run this job again."
+WAITS = f"gpu: workflow fork has not judged commit {COMMIT} yet."
 
 
 class GitHub(HTTPServer):
@@ -69,7 +69,7 @@ def github() -> Iterator[GitHub]:
 
 def status(state: str = "success", description: str | None = "KEEP", **said: Any) -> dict[str, Any]:
     """Return a status as the API lists it."""
-    ours = {"context": "kernelgate/gpu-fork", "creator": {"login": "github-actions[bot]"}}
+    ours = {"context": "kernelgate/fork", "creator": {"login": "github-actions[bot]"}}
     return {"state": state, "description": description, **ours, **said}
 
 
@@ -156,12 +156,12 @@ def test_the_failed_job_s_verdict_is_in_its_line() -> None:
     assert errors(lines) == ["gpu: REVERT. Its summary and its log name the cause and what to do."]
 
 
-def test_a_fork_waits_for_a_maintainer_s_word(github: GitHub) -> None:
-    """The line says what to start, with what; the question was asked about this very commit."""
+def test_a_fork_waits_for_its_plans_to_be_judged(github: GitHub) -> None:
+    """The line says who does it, and when; the question was asked about this very commit."""
     code, lines = run(of_fork(github))
     assert code == 1
     (error,) = errors(lines)
-    assert error.endswith(ASKS_FOR_A_WORD)
+    assert error.startswith(WAITS)
     url = f"/repos/owner/kernelgate/commits/{COMMIT}/statuses?per_page=100"
     assert github.asked == [(url, "Bearer token")]
 
@@ -177,7 +177,7 @@ def test_a_fork_whose_commit_was_judged_passes(github: GitHub, proposed_by: str)
 
 
 @pytest.mark.parametrize("hosted", RESULTS[1:])
-def test_a_maintainer_s_word_is_of_the_gpu_alone(github: GitHub, hosted: str) -> None:
+def test_a_fork_s_status_is_of_the_gpu_alone(github: GitHub, hosted: str) -> None:
     """The other job must have succeeded all the same."""
     github.answer(status())
     code, lines = run(of_fork(github, HOSTED_RESULT=hosted))
@@ -192,7 +192,7 @@ def test_a_maintainer_s_word_is_of_the_gpu_alone(github: GitHub, hosted: str) ->
         [status(creator={"login": "github-actions"})],
         [status(creator=None)],
         [status(context="kernelgate/gpu")],
-        [status(context="kernelgate/gpu-fork ")],
+        [status(context="kernelgate/fork ")],
         [{}],
         ["success"],
         [None],
@@ -204,7 +204,7 @@ def test_a_status_that_is_not_ours_counts_for_nothing(github: GitHub, statuses: 
     github.answer(*statuses)
     code, lines = run(of_fork(github))
     assert code == 1
-    assert [line.endswith(ASKS_FOR_A_WORD) for line in errors(lines)] == [True]
+    assert [line.startswith(WAITS) for line in errors(lines)] == [True]
 
 
 @pytest.mark.parametrize("state", ["failure", "error", "pending", "SUCCESS", "success\n", ""])
@@ -246,7 +246,7 @@ def test_an_answer_that_cannot_be_read_does_not_pass(
     github.status, github.body, github.raw = status_code, body, raw
     code, lines = run(of_fork(github, GITHUB_STEP_SUMMARY=str(tmp_path / "summary")))
     assert code == 1
-    assert [line.endswith(ASKS_FOR_A_WORD) for line in errors(lines)] == [True]
+    assert [line.startswith(WAITS) for line in errors(lines)] == [True]
     assert lines[0].startswith("the statuses of the commit cannot be read: ")
     assert not any("##[" in line for line in lines)
     assert (tmp_path / "summary").read_text().startswith("# kernelgate does not pass\n")
@@ -257,13 +257,13 @@ def test_where_nobody_answers_nothing_passes(github: GitHub, url: str) -> None:
     """Connection refused, or no address at all."""
     code, lines = run(of_fork(github, GITHUB_API_URL=url))
     assert code == 1
-    assert [line.endswith(ASKS_FOR_A_WORD) for line in errors(lines)] == [True]
+    assert [line.startswith(WAITS) for line in errors(lines)] == [True]
 
 
 @pytest.mark.parametrize(
     "said", [{"GPU_RESULT": "failure"}, {"GPU_RESULT": "cancelled"}, {"GPU_RESULT": ""}, {"NUMBER": ""}]
 )
-def test_a_word_is_only_asked_for_where_a_fork_s_job_was_skipped(
+def test_a_status_is_only_asked_for_where_a_fork_s_job_was_skipped(
     github: GitHub, said: dict[str, str]
 ) -> None:
     """A job that ran and failed is not made good by a status; a push is nobody's fork."""

@@ -209,43 +209,123 @@ def test_an_environment_that_cannot_be_made_fails(start: Start, checkout: Path) 
     assert "No space left on device" in ended.stderr
 
 
-def test_a_forks_commit_must_be_the_one_that_is_proposed(start: Start, github: GitHub) -> None:
-    """Open, for main, and nothing pushed since."""
-    address = f"repos/{REPOSITORY}/pulls/{NUMBER}"
-    for state, code in (
-        (f"open main {COMMIT}", 0),
-        (f"closed main {COMMIT}", 1),
-        (f"open release {COMMIT}", 1),
-        (f"open main {'d' * 40}", 1),
-        ("", 1),
-    ):
-        github.answers(address, f"{state}\n")
-        ended = start("check-fork.sh", NUMBER=NUMBER, COMMIT=COMMIT)
-        assert ended.returncode == code, state
-        assert ("::error title=kernelgate::" in ended.stdout) == bool(code)
+FORK, BRANCH = "somebody/project", "mine/$(id)"
+FORKS_RUN = f"repos/{REPOSITORY}/actions/runs/{RUN}"
+EVENT = {"RUN": RUN, "COMMIT": COMMIT, "FORK": FORK, "BRANCH": BRANCH}
+BEFORE, MADE, AFTER = (f"2026-11-29T10:{minute:02}:00Z" for minute in (0, 5, 9))
+
+
+def offer_fork(github: GitHub, **changes: str) -> None:
+    """Have GitHub answer as after a fork's run of gate that passed and kept its plans."""
+    said = {
+        FORKS_RUN: f".github/workflows/gate.yml pull_request {COMMIT} {FORK} {BEFORE}",
+        f"{FORKS_RUN}/jobs?per_page=100": "success",
+        f"repos/{REPOSITORY}/pulls": f"6 {'d' * 40} {FORK}\n{NUMBER} {COMMIT} {FORK}",
+        f"{FORKS_RUN}/artifacts?per_page=100": f"11 2000 {MADE}",
+        f"repos/{REPOSITORY}/commits/{COMMIT}/statuses?per_page=100": "",
+        f"repos/{REPOSITORY}/actions/artifacts/11/zip": "zip",
+    }
+    for address, answer in said.items():
+        changed = [text for part, text in changes.items() if part in address.partition("?")[0].split("/")[-1]]
+        github.answers(address, f"{(changed or [answer])[0]}\n")
+
+
+class Found:
+    """How the search ended, its outputs, and the zip that it left."""
+
+    def __init__(self, start: Start, folder: Path, **variables: str) -> None:
+        outputs, plans = folder / "outputs", folder / "plans"
+        outputs.write_text("", encoding="utf-8")
+        given = {**EVENT, "GITHUB_OUTPUT": str(outputs), **variables}
+        self.ended = start("find-fork.sh", str(plans), **given)
+        self.outputs = outputs.read_text(encoding="utf-8").splitlines()
+        self.zip = (plans / "plans.zip").read_text(encoding="utf-8") if plans.exists() else None
+
+
+def test_the_plans_of_a_forks_run_are_fetched_as_they_are(
+    start: Start, github: GitHub, tmp_path: Path
+) -> None:
+    """With the number of the one pull request that proposes the commit."""
+    offer_fork(github)
+    found = Found(start, tmp_path)
+    assert found.ended.returncode == 0, found.ended.stdout + found.ended.stderr
+    assert (found.outputs, found.zip) == (["plans=true", f"number={NUMBER}"], "zip\n")
+    assert f"head=somebody:{BRANCH}" in github.calls
 
 
 @pytest.mark.parametrize(
-    "variables",
+    ("changes", "why"),
     [
-        {"NUMBER": "7; id", "COMMIT": COMMIT},
-        {"NUMBER": "$(id)", "COMMIT": COMMIT},
-        {"NUMBER": "../issues/7", "COMMIT": COMMIT},
-        {"NUMBER": "07", "COMMIT": COMMIT},
-        {"NUMBER": NUMBER, "COMMIT": "main"},
-        {"NUMBER": NUMBER, "COMMIT": COMMIT[:12]},
-        {"NUMBER": NUMBER, "COMMIT": f"{COMMIT}\nx"},
-        {"NUMBER": NUMBER, "COMMIT": COMMIT, "GITHUB_REF": "refs/heads/other"},
+        ({"jobs": "failure"}, "job hosted ended with: failure"),
+        ({"pulls": ""}, "0 open pull requests"),
+        ({"pulls": f"{NUMBER} {'d' * 40} {FORK}"}, "0 open pull requests"),
+        ({"pulls": f"{NUMBER} {COMMIT} {REPOSITORY}"}, "0 open pull requests"),
+        ({"pulls": f"7; {COMMIT} {FORK}"}, "0 open pull requests"),
+        ({"pulls": f"7 {COMMIT} {FORK}\n8 {COMMIT} {FORK}"}, "2 open pull requests"),
+        ({"statuses": AFTER}, "judged already"),
     ],
 )
-def test_odd_input_is_refused_before_anything_is_asked(
-    start: Start, github: GitHub, variables: dict[str, str]
+def test_a_run_without_anything_to_judge_takes_no_time_of_the_gpu(
+    start: Start, github: GitHub, tmp_path: Path, changes: dict[str, str], why: str
 ) -> None:
-    """A short hash may come to mean another commit; another branch has another gate."""
-    github.answers(f"repos/{REPOSITORY}/pulls/{NUMBER}", f"open main {COMMIT}\n")
-    ended = start("check-fork.sh", **variables)
-    assert ended.returncode == 1
-    assert github.calls == ""
+    """Running the verdict again ends in another run of the workflow: it must not go round and round."""
+    offer_fork(github, **changes)
+    found = Found(start, tmp_path)
+    assert (found.ended.returncode, found.outputs, found.zip) == (0, [], None)
+    assert why in found.ended.stdout
+
+
+def test_newer_plans_are_judged_though_older_ones_were(start: Start, github: GitHub, tmp_path: Path) -> None:
+    """Somebody has run the job `hosted` again. Whoever runs fork.yml itself again wants it too."""
+    offer_fork(github, statuses=BEFORE)
+    assert Found(start, tmp_path).outputs == ["plans=true", f"number={NUMBER}"]
+    (tmp_path / "again").mkdir()
+    offer_fork(github, statuses=AFTER)
+    again = Found(start, tmp_path / "again", GITHUB_RUN_ATTEMPT="2")
+    assert again.outputs == ["plans=true", f"number={NUMBER}"]
+
+
+@pytest.mark.parametrize(("status", "outputs"), [("", [f"number={NUMBER}"]), (MADE, [])])
+def test_a_change_without_kernels_has_no_plans(
+    start: Start, github: GitHub, tmp_path: Path, status: str, outputs: list[str]
+) -> None:
+    """It is judged all the same, once."""
+    offer_fork(github, artifacts="", statuses=status)
+    found = Found(start, tmp_path)
+    assert (found.ended.returncode, found.outputs, found.zip) == (0, outputs, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "variables", "cause"),
+    [
+        ({RUN: f".github/workflows/other.yml pull_request {COMMIT} {FORK} {BEFORE}"}, {}, "no run of gate"),
+        ({RUN: f".github/workflows/gate.yml push {COMMIT} {FORK} {BEFORE}"}, {}, "no run of gate"),
+        ({RUN: f".github/workflows/gate.yml pull_request {'d' * 40} {FORK} {BEFORE}"}, {}, "no run of gate"),
+        ({RUN: f".github/workflows/gate.yml pull_request {COMMIT} x/project {BEFORE}"}, {}, "no run of gate"),
+        ({"artifacts": f"11 99999999999 {MADE}"}, {}, "allowed 64 MiB"),
+        ({"artifacts": f"11; 5 {MADE}"}, {}, "cannot be read"),
+        ({}, {"COMMIT": COMMIT[:12]}, "full hash"),
+        ({}, {"COMMIT": f"{COMMIT}\nx"}, "full hash"),
+        ({}, {"RUN": "$(id)"}, "digits only"),
+        ({}, {"FORK": REPOSITORY}, "not the name of a fork"),
+        ({}, {"FORK": "a/b c"}, "not the name of a fork"),
+        ({}, {"GITHUB_REF": "refs/heads/other"}, "is main's"),
+    ],
+)
+def test_what_is_no_forks_run_of_gate_is_an_error(
+    start: Start,
+    github: GitHub,
+    tmp_path: Path,
+    changes: dict[str, str],
+    variables: dict[str, str],
+    cause: str,
+) -> None:
+    """The number of a run is not believed, and a bomb is not fetched."""
+    offer_fork(github, **changes)
+    found = Found(start, tmp_path, **variables)
+    assert (found.ended.returncode, found.outputs, found.zip) == (1, [], None)
+    assert "::error title=kernelgate::" in found.ended.stdout
+    assert cause in found.ended.stdout
 
 
 def offer_run(github: GitHub, said: str, artifacts: str) -> None:
@@ -254,7 +334,7 @@ def offer_run(github: GitHub, said: str, artifacts: str) -> None:
     github.answers(f"{run}/artifacts?per_page=100", artifacts)
 
 
-@pytest.mark.parametrize("workflow", ["gate", "gpu-fork", "nightly"])
+@pytest.mark.parametrize("workflow", ["gate", "fork", "nightly"])
 def test_the_artifacts_of_a_run_are_fetched_as_they_are(
     start: Start, github: GitHub, tmp_path: Path, workflow: str
 ) -> None:

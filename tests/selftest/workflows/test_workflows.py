@@ -17,7 +17,8 @@ WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
 SCRIPTS = sorted(GITHUB.rglob("*.sh"))
 TOOLS = Path(sys.executable).parent
 GPU_LABELS = "[self-hosted, linux, x64, gpu, rtx4090]"
-CHECKOUT = "actions/checkout@"
+MADE_OF = {"gate.yml": "ref: ${{ needs.hosted.outputs.base }}", "fork.yml": "fetch-depth: 0"}
+"""What the job on the GPU machine checks out: the commit that judges."""
 
 
 def name_of(file: Path) -> str:
@@ -77,17 +78,23 @@ def test_zizmor_finds_nothing(persona: str) -> None:
     assert found.returncode == 0, found.stdout
 
 
+IGNORED = {
+    f"runs-on: {GPU_LABELS} # zizmor: ignore[self-hosted-runner]": (
+        "# No hosted machine has the GPU; docs/runner.md says what guards this one."
+    ),
+    "workflow_run: # zizmor: ignore[dangerous-triggers]": (
+        "# A fork can choose what the plans say, and no more: docs/runner.md has what guards the machine."
+    ),
+}
+
+
 def test_what_zizmor_is_told_to_ignore_has_a_written_reason() -> None:
-    """The one thing is the machine with the GPU, and the line before says why."""
+    """The machine with the GPU, and what judges a fork's plans there: the line before says why."""
     for file in WORKFLOWS:
         lines = file.read_text(encoding="utf-8").splitlines()
         for before, line in itertools.pairwise(lines):
             if "zizmor: ignore" in line:
-                assert line.strip() == f"runs-on: {GPU_LABELS} # zizmor: ignore[self-hosted-runner]"
-                assert (
-                    before.strip()
-                    == "# No hosted machine has the GPU; docs/runner.md says what guards this one."
-                )
+                assert IGNORED[line.strip()] == before.strip()
 
 
 @pytest.mark.parametrize(
@@ -128,14 +135,12 @@ def test_actions_are_pinned_by_hash_with_their_version(file: Path) -> None:
 
 
 def test_act_finds_every_action_here() -> None:
-    """What gate.yml uses is a checkout of the default commit, which act makes itself, or stands in .actrc."""
+    """What gate.yml uses has a stand-in in .actrc; a checkout of the default commit act makes itself."""
     settings = (ROOT / ".actrc").read_text(encoding="utf-8").splitlines()
     here = dict(line.split(" ", 1)[1].rsplit("=", 1) for line in settings if "--local-repository" in line)
     workflow = (GITHUB / "workflows/gate.yml").read_text(encoding="utf-8")
-    used = {use.split(" ")[0] for use in uses_of(workflow)}
-    assert {use for use in used if not use.startswith(CHECKOUT)} == set(here)
+    assert {use.split(" ")[0] for use in uses_of(workflow)} == set(here)
     assert all((ROOT / folder / "action.yml").is_file() for folder in here.values())
-    assert not re.search(r"^\s+ref:", workflow, re.MULTILINE)
 
 
 def test_act_knows_every_label_of_the_gate() -> None:
@@ -195,18 +200,67 @@ def test_lint_and_self_tests_run_unless_the_base_says_that_only_kernels_changed(
     assert conditions["Set up the change's own environment"] == unless_kernels_alone
     assert conditions["Lint, types"] == unless_kernels_alone
     assert conditions["Self-tests"] == unless_kernels_alone
-    assert conditions["Judge the changed kernels"] == []
+    assert conditions["Judge the changed kernels, and make their launch plans"] == []
 
 
 def test_a_forks_code_cannot_reach_the_gpu_machine_by_a_pull_request() -> None:
-    """The only way is gpu-fork.yml, which a maintainer starts for one commit."""
+    """Its job is not for forks; fork.yml, which is main's, takes the plans of a fork as data."""
     gpu = jobs_of((GITHUB / "workflows/gate.yml").read_text(encoding="utf-8"))["gpu"]
     condition = "github.event.pull_request.head.repo.full_name == github.repository"
     assert f"if: github.event_name == 'push' || {condition}\n" in gpu
     for file in WORKFLOWS:
         triggers = file.read_text(encoding="utf-8").partition("\non:\n")[2].partition("\npermissions:")[0]
         assert "pull_request_target" not in triggers
-        assert "workflow_run" not in triggers
+        assert ("workflow_run:" in triggers) == (file.name == "fork.yml")
+
+
+@pytest.mark.parametrize("name", ["gate.yml", "fork.yml"])
+def test_the_gpu_machine_checks_out_what_judges_and_nothing_of_a_pull_request(name: str) -> None:
+    """Of the change there are commits in git's store, which nobody checks out, and plans."""
+    job = jobs_of((GITHUB / "workflows" / name).read_text(encoding="utf-8"))["gpu"]
+    assert job.count("uses: actions/checkout@") == 1
+    assert MADE_OF[name] in job.partition("uses: actions/checkout@")[2].partition("      - name")[0]
+    assert "git checkout" not in job
+    steps = steps_of(job)
+    for step in (text for text in steps.values() if "git worktree" in text or "kernelgate guard" in text):
+        assert "        if: github.event_name == 'push' && " in step
+    (judges,) = (text for text in steps.values() if "kernelgate judge" in text)
+    assert "--plans" in judges
+
+
+def test_a_pull_request_is_judged_by_plans_and_a_push_by_calls() -> None:
+    """What the script of the step makes of the event."""
+    job = jobs_of((GITHUB / "workflows/gate.yml").read_text(encoding="utf-8"))["gpu"]
+    script = steps_of(job)["Judge the changed kernels, and time them"]
+    lines = script.partition("run: |\n")[2].partition("        env:")[0]
+    script = lines.replace(".venv/bin/python -m kernelgate", "echo")
+    for event, given in (
+        ("pull_request", "judge --measure --plans /x/plans --rep"),
+        ("push", "judge --measure --rep"),
+    ):
+        environment = {
+            "GITHUB_EVENT_NAME": event,
+            "RUNNER_TEMP": "/x",
+            "PROPOSED": "c",
+            "PATH": "/usr/bin:/bin",
+        }
+        said = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        assert said.startswith(given)
+
+
+def test_nobody_of_a_fork_runs_where_a_token_may_write() -> None:
+    """Publishing checks nothing out, and judging knows no token."""
+    jobs = jobs_of((GITHUB / "workflows/fork.yml").read_text(encoding="utf-8"))
+    assert "actions/checkout" not in jobs["publish"]
+    for name, job in jobs.items():
+        assert (": write" in job) == (name == "publish")
+        assert "head_branch" not in "".join(re.findall(r"run: .*", job))
 
 
 def owner_of(path: str) -> str:
@@ -248,13 +302,6 @@ def test_only_pull_requests_for_main_are_judged() -> None:
 def test_the_bases_own_script_sets_up_what_judges() -> None:
     """That of the change could set up another gate."""
     text = (GITHUB / "workflows/gate.yml").read_text(encoding="utf-8")
-    used = re.findall(r"(\S*)/scripts/set-up.sh", text)
-    assert set(used) == {"'\"$RUNNER_TEMP/base/.github"}
-
-
-def test_a_fork_that_edits_what_judges_does_not_pass() -> None:
-    """Its gate cannot be tried on the GPU machine."""
-    text = (GITHUB / "workflows/gpu-fork.yml").read_text(encoding="utf-8")
-    step = text.partition("Does it edit what judges?\n")[2].partition("      - name")[0]
-    assert "if: steps.judge.outputs.guard == 'true'" in step
-    assert "exit 1" in step
+    jobs = jobs_of(text)
+    for name, own in (("hosted", "'\"$RUNNER_TEMP/base/.github"), ("gpu", ".github")):
+        assert set(re.findall(r"(\S*)/scripts/set-up.sh", jobs[name])) == {own}
