@@ -256,6 +256,12 @@ def _everything(
     yield make(operation.max_batch)
 
 
+def swept_shapes(pins: Sequence[int]) -> Iterator[Case]:
+    """Yield a plain case of each batch and configuration that a sweep may meet."""
+    for batch, pin in itertools.product(range(1, MAX_SWEPT_BATCH + 1), pins):
+        yield Case(batch=batch, family="normal", seed=0, pin=pin)
+
+
 def _swept(count: int, pins: Sequence[int], seeds: Iterator[int]) -> Iterator[Case]:
     """Yield so many cases of one to four images, each of a family that is drawn."""
     chance = random.Random(next(seeds))  # noqa: S311 - replayable, not secret

@@ -11,7 +11,7 @@ from kernelgate.correctness.callers.plan_calls import PlanCaller
 from kernelgate.correctness.callers.planner import MAX_RECORDERS, Planner
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseRunner
-from kernelgate.correctness.plan import CasePlan, draw_shapes, fitted, plan_for_gpu, probe_cases
+from kernelgate.correctness.plan import CasePlan, draw_shapes, fitted, plan_for_gpu, probe_cases, swept_shapes
 from kernelgate.kernel_file.named_sizes import named_batches
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.plan_book.index import CallKey
@@ -38,7 +38,7 @@ def record_calls(
     with Planner(sandbox, kernel, target, min(os.cpu_count() or 1, MAX_RECORDERS)) as planner:
         case_runner = CaseRunner(PlanCaller(planner), laws)
         drawn = _with_relations(draw_shapes(plan, entropy), plan)
-        for case in (*probe_cases(compiled, entropy), *plan.planned, *drawn):
+        for case in (*probe_cases(compiled, entropy), *plan.planned, *swept_shapes(plan.pins), *drawn):
             case_runner.expect(case)
         planner.finish()
 

@@ -60,11 +60,6 @@ class Moves(TorchDispatchMode):
             "pixel_unshuffle": self._unshuffle,
         }
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Return False: PyTorch would import its compiler to skip it, which takes seconds a process."""
-        return False
-
     def __torch_dispatch__(
         self, func: Any, _types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:

@@ -24,6 +24,7 @@ from kernelgate.correctness.plan import (
     plan_for_interpreter,
     probe_cases,
     samplable,
+    swept_shapes,
 )
 from kernelgate.correctness.relations import RELATIONS
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
@@ -313,7 +314,8 @@ def test_a_gpu_sweeps_over_values_at_the_end() -> None:
     assert {case.batch for case in swept} == {1, 2, 3, 4}
     assert {case.pin for case in swept} == set(plan.pins)
     assert len({case.seed for case in plan.planned}) == len(plan.planned)
-    assert (
-        plan_for_gpu(ALEXNET_CONV1, make_kernel(*TWO_AND_A_TWIN), NAMED, 0, SEED).planned
-        == (plan.planned[:-SWEPT])
-    )
+    unswept = plan_for_gpu(ALEXNET_CONV1, make_kernel(*TWO_AND_A_TWIN), NAMED, SEED)
+    assert unswept.planned == plan.planned[:-SWEPT]
+    assert {(case.batch, case.pin) for case in swept} <= {
+        (shape.batch, shape.pin) for shape in swept_shapes(plan.pins)
+    }
