@@ -4,6 +4,7 @@ MEND = (
     "Mend what the detail names; if the detail names a case, see it alone with "
     "`pytest tests/gate --candidate FILE --replay CASE`."
 )
+MEND_WHAT = "Mend what the detail names, and run again."
 REPLAY = "See the case alone with `pytest tests/gate --candidate FILE --replay CASE`, and mend the kernel."
 MEND_FILE = "Mend the lines that the detail names."
 OTHER_PATH = "Give the path of a kernel file: `pytest tests/gate --candidate FILE`."

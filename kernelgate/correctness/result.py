@@ -5,8 +5,7 @@ from typing import Literal
 import msgspec
 
 from kernelgate.correctness.case import Case
-from kernelgate.operations.faults.fault_map import FaultMap
-from kernelgate.operations.faults.kinds import Guess
+from kernelgate.operations.faults.fault_map import FaultMap, Guess
 
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):

@@ -40,6 +40,8 @@ def run_block(code: Code, frame: Frame, block: ReadyBlock) -> Turns:
             found = yield from step.control(code, frame, step)
         else:
             given = [values[name] if name in values else frame[name] for name in step.operands]
+            if step.needs_group:
+                frame.group.note_line(step.operation.line)
             found = step.compute(frame.group, *given) if step.needs_group else step.compute(*given)  # type: ignore[misc]
             if len(step.results) == 1:
                 values[step.results[0]] = found

@@ -37,7 +37,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     - assert: a device assertion failed.
     - waits-for-ever: programs wait for each other; endless: loops do not end.
 
-    `other` is the other program; `offset` is in bytes, from the start of `buffer`.
+    `other` is the other program; `offset` is in bytes, from the start of `buffer`. `line` is that of the
+    text where it happened, from 1.
     """
 
     kind: Kind
@@ -47,6 +48,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     other: Place | None = None
     buffer: str | None = None
     offset: int | None = None
+    line: int = 0
 
 
 class Findings:

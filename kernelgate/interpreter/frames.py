@@ -19,6 +19,10 @@ class Group(Protocol):
         """Return some of the programs."""
         ...
 
+    def note_line(self, line: int) -> None:
+        """Note which line of the text they are at."""
+        ...
+
 
 class Frame:
     """The values of a function's names for a group of programs.

@@ -18,7 +18,8 @@ class Launch:
 
     `exchanged` are the buffers that the launch both reads and writes, by name; None for all.
     `stored` counts for each buffer what each program wrote; `synced` says which programs have done an atomic
-    operation that orders memory, `barriers` when each last met a barrier.
+    operation that orders memory, `barriers` when each last met a barrier. `line` is that of the text where
+    programs last reached for memory.
     `rounding_seed` has approximate results moved, None leaves them rounded to nearest.
     """
 
@@ -36,7 +37,7 @@ class Launch:
         self.stored: dict[str, NDArray[np.int64]] = {}
         self.synced: set[int] = set()
         self.barriers = np.zeros(self.total, dtype=np.uint64)
-        self.time = 0
+        self.time = self.line = 0
         memory.begin_launch(self.total)
 
     def tick(self) -> int:
@@ -67,7 +68,8 @@ class Launch:
         """Keep a finding about the program of that number."""
         place = self.place_of(number)
         told = f"program {place} of {self.kernel} {text}"
-        self.memory.findings.add(Finding(kind=kind, kernel=self.kernel, program=place, text=told, **where))
+        finding = Finding(kind=kind, kernel=self.kernel, program=place, text=told, line=self.line, **where)
+        self.memory.findings.add(finding)
 
 
 class Programs:
@@ -100,6 +102,10 @@ class Programs:
             places = (self.indices // below % self.grid[axis]).astype(np.int32)
             self._places[axis] = places[:1] if (places == places[0]).all() else places
         return self._places[axis]
+
+    def note_line(self, line: int) -> None:
+        """Note which line of the text they are at."""
+        self.launch.line = line
 
     def part(self, rows: Rows) -> "Programs":
         """Return some of the programs."""

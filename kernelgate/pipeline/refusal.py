@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from kernelgate.baselines.store import BaselineError
 from kernelgate.compilation.compiler import TooManyConfigsError
 from kernelgate.compilation.recording import UnplannedError
 from kernelgate.kernel_file.violation import UnreadableKernel, Violation
 from kernelgate.machine.gpu import GpuError
+from kernelgate.next_steps import MEND, MEND_WHAT
 from kernelgate.performance.samples import Arm
 from kernelgate.pipeline.judgement import Judgement
 from kernelgate.pipeline.stage import Result, StageName, Stopped
@@ -65,4 +68,7 @@ def _verdict_on(fault: WorkerFault, judgement: Judgement, stage: StageName) -> V
     # `correctness` runs the candidate alone. The others name a worker by its kernel's digest, or by its arm.
     kernel = judgement.kernel
     is_candidate = stage == "correctness" or fault.worker in (kernel.sha256, Arm.CANDIDATE)
-    return blame(fault, kernel.path, is_candidate=is_candidate)
+    verdict = blame(fault, kernel.path, is_candidate=is_candidate)
+    if stage != "correctness" and verdict.next_step == MEND:  # there is no case to see alone
+        return msgspec.structs.replace(verdict, next_step=MEND_WHAT)
+    return verdict

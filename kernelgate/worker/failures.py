@@ -9,6 +9,7 @@ from kernelgate import protocol
 from kernelgate.execution.interpreted_moves import TooLargeError
 from kernelgate.interpreter.errors import CannotInterpretError
 from kernelgate.protocol import FailureKind
+from kernelgate.worker.compiled_line import find_cause, find_compiled_line
 from kernelgate.worker.interpret.findings import AssertionFailedError, EndlessLaunchError
 from kernelgate.worker.model.parameters import UnmatchedParametersError
 
@@ -35,9 +36,8 @@ def describe_failure(
 
     `is_crowded` says whether others hold memory that this worker was promised.
     """
-    frames = traceback.extract_tb(error.__traceback__)
-    own = (frame.lineno or 0 for frame in reversed(frames) if frame.filename == kernel_file)
-    line = next(own, 0)
+    line = find_compiled_line(error, kernel_file) or _raising_line(error, kernel_file)
+    error = find_cause(error)
     if isinstance(error, SystemExit):
         return protocol.Failed(
             kind=FailureKind.EXITS, detail=f"left with status {_text(error, _status)}", line=line
@@ -51,6 +51,13 @@ def describe_failure(
         return protocol.Failed(kind=FailureKind.CROWDED, detail=held, line=line)
     kind = FailureKind.OUT_OF_MEMORY if exhausted else unforeseen
     return protocol.Failed(kind=kind, detail=detail, line=line)
+
+
+def _raising_line(error: BaseException, kernel_file: str) -> int:
+    """Return the line of the kernel file that raised an error last, 0 if none did."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = (frame.lineno or 0 for frame in reversed(frames) if frame.filename == kernel_file)
+    return next(own, 0)
 
 
 def _status(error: BaseException) -> str:

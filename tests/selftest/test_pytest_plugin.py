@@ -176,3 +176,36 @@ def wait_for(seen: Callable[[], list[Path]]) -> list[Path]:
     while not (found := seen()) and time.monotonic() < deadline:
         time.sleep(0.1)
     return found
+
+
+def judge(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "tests/gate",
+        "--candidate",
+        str(tmp_path / "nowhere.py"),
+        *words,
+    ]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_a_report_folder_that_is_a_file_is_a_wrong_option(tmp_path: Path) -> None:
+    """A clear message, and pytest's code for wrong usage: no error of the gate, no verdict."""
+    (tmp_path / "taken").touch()
+    ended = judge(tmp_path, "-p", "no:cacheprovider", "--report-dir", str(tmp_path / "taken"))
+    assert ended.returncode == pytest.ExitCode.USAGE_ERROR
+    assert f"kernelgate: --report-dir {tmp_path / 'taken'}: is a file" in ended.stdout
+    assert "Traceback" not in ended.stdout + ended.stderr
+
+
+def test_a_cache_that_cannot_be_written_hides_no_verdict(tmp_path: Path) -> None:
+    """As in a checkout that is read-only, where pytest warns, and warnings are errors."""
+    (tmp_path / "cache").touch()
+    folder = tmp_path / "report"
+    ended = judge(tmp_path, "-o", f"cache_dir={tmp_path / 'cache'}", "--report-dir", str(folder))
+    assert ended.returncode == pytest.ExitCode.TESTS_FAILED, ended.stdout + ended.stderr
+    assert ended.stdout.rstrip().splitlines()[-1] == f"  report: {folder / 'report.md'}"
+    assert "FORBIDDEN  (format-file-missing)" in ended.stdout
+    assert "1 failed, 3 skipped" in ended.stdout

@@ -11,8 +11,9 @@ from kernelgate.correctness.diagnosis.memory_faults import guess_memory_fault
 from kernelgate.correctness.relations import RELATIONS, Offsets
 from kernelgate.correctness.result import Diagnosis, Finding
 from kernelgate.operations import accuracy
-from kernelgate.operations.faults.fault_map import make_map
-from kernelgate.operations.faults.kinds import Facts, Guess, guess_kind
+from kernelgate.operations.faults.fault_map import Guess
+from kernelgate.operations.faults.kinds import Facts, guess_kind
+from kernelgate.operations.faults.ranges import make_map
 from kernelgate.operations.faults.script import Shown, has_script, render_script
 from kernelgate.operations.faults.tally import Tally
 from kernelgate.operations.values import FAMILIES
@@ -44,7 +45,8 @@ def _diagnose(runner: CaseRunner, finding: Finding, replayed: Replayed, kernel: 
     run = replayed.runs[-1]
     if finding.law == "memory":
         tally, _ = _count_values(runner, run)
-        guess = guess_memory_fault(run.ran.memory or (finding.detail,))
+        race = guess_memory_fault(run.ran.memory or (finding.detail,))
+        guess = race or guess_kind(tally, Facts(exact=True))
         return _made(tally, guess, script="", no_script=OF_MEMORY)
     if replayed.broken is None:
         guess = Guess(kind="race", because="the same case held when it was made once more")

@@ -1,13 +1,10 @@
 """What a fault looks like, by simple facts that were measured: a guess, and said as one."""
 
-from typing import Literal
-
 import msgspec
 import numpy as np
 
+from kernelgate.operations.faults.fault_map import Guess, Kind
 from kernelgate.operations.faults.tally import Tally
-
-Kind = Literal["unwritten", "stale", "race", "uninitialised", "halo", "tail", "channel", "image", "precision"]
 
 LARGEST_TILE = 256
 """Pixels: no usual tile is larger, so a fault among the last so many may be of the last tile alone."""
@@ -17,13 +14,6 @@ MOST = 0.9
 
 SMALL_ERROR = 32.0
 """In units of the hard bound: operands of bf16 are off by 8 bounds at most, half-precision sums by more."""
-
-
-class Guess(msgspec.Struct, frozen=True, kw_only=True):
-    """What kind of fault it looks like, and which fact says so."""
-
-    kind: Kind
-    because: str
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,23 +57,40 @@ def _guess_by_change(facts: Facts) -> Guess | None:
 
 def _guess_by_place(tally: Tally) -> Guess | None:
     """Return what the places say. Whatever is the case of all places that were looked at says nothing."""
+    return _guess_tail(tally) or _guess_halo(tally) or _guess_whole(tally)
+
+
+def _guess_tail(tally: Tally) -> Guess | None:
+    """Return whether it is the last tile: of the batch, or of each image; whole rows may be a halo's."""
     wrong, seen = tally.pixels_wrong > 0, tally.pixels_seen > 0
-    border = _border(tally)
-    if not (wrong & ~border).any() and (seen & ~border).any():
-        return Guess(kind="halo", because="all wrong elements have taps in the padding")
-    pixels, images = seen.size, tally.shape[0]
-    last = np.arange(pixels) >= pixels - LARGEST_TILE
-    if tally.first_pixel >= images * pixels - LARGEST_TILE and seen[~last].any():
+    last = np.arange(seen.size) >= seen.size - LARGEST_TILE
+    if not seen[~last].any():
+        return None
+    end = tally.shape[0] * seen.size
+    if tally.shape[0] > 1 and tally.first_pixel >= end - LARGEST_TILE:
         return Guess(kind="tail", because=f"all wrong elements are among the last {LARGEST_TILE} pixels")
-    if not (wrong & ~last).any() and seen[~last].any():
-        because = f"all wrong elements are among the last {LARGEST_TILE} pixels of an image"
+    first = int(wrong.argmax())
+    if first % tally.shape[3] and wrong[first:].all() and last[first]:
+        because = f"the last {seen.size - first} pixels of an image are wrong, row by row"
         return Guess(kind="tail", because=because)
-    for kind, axis in (("channel", 1), ("image", 0)):
+    return None
+
+
+def _guess_halo(tally: Tally) -> Guess | None:
+    wrong, seen, border = tally.pixels_wrong > 0, tally.pixels_seen > 0, _border(tally)
+    if (wrong & ~border).any() or not (seen & ~border).any():
+        return None
+    return Guess(kind="halo", because="all wrong elements have taps in the padding")
+
+
+def _guess_whole(tally: Tally) -> Guess | None:
+    """Return whether whole channels, or whole images, are wrong and others are right."""
+    kinds: tuple[tuple[Kind, int], ...] = (("channel", 1), ("image", 0))
+    for kind, axis in kinds:
         faulty, looked_at = tally.wrong[axis] > 0, tally.seen[axis] > 0
         whole = tally.wrong[axis][faulty].sum() >= MOST * tally.seen[axis][faulty].sum()
         if whole and faulty.sum() < looked_at.sum():
-            because = f"whole {kind}s are wrong, others right"
-            return Guess(kind="channel" if axis == 1 else "image", because=because)
+            return Guess(kind=kind, because=f"whole {kind}s are wrong, others right")
     return None
 
 

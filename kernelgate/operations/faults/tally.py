@@ -6,12 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.faults.fault_map import RIGHT, UNSEEN, UNWRITTEN, WRONG
 from kernelgate.operations.reference import unravel
 
 Counts = NDArray[np.int64]
-
-RIGHT, WRONG, UNWRITTEN, UNSEEN = ".", "#", "?", " "
-"""What the elements of a plane are drawn as; what was not looked at is left blank."""
 
 
 class Tally:

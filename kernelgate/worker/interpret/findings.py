@@ -1,6 +1,6 @@
 """What of the interpreter's findings no right kernel does, and what of them ends a call."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from kernelgate.execution.sampling import are_far_apart
 from kernelgate.interpreter.findings import Finding
@@ -25,13 +25,13 @@ def check_ended(found: Sequence[Finding]) -> None:
             raise AssertionFailedError(finding.text)
 
 
-def told(found: Sequence[Finding]) -> tuple[str, ...]:
-    """Return what was found wrong, in words: each first of its kind."""
-    texts: dict[str, str] = {}
+def told(found: Sequence[Finding], describe: Callable[[Finding], str]) -> tuple[str, ...]:
+    """Return what was found wrong, as `describe` says it: each first of its kind."""
+    first: dict[str, Finding] = {}
     for finding in found:
         if _is_wrong(finding):
-            texts.setdefault(finding.kind, finding.text)
-    return tuple(texts.values())
+            first.setdefault(finding.kind, finding)
+    return tuple(map(describe, first.values()))
 
 
 def _is_wrong(finding: Finding) -> bool:

@@ -1,6 +1,6 @@
 """Mode `interpret`: launch plans run on the interpreter of TTIR. No kernel file is ever imported here."""
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from kernelgate.interpreter.text.parser import parse
 from kernelgate.operations.inputs import image_numbers, make_image, make_parameters, make_x
 from kernelgate.operations.operation import find_operation
 from kernelgate.worker.interpret.findings import check_ended, told
+from kernelgate.worker.interpret.places import Places
 from kernelgate.worker.tensors.layouts import CONTIGUOUS, lay_out, lay_out_weight
 
 
@@ -54,6 +55,7 @@ class InterpretMode:
         )
         launches = call.run(self._sampling(request))
         found = call.memory.findings.found
+        places = Places(self.operation, stored.plan, partial(_text_of, stored.contents))
         check_ended(found)
         self.call = call
         self.is_whole = all(launch.programs_run == np.prod(launch.grid) for launch in launches)
@@ -64,7 +66,7 @@ class InterpretMode:
             device="cuda:0",
             launches=tuple(_describe(call, launches, number) for number in range(len(launches))),
             inputs_intact=call.inputs_intact(),
-            memory=told(found),
+            memory=told(found, places.describe),
         )
 
     def _sampling(self, request: protocol.RunPlan) -> Sampling:
@@ -147,7 +149,11 @@ def _constants(stored: StoredPlan) -> dict[str, Given]:
 
 @cache
 def _make_ready(contents: Path, ttir: str) -> ReadyKernel:
-    return ReadyKernel(parse((contents / f"{ttir}.ttir").read_text(encoding="utf-8")))
+    return ReadyKernel(parse(_text_of(contents, ttir)))
+
+
+def _text_of(contents: Path, ttir: str) -> str:
+    return (contents / f"{ttir}.ttir").read_text(encoding="utf-8")
 
 
 def _describe(call: InterpretedPlan, launches: list[LaunchSeen], number: int) -> protocol.SeenLaunch:

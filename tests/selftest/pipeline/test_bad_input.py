@@ -211,4 +211,9 @@ def test_the_command_line_names_a_bad_kernel(name: str, tmp_path: Path) -> None:
     report = msgspec.json.decode((tmp_path / "report" / "report.json").read_bytes())
     assert report["verdict"] == expected[0]
     assert report["reason"] in expected[1]
+    assert ended.stdout.count("\nFAILED ") == 1, "one cause is one red test"
+    last = ended.stdout.rstrip().splitlines()
+    assert last[-1] == f"  report: {tmp_path / 'report' / 'report.md'}"
+    assert any(line.startswith(f"{report['verdict']}  ({report['reason']})") for line in last[-25:])
+    assert ended.stdout.rindex("short test summary") < ended.stdout.rindex(f"{report['verdict']}  (")
     assert not running(lambda process: token in process.environ().get("PATH", ""))

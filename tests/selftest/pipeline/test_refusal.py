@@ -134,3 +134,12 @@ def test_only_errors_that_the_table_holds_are_answered() -> None:
     assert not issubclass(AssertionError, ANSWERED)
     assert not issubclass(KeyError, ANSWERED)
     assert {type(error) for error, *_ in ENDS} < set(ANSWERED)
+
+
+def test_a_fault_of_the_compile_names_no_case(pretended: PretendedStages) -> None:
+    """There is none to replay; a fault of the correctness stage may have one."""
+    gate = pretended.gate()
+    gate.stage("format")
+    fault = WorkerFault(FaultKind.RAISES, "does not compile", gate.kernel.sha256)
+    assert "CASE" not in stop_for(fault, gate, "compile").verdict.next_step
+    assert "CASE" in stop_for(fault, gate, "correctness").verdict.next_step
