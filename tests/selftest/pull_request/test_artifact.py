@@ -133,10 +133,11 @@ PLAN = f"{BOOK}/{'a' * 64}.plan.json"
 
 def test_plan_books_are_unpacked_each_into_its_folder(pack: Pack, tmp_path: Path) -> None:
     """With nothing else."""
+    folders: Members = [(f"{BOOK}/", b"")]
     members: Members = [(f"{BOOK}/book.json", b"{}"), (PLAN, b"plan"), (f"{'0' * 64}/book.json", b"[]")]
     folder = tmp_path / "out"
     folder.mkdir()
-    unpack_books(pack(members), folder)
+    unpack_books(pack(folders + members), folder)
     found = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     assert found == dict(members)
 
@@ -150,7 +151,8 @@ FOREIGN = {
     "a file in no folder": "book.json",
     "a folder in a folder": f"{BOOK}/{BOOK}/book.json",
     "a name with an end of line": f"{BOOK}/book.json\n",
-    "a folder": f"{BOOK}/",
+    "another folder": "kernels/",
+    "a folder upwards": "../",
     "a program of another kind": f"{BOOK}/{'a' * 64}.so",
 }
 
