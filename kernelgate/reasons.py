@@ -270,7 +270,7 @@ class Reason(enum.StrEnum):
         "Use Linux 5.13 or newer on x86-64 with Landlock, in no container that refuses it.")
     PLAN_BOOK = ("plan-book", _INVALID,
         "The plan book is broken, of another kernel, GPU or version, or lacks a call.",
-        "Have the book made anew by the gate that judges: run the job `hosted` again.")
+        "Have the book made anew by the gate that judges: update the branch, and run the job `hosted` again.")
     ARM_UNPLANNED = ("arm-unplanned", _INVALID,
         "Another kernel than the candidate does what no launch plan can hold.", OTHER_ARM)
     ARM_OTHER_PARAMETERS = ("arm-other-parameters", _INVALID,

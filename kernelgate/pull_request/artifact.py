@@ -18,6 +18,9 @@ PROPOSAL = re.compile(r"[a-z]+/[a-z0-9_]+/(baseline|compile)\.proposed\.json")
 OF_A_BOOK = re.compile(rf"[0-9a-f]{{64}}/({re.escape(INDEX_NAME)}|{FILE.pattern})")
 """Where `judge --keep-plans` leaves them: in a folder that the kernel file's sha256 names."""
 
+FOLDER = re.compile(r"[0-9a-f]{64}/")
+"""What packers list as well; nothing is made of it."""
+
 
 class ArtifactError(KernelgateError, ValueError):
     """The archives hold no proposal, or something that only an attacker would put there."""
@@ -77,9 +80,10 @@ def _select(
     if len(members) > MAX_MEMBERS:
         raise ArtifactError(f"{archive}: {len(members)} members, allowed {MAX_MEMBERS}")
     named = [member for member in members if known.fullmatch(member.filename)]
-    if strict and len(named) < len(members):
-        other = next(member.filename for member in members if not known.fullmatch(member.filename))
-        raise ArtifactError(f"{archive}: {other!a:.200} has no business in it")
+    names = (member.filename for member in members)
+    other = [name for name in names if not known.fullmatch(name) and not FOLDER.fullmatch(name)]
+    if strict and other:
+        raise ArtifactError(f"{archive}: {other[0]!a:.200} has no business in it")
     if len({member.filename for member in named}) < len(named):
         raise ArtifactError(f"{archive}: two members of one name")
     for member in named:

@@ -1,4 +1,4 @@
-"""Proposals out of a zip that anybody may have made."""
+"""Proposals and plan books out of a zip that anybody may have made."""
 
 import stat
 import zipfile
@@ -13,7 +13,8 @@ from kernelgate.baselines.store import MAX_RECORD_BYTES, load_speed, record_path
 from kernelgate.cli.main import main
 from kernelgate.kernel_file.source import read_kernel
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.pull_request.artifact import ArtifactError, unpack_proposals
+from kernelgate.pull_request import artifact as artifact_module
+from kernelgate.pull_request.artifact import ArtifactError, unpack_books, unpack_proposals
 from tests.selftest.support.made_up_records import make_record
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -124,6 +125,64 @@ def test_a_damaged_member_is_refused(pack: Pack, tmp_path: Path) -> None:
     archive.write_bytes(content)
     with pytest.raises(ArtifactError, match="no archive that can be read"):
         unpack_proposals(archive, tmp_path)
+
+
+BOOK = "e" * 64
+PLAN = f"{BOOK}/{'a' * 64}.plan.json"
+
+
+def test_plan_books_are_unpacked_each_into_its_folder(pack: Pack, tmp_path: Path) -> None:
+    """With nothing else."""
+    folders: Members = [(f"{BOOK}/", b"")]
+    members: Members = [(f"{BOOK}/book.json", b"{}"), (PLAN, b"plan"), (f"{'0' * 64}/book.json", b"[]")]
+    folder = tmp_path / "out"
+    folder.mkdir()
+    unpack_books(pack(folders + members), folder)
+    found = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    assert found == dict(members)
+
+
+FOREIGN = {
+    "a path upwards": f"../{BOOK}/book.json",
+    "an absolute path": f"/{BOOK}/book.json",
+    "a path inside": f"{BOOK}/../book.json",
+    "a folder of another name": "kernels/book.json",
+    "a file of another name": f"{BOOK}/conftest.py",
+    "a file in no folder": "book.json",
+    "a folder in a folder": f"{BOOK}/{BOOK}/book.json",
+    "a name with an end of line": f"{BOOK}/book.json\n",
+    "another folder": "kernels/",
+    "a folder upwards": "../",
+    "a program of another kind": f"{BOOK}/{'a' * 64}.so",
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN.values(), ids=FOREIGN.keys())
+def test_what_belongs_to_no_plan_book_is_refused(pack: Pack, tmp_path: Path, name: str) -> None:
+    """Wherever it leads, before anything is written."""
+    before = set(tmp_path.rglob("*"))
+    archive = pack([(f"{BOOK}/book.json", b"{}"), (name, b"x")])
+    with pytest.raises(ArtifactError, match="has no business in it"):
+        unpack_books(archive, tmp_path)
+    assert set(tmp_path.rglob("*")) - before == {archive}
+
+
+def test_a_link_in_a_plan_book_is_refused(pack: Pack, tmp_path: Path) -> None:
+    """It might lead to a secret of the runner."""
+    with pytest.raises(ArtifactError, match="no regular file"):
+        unpack_books(pack([link_to("/etc/passwd", PLAN)]), tmp_path)
+
+
+@pytest.mark.parametrize("sizes", [(101,), (40, 40, 40)], ids=["one", "together"])
+def test_a_bomb_is_not_unpacked(
+    pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, ...]
+) -> None:
+    """All that is unpacked counts, whatever the headers say."""
+    monkeypatch.setattr(artifact_module, "MAX_BOOK_BYTES", 100)
+    names = [f"{BOOK}/{str(number) * 64}.cubin" for number in range(len(sizes))]
+    archive = pack([(name, b" " * size) for name, size in zip(names, sizes, strict=True)])
+    with pytest.raises(ArtifactError, match="larger than is allowed"):
+        unpack_books(archive, tmp_path)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """How a gate is run for each kernel of a change: on which bytes, from where, by whose settings."""
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from kernelgate.pull_request.change import Change, ChangeError, Proposed
@@ -37,6 +39,21 @@ def test_how_much_is_drawn_is_passed_on(tmp_path: Path, profile: str | None) -> 
     """Nothing is, where nothing was asked for."""
     setup = make_setup(tmp_path, "said['detail'] = str(asked.hypothesis_profile)", profile=profile)
     assert judge(setup, {A: b""})[0].detail == str(profile)
+
+
+@pytest.mark.parametrize("option", ["plans", "keep_plans"])
+def test_each_kernel_has_a_plan_book_of_its_own(tmp_path: Path, option: str) -> None:
+    """In a folder that the sha256 of its bytes names, whatever its file is called."""
+    plant = f"said['detail'] = os.path.relpath(asked.{option}, '{tmp_path}')"
+    setup = msgspec.structs.replace(make_setup(tmp_path, plant), **{option: tmp_path / "books"})
+    contents = {A: b"# a", B: b"# b"}
+    told = [each.detail for each in judge(setup, contents)]
+    assert told == [f"books/{hashlib.sha256(content).hexdigest()}" for content in contents.values()]
+
+
+def test_without_plan_books_the_gate_is_told_of_none(tmp_path: Path) -> None:
+    """It runs the file, and keeps no plans."""
+    assert judge_one(tmp_path, "said['detail'] = f'{asked.plans} {asked.keep_plans}'").detail == "None None"
 
 
 def test_the_gate_is_told_what_to_judge_by_names_from_the_reports_folder(tmp_path: Path) -> None:

@@ -31,7 +31,8 @@ import pytest
 REPORT = ...
 
 def pytest_addoption(parser):
-    for name in ("--candidate", "--operation", "--report-dir", "--rule", "--hypothesis-profile"):
+    for name in ("--candidate", "--operation", "--report-dir", "--rule", "--hypothesis-profile",
+                 "--plans", "--keep-plans"):
         parser.addoption(name)
 
 @pytest.hookimpl(trylast=True)
