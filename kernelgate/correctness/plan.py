@@ -182,7 +182,7 @@ def _plan_of_samples(
     seeds: Iterator[int],
 ) -> CasePlan:
     pins, relations = _quickest_first(compiled), _of_plans()
-    largest = min(_largest_sampled(operation, compiled.configs[pin]) for pin in pins)
+    largest = min(largest_sampled(operation, compiled.configs[pin]) for pin in pins)
     measured = min(largest, operation.measured_batch)
     make = _CaseMaker(pins, seeds, largest, programs)
     planned = (
@@ -316,7 +316,7 @@ def _programs(record: ConfigRecord) -> int:
     return sum(math.prod(launch.grid) for launch in record.launches)
 
 
-def _largest_sampled(operation: Convolution, record: ConfigRecord) -> int:
+def largest_sampled(operation: Convolution, record: ConfigRecord) -> int:
     """Return the largest batch at which one program is still quick: a persistent one then has more to do."""
     outputs = math.prod(operation.output_shape(operation.measured_batch))
     programs = _programs(record)

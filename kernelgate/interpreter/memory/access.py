@@ -51,24 +51,23 @@ def make_access(
 def split(access: Access, verb: str) -> Iterator[Part]:
     """Yield the parts of an access by buffer; find what lies outside all of them, and leave it out."""
     addresses, mask = access.addresses, access.mask
-    if mask is not None:
-        if not mask.any():
-            return
-        some = addresses[np.unravel_index(int(mask.argmax()), mask.shape)]
-        addresses = np.where(mask, addresses, some)
-    low, high = int(addresses.min()), int(addresses.max())
-    memory = access.programs.memory
-    buffer = memory.at(low)
-    if buffer is not None and buffer.base <= low and high + access.size <= buffer.base + buffer.size:
-        part = _part(buffer, addresses, mask, low, high + access.size - 1)
-        if not _is_misaligned(access, part.offsets, mask, verb):
-            yield part
+    if mask is None:
+        some = int(addresses.flat[0])
+    elif mask.any():
+        some = int(addresses[np.unravel_index(int(mask.argmax()), mask.shape)])
+    else:
         return
-    yield from _split_slowly(access, addresses, mask, verb)
-
-
-def _part(buffer: Buffer, addresses: Array, mask: Array | None, low: int, last: int) -> Part:
-    return Part(buffer, addresses - buffer.base, mask, low - buffer.base, last - buffer.base)
+    buffer = access.programs.memory.at(some)
+    if buffer is not None:
+        offsets = addresses - buffer.base
+        if mask is not None:
+            np.copyto(offsets, some - buffer.base, where=~mask)
+        low, last = int(offsets.min()), int(offsets.max()) + access.size - 1
+        if low >= 0 and last < buffer.size:
+            if not _is_misaligned(access, offsets, mask, verb):
+                yield Part(buffer, offsets, mask, low, last)
+            return
+    yield from _split_slowly(access, np.where(mask, addresses, some) if mask is not None else addresses, verb)
 
 
 def _is_misaligned(access: Access, offsets: Array, mask: Array | None, verb: str) -> bool:
@@ -87,7 +86,8 @@ def _first_number(programs: Programs, wrong: Array) -> int:
     return int(programs.numbers[row])
 
 
-def _split_slowly(access: Access, addresses: Array, mask: Array | None, verb: str) -> Iterator[Part]:
+def _split_slowly(access: Access, addresses: Array, verb: str) -> Iterator[Part]:
+    mask = access.mask
     inside_any = np.zeros(addresses.shape, np.bool_)
     active = np.ones(addresses.shape, np.bool_) if mask is None else mask
     parts: list[Part] = []
@@ -102,8 +102,8 @@ def _split_slowly(access: Access, addresses: Array, mask: Array | None, verb: st
         if inside.any():
             inside_any |= inside
             kept = np.where(inside, addresses, addresses[inside][0])
-            last = int(kept.max()) + access.size - 1
-            parts.append(_part(buffer, kept, inside, int(kept.min()), last))
+            low, last = int(kept.min()) - buffer.base, int(kept.max()) - buffer.base + access.size - 1
+            parts.append(Part(buffer, kept - buffer.base, inside, low, last))
     outside = active & ~inside_any
     if outside.any():
         _find_outside(access, addresses, outside, verb)
@@ -135,7 +135,12 @@ def load_bits(access: Access, elsewhere: Array) -> Array:
     parts = list(split(access, "read"))
     if len(parts) == 1 and parts[0].mask is access.mask:
         values = read_part(access, parts[0])
-        return values if access.mask is None else np.where(access.mask, values, elsewhere)
+        if access.mask is None:
+            return values
+        if elsewhere.size != 1:
+            return np.where(access.mask, values, elsewhere)
+        np.copyto(values, elsewhere, where=~access.mask)
+        return values
     wrong = np.full((1,) * access.addresses.ndim, 2 ** (8 * access.size) - 1, elsewhere.dtype)
     found = wrong if access.mask is None else np.where(access.mask, wrong, elsewhere)
     for part in parts:
@@ -150,7 +155,7 @@ def read_part(access: Access, part: Part) -> Array:
     if access.programs.launch.is_exchanged(part.buffer):
         _note_read_part(access, part)
     places = part.offsets >> (access.size.bit_length() - 1)
-    return part.buffer.view(access.size).take(places, mode="clip")
+    return part.buffer.view(access.size).take(places, mode="clip")  # a copy, as the caller may change it
 
 
 def _note_read_part(access: Access, part: Part) -> None:

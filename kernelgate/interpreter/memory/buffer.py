@@ -143,23 +143,38 @@ class Buffer:
         self.writers = np.zeros(self.writers.size, dtype=np.uint32)
         self.readers = self.origins = None
 
-    def touched(self) -> "list[slice]":
-        """Return the stretches of units in which anything may have been written."""
-        if self.fill is None:
-            return [slice(0, self.units)]
-        edges = np.flatnonzero(np.diff(self.settled | self.noted, prepend=False, append=False)).reshape(-1, 2)
-        scale = self.granule // self.unit
-        return [slice(int(low) * scale, min(int(high) * scale, self.units)) for low, high in edges]
-
     def written_since(self, number: int) -> NDArray[np.int64]:
         """Return the units that programs wrote from this number on, in order; each once."""
         if not self.writers.size:
             return np.empty(0, dtype=np.int64)
-        found = [part.start + np.flatnonzero(self.writers[part] >= max(1, number)) for part in self.touched()]
-        return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+        if self._is_looked_through_whole:
+            return np.flatnonzero(self.writers >= max(1, number))
+        granules, written, rest = self._written_in_granules(number)
+        scale, units = self.granule // self.unit, np.flatnonzero(written)
+        in_granules = granules[units // scale] * scale + units % scale
+        return np.concatenate([in_granules, self.units - rest.size + np.flatnonzero(rest)])
 
     def count_written_since(self, number: int) -> int:
         """Return how many units programs wrote from this number on."""
         if not self.writers.size:
             return 0
-        return sum(int(np.count_nonzero(self.writers[part] >= max(1, number))) for part in self.touched())
+        if self._is_looked_through_whole:
+            return int(np.count_nonzero(self.writers >= max(1, number)))
+        _, written, rest = self._written_in_granules(number)
+        return int(np.count_nonzero(written)) + int(np.count_nonzero(rest))
+
+    @property
+    def _is_looked_through_whole(self) -> bool:
+        return self.fill is None or self.granule % self.unit != 0
+
+    def _written_in_granules(
+        self, number: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return the whole granules that were touched, which of their units were written, and of the rest."""
+        scale = self.granule // self.unit
+        count = self.units // scale
+        table, rest = self.writers[: count * scale].reshape(count, scale), self.writers[count * scale :]
+        granules = np.flatnonzero((self.settled | self.noted)[:count])
+        is_run = granules.size > 0 and int(granules[-1] - granules[0]) + 1 == granules.size
+        owners = table[granules[0] : granules[-1] + 1] if is_run else table[granules]
+        return granules, owners >= max(1, number), rest >= max(1, number)

@@ -28,16 +28,19 @@ def note_store(programs: Programs, buffer: Buffer, stored: Lanes, values: Array)
     buffer.note_in_units_of(size)
     places, units = stored.offsets >> (size.bit_length() - 1), _units_of(buffer, stored.offsets, size)
     view, owners = buffer.view(size), _for_each_unit(stored.numbers, units)
-    before = buffer.writers[units]
+    before = buffer.writers.take(units, mode="clip")
     others = (before > programs.memory.first_number) & (before != owners)
     if others.any():
-        _find_overwritten(programs, buffer, (others, before, owners, units), view[places] != values)
+        _find_overwritten(
+            programs, buffer, (others, before, owners, units), view.take(places, mode="clip") != values
+        )
     if stored.lanes is not None:
         _find_read_before(programs, buffer, owners, units)
         note_origin(programs, buffer, units, _for_each_unit(stored.lanes, units))
     buffer.writers[units] = owners
     view[places] = values
-    _find_clashes(programs, buffer, (buffer.writers[units], owners, units), view[places] != values)
+    now = buffer.writers.take(units, mode="clip")  # inside the buffer, as `split` has found
+    _find_clashes(programs, buffer, (now, owners, units), view.take(places, mode="clip") != values)
 
 
 def note_touch(programs: Programs, buffer: Buffer, size: int, touched: Lanes) -> None:
