@@ -22,7 +22,7 @@ PLAIN = frozenset(
 """Modules that compute, or that are open in part; those of PyTorch and Triton are below."""
 
 TORCH = re.compile(
-    r"torch(\.(nn|cuda|amp|autograd|backends|compiler|fft|library|linalg|ops|profiler|random|special|testing|types"
+    r"torch(\.(nn|accelerator|cuda|amp|autograd|backends|compiler|fft|library|linalg|ops|profiler|random|special|testing|types"
     r"|version)(\.[a-z]\w*)*)?"
 )
 
@@ -50,7 +50,7 @@ TORCH_CLOSED = frozenset(
         *("compile", "load", "save", "load_library", "load_inline", "from_file", "frombuffer", "hub"),
         *("export", "func", "vmap", "jiterator", "overrides", "cudart", "get_device_module"),
         *("set_default_device", "set_default_dtype", "set_default_tensor_type", "change_current_allocator"),
-        *("CUDAPluggableAllocator"),
+        "CUDAPluggableAllocator",
     }
 )
 """Files, compilers, and settings of the whole process, wherever in PyTorch they lie."""

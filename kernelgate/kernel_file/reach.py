@@ -20,7 +20,7 @@ OWN_UNDERSCORES = frozenset(
         *("__all__", "__annotations__", "__author__", "__call__", "__class__", "__class_getitem__"),
         *("__dataclass_fields__", "__doc__", "__enter__", "__exit__", "__file__", "__getitem__", "__init__"),
         *("__len__", "__module__", "__name__", "__post_init__", "__qualname__", "__repr__", "__str__"),
-        *("__version__"),
+        "__version__",
     }
 )
 """Of Python's hidden names those that tell or call what is the file's own."""
@@ -33,7 +33,7 @@ FRAMES = frozenset(
 ELSEWHERE = frozenset(
     {
         *("builtins", "ctypes", "gc", "importlib", "inspect", "os", "pkgutil", "subprocess", "sys", "tofile"),
-        *("kernelgate"),
+        "kernelgate",
     }
 )
 """What leads out wherever it lies, in a module by another name as well."""

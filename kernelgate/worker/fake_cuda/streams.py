@@ -159,3 +159,7 @@ def pretend_streams() -> None:
     cuda.default_stream = lambda *_, **__: ORDER.default
     cuda.stream, cuda.set_stream = use_stream, set_stream
     cuda.synchronize = lambda *_, **__: ORDER.wait(None, None)
+    accelerator: Any = torch.accelerator
+    accelerator.current_stream = lambda *_, **__: ORDER.current
+    accelerator.set_stream = lambda stream: set_stream(stream)
+    accelerator.synchronize = lambda *_, **__: ORDER.wait(None, None)

@@ -18,6 +18,11 @@ class CudaLookalike(torch.Tensor):
         return True
 
     @property
+    def is_cpu(self) -> bool:  # type: ignore[override]
+        """False: no tensor is in two places."""
+        return False
+
+    @property
     def device(self) -> torch.device:  # type: ignore[override]
         """cuda:0, so that `torch.empty(..., device=x.device)` asks for the same pretence."""
         return CUDA

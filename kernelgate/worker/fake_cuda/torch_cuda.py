@@ -47,15 +47,40 @@ def _capture(graph: PretendedGraph, *_: Any, **__: Any) -> Iterator[None]:
 
 def pretend_cuda(properties: Card) -> None:
     """Make torch.cuda answer as a machine with one such GPU would; nothing is ever launched through it."""
+    memory = (properties.total_memory, properties.total_memory)
+    capability = (properties.major, properties.minor)
+    answers: dict[Any, dict[str, Any]] = {
+        torch.cuda: {
+            "is_available": True,
+            "is_initialized": True,
+            "is_bf16_supported": properties.major >= 8,
+            "is_tf32_supported": properties.major >= 8,
+            "device_count": 1,
+            "current_device": 0,
+            "get_device_capability": capability,
+            "get_device_name": properties.name,
+            "get_device_properties": properties,
+            "mem_get_info": memory,
+            **dict.fromkeys(("set_device", "empty_cache", "init")),
+        },
+        torch.accelerator: {
+            "is_available": True,
+            "device_count": 1,
+            "current_accelerator": torch.device("cuda"),
+            **dict.fromkeys(("current_device_index", "current_device_idx"), 0),
+            **dict.fromkeys(("set_device_index", "set_device_idx", "empty_cache")),
+        },
+    }
+    for module, of_module in answers.items():
+        for name, answer in of_module.items():
+            setattr(module, name, _saying(answer))
     cuda: Any = torch.cuda
-    cuda.is_available = lambda: True
-    cuda.is_initialized = lambda: True
-    cuda.device_count = lambda: 1
-    cuda.current_device = lambda: 0
-    cuda.get_device_capability = lambda *_, **__: (properties.major, properties.minor)
-    cuda.get_device_name = lambda *_, **__: properties.name
-    cuda.get_device_properties = lambda *_, **__: properties
-    cuda.device = nullcontext
+    cuda.device = cuda.device_of = nullcontext
     pretend_streams()
     cuda.CUDAGraph, cuda.graph = PretendedGraph, _capture
     cuda.is_current_stream_capturing = lambda: PretendedGraph.capturing is not None
+
+
+def _saying(answer: Any) -> Callable[..., Any]:
+    """Return a function of its own, since torch.compile tells functions apart by what they are."""
+    return lambda *_, **__: answer

@@ -10,6 +10,7 @@ from triton.runtime.driver import driver
 
 from kernelgate.execution.cards import Card
 from kernelgate.execution.launch_plan import MAX_GRID
+from kernelgate.worker.fake_cuda.resources import read_resources
 
 NoteLaunch = Callable[[Any, Any, tuple[int, int, int], tuple[Any, ...]], None]
 
@@ -72,9 +73,9 @@ class _StubUtils:
             "warpSize": self.card.warp_size,
         }
 
-    def load_binary(self, *_: Any) -> tuple[int, int, int, int, int]:
+    def load_binary(self, _name: str, cubin: bytes, *_: Any) -> tuple[int, int, int, int, int]:
         max_threads_a_block = 1024
-        return 1, 1, 0, 0, max_threads_a_block
+        return 1, 1, *read_resources(cubin), max_threads_a_block
 
 
 def _launcher_that_notes(note: NoteLaunch) -> type:

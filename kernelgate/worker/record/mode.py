@@ -155,7 +155,7 @@ class RecordMode:
     def _forward(self, model: nn.Module, x: torch.Tensor, form: CallForm) -> Any:
         pretended = PretendedGpu()
         pretended.on_host_read = lambda _: self.tape.refuse("reads-values", HOST_READ)
-        with pretended, Moves(self.tape), torch.set_grad_enabled(form.gradients):
+        with pretended, Moves(self.tape, pretended), torch.set_grad_enabled(form.gradients):
             return model(x)
 
     def _write(self, request: protocol.Record, answer: torch.Tensor, batch: int) -> protocol.Recorded:

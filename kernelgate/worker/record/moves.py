@@ -5,9 +5,11 @@ what only the host's own tables go into is computed; what reads a value or compu
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
+from torch._library.custom_ops import OPDEFS
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
@@ -36,16 +38,19 @@ SAME_MEMORY = {"_unsafe_view", "lift_fresh", "_reshape_alias"}
 
 
 class Moves(TorchDispatchMode):
-    """Writes onto a tape what PyTorch is asked for."""
+    """Writes onto a tape what PyTorch is asked for.
+
+    An operator that the file has registered is a function of its own, which is called within `gpu`.
+    """
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         """Return False: to tell TorchDynamo otherwise, PyTorch imports it, a second of each worker."""
         return False
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: Tape, gpu: AbstractContextManager[Any]) -> None:
         super().__init__()
-        self.tape = tape
+        self.tape, self.gpu = tape, gpu
         self._does: dict[str, Callable[..., Any]] = {
             "clone": self._clone,
             "_to_copy": self._clone,
@@ -65,10 +70,16 @@ class Moves(TorchDispatchMode):
     ) -> Any:
         """Return what the operation returns, in shape and layout."""
         kwargs = kwargs or {}
-        name = func.overloadpacket.__name__
         with self:  # what is made of other operations comes by here piece by piece, in inference mode too
             if (made := func.decompose(*args, **kwargs)) is not NotImplemented:
                 return made
+            if (own := OPDEFS.get(func._schema.name)) is not None:
+                with self.gpu:
+                    return own._init_fn(*args, **kwargs)
+        return self._do(func, args, kwargs)
+
+    def _do(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        name = func.overloadpacket.__name__
         if name in SAYS_NOTHING or name in SAME_MEMORY or is_view(func):
             return func(*args, **kwargs)
         if name in UNINITIALISED:

@@ -62,7 +62,7 @@ def record(call: Call, folder: Path, within: Within = torch.no_grad) -> Recordin
     dressed: dict[str, Tensor] = {name: tensor.as_subclass(CudaLookalike) for name, tensor in given.items()}
     tape = Tape(__file__)
     tape.begin_call(dressed, [])
-    with PretendedGpu(), Moves(tape), within():
+    with PretendedGpu() as gpu, Moves(tape, gpu), within():
         answer = call(*dressed.values())
     assert isinstance(answer, Tensor)
     buffers, steps, view = BufferTable(tape, folder).finish(answer)
@@ -264,7 +264,7 @@ def test_a_refusal_that_the_file_catches_stands() -> None:
     tape = Tape(__file__)
     x = torch.ones(2, 2).as_subclass(CudaLookalike)
     tape.begin_call({"x": x}, [])
-    with PretendedGpu(), Moves(tape):
+    with PretendedGpu() as gpu, Moves(tape, gpu):
         with pytest.raises(CannotPlanError):
             x @ x
         with pytest.raises(CannotPlanError):
@@ -290,7 +290,7 @@ def test_a_table_that_a_launch_was_given_is_no_table_of_the_host_any_more(
     """The launch may have written there: whatever is computed of it is of the GPU's memory."""
     tape = Tape(__file__)
     tape.begin_call({"x": torch.ones(4).as_subclass(CudaLookalike)}, [])
-    with PretendedGpu(), Moves(tape):
+    with PretendedGpu() as gpu, Moves(tape, gpu):
         table = torch.arange(4.0, device="cuda")
         act(table)
         launched_on(tape, table)

@@ -17,8 +17,8 @@ from kernelgate.correctness import stage
 from kernelgate.correctness.hypothesis_profile import Profile
 from kernelgate.correctness.plan import CasePlan, plan_for_interpreter
 from kernelgate.correctness.stage import Trial, try_kernel
-from kernelgate.kernel_file.allowed_names import check_names
-from kernelgate.kernel_file.format import check_format
+from kernelgate.kernel_file.open_form import check_open_form
+from kernelgate.kernel_file.reach import find_reaches
 from kernelgate.kernel_file.source import KernelFile, read_kernel
 from kernelgate.machine.gpu import Gpu
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
@@ -83,11 +83,12 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True):
             sandbox.close()
 
     def names(self, file: Path) -> bool:
-        """Return whether the text is refused for what it names."""
-        return bool(check_names(read_kernel(file, self.settings.limits.kernel_file_bytes)))
+        """Return whether the text is refused for what it names, as it is where there is no GPU."""
+        kernel = read_kernel(file, self.settings.limits.kernel_file_bytes)
+        return self.gpu is None and bool(find_reaches(kernel))
 
     def _compile(self, sandbox: Sandbox, kernel: KernelFile) -> tuple[CompiledKernel | None, str, str]:
-        if broken := check_format(kernel):
+        if broken := check_open_form(kernel):
             return None, "format", str(broken[0])
         targets = [Target(capability=ADA)]
         if self.gpu is not None:
