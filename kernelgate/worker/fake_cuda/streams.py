@@ -161,5 +161,5 @@ def pretend_streams() -> None:
     cuda.synchronize = lambda *_, **__: ORDER.wait(None, None)
     accelerator: Any = torch.accelerator
     accelerator.current_stream = lambda *_, **__: ORDER.current
-    accelerator.set_stream = lambda stream: set_stream(stream)
+    accelerator.set_stream = set_stream
     accelerator.synchronize = lambda *_, **__: ORDER.wait(None, None)
