@@ -116,6 +116,7 @@ def make_gate(outcome: Outcome, measure: bool, **results: StageResult) -> Gate:
         environment=ENVIRONMENT,
         counters=None,
         confinement=Confinement(landlock=7, seccomp=True),
+        advice=(Violation(rule="reaches-out", line=3, message="got gc"),),
     )
     return cast("Gate", fake)
 
