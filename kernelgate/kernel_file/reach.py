@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from kernelgate.kernel_file.library_paths import is_module, leads_out
 from kernelgate.kernel_file.own_names import bound_names, local_names, own_names
 from kernelgate.kernel_file.source import KernelFile, dotted_name, is_main_guard, parse_kernel
-from kernelgate.kernel_file.violation import Violation
+from kernelgate.kernel_file.violation import UnreadableKernel, Violation
 
 BUILTINS = frozenset({"eval", "exec", "compile", "__import__", "open", "globals", "memoryview", "breakpoint"})
 BY_NAME = frozenset({"getattr", "setattr", "delattr", "vars"})
@@ -46,10 +46,14 @@ HARMLESS_SETTINGS = "torch.backends."
 
 def find_reaches(kernel: KernelFile) -> tuple[Violation, ...]:
     """Return every place where the file could reach out, by line; raises UnreadableKernel."""
-    tree = parse_kernel(kernel)
-    _prune(tree)
-    finder = _Finder(tree)
-    found = {violation: None for node in ast.walk(tree) for violation in finder.check(node)}
+    try:
+        tree = parse_kernel(kernel)
+        _prune(tree)
+        finder = _Finder(tree)
+        found = {violation: None for node in ast.walk(tree) for violation in finder.check(node)}
+    except RecursionError:
+        message = "got code that is nested too deeply to check"
+        raise UnreadableKernel(kernel.path, "not-python", message, 1) from None
     return tuple(sorted(found, key=lambda violation: violation.line))
 
 

@@ -50,7 +50,7 @@ def _render_stages(report: Report) -> str:
 
 
 def _render_advice(report: Report) -> list[str]:
-    listed = "\n".join(f"- {inert(each)}" for each in report.advice)
+    listed = "\n".join(f"- {cell(each)}" for each in report.advice)
     return [f"## Advice\n\nIt decides nothing.\n\n{listed}"] if listed else []
 
 

@@ -7,6 +7,7 @@ for the caller's before it works, and the caller's for each before the answer is
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -161,5 +162,5 @@ def pretend_streams() -> None:
     cuda.synchronize = lambda *_, **__: ORDER.wait(None, None)
     accelerator: Any = torch.accelerator
     accelerator.current_stream = lambda *_, **__: ORDER.current
-    accelerator.set_stream = set_stream
+    accelerator.set_stream = partial(set_stream)  # torch.compile wants one name for each function
     accelerator.synchronize = lambda *_, **__: ORDER.wait(None, None)

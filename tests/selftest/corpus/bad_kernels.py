@@ -88,16 +88,25 @@ UNJUDGED = (
     BadKernel("no-kernel", "has no kernel", b"import torch\n", FORBIDDEN, ("format-kernel-missing",)),
     BadKernel("over-long", "is over long", b"#" * 300_000 + b"\n", FORBIDDEN, ("format-file-too-large",)),
     BadKernel(
-        "no-conv1",
-        "ModelNew has no conv1",
-        replaced("self.conv1", "self.other"),
+        "no-model",
+        "has no ModelNew",
+        replaced("class ModelNew", "class Model"),
         FORBIDDEN,
-        ("format-model-conv1",),
+        ("format-model-missing",),
+        "got Model",
     ),
 )
 """Files that the first stage turns down without starting them."""
 
 FAULTS = (
+    BadKernel(
+        "no-bias-parameter",
+        "its model has no parameter that is the bias",
+        replaced("bias=True", "bias=False"),
+        FORBIDDEN,
+        ("other-parameters",),
+        "conv1.bias [96]",
+    ),
     BadKernel(
         "default-argument",
         "a default argument raises on import",

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from kernelgate.correctness.case import Case
-from kernelgate.kernel_file.allowed_names import check_names
+from kernelgate.kernel_file.reach import find_reaches
 from kernelgate.kernel_file.source import read_kernel
 from kernelgate.pipeline import format_step
 from kernelgate.pipeline.pipeline import Gate
@@ -121,8 +121,7 @@ def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     What a file names is not asked: the judge must hold whatever gets past that question.
     """
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
-    for name in ("check_names_as_written", "check_names"):
-        monkeypatch.setattr(format_step, name, lambda _kernel: ())
+    monkeypatch.setattr(format_step, "find_reaches", lambda _kernel: ())
     started = time.monotonic()
     with nothing_left_running():
         yield
@@ -140,7 +139,7 @@ def test_a_bad_kernel_gets_the_verdict_that_names_it(bad: BadKernel, tmp_path: P
 @pytest.mark.parametrize("bad", REACHING_OUT, ids=lambda bad: bad.name)
 def test_what_reaches_out_of_its_libraries_is_refused_by_name_as_well(bad: BadKernel, tmp_path: Path) -> None:
     """The gate does not even start it."""
-    assert check_names(read_kernel(bad.write(tmp_path), 400_000))
+    assert find_reaches(read_kernel(bad.write(tmp_path), 400_000))
 
 
 @pytest.mark.parametrize("bad", HARMLESS, ids=lambda bad: bad.name)

@@ -31,8 +31,8 @@ from kernelgate.settings import load_settings
 
 root, candidate, folder = Path.cwd(), Path(sys.argv[1]), Path(sys.argv[2])
 request = Request(
-    root=root, candidate=candidate, operation="alexnet_conv1", accepted=sys.argv[3], stage="open", rule=None,
-    report_dir=folder, gpu=None, measure=False, replay=None,
+    root=root, candidate=candidate, operation="alexnet_conv1", accepted=sys.argv[3],
+    stage="final-micro-tuning", rule=None, report_dir=folder, gpu=None, measure=False, replay=None,
 )
 def find_gpus(request):
     raise AssertionError("looked for a GPU")

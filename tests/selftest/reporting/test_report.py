@@ -69,6 +69,22 @@ def test_what_a_stage_found_cannot_leave_its_place(stage: str, make: Any, smuggl
     assert outline(with_result(stage, make(smuggled))) == outline(with_result(stage, make("plain")))
 
 
+@pytest.mark.parametrize("smuggled", SMUGGLED)
+def test_advice_cannot_leave_its_place(smuggled: str) -> None:
+    """It holds lines of the candidate's; it is shown to its end, and without any there is no word of it."""
+    plain, report = (make_report_of(advice=(f"line 3: {text}",)) for text in ("plain", smuggled))
+    assert outline(report) == outline(plain)
+    assert count_shown(report, f"line 3: {smuggled}") == 1
+    assert "## Advice" in headings(report)
+    assert "## Advice" not in headings(make_report_of())
+
+
+def test_the_terminal_shows_each_advice_on_a_line() -> None:
+    """It decides nothing, so it stands below the stages."""
+    lines = render_summary(make_report_of(advice=("line 3: gc", "line 4: x\nKEEP"))).splitlines()
+    assert lines[-3:-1] == ["  advice: line 3: gc", "  advice: line 4: x"]
+
+
 @pytest.mark.parametrize("place", ["detail", "path"])
 def test_nobody_is_mentioned(place: str) -> None:
     """An @name is text for the eye, not a call."""

@@ -119,6 +119,7 @@ def make_gate(outcome: Outcome, measure: bool, **results: StageResult) -> Gate:
         open_sandbox=None,
         kept_book=None,
         confinement=Confinement(landlock=7, seccomp=True),
+        advice=(Violation(rule="reaches-out", line=3, message="got gc"),),
     )
     return cast("Gate", fake)
 

@@ -274,6 +274,25 @@ def test_a_refusal_that_the_file_catches_stands() -> None:
     assert tape.refused.reason == "delegation"
 
 
+@pytest.mark.parametrize("within", WITHIN)
+def test_an_operator_of_the_files_own_is_what_its_function_does(tmp_path: Path, within: Within) -> None:
+    """Moves within it are steps, on a GPU that is still pretended; what computes within it is refused."""
+
+    @torch.library.custom_op(f"kernelgate_test_{within.__name__}::moved", mutates_args=())
+    def moved(x: Tensor) -> Tensor:
+        assert x.is_cuda
+        return torch.zeros(x.shape, device=x.device).copy_(x)
+
+    @torch.library.custom_op(f"kernelgate_test_{within.__name__}::doubled", mutates_args=())
+    def doubled(x: Tensor) -> Tensor:
+        return x * 2
+
+    recording = record(lambda x, *_: moved(x), tmp_path, within)
+    assert [type(step) for step in recording.steps] == [Fill, Copy]
+    with pytest.raises(CannotPlanError, match=r"aten\.mul"):
+        record(lambda x, *_: doubled(x), tmp_path, within)
+
+
 def launched_on(tape: Tape, *tensors: Tensor) -> None:
     """Take note of a launch that may write every tensor."""
     tape.add(RawLaunch(make_launch(), list(tensors)))

@@ -14,6 +14,7 @@ from kernelgate.execution.plan_files import StoredPlan
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.settings import load_settings
+from kernelgate.worker.fake_cuda.resources import read_resources
 from tests.selftest.support.recorders import Start, Starting, as_kernel_file
 from tests.selftest.support.small_kernels import LOOP, TWO_LAUNCHES, changed
 
@@ -66,6 +67,14 @@ def broken(starting: Starting, form: CallForm = PLAIN) -> tuple[str, str]:
     recorded = record(sandbox, worker, PlannedCall(batch=256, pin=0, card=ADA, form=form))
     assert recorded.broken is not None, recorded
     return recorded.broken
+
+
+def test_host_code_is_told_the_registers_that_the_assembler_used(start: Start) -> None:
+    """As a GPU's driver tells them: programs are counted by them."""
+    for launched in compiled(start(TWO_LAUNCHES)):
+        cubin = launched.stored.read(launched.program.cubin, "cubin")
+        said = read_assembler_log(launched.program.log)
+        assert read_resources(cubin) == (said.registers, said.stack_bytes // 4)
 
 
 def test_every_launch_is_recorded_with_its_grid_and_its_arguments(start: Start) -> None:
