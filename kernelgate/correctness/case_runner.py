@@ -13,11 +13,12 @@ from kernelgate.correctness.calls import Call, Caller, Run
 from kernelgate.correctness.case import CONTIGUOUS, Case
 from kernelgate.correctness.relations import RELATIONS, Relation
 from kernelgate.correctness.result import Finding
+from kernelgate.execution.seen_decisions import SeenDecision
 from kernelgate.operations import accuracy
 from kernelgate.operations.accuracy import Answer, Broken, Errors
-from kernelgate.operations.inputs import Inputs, make_images, make_inputs, make_parameters
+from kernelgate.operations.inputs import Inputs, family_of, make_images, make_inputs, make_parameters
 from kernelgate.operations.reference import Truth, truth_at, truth_everywhere, unravel, vendor_answer
-from kernelgate.operations.values import FAMILIES
+from kernelgate.operations.values import Family
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import LawLimits
@@ -38,7 +39,10 @@ LAWS_OF_VALUES = ("hard-bound", "error-ratio", "exact", "special-values", "secon
 
 
 class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What one case showed; `untried` says why it could not be tried here, if so."""
+    """What one case showed; `untried` says why it could not be tried here, if so.
+
+    `decisions` are those on loaded values, one after the other call.
+    """
 
     case: Case
     finding: Finding | None = None
@@ -47,6 +51,7 @@ class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
     vendor_ratio: float | None = None
     calls: int = 0
     first_run: Run | None = None
+    decisions: tuple[SeenDecision, ...] = ()
 
 
 class CaseRunner:
@@ -100,7 +105,12 @@ class CaseRunner:
         if broken is not None:
             return self._broken(case, broken)
         return CaseResult(
-            case=case, errors=errors, vendor_ratio=vendor_ratio, calls=len(runs), first_run=runs[0]
+            case=case,
+            errors=errors,
+            vendor_ratio=vendor_ratio,
+            calls=len(runs),
+            first_run=runs[0],
+            decisions=tuple(each for run in runs for each in run.ran.decisions),
         )
 
     def _caller_of(self, relation: Relation) -> Caller:
@@ -159,7 +169,7 @@ class CaseRunner:
             if vendor is not None:
                 theirs = accuracy.measure_errors(msgspec.structs.replace(answer, values=vendor), self.limits)
                 vendor_ratio = max(vendor_ratio or 0.0, theirs.error_ratio)
-            broken = next(self._check_values(answer, seen, vendor, run.call.recipe.family), None)
+            broken = next(self._check_values(answer, seen, vendor, family_of(run.call.recipe)), None)
             if broken is not None:
                 break
         return broken, errors, vendor_ratio
@@ -187,7 +197,7 @@ class CaseRunner:
         weight, bias = (tensor.cuda() for tensor in make_parameters(self.operation, run.call.recipe))
         images = run.call.images or tuple(range(run.call.recipe.batch))
         an_image = math.prod(self.operation.output_shape(1))
-        special = FAMILIES[run.call.recipe.family].special
+        special = family_of(run.call.recipe).special
         for first in range(0, len(images), IMAGES_AT_ONCE):
             chosen = images[first : first + IMAGES_AT_ONCE]
             x = make_images(self.operation, run.call.recipe, chosen).cuda()
@@ -215,11 +225,11 @@ class CaseRunner:
         )
 
     def _check_values(
-        self, answer: Answer, errors: Errors, vendor: torch.Tensor | None, family: str
+        self, answer: Answer, errors: Errors, vendor: torch.Tensor | None, family: Family
     ) -> Iterator[Broken]:
-        if FAMILIES[family].special:
+        if family.special:
             yield from accuracy.check_special_values(answer)
-        if FAMILIES[family].exact:
+        if family.exact:
             yield from accuracy.check_exact(answer)
         yield from accuracy.check_bound(answer)
         yield from accuracy.check_error_ratio(errors, self.limits)

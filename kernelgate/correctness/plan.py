@@ -62,7 +62,8 @@ class CasePlan(msgspec.Struct, frozen=True, kw_only=True):
         """Return the strategy of further cases; it shrinks to one image of normal values."""
         return strategies.builds(
             Case,
-            batch=strategies.integers(1, self.max_batch),
+            # Log-uniform: as many of 2 to 4 images as of 1024 to 2048.
+            batch=strategies.floats(0, 1).map(lambda share: max(1, round(self.max_batch**share))),
             family=strategies.sampled_from(list(FAMILIES)),
             seed=strategies.integers(0, MAX_SEED),
             pin=strategies.sampled_from(self.pins),
@@ -151,7 +152,7 @@ def _plan_of_samples(
         *_pinned(measured, "normal", pins, programs, seeds),
         *_everything(operation, make, relations, named),
     )
-    return CasePlan(planned=planned, pins=pins, max_batch=measured, programs=programs, relations=relations)
+    return CasePlan(planned=planned, pins=pins, max_batch=largest, programs=programs, relations=relations)
 
 
 def _of_plans() -> tuple[str, ...]:
@@ -219,9 +220,9 @@ def _everything(
 
 
 def _drawn_batches(largest: int, seed: int) -> Iterator[int]:
-    """Yield a batch of each stratum, up to the largest that is allowed."""
+    """Yield a batch of each stratum, log-uniformly, up to the largest that is allowed."""
     chance = random.Random(seed)  # noqa: S311 - replayable, not secret
-    drawn = (chance.randint(first, last) for first, last in STRATA)
+    drawn = (int(first * ((last + 1) / first) ** chance.random()) for first, last in STRATA)
     yield from dict.fromkeys(min(batch, largest) for batch in drawn)
 
 

@@ -23,6 +23,7 @@ from kernelgate.interpreter.programs import Launch, Programs, linear_indices
 from kernelgate.interpreter.provenance import ANYWHERE, Accessed, largest_tensor, waits
 from kernelgate.interpreter.steps import Code, Turns
 from kernelgate.interpreter.text.module import Function, Module, Type
+from kernelgate.interpreter.text.source_lines import SourceLines
 
 CHUNK_ELEMENTS = 2**17
 """So many elements of the largest tensor are computed at once: they fit the second-level cache."""
@@ -70,10 +71,10 @@ class LaunchResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadyKernel:
-    """A module's kernel, made ready once for many launches."""
+    """A module's kernel, made ready once for many launches; `text` is the TTIR that it was parsed from."""
 
-    def __init__(self, module: Module) -> None:
-        self.module = module
+    def __init__(self, module: Module, text: str = "") -> None:
+        self.module, self.text = module, text
         self.function: Function = module.kernel
         self.decides = may_decide(module)
         self.sides = Sides(find_decisions(module, self.flow) if self.decides else ())
@@ -86,6 +87,11 @@ class ReadyKernel:
     def flow(self) -> DataFlow:
         """What each value of the kernel is made of."""
         return DataFlow(self.module)
+
+    @cached_property
+    def source_lines(self) -> SourceLines:
+        """Where in the kernel file its operations come from."""
+        return SourceLines(self.text)
 
     def may_read(self, arguments: Sequence[Argument]) -> frozenset[str] | None:
         """Return the buffers that a launch may read, None for any."""

@@ -4,8 +4,8 @@ from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from kernelgate.interpreter.dialects.approximations import approximate, is_approximate
 from kernelgate.interpreter.decisions.sides import Sides, watch
+from kernelgate.interpreter.dialects.approximations import approximate, is_approximate
 from kernelgate.interpreter.dialects.registry import PLAIN, WITH_PROGRAMS, Compute, lacking
 from kernelgate.interpreter.errors import CannotInterpretError
 from kernelgate.interpreter.frames import Frame
@@ -141,7 +141,5 @@ def _watch_step(step: Step, sides: Sides, watched: Mapping[int, int]) -> Step:
     number = watched.get(step.operation.line)
     if number is None or step.compute is None:
         return step
-    compute = watch(
-        step.compute, sides.recorder(number), len(step.operands), needs_group=step.needs_group
-    )
+    compute = watch(step.compute, sides.recorder(number), len(step.operands), needs_group=step.needs_group)
     return step._replace(compute=compute, operands=(*step.operands, *sides.decisions[number].guards))

@@ -13,6 +13,7 @@ from kernelgate.reporting.interval_chart import draw_gain
 from kernelgate.reporting.markdown import cell, code, inert, table
 from kernelgate.reporting.report import Report
 from kernelgate.reporting.terminal import first_line
+from kernelgate.reporting.tried import render_tried
 
 ADA_NOTE = (
     "Kernels ran the PTX that an RTX 4090 would be given, assembled for this GPU; cuDNN ran this GPU's own "
@@ -97,7 +98,8 @@ def _render_correctness(result: Correctness) -> str:
         ]
     lines = [(line.law, line.status, str(line.cases), line.note or line.says) for line in result.laws]
     laws = table(("law", "result", "cases", "what it says, or why not"), lines)
-    return "## Correctness\n\n" + table(("what", "found"), rows) + "\n\n" + laws
+    shown = "## Correctness\n\n" + table(("what", "found"), rows) + "\n\n" + laws
+    return shown if result.tried is None else f"{shown}\n\n{render_tried(result.tried, result.where)}"
 
 
 def _render_performance(result: Performance) -> str:

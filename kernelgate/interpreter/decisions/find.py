@@ -62,14 +62,14 @@ class Decision(NamedTuple):
 def may_decide(module: Module) -> bool:
     """Whether a module has any operation that would decide if its operands were loaded values."""
     return any(
-        operation.name in _KINDS and operation.name != "arith.cmpi"
+        (operation.name in _KINDS and operation.name != "arith.cmpi")
         or (operation.name.startswith("math.") and operation.name not in _PLAIN_MATH)
         or (operation.name in READS and not _loads_floats(operation))
         or (operation.name.endswith("bitcast") and any(map(is_float, operation.inputs)))
         or (operation.name == "tt.elementwise_inline_asm" and any(map(is_float, operation.inputs)))
         for function in module.functions.values()
         for operation in _every(function.body)
-    )  # fmt: skip
+    )
 
 
 def find_decisions(module: Module, flow: DataFlow) -> tuple[Decision, ...]:
@@ -168,11 +168,13 @@ class _Finder:
     def _keeps_lanes(self, operation: Operation) -> bool:
         """Whether lane by lane the result is made of the operands' lanes."""
         shapes = {kind.shape for kind in (*operation.inputs, *operation.outputs)}
-        return len(shapes) == 1 and operation.name.startswith(("arith.", "math.", "tt.bitcast", "tt.fp_to_fp"))
+        return len(shapes) == 1 and operation.name.startswith(
+            ("arith.", "math.", "tt.bitcast", "tt.fp_to_fp")
+        )
 
 
 def is_settled(operation: Operation, constants: Constants, made_by: dict[str, Operation]) -> bool:
-    """Whether a decision can have but one outcome: against an infinity, or what is never negative against 0."""
+    """Whether a decision has but one outcome: against an infinity, or of what is never negative against 0."""
     if len(operation.operands) != 2:
         return False
     for place, name in enumerate(operation.operands):

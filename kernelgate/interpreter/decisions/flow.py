@@ -1,6 +1,6 @@
 """What each value of a module is made of: the parameters whose memory was loaded for it.
 
-A branch hands its condition on to what comes out of it, so that a value chosen by another one is followed too.
+A branch hands its condition on to what comes out of it: what a value chooses depends on it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -107,10 +107,7 @@ class DataFlow:
         if operation.regions:
             self._follow_regions(function, operation, given, decided)
             return
-        if operation.name == "tt.call":
-            made = self._call(name, operation)
-        else:
-            made = _made_by(operation, given)
+        made = self._call(name, operation) if operation.name == "tt.call" else _made_by(operation, given)
         for result in operation.results:
             self._add(name, result, made)
 
@@ -142,7 +139,9 @@ class DataFlow:
             self._at(function, name) for each in ends if each.name in YIELDS for name in each.operands
         )
 
-    def _branch(self, function: Function, operation: Operation, target: str, arguments: Iterable[str]) -> None:
+    def _branch(
+        self, function: Function, operation: Operation, target: str, arguments: Iterable[str]
+    ) -> None:
         if operation.name == "cf.cond_br":
             self._decided[function.name] |= self._at(function.name, operation.operands[0]).data
         block = next((each for each in function.body.blocks if each.name == target), None)

@@ -96,7 +96,7 @@ def _high(width: int, count: int) -> int:
 
 
 def _sum(given: list[Bits], width: int, _: int | None) -> Bits:
-    """What both the least and the largest sum have in common at the top."""
+    """Return what both the least and the largest sum have in common at the top."""
     a, b = given[0], given[-1]
     least = a.ones + b.ones
     most = (a.ones | a.open) + (b.ones | b.open)

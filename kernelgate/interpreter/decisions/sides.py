@@ -38,7 +38,9 @@ class Sides:
         return record
 
 
-def watch(compute: Callable[..., Any], record: Any, operands: int, *, needs_group: bool) -> Callable[..., Any]:
+def watch(
+    compute: Callable[..., Any], record: Any, operands: int, *, needs_group: bool
+) -> Callable[..., Any]:
     """Return the computation with its outcome recorded; behind its operands it is given the guards."""
     first = 1 if needs_group else 0
 
@@ -84,8 +86,8 @@ def _rounds(found: Array, operands: Sequence[Array], real: Array | bool) -> tupl
     return _both(found != operands[0], found == operands[0], real)
 
 
-def _converts(_: Array, operands: Sequence[Array], real: Array | bool) -> tuple[int, int]:
-    fits = np.abs(operands[0]) < 2.0**31
+def _converts(found: Array, operands: Sequence[Array], real: Array | bool) -> tuple[int, int]:
+    fits = np.abs(operands[0]) < 2.0 ** (8 * found.dtype.itemsize - 1)
     return _both(fits, ~fits, real)
 
 

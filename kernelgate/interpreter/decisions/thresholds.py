@@ -18,7 +18,7 @@ from kernelgate.interpreter.decisions.constants import (
 )
 from kernelgate.interpreter.decisions.find import Decision
 from kernelgate.interpreter.decisions.flow import READS, DataFlow
-from kernelgate.interpreter.elements import Array
+from kernelgate.interpreter.elements import BYTES, Array
 from kernelgate.interpreter.text.module import Function, Operation
 
 MAX_STEPS = 60
@@ -32,7 +32,7 @@ _BACK = frozenset(["arith.xori", "arith.subi"])
 
 
 class Threshold(NamedTuple):
-    """The float32 bits at which a decision turns: of what is loaded from `parameter`, of a sum if that is ''."""
+    """The bits at which a decision turns: of what is loaded from `parameter`, of a sum if that is empty."""
 
     parameter: str
     bits: int
@@ -74,8 +74,9 @@ class _Tracer:
         operation = decision.operation
         if decision.kind in _TURNS:
             yield from self._against_constants(operation)
-        elif decision.kind == "sign":
-            yield self._trace(operation.operands[0], _float(0.0))
+        elif decision.kind == "converts":
+            largest = 2.0 ** (8 * BYTES[operation.result_type.element] - 1)
+            yield self._trace(operation.operands[0], _float(largest))
         elif decision.kind == "divides":
             yield self._trace(operation.operands[1], _float(0.0))
         elif decision.kind == "bits":

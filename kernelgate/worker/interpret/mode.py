@@ -65,6 +65,7 @@ class InterpretMode:
             launches=tuple(_describe(call, launches, number) for number in range(len(launches))),
             inputs_intact=call.inputs_intact(),
             memory=told(found),
+            decisions=tuple(call.decided),
         )
 
     def _sampling(self, request: protocol.RunPlan) -> Sampling:
@@ -147,7 +148,8 @@ def _constants(stored: StoredPlan) -> dict[str, Given]:
 
 @cache
 def _make_ready(contents: Path, ttir: str) -> ReadyKernel:
-    return ReadyKernel(parse((contents / f"{ttir}.ttir").read_text(encoding="utf-8")))
+    text = (contents / f"{ttir}.ttir").read_text(encoding="utf-8")
+    return ReadyKernel(parse(text), text)
 
 
 def _describe(call: InterpretedPlan, launches: list[LaunchSeen], number: int) -> protocol.SeenLaunch:

@@ -12,7 +12,7 @@ from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compiler import CompiledKernel
 from kernelgate.correctness import plan as plans
 from kernelgate.correctness.case import CONTIGUOUS, LAYOUTS, NO_RELATION, parse_case
-from kernelgate.correctness.coverage import LAWS
+from kernelgate.correctness.coverage.laws import LAWS
 from kernelgate.correctness.plan import (
     FEW_PROGRAMS,
     MAX_DRAWN_BATCH,

@@ -6,7 +6,7 @@ import pytest
 
 from kernelgate.correctness.case import LAYOUTS, NO_RELATION, Case
 from kernelgate.correctness.case_runner import CaseResult
-from kernelgate.correctness.coverage import LAWS, describe_laws, law_of
+from kernelgate.correctness.coverage.laws import LAWS, describe_laws, law_of
 from kernelgate.correctness.relations import RELATIONS
 from kernelgate.correctness.result import Finding, LawLine
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1

@@ -6,9 +6,10 @@ import msgspec
 
 from kernelgate.correctness.case import CONTIGUOUS, Case
 from kernelgate.correctness.case_runner import CaseResult
+from kernelgate.correctness.coverage.both_sides import LAW
 from kernelgate.correctness.relations import PLAIN, RELATIONS, Relation
-from kernelgate.correctness.result import LawLine
-from kernelgate.operations.values import FAMILIES
+from kernelgate.correctness.result import Finding, LawLine
+from kernelgate.operations.inputs import family_of
 
 Applies = Callable[[Case], bool]
 
@@ -62,11 +63,11 @@ LAWS = (
     Law(name="all-written", says="every output element is written", applies=lambda case: not case.programs),
     Law(name="hard-bound", says="each element within TF32's worst case of float64", applies=_always),
     Law(name="error-ratio", says="rms error at most 4 times TF32's own", applies=_always),
-    Law(name="exact", says="exact where sums are exact", applies=lambda case: FAMILIES[case.family].exact),
+    Law(name="exact", says="exact where sums are exact", applies=lambda case: family_of(case.recipe).exact),
     Law(
         name="special-values",
         says="NaN and infinities where float64 has them",
-        applies=lambda case: FAMILIES[case.family].special,
+        applies=lambda case: family_of(case.recipe).special,
     ),
     Law(name="second-opinion", says="within both bounds of cuDNN", applies=_always, needs_gpu=True),
     Law(
@@ -89,14 +90,32 @@ LAWS = (
 )
 
 
-def describe_laws(outcomes: Sequence[CaseResult], where: str, largest: int) -> tuple[LawLine, ...]:
-    """Return one line for each law over these outcomes; `largest` is the last batch of the domain."""
-    return tuple(_describe(law, outcomes, largest, on_gpu=where == "GPU") for law in LAWS)
+def describe_laws(
+    outcomes: Sequence[CaseResult], where: str, largest: int, one_sided: Finding | None = None
+) -> tuple[LawLine, ...]:
+    """Return one line for each law over these outcomes; `largest` is the last batch of the domain.
+
+    `one_sided` is what all of them together lack: a side of a decision.
+    """
+    lines = [_describe(law, outcomes, largest, on_gpu=where == "GPU") for law in LAWS]
+    return (*lines, _describe_decisions(outcomes, one_sided))
+
+
+def _describe_decisions(outcomes: Sequence[CaseResult], one_sided: Finding | None) -> LawLine:
+    cases = sum(bool(each.decisions) for each in outcomes)
+    says = "what the kernel decides by loaded values went both ways"
+    if one_sided is not None:
+        return LawLine(law=LAW, says=says, status="broken", cases=cases, note=one_sided.detail)
+    if not outcomes or any(each.finding for each in outcomes):
+        return LawLine(law=LAW, says=says, status="not tried", cases=0, note="a law before it was broken")
+    note = "" if cases else "it decides nothing by them"
+    return LawLine(law=LAW, says=says, status="held", cases=cases, note=note)
 
 
 def law_of(finding_law: str) -> str:
     """Return the law that a finding belongs to: how a worker failed is all one law."""
-    return finding_law if any(law.name == finding_law for law in LAWS) else "runs"
+    known = {law.name for law in LAWS} | {LAW}
+    return finding_law if finding_law in known else "runs"
 
 
 def _breaks(law: Law, outcome: CaseResult) -> bool:
