@@ -37,6 +37,8 @@ MAX_RUN_WHOLE = 2000
 STRATA = ((33, 64), (65, 128), (129, 255), (257, 512), (513, 1024), (1025, 2048), (2049, 4096), (4097, 7393))
 """A batch of each is drawn: what is wrong in a range of batches alone is wrong for users of those."""
 
+STEPS_OF_DOUBLING = 8
+
 FEW_PROGRAMS = 2
 """Enough for each launch of an autotuner that tries all of its configurations."""
 
@@ -62,8 +64,7 @@ class CasePlan(msgspec.Struct, frozen=True, kw_only=True):
         """Return the strategy of further cases; it shrinks to one image of normal values."""
         return strategies.builds(
             Case,
-            # Log-uniform: as many of 2 to 4 images as of 1024 to 2048.
-            batch=strategies.floats(0, 1).map(lambda share: max(1, round(self.max_batch**share))),
+            batch=_log_uniform(self.max_batch),
             family=strategies.sampled_from(list(FAMILIES)),
             seed=strategies.integers(0, MAX_SEED),
             pin=strategies.sampled_from(self.pins),
@@ -71,6 +72,16 @@ class CasePlan(msgspec.Struct, frozen=True, kw_only=True):
             layout=strategies.sampled_from(LAYOUTS),
             relation=strategies.sampled_from(self.relations),
         ).map(_fitted)
+
+
+def _log_uniform(largest: int) -> strategies.SearchStrategy[int]:
+    """Return the strategy of batches of which as many are of 16 to 31 images as of 128 to 255.
+
+    Steps of an eighth of a doubling, and now and then a batch between them.
+    """
+    steps = int(STEPS_OF_DOUBLING * math.log2(largest)) + 1
+    spaced = dict.fromkeys(round(2 ** (step / STEPS_OF_DOUBLING)) for step in range(steps))
+    return strategies.sampled_from(list(spaced)) | strategies.integers(1, largest)
 
 
 def probe_cases(compiled: CompiledKernel, seed: int) -> tuple[Case, ...]:
@@ -152,7 +163,7 @@ def _plan_of_samples(
         *_pinned(measured, "normal", pins, programs, seeds),
         *_everything(operation, make, relations, named),
     )
-    return CasePlan(planned=planned, pins=pins, max_batch=largest, programs=programs, relations=relations)
+    return CasePlan(planned=planned, pins=pins, max_batch=measured, programs=programs, relations=relations)
 
 
 def _of_plans() -> tuple[str, ...]:

@@ -8,12 +8,13 @@ from kernelgate.correctness.case import Case
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """A failing case: the law it broke, and how."""
+    """A failing case: the law it broke, and how; `alone` is whether the case alone shows it."""
 
     case: Case
     law: str
     detail: str
     forbidden: bool
+    alone: bool = True
 
 
 class LawLine(msgspec.Struct, frozen=True, kw_only=True):

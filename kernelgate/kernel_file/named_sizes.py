@@ -21,8 +21,9 @@ def named_batches(kernel: KernelFile, largest: int, tried: Collection[int] = ())
     compared = [each for node in nodes if _compares(node) for each in ast.walk(node)]
     first = [*_integers(compared), *_multiples(nodes)]
     others = _integers(nodes)
-    found = [*first, *_next_to(first), *others, *_next_to(others)]
-    meant = (number for number in found if 1 <= number <= largest and number not in tried)
+    domain = range(1, largest + 1)
+    found = [*first, *_next_to(first, domain), *others, *_next_to(others, domain)]
+    meant = (number for number in found if number in domain and number not in tried)
     return tuple(dict.fromkeys(meant))[:MAX_BATCHES]
 
 
@@ -45,6 +46,8 @@ def _multiples(nodes: list[ast.AST]) -> list[int]:
     return [number * odd for number in moduli for odd in ODD_MULTIPLES]
 
 
-def _next_to(numbers: list[int]) -> Iterator[int]:
+def _next_to(numbers: list[int], domain: range) -> Iterator[int]:
+    """Yield the neighbours of numbers that could be batches."""
     for number in dict.fromkeys(numbers):
-        yield from (number - 1, number + 1)
+        if number in domain:
+            yield from (number - 1, number + 1)

@@ -91,8 +91,9 @@ def _render_correctness(result: Correctness) -> str:
     if result.vendor_ratio is not None:
         rows.append(("cuDNN's rms error", f"{result.vendor_ratio:.2f} times the same"))
     if result.finding is not None:
+        rows.append(("broken law", result.finding.law))
+    if result.finding is not None and result.finding.alone:
         rows += [
-            ("broken law", result.finding.law),
             ("smallest failing case", str(result.finding.case)),
             ("replay", f"--replay {result.finding.case.replay}"),
         ]

@@ -21,7 +21,11 @@ MAX_NEAR_CASES = 16
 
 _SAYS = {
     "compares": ("compares", "it was never true", "it was never false"),
-    "chooses": ("takes the larger or smaller of", "the second was never the larger", "nor ever the smaller"),
+    "chooses": (
+        "takes the larger or smaller of",
+        "the second was never the larger",
+        "the second was never the smaller",
+    ),
     "clamps": ("clamps", "a bound was never passed", "all were always beyond it"),
     "sign": ("takes the magnitude of", "none was ever negative", "none was ever positive"),
     "rounds": ("rounds", "none was ever changed by it", "all were changed by it"),
@@ -99,12 +103,13 @@ def one_sided(decided: Sequence[Decided], cases: int) -> Finding | None:
     return Finding(
         case=first.cases[0],
         law=LAW,
-        detail=f"{_describe(first)} in any of {cases} cases{more}",
+        detail=_describe(first, cases) + more,
         forbidden=True,
+        alone=False,
     )
 
 
-def _describe(decided: Decided) -> str:
+def _describe(decided: Decided, cases: int) -> str:
     seen = decided.seen
     does, never_one, never_zero = _SAYS[seen.kind]
     place = f"line {seen.line}" if seen.line else seen.kernel
@@ -112,8 +117,8 @@ def _describe(decided: Decided) -> str:
     never = [says.format(bits) for bits, says in told if bits]
     of = " and ".join(seen.inputs)
     return (
-        f"{place}: `{seen.operation}` {does} values made of {of}, and {', '.join(never)}; so what the kernel "
-        "does otherwise was not seen"
+        f"{place}: `{seen.operation}` {does} values made of {of}; in all {cases} cases {', '.join(never)}: "
+        "what the kernel does otherwise was never seen"
     )
 
 
@@ -122,6 +127,6 @@ def _with(cases: tuple[Case, ...], case: Case) -> tuple[Case, ...]:
 
 
 def family_cases(pin: int, families: Sequence[str], seed: int) -> Iterator[Case]:
-    """Yield one image of each family: on the interpreter beside a GPU, which does not tell what was decided."""
+    """Yield one image of each family, for the interpreter: a GPU does not tell what was decided."""
     seeds = count(seed)
     yield from (Case(batch=1, family=family, seed=next(seeds), pin=pin) for family in families)

@@ -86,6 +86,7 @@ LAWS = (
         in_plans=True,
     ),
     Law(name="layout", says="right for any strides of x", applies=lambda case: case.layout != CONTIGUOUS),
+    Law(name=LAW, says="what is decided by loaded values goes both ways", applies=_always),
     Law(name="domain", says="right up to the largest batch", applies=_always, at_largest=True),
 )
 
@@ -97,25 +98,22 @@ def describe_laws(
 
     `one_sided` is what all of them together lack: a side of a decision.
     """
-    lines = [_describe(law, outcomes, largest, on_gpu=where == "GPU") for law in LAWS]
-    return (*lines, _describe_decisions(outcomes, one_sided))
+    return tuple(
+        _describe_decisions(law, outcomes, one_sided)
+        if law.name == LAW and one_sided is not None
+        else _describe(law, outcomes, largest, on_gpu=where == "GPU")
+        for law in LAWS
+    )
 
 
-def _describe_decisions(outcomes: Sequence[CaseResult], one_sided: Finding | None) -> LawLine:
+def _describe_decisions(law: Law, outcomes: Sequence[CaseResult], one_sided: Finding) -> LawLine:
     cases = sum(bool(each.decisions) for each in outcomes)
-    says = "what the kernel decides by loaded values went both ways"
-    if one_sided is not None:
-        return LawLine(law=LAW, says=says, status="broken", cases=cases, note=one_sided.detail)
-    if not outcomes or any(each.finding for each in outcomes):
-        return LawLine(law=LAW, says=says, status="not tried", cases=0, note="a law before it was broken")
-    note = "" if cases else "it decides nothing by them"
-    return LawLine(law=LAW, says=says, status="held", cases=cases, note=note)
+    return LawLine(law=law.name, says=law.says, status="broken", cases=cases, note=one_sided.detail)
 
 
 def law_of(finding_law: str) -> str:
     """Return the law that a finding belongs to: how a worker failed is all one law."""
-    known = {law.name for law in LAWS} | {LAW}
-    return finding_law if finding_law in known else "runs"
+    return finding_law if any(law.name == finding_law for law in LAWS) else "runs"
 
 
 def _breaks(law: Law, outcome: CaseResult) -> bool:

@@ -5,7 +5,6 @@ What no case tried, nobody saw: the table shows where the cases lie, and where n
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
 from itertools import pairwise
 
 import torch
@@ -62,10 +61,13 @@ def _count_batches(cases: Sequence[Case], largest: int) -> tuple[Count, ...]:
 def _count_magnitudes(cases: Sequence[Case], operation: Convolution) -> tuple[Magnitude, ...]:
     x: Counter[int] = Counter()
     weight: Counter[int] = Counter()
-    for case in cases:
-        of_x, of_weight = _ranges_of(operation, case.family, case.near)
-        x.update(of_x)
-        weight.update(of_weight)
+    for (family, near), number in Counter((case.family, case.near) for case in cases).items():
+        recipe = Recipe(family=family, seed=0, batch=1, near=near)
+        for counted, values in (
+            (x, make_image(operation, recipe, 0)),
+            (weight, make_parameters(operation, recipe)[0]),
+        ):
+            counted.update(dict.fromkeys(_ranges(values), number))
     edges = [f"10^{power}" for power in DECADES]
     names = [
         f"below {edges[0]}",
@@ -75,14 +77,8 @@ def _count_magnitudes(cases: Sequence[Case], operation: Convolution) -> tuple[Ma
     return tuple(Magnitude(size=name, x=x[place], weight=weight[place]) for place, name in enumerate(names))
 
 
-@cache
-def _ranges_of(operation: Convolution, family: str, near: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the ranges of magnitudes that a drawn image, and the weight, have values in."""
-    recipe = Recipe(family=family, seed=0, batch=1, near=near)
-    return _ranges(make_image(operation, recipe, 0)), _ranges(make_parameters(operation, recipe)[0])
-
-
 def _ranges(values: Tensor) -> tuple[int, ...]:
+    """Return the ranges of magnitudes in which more than a few of the values lie."""
     sizes = values[values.isfinite() & (values != 0)].abs().double()
     edges = torch.tensor([10.0**power for power in DECADES], dtype=torch.float64)
     counts = torch.bincount(torch.bucketize(sizes, edges, right=True), minlength=len(DECADES) + 1)

@@ -13,7 +13,9 @@ from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.values import FAMILIES
 
 NAMES = [law.name for law in LAWS]
-ALWAYS = [*("form", "runs", "delegation", "memory", "inputs-intact", "hard-bound", "error-ratio")]
+ALWAYS = [
+    *("form", "runs", "delegation", "memory", "inputs-intact", "hard-bound", "error-ratio", "both-sides")
+]
 """Laws that every case tries, wherever it runs."""
 
 LARGEST = ALEXNET_CONV1.max_batch
