@@ -12,6 +12,7 @@ import msgspec
 from kernelgate.execution.cards import ADA, Card
 from kernelgate.execution.contents import Held
 from kernelgate.execution.launch_plan import CallForm, Unplanned
+from kernelgate.execution.seen_decisions import SeenDecision
 from kernelgate.operations.kernel_config import KernelConfig
 from kernelgate.operations.recipe import Recipe
 from kernelgate.operations.ways import Way
@@ -239,7 +240,7 @@ class Ran(_Message, frozen=True):
     """What forward returned, or what its launches wrote.
 
     `memory` tells of accesses outside the tensors; `earlier_intact` is whether the answers of earlier calls
-    are still what they were.
+    are still what they were. `decisions` are those on loaded values, in mode `interpret`.
     """
 
     returned: str
@@ -251,6 +252,7 @@ class Ran(_Message, frozen=True):
     inputs_intact: bool = True
     earlier_intact: bool = True
     memory: tuple[str, ...] = ()
+    decisions: tuple[SeenDecision, ...] = ()
 
 
 class Sent(_Message, frozen=True):

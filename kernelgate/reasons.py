@@ -1,8 +1,5 @@
 """Every reason code of the gate's answers, one meaning each; `docs/verdicts.md` is made from this list."""
 
-import enum
-from typing import Self
-
 from kernelgate.next_steps import (
     ACCEPT,
     DOCTOR,
@@ -17,6 +14,7 @@ from kernelgate.next_steps import (
     RESTORE,
 )
 from kernelgate.outcome import Outcome
+from kernelgate.reason_code import ReasonCode
 
 _KEEP = Outcome.KEEP
 _SAME_CODE = Outcome.SAME_CODE
@@ -31,27 +29,11 @@ _NO_BASELINE = Outcome.NO_BASELINE
 _NOT_MEASURED = Outcome.NOT_MEASURED
 
 
-class Reason(enum.StrEnum):
+class Reason(ReasonCode):
     """Why the gate answers as it does: the outcome that the code belongs to, its meaning, and what to do.
 
     Without a next step of its own a reason has its outcome's.
     """
-
-    outcome: Outcome
-    meaning: str
-    next_step: str
-
-    def __new__(cls, code: str, outcome: Outcome, meaning: str, next_step: str = "") -> Self:
-        """Return the reason, whose value is its code."""
-        made = str.__new__(cls, code)
-        made._value_ = code
-        made.outcome, made.meaning, made.next_step = outcome, meaning, next_step or outcome.next_step
-        return made
-
-    @classmethod
-    def of(cls, code: str) -> Self:
-        """Return the reason of this code; raises KeyError for one that is not in the list."""
-        return {each.value: each for each in cls}[code]
 
     # fmt: off
     PROVEN_GAIN = "proven-gain", _KEEP, "The whole interval of the gain reaches the gain asked for."
@@ -123,6 +105,9 @@ class Reason(enum.StrEnum):
     DELEGATION = ("delegation", _FORBIDDEN,
         "Something else than the launches of this call computes the answer.",
         "Compute the answer in the file's own Triton kernels.")
+    BOTH_SIDES = ("both-sides", _FORBIDDEN,
+        "The kernel decides something by loaded values, and in no case did it go the other way.",
+        "Remove the decision at the line that the detail names, or report an honest kernel that needs it.")
     COMPUTES_OUTSIDE = ("computes-outside", _FORBIDDEN,
         "PyTorch computes with values of the GPU's memory, where launches of a kernel must.", MEND_FILE)
     READS_VALUES = "reads-values", _FORBIDDEN, "The host reads values of the GPU's memory.", MEND_FILE

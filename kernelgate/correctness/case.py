@@ -35,17 +35,20 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     programs: int = 0
     layout: str = CONTIGUOUS
     relation: str = NO_RELATION
+    near: str = ""
+    """Near which number values are drawn, as `parse_near` reads it, instead of by the family."""
 
     @property
     def recipe(self) -> Recipe:
         """The tensors of a plain call; the case's relation makes its calls from that one."""
-        recipe = Recipe(family=self.family, seed=self.seed, batch=self.batch)
+        recipe = Recipe(family=self.family, seed=self.seed, batch=self.batch, near=self.near)
         return msgspec.structs.replace(recipe, pool=1) if self.layout == EXPANDED else recipe
 
     @property
     def replay(self) -> str:
         """The case as `--replay` takes it."""
-        return ",".join(f"{field}={value}" for field, value in msgspec.structs.asdict(self).items())
+        fields = msgspec.structs.asdict(self).items()
+        return ",".join(f"{field}={value}" for field, value in fields if field != "near" or value)
 
     @property
     def simplicity(self) -> tuple[int, ...]:
@@ -59,7 +62,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def __str__(self) -> str:
         extent = f"{self.programs} sampled programs" if self.programs else "all programs"
-        parts = [f"N={self.batch}", self.family, f"config {self.pin}", extent, f"seed {self.seed}"]
+        values = f"near {self.near}" if self.near else self.family
+        parts = [f"N={self.batch}", values, f"config {self.pin}", extent, f"seed {self.seed}"]
         parts += [self.layout] if self.layout != CONTIGUOUS else []
         parts += [self.relation] if self.relation != NO_RELATION else []
         return ", ".join(parts)
@@ -70,6 +74,8 @@ def parse_case(text: str) -> Case:
     try:
         fields = dict(part.split("=", 1) for part in text.split(","))
         case = msgspec.convert(fields, Case, strict=False)
+        if case.near:
+            _check_near(case.near)
     except (ValueError, msgspec.ValidationError) as error:
         raise ValueError(f"not a case: {text!r}: {error}") from error
     families, relations = _families(), _relations()
@@ -81,6 +87,13 @@ def parse_case(text: str) -> Case:
             f"relations {', '.join(relations)}; counts start at 0, N at 1"
         )
     return case
+
+
+def _check_near(text: str) -> None:
+    """Raise ValueError if this is no number near which values are drawn."""
+    from kernelgate.operations.near_values import parse_near  # noqa: PLC0415 - imports PyTorch, as below
+
+    parse_near(text)
 
 
 def _families() -> tuple[str, ...]:

@@ -14,12 +14,13 @@ from kernelgate.correctness.case import CONTIGUOUS, Case
 from kernelgate.correctness.lanes import WHOLE, Lane
 from kernelgate.correctness.relations import RELATIONS, Relation
 from kernelgate.correctness.result import Finding
+from kernelgate.execution.seen_decisions import SeenDecision
 from kernelgate.operations import accuracy
 from kernelgate.operations.accuracy import Answer, Broken, Errors
-from kernelgate.operations.inputs import Inputs, make_images, make_inputs, make_parameters
+from kernelgate.operations.inputs import Inputs, family_of, make_images, make_inputs, make_parameters
 from kernelgate.operations.recipe import Recipe
 from kernelgate.operations.reference import Truth, truth_at, truth_everywhere, unravel, vendor_answer
-from kernelgate.operations.values import FAMILIES
+from kernelgate.operations.values import Family
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import LawLimits
@@ -40,7 +41,10 @@ LAWS_OF_VALUES = ("hard-bound", "error-ratio", "exact", "special-values", "secon
 
 
 class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What one case showed; `untried` says why it could not be tried here, if so."""
+    """What one case showed; `untried` says why it could not be tried here, if so.
+
+    `decisions` are those on loaded values, one after the other call.
+    """
 
     case: Case
     finding: Finding | None = None
@@ -49,6 +53,7 @@ class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
     vendor_ratio: float | None = None
     calls: int = 0
     first_run: Run | None = None
+    decisions: tuple[SeenDecision, ...] = ()
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,6 +121,7 @@ class CaseRunner:
             vendor_ratio=seen.vendor_ratio,
             calls=len(seen.runs),
             first_run=seen.runs[0],
+            decisions=tuple(each for run in seen.runs for each in run.ran.decisions),
         )
 
     def replay(self, case: Case) -> Replayed:
@@ -196,7 +202,7 @@ class CaseRunner:
             if vendor is not None:
                 theirs = accuracy.measure_errors(msgspec.structs.replace(answer, values=vendor), self.limits)
                 vendor_ratio = max(vendor_ratio or 0.0, theirs.error_ratio)
-            broken = next(self._check_values(answer, seen, vendor, run.call.recipe.family), None)
+            broken = next(self._check_values(answer, seen, vendor, family_of(run.call.recipe)), None)
             if broken is not None:
                 break
         return broken, errors, vendor_ratio
@@ -224,7 +230,7 @@ class CaseRunner:
         weight, bias = (tensor.cuda() for tensor in make_parameters(self.operation, run.call.recipe))
         images = run.call.images or tuple(range(run.call.recipe.batch))
         an_image = math.prod(self.operation.output_shape(1))
-        special = FAMILIES[run.call.recipe.family].special
+        special = family_of(run.call.recipe).special
         for first in range(0, len(images), IMAGES_AT_ONCE):
             chosen = images[first : first + IMAGES_AT_ONCE]
             x = make_images(self.operation, run.call.recipe, chosen).cuda()
@@ -255,11 +261,11 @@ class CaseRunner:
         )
 
     def _check_values(
-        self, answer: Answer, errors: Errors, vendor: torch.Tensor | None, family: str
+        self, answer: Answer, errors: Errors, vendor: torch.Tensor | None, family: Family
     ) -> Iterator[Broken]:
-        if FAMILIES[family].special:
+        if family.special:
             yield from accuracy.check_special_values(answer)
-        if FAMILIES[family].exact:
+        if family.exact:
             yield from accuracy.check_exact(answer)
         if not errors.bound_fraction < 1:  # which elements: below, none is beyond
             yield from accuracy.check_bound(answer)

@@ -41,6 +41,8 @@ MAX_RUN_WHOLE = 2000
 STRATA = ((33, 64), (65, 128), (129, 255), (257, 512), (513, 1024), (1025, 2048), (2049, 4096), (4097, 7393))
 """A batch of each is drawn: what is wrong in a range of batches alone is wrong for users of those."""
 
+STEPS_OF_DOUBLING = 8
+
 FEW_PROGRAMS = 2
 """Enough for each launch of an autotuner that tries all of its configurations."""
 
@@ -75,7 +77,7 @@ class CasePlan(msgspec.Struct, frozen=True, kw_only=True):
             )
         return strategies.builds(
             Case,
-            batch=strategies.integers(1, self.max_batch),
+            batch=_log_uniform(self.max_batch),
             family=strategies.sampled_from(list(FAMILIES)),
             seed=strategies.integers(0, MAX_SEED),
             pin=strategies.sampled_from(self.pins),
@@ -96,6 +98,16 @@ def draw_shapes(plan: CasePlan, seed: int) -> Iterator[Case]:
         batch, pin = chance.randint(1, plan.max_batch), chance.choice(plan.pins)
         layout = chance.choice(LAYOUTS)
         yield Case(batch=batch, family="normal", seed=0, pin=pin, programs=plan.programs, layout=layout)
+
+
+def _log_uniform(largest: int) -> strategies.SearchStrategy[int]:
+    """Return the strategy of batches of which as many are of 16 to 31 images as of 128 to 255.
+
+    Steps of an eighth of a doubling, and now and then a batch between them.
+    """
+    steps = int(STEPS_OF_DOUBLING * math.log2(largest)) + 1
+    spaced = dict.fromkeys(round(2 ** (step / STEPS_OF_DOUBLING)) for step in range(steps))
+    return strategies.sampled_from(list(spaced)) | strategies.integers(1, largest)
 
 
 def probe_cases(compiled: CompiledKernel, seed: int) -> tuple[Case, ...]:
@@ -272,9 +284,9 @@ def _swept(count: int, pins: Sequence[int], seeds: Iterator[int]) -> Iterator[Ca
 
 
 def _drawn_batches(largest: int, seed: int) -> Iterator[int]:
-    """Yield a batch of each stratum, up to the largest that is allowed."""
+    """Yield a batch of each stratum, log-uniformly, up to the largest that is allowed."""
     chance = random.Random(seed)  # noqa: S311 - replayable, not secret
-    drawn = (chance.randint(first, last) for first, last in STRATA)
+    drawn = (int(first * ((last + 1) / first) ** chance.random()) for first, last in STRATA)
     yield from dict.fromkeys(min(batch, largest) for batch in drawn)
 
 

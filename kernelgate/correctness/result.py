@@ -21,13 +21,14 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """A failing case: the law it broke, and how."""
+    """A failing case: the law it broke, and how; `alone` is whether the case alone shows it."""
 
     case: Case
     law: str
     detail: str
     forbidden: bool
     diagnosis: Diagnosis | None = None
+    alone: bool = True
 
 
 class LawLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,8 +41,38 @@ class LawLine(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
+class Count(msgspec.Struct, frozen=True, kw_only=True):
+    """How many cases were of one kind."""
+
+    what: str
+    cases: int
+
+
+class Magnitude(msgspec.Struct, frozen=True, kw_only=True):
+    """How many cases had values of a size in x, and in the weight."""
+
+    size: str
+    x: int
+    weight: int
+
+
+class Tried(msgspec.Struct, frozen=True, kw_only=True):
+    """What was tried; `gpu_only` names the laws that only a machine with a GPU can try."""
+
+    batches: tuple[Count, ...]
+    values: tuple[Count, ...]
+    magnitudes: tuple[Magnitude, ...]
+    layouts: tuple[Count, ...]
+    relations: tuple[Count, ...]
+    configurations: tuple[Count, ...]
+    gpu_only: tuple[str, ...]
+
+
 class Correctness(msgspec.Struct, frozen=True, kw_only=True, tag="correctness"):
-    """The stage's result. Errors are the worst seen; `vendor_ratio` is cuDNN's own, where it ran."""
+    """The stage's result. Errors are the worst seen; `vendor_ratio` is cuDNN's own, where it ran.
+
+    `tried` is None in reports that are older than it.
+    """
 
     where: str
     profile: str
@@ -54,6 +85,7 @@ class Correctness(msgspec.Struct, frozen=True, kw_only=True, tag="correctness"):
     vendor_ratio: float | None
     laws: tuple[LawLine, ...]
     finding: Finding | None
+    tried: Tried | None = None
 
     @property
     def passed(self) -> bool:

@@ -12,7 +12,9 @@ import hypothesis
 
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import HOPELESS, CaseResult, CaseRunner
-from kernelgate.correctness.coverage import describe_laws
+from kernelgate.correctness.coverage.both_sides import gather, one_sided
+from kernelgate.correctness.coverage.laws import describe_laws
+from kernelgate.correctness.coverage.tried import describe_tried
 from kernelgate.correctness.hypothesis_profile import Profile
 from kernelgate.correctness.lanes import WaitingCases
 from kernelgate.correctness.plan import CasePlan
@@ -28,6 +30,7 @@ class CaseSearch:
     ) -> None:
         self.case_runners, self.pool, self.tick = case_runners, pool, tick
         self.outcomes: dict[Case, CaseResult] = {}
+        self._one_sided: Finding | None = None
 
     def judge(self, case: Case, case_runner: CaseRunner | None = None) -> CaseResult:
         """Return what the case showed."""
@@ -59,7 +62,13 @@ class CaseSearch:
     def finding(self) -> Finding | None:
         """The simplest failing case so far."""
         found = [outcome.finding for outcome in list(self.outcomes.values()) if outcome.finding is not None]
-        return min(found, key=lambda finding: finding.case.simplicity, default=None)
+        return min(found, key=lambda finding: finding.case.simplicity, default=self._one_sided)
+
+    def ask_both_sides(self) -> None:
+        """Find fault with a decision that went but one way, if nothing else was found."""
+        if self.finding is None:
+            outcomes = list(self.outcomes.values())
+            self._one_sided = one_sided(gather(outcomes), sum(bool(each.decisions) for each in outcomes))
 
     @property
     def is_hopeless(self) -> bool:
@@ -85,8 +94,11 @@ class CaseSearch:
             bound_fraction=errors.bound_fraction,
             error_ratio=errors.error_ratio,
             vendor_ratio=max((o.vendor_ratio for o in outcomes if o.vendor_ratio is not None), default=None),
-            laws=describe_laws(outcomes, where, self.case_runners[0].operation.max_batch, by_book=by_book),
+            laws=describe_laws(
+                outcomes, where, self.case_runners[0].operation.max_batch, self._one_sided, by_book=by_book
+            ),
             finding=self.finding,
+            tried=describe_tried(outcomes, self.case_runners[0].operation),
         )
 
 

@@ -18,10 +18,13 @@ from kernelgate.correctness.callers.planner import MAX_RECORDERS, Planner
 from kernelgate.correctness.callers.use_calls import UseCaller
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseResult, CaseRunner
+from kernelgate.correctness.coverage.both_sides import gather, near_cases
+from kernelgate.correctness.coverage.watching import SEEDS_OF_NEAR, watch
 from kernelgate.correctness.diagnosis.diagnose import diagnose
 from kernelgate.correctness.hypothesis_profile import Profile
 from kernelgate.correctness.lanes import WHOLE, Kind, Lane, lanes_of
 from kernelgate.correctness.plan import (
+    SMALL_BATCHES,
     CasePlan,
     plan_for_gpu,
     plan_for_interpreter,
@@ -36,9 +39,7 @@ from kernelgate.interpreter.memory.heap import keep_freed_memory
 from kernelgate.kernel_file.named_sizes import named_batches
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import GpuError, read_card_at_hand
-from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
-from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import LawLimits
 from kernelgate.verdict import Reason
 
@@ -81,8 +82,7 @@ def try_kernel(
         if plan is not None:
             for case_runner in case_runners:
                 case_runner.sampled = plan.sampled
-            watch = partial(_watch_memory, sandbox, kernel, compiled, trial)
-            _judge(search, plan, trial, watch)
+            _judge(search, plan, trial, partial(_watch, sandbox, kernel, compiled, trial))
         where = "GPU" if trial.gpus else "interpreter"
         seconds = time.monotonic() - started
         seen = search.conclude(where, trial.profile, trial.entropy, seconds, by_book=trial.by_book)
@@ -105,47 +105,42 @@ def _one_core_each(trial: Trial) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _judge(search: CaseSearch, plan: CasePlan, trial: Trial, watch: Callable[[], CaseResult | None]) -> None:
-    """Judge all that is planned and drawn, and watch beside a GPU unless the first cases there fail."""
+def _judge(
+    search: CaseSearch, plan: CasePlan, trial: Trial, beside_gpu: Callable[[], list[CaseResult]]
+) -> None:
+    """Judge all that is planned and drawn, and watch beside a GPU unless the first cases there fail.
+
+    Where values decide something, others near the numbers that they are compared with are tried too.
+    """
     try:
         search.judge_all(plan.planned[: len(trial.gpus)])
-        beside = None if search.finding else search.pool.submit(watch)
+        beside = None if search.finding else search.pool.submit(beside_gpu)
         search.judge_all(plan.planned)
+        if beside is not None:
+            search.outcomes |= {each.case: each for each in beside.result()}
         if plan.draws:
-            explore(search, plan, trial.profile, trial.entropy)
-        if beside is not None and (watched := beside.result()) is not None:
-            search.outcomes[watched.case] = watched
+            if search.finding is None:
+                decided = gather(search.outcomes.values())
+                search.judge_all(near_cases(decided, trial.entropy + SEEDS_OF_NEAR + len(decided)))
+            if search.finding is None or not search.finding.case.near:
+                explore(search, plan, trial.profile, trial.entropy)
+            search.ask_both_sides()
     except torch.OutOfMemoryError as error:
         detail = f"too little memory is left on the GPU to judge an answer: {error}"
         raise GpuError(detail, Reason.GPU_MEMORY) from error
 
 
-def _watch_memory(
-    sandbox: Sandbox, kernel: KernelFile, compiled: CompiledKernel, trial: Trial
-) -> CaseResult | None:
-    """Return what one interpreted image shows beside a GPU, which hides a read whose value is dropped."""
+def _watch(sandbox: Sandbox, kernel: KernelFile, compiled: CompiledKernel, trial: Trial) -> list[CaseResult]:
+    """Return what the interpreter shows beside a GPU, which hides a read whose value is dropped."""
     if not trial.gpus or trial.replay is not None:
-        return None
-    with Planner(sandbox, kernel, Target(capability=compiled.capability)) as planner:
-        caller = PlanCaller(planner)
-        try:
-            watched = CaseRunner(caller, trial.laws).run(probe_cases(compiled, trial.entropy)[0])
-        except WorkerFault as fault:
-            if fault.kind is not FaultKind.NOT_INTERPRETED:
-                raise
-            return None  # the GPU has run it
-        finally:
-            caller.close()
-    if watched.finding is None:
-        return watched
-    detail = f"in the interpreter (to replay it, set CUDA_VISIBLE_DEVICES=): {watched.finding.detail}"
-    return msgspec.structs.replace(watched, finding=msgspec.structs.replace(watched.finding, detail=detail))
+        return []
+    return watch(sandbox, kernel, compiled, trial.laws, trial.entropy)
 
 
 def _plan(search: CaseSearch, kernel: KernelFile, compiled: CompiledKernel, trial: Trial) -> CasePlan | None:
     """Return the plan, None if a probe fails."""
     operation = search.case_runners[0].operation
-    named = named_batches(kernel, operation.max_batch)
+    named = named_batches(kernel, operation.max_batch, tried=SMALL_BATCHES)
     if trial.gpus:
         swept, calls_file = trial.profile.swept, not trial.by_book
         plan = plan_for_gpu(operation, compiled, named, trial.entropy, swept=swept, calls_file=calls_file)

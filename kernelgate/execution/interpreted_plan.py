@@ -1,6 +1,7 @@
 """Runs a launch plan on the interpreter: its buffers, its moves of data, its launches, whole or sampled."""
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from kernelgate.execution import interpreted_moves
 from kernelgate.execution.launch_plan import Buffer, Copy, Fill, Launch, LaunchPlan, Pointer, Scalar
 from kernelgate.execution.sampled_launch import LaunchSeen, Sampling, run_sampled
+from kernelgate.execution.seen_decisions import ContentsOf, SeenDecision, see_decisions
 from kernelgate.interpreter import launch as interpreted
 from kernelgate.interpreter.launch import LaunchRun, ReadyKernel
 from kernelgate.interpreter.memory.buffer import PAGE_BYTES, poison
@@ -43,6 +45,7 @@ class InterpretedPlan:
         poison_bits: int,
     ) -> None:
         self.plan, self.kernel_of = plan, kernel_of
+        self.decided: list[SeenDecision] = []
         self.memory = Memory(undefined=poison_bits)
         self.names = [self._name(number, buffer) for number, buffer in enumerate(plan.buffers)]
         for name, buffer in zip(self.names, plan.buffers, strict=True):
@@ -59,15 +62,28 @@ class InterpretedPlan:
         Raises CannotInterpretError, and TooLargeError for a move of more memory than there is room for.
         """
         seen: list[LaunchSeen] = []
+        contents = ContentsOf(self.plan.buffers)
         for step in self.plan.steps:
             if isinstance(step, Launch):
-                seen.append(run_sampled(self._begin(step), sampling, seen))
+                run = self._begin(step)
+                run.ready.sides.clear()
+                seen.append(run_sampled(run, sampling, seen))
+                if self._decides:
+                    contents.note_launch(step, run.ready)
+                    self.decided += see_decisions(step, run.ready, contents)
             elif isinstance(step, Fill):
                 interpreted_moves.fill(self._buffer(step.target.buffer), step)
             else:
+                contents.note_copy(step)
                 target, source = self._buffer(step.target.buffer), self._buffer(step.source.buffer)
                 interpreted_moves.copy(target, source, step)
         return seen
+
+    @cached_property
+    def _decides(self) -> bool:
+        """Whether any kernel of the plan may decide by what it loads."""
+        kernels = {self.plan.program_of(launch).ttir for launch in self.plan.launches}
+        return any(self.kernel_of(ttir).sides.decisions for ttir in kernels)
 
     def inputs_intact(self) -> bool:
         """Return whether no program wrote into x, weight or bias."""

@@ -1,6 +1,7 @@
 """One launch of a kernel, run on the CPU: its programs in chunks, each chunk's operation by operation."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 
 import msgspec
 import numpy as np
@@ -9,6 +10,9 @@ from numpy.typing import NDArray
 import kernelgate.interpreter.dialects.all
 import kernelgate.interpreter.reductions  # noqa: F401 - its operations are registered
 from kernelgate.interpreter.control import EndlessError, run_function, spend_turn
+from kernelgate.interpreter.decisions.find import find_decisions, may_decide
+from kernelgate.interpreter.decisions.flow import DataFlow
+from kernelgate.interpreter.decisions.sides import Sides
 from kernelgate.interpreter.elements import BYTES, Array, from_bits
 from kernelgate.interpreter.errors import CannotInterpretError
 from kernelgate.interpreter.findings import Finding, Place
@@ -19,6 +23,7 @@ from kernelgate.interpreter.programs import Launch, Programs, linear_indices
 from kernelgate.interpreter.provenance import ANYWHERE, Accessed, largest_tensor, waits
 from kernelgate.interpreter.steps import Code, Turns
 from kernelgate.interpreter.text.module import Function, Module, Type
+from kernelgate.interpreter.text.source_lines import SourceLines
 
 CHUNK_ELEMENTS = 2**17
 """So many elements of the largest tensor are computed at once: they fit the second-level cache."""
@@ -66,15 +71,27 @@ class LaunchResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadyKernel:
-    """A module's kernel, made ready once for many launches."""
+    """A module's kernel, made ready once for many launches; `text` is the TTIR that it was parsed from."""
 
-    def __init__(self, module: Module) -> None:
-        self.module = module
+    def __init__(self, module: Module, text: str = "") -> None:
+        self.module, self.text = module, text
         self.function: Function = module.kernel
-        self.code = Code(module)
+        self.decides = may_decide(module)
+        self.sides = Sides(find_decisions(module, self.flow) if self.decides else ())
+        self.code = Code(module, self.sides)
         self.may_wait = waits(module)
         self.accessed = Accessed(module)
         self.chunk = min(MAX_CHUNK, max(1, CHUNK_ELEMENTS // largest_tensor(module)))
+
+    @cached_property
+    def flow(self) -> DataFlow:
+        """What each value of the kernel is made of."""
+        return DataFlow(self.module)
+
+    @cached_property
+    def source_lines(self) -> SourceLines:
+        """Where in the kernel file its operations come from."""
+        return SourceLines(self.text)
 
     def may_read(self, arguments: Sequence[Argument]) -> frozenset[str] | None:
         """Return the buffers that a launch may read, None for any."""

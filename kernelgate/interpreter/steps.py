@@ -1,9 +1,10 @@
 """A module made ready to run: each operation bound once to what computes it."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
+from kernelgate.interpreter.decisions.sides import Sides, watch
 from kernelgate.interpreter.dialects.approximations import approximate, is_approximate
 from kernelgate.interpreter.dialects.registry import PLAIN, WITH_PROGRAMS, Compute, lacking
 from kernelgate.interpreter.errors import CannotInterpretError
@@ -53,11 +54,16 @@ Steps = dict[str, ReadyBlock]
 
 
 class Code:
-    """A module's functions, ready to run."""
+    """A module's functions, ready to run; `sides` are told how each of its decisions goes."""
 
-    def __init__(self, module: Module) -> None:
+    def __init__(self, module: Module, sides: Sides | None = None) -> None:
         self.module = module
         self.functions = {name: _prepare_region(each.body) for name, each in module.functions.items()}
+        if sides is not None and sides.decisions:
+            watched = {each.operation.line: number for number, each in enumerate(sides.decisions)}
+            self.functions = {
+                name: _watch_region(steps, sides, watched) for name, steps in self.functions.items()
+            }
         self.turns_left = 0
         self.waits = False
         """Whether programs are let run in turns, so that one may wait for another."""
@@ -119,3 +125,21 @@ def _find_compute(operation: Operation) -> tuple[Compute, bool]:
 
 def _refuse(message: str, *_: Any) -> Any:
     raise CannotInterpretError(message)
+
+
+def _watch_region(steps: Steps, sides: Sides, watched: Mapping[int, int]) -> Steps:
+    """Return a region's blocks with the decisions among their steps recorded, by the lines they stand in."""
+    return {
+        name: block._replace(steps=tuple(_watch_step(each, sides, watched) for each in block.steps))
+        for name, block in steps.items()
+    }
+
+
+def _watch_step(step: Step, sides: Sides, watched: Mapping[int, int]) -> Step:
+    if step.regions:
+        return step._replace(regions=tuple(_watch_region(each, sides, watched) for each in step.regions))
+    number = watched.get(step.operation.line)
+    if number is None or step.compute is None:
+        return step
+    compute = watch(step.compute, sides.recorder(number), len(step.operands), needs_group=step.needs_group)
+    return step._replace(compute=compute, operands=(*step.operands, *sides.decisions[number].guards))

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.near_values import KINDS, near_family
 from kernelgate.operations.recipe import Recipe
-from kernelgate.operations.values import FAMILIES, seeded
+from kernelgate.operations.values import FAMILIES, Family, seeded
 
 
 class Inputs(msgspec.Struct, frozen=True):
@@ -17,6 +18,11 @@ class Inputs(msgspec.Struct, frozen=True):
     x: Tensor
     weight: Tensor
     bias: Tensor
+
+
+def family_of(recipe: Recipe, number: int = 0) -> Family:
+    """Return how the values of a recipe are drawn, and the image of that number."""
+    return near_family(recipe.near, number % KINDS) if recipe.near else FAMILIES[recipe.family]
 
 
 def image_numbers(recipe: Recipe) -> Tensor:
@@ -44,7 +50,7 @@ def channel_order(operation: Convolution, recipe: Recipe) -> Tensor:
 
 def make_image(operation: Convolution, recipe: Recipe, number: int) -> Tensor:
     """Return one drawn image, [C_in, H, W]."""
-    image = FAMILIES[recipe.family].image(operation.input_shape(1)[1:], seeded(recipe.seed, f"{number}"))
+    image = family_of(recipe, number).image(operation.input_shape(1)[1:], seeded(recipe.seed, f"{number}"))
     return image * 2.0**recipe.x_exponent
 
 
@@ -69,7 +75,7 @@ def draw_images(operation: Convolution, recipe: Recipe, device: str) -> tuple[Te
 
 def make_parameters(operation: Convolution, recipe: Recipe) -> tuple[Tensor, Tensor]:
     """Return weight [C_out, C_in, KH, KW] and bias [C_out]; zeros where the recipe has no bias."""
-    family = FAMILIES[recipe.family]
+    family = family_of(recipe)
     weight = family.weight(operation.weight_shape, seeded(_either(recipe.weight_seed, recipe.seed), "weight"))
     bias = family.bias((operation.out_channels,), seeded(_either(recipe.bias_seed, recipe.seed), "bias"))
     if recipe.half_seed is not None:

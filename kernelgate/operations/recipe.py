@@ -8,7 +8,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     Exponents scale by powers of two: x's also the bias, the weight's too. Of a batch over `pool`, images
     repeat in a drawn order; `first` skips images, so that a recipe can be a slice of another. Weight, bias
-    and the second half of the filters are drawn from seeds of their own where they have one.
+    and the second half of the filters are drawn from seeds of their own where they have one. Where `near`
+    names a number, values are drawn around that instead of by the family.
     """
 
     family: str
@@ -24,3 +25,4 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     weight_seed: int | None = None
     bias_seed: int | None = None
     half_seed: int | None = None
+    near: str = ""

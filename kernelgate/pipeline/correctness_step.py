@@ -72,6 +72,9 @@ def find_entropy(judgement: Judgement, profile: Profile) -> int:
 
 def _condemn(operation: str, finding: Finding) -> Verdict:
     outcome = Outcome.FORBIDDEN if finding.forbidden else Outcome.WRONG
+    if not finding.alone:
+        detail = f"{operation} {finding.law}: {finding.detail}"
+        return conclude(outcome, Reason.of(finding.law), detail)
     place = f"{operation}[{finding.case}]"
     detail = f"{place} {finding.law}: {finding.detail}. Replay: --replay {finding.case.replay}"
     return conclude(outcome, Reason.of(finding.law), detail)

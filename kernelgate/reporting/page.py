@@ -16,6 +16,7 @@ from kernelgate.reporting.interval_chart import draw_gain
 from kernelgate.reporting.markdown import cell, code, inert, table
 from kernelgate.reporting.report import Report
 from kernelgate.reporting.terminal import first_line
+from kernelgate.reporting.tried import render_tried
 
 ADA_NOTE = (
     "Kernels ran the PTX that an RTX 4090 would be given, assembled for this GPU; cuDNN ran this GPU's own "
@@ -99,8 +100,9 @@ def _render_correctness(result: Correctness) -> str:
     if result.vendor_ratio is not None:
         rows.append(("cuDNN's rms error", f"{result.vendor_ratio:.2f} times the same"))
     if result.finding is not None:
+        rows.append(("broken law", result.finding.law))
+    if result.finding is not None and result.finding.alone:
         rows += [
-            ("broken law", result.finding.law),
             ("smallest failing case", str(result.finding.case)),
             ("replay", f"--replay {result.finding.case.replay}"),
         ]
@@ -108,6 +110,8 @@ def _render_correctness(result: Correctness) -> str:
     lines = [(line.law, line.status, str(line.cases), line.note or line.says) for line in result.laws]
     laws = table(("law", "result", "cases", "what it says, or why not"), lines)
     parts = ["## Correctness", table(("what", "found"), rows), *_render_picture(result), laws]
+    if result.tried is not None:
+        parts.append(render_tried(result.tried, result.where))
     return "\n\n".join(parts)
 
 

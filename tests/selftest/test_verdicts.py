@@ -9,7 +9,7 @@ import pytest
 
 from kernelgate.baselines.store import NEXT_STEPS
 from kernelgate.compilation.stage_rules import STAGES
-from kernelgate.correctness.coverage import LAWS
+from kernelgate.correctness.coverage.laws import LAWS
 from kernelgate.execution.launch_plan import Unplanned
 from kernelgate.reporting.verdict_list import render_verdicts
 from kernelgate.sandbox.faults import FaultKind

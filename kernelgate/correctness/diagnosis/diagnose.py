@@ -16,7 +16,7 @@ from kernelgate.operations.faults.kinds import Facts, guess_kind
 from kernelgate.operations.faults.ranges import make_map
 from kernelgate.operations.faults.script import Shown, has_script, render_script
 from kernelgate.operations.faults.tally import Tally
-from kernelgate.operations.values import FAMILIES
+from kernelgate.operations.inputs import family_of
 from kernelgate.operations.ways import Way
 from kernelgate.sandbox.worker_process import WorkerFault
 
@@ -68,7 +68,7 @@ def _measure(runner: CaseRunner, finding: Finding, replayed: Replayed) -> tuple[
     if not by_values:
         tally = _count_relation(runner, finding, replayed)
     facts = Facts(
-        exact=FAMILIES[run.call.recipe.family].exact,
+        exact=family_of(run.call.recipe).exact,
         largest_error=largest if by_values else None,
         stale=_share_of_earlier(replayed, tally),
         changes=_share_of_changes(runner, run, 1),
@@ -79,7 +79,7 @@ def _measure(runner: CaseRunner, finding: Finding, replayed: Replayed) -> tuple[
 
 def _count_values(runner: CaseRunner, run: Run) -> tuple[Tally, float]:
     """Return the elements of a run that break laws of values, and their largest error in hard bounds."""
-    family = FAMILIES[run.call.recipe.family]
+    family = family_of(run.call.recipe)
     tally, largest = Tally(runner.operation, run.call.recipe.batch), 0.0
     if run.bits is None or run.offsets is None:
         return tally, largest
@@ -164,6 +164,6 @@ def _script(runner: CaseRunner, finding: Finding, replayed: Replayed, tally: Tal
         layout=call.layout,
         pin=call.pin,
         place=tally.first_place,
-        is_exact=FAMILIES[case.family].exact,
+        is_exact=family_of(case.recipe).exact,
     )
     return render_script(runner.operation, shown)

@@ -1,12 +1,20 @@
-"""From a line of TTIR to the line of the kernel file that it came from, by its locations."""
+"""From a line of TTIR to the place in the kernel file that it came from, by what is there for debuggers."""
 
 import re
+from typing import NamedTuple
 
 _DEFINED = re.compile(r"^(#loc\d*) = loc\((.*)\)\s*$")
 _REFERRED = re.compile(r"#loc\d*")
-_PLACE = re.compile(r'"((?:[^"\\]|\\.)*)":(\d+):\d+')
+_PLACE = re.compile(r'"((?:[^"\\]|\\.)*)":(\d+):(\d+)')
 _LAST = re.compile(r"loc\((.*)\)\s*$")
 MAX_DEPTH = 20
+
+
+class Place(NamedTuple):
+    """A line and a column of the kernel file, lines counted from 1."""
+
+    line: int
+    column: int
 
 
 class SourceLines:
@@ -20,18 +28,19 @@ class SourceLines:
         own = self._places(self.defined.get("#loc", ""))
         self.file = own[0][0] if own else ""
 
-    def of(self, line: int) -> int:
-        """Return the line of the kernel file that a line of TTIR, counted from 1, came from; 0 if unknown.
+    def of(self, line: int) -> tuple[Place, ...]:
+        """Return the places in the kernel file that a line of TTIR, counted from 1, came from.
 
-        Of a function of a library that was called it is the line that calls it.
+        The first is that of the operation, the others those of the calls that lead there. What a function of
+        a library does is at the place that calls it. Without locations there is none.
         """
         located = _LAST.search(self.lines[line - 1]) if 0 < line <= len(self.lines) else None
         places = self._places(located[1]) if located else []
-        return next((number for file, number in places if file == self.file), 0)
+        return tuple(place for file, place in places if file == self.file)
 
-    def _places(self, text: str, depth: int = 0) -> list[tuple[str, int]]:
-        """Return files and lines, that of the innermost function first."""
-        found = [(match[1], int(match[2])) for match in _PLACE.finditer(text)]
+    def _places(self, text: str, depth: int = 0) -> list[tuple[str, Place]]:
+        """Return files and places, that of the innermost function first."""
+        found = [(match[1], Place(int(match[2]), int(match[3]))) for match in _PLACE.finditer(text)]
         if depth < MAX_DEPTH:
             for name in _REFERRED.findall(text):
                 found += self._places(self.defined.get(name, ""), depth + 1)

@@ -67,6 +67,7 @@ class InterpretMode:
             launches=tuple(_describe(call, launches, number) for number in range(len(launches))),
             inputs_intact=call.inputs_intact(),
             memory=told(found, places.describe),
+            decisions=tuple(call.decided),
         )
 
     def _sampling(self, request: protocol.RunPlan) -> Sampling:
@@ -151,7 +152,8 @@ def _constants(stored: StoredPlan) -> dict[str, Given]:
 
 @cache
 def _make_ready(contents: Path, ttir: str) -> ReadyKernel:
-    return ReadyKernel(parse(_text_of(contents, ttir)))
+    text = _text_of(contents, ttir)
+    return ReadyKernel(parse(text), text)
 
 
 def _text_of(contents: Path, ttir: str) -> str:

@@ -50,4 +50,7 @@ class Places:
     def _line(self, finding: Finding) -> int:
         """Return the line of the kernel file, 0 if programs of several texts bear the kernel's name."""
         texts = {program.ttir for program in self.plan.programs if program.kernel == finding.kernel}
-        return SourceLines(self.text_of(texts.pop())).of(finding.line) if len(texts) == 1 else 0
+        if len(texts) != 1:
+            return 0
+        places = SourceLines(self.text_of(texts.pop())).of(finding.line)
+        return places[0].line if places else 0

@@ -5,14 +5,14 @@ from typing import Any
 import hypothesis
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compiler import CompiledKernel
 from kernelgate.correctness import plan as plans
 from kernelgate.correctness.case import CONTIGUOUS, LAYOUTS, NO_RELATION, parse_case
-from kernelgate.correctness.coverage import LAWS
+from kernelgate.correctness.coverage.laws import LAWS
 from kernelgate.correctness.plan import (
     FEW_PROGRAMS,
     MAX_DRAWN_BATCH,
@@ -264,6 +264,21 @@ kernels = st.lists(
     min_size=1,
     max_size=6,
 ).filter(lambda records: any(record.launches for record in records))
+
+
+def test_batches_are_drawn_log_uniformly() -> None:
+    """As many of few images as of many, up to the largest, and any between."""
+    batches: list[int] = []
+
+    @given(plans._log_uniform(256))
+    @settings(max_examples=400, database=None, derandomize=True, phases=[Phase.generate])
+    def draw(batch: int) -> None:
+        batches.append(batch)
+
+    draw()
+    assert all(1 <= batch <= 256 for batch in batches)
+    for first, last in ((8, 15), (16, 31), (32, 63), (64, 127), (128, 255)):
+        assert sum(first <= batch <= last for batch in batches) > len(batches) / 20
 
 
 @given(kernels, st.sampled_from([interpret, whole, on_gpu]), st.data())

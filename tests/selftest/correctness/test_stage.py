@@ -13,12 +13,14 @@ from kernelgate.correctness import stage as correctness_stage
 from kernelgate.correctness.callers.planner import Planner
 from kernelgate.correctness.calls import Run
 from kernelgate.correctness.case import Case
+from kernelgate.correctness.coverage import watching
 from kernelgate.correctness.hypothesis_profile import Profile
 from kernelgate.correctness.lanes import LANE_BYTES, SMALL_BATCH
 from kernelgate.correctness.result import Correctness
 from kernelgate.correctness.stage import Trial, try_kernel
 from kernelgate.execution.cards import ADA, HOPPER
 from kernelgate.execution.launch_plan import CallForm
+from kernelgate.execution.seen_decisions import SeenDecision
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import GpuError
 from kernelgate.operations.ways import Way
@@ -47,6 +49,7 @@ class Stage:
         self.runners: list[tuple[str, str, PretendedRunner]] = []
         self.changes: dict[str, Change] = {}
         monkeypatch.setattr(correctness_stage, "PlanCaller", self._start)
+        monkeypatch.setattr(watching, "PlanCaller", self._start)
         monkeypatch.setattr(correctness_stage, "UseCaller", self._start_user)
         monkeypatch.setattr(correctness_stage, "read_card_at_hand", lambda: HOPPER)
         monkeypatch.setattr(torch.Tensor, "cuda", lambda self: self)
@@ -248,6 +251,52 @@ def test_memory_is_watched_in_the_interpreter_beside_a_gpu(stage: Stage) -> None
     assert result.finding is not None
     assert result.finding.law == "memory"
     assert result.finding.detail.startswith("in the interpreter")
+
+
+def deciding(*, both: bool) -> Change:
+    """Return what has a kernel compare pixels with 1000, and see one side, or both where they are near."""
+
+    def change(run: Run, _place: int) -> Run:
+        seen = SeenDecision(
+            kernel="conv",
+            line=12,
+            place="12:4",
+            kind="compares",
+            operation="cmpf ogt",
+            inputs=("x",),
+            ones=int(both and bool(run.call.recipe.near)),
+            zeros=1,
+            thresholds=("x:447a0000",),
+        )
+        return msgspec.structs.replace(run, ran=msgspec.structs.replace(run.ran, decisions=(seen,)))
+
+    return change
+
+
+@pytest.mark.parametrize("gpus", [(), ("0",)])
+def test_values_near_a_number_that_the_kernel_decides_at_are_tried(
+    stage: Stage, gpus: tuple[str, ...]
+) -> None:
+    """On the interpreter, which tells which way it went, and on a GPU beside it."""
+    stage.changes["interpret"] = deciding(both=True)
+    assert stage.try_it(gpus).passed
+    for mode in ("interpret", *(["execute"] if gpus else [])):
+        assert any(call.recipe.near == "x:447a0000" for call in stage.calls(mode))
+
+
+@pytest.mark.parametrize("gpus", [(), ("0",)])
+def test_a_decision_that_went_one_way_alone_is_refused(stage: Stage, gpus: tuple[str, ...]) -> None:
+    stage.changes["interpret"] = deciding(both=False)
+    result = stage.try_it(gpus)
+    assert result.finding is not None
+    assert (result.finding.law, result.finding.forbidden) == ("both-sides", True)
+    assert statuses(result)["both-sides"] == "broken"
+
+
+def test_a_replayed_case_is_not_asked_for_both_sides(stage: Stage) -> None:
+    """One case alone tells nothing of the others."""
+    stage.changes["interpret"] = deciding(both=False)
+    assert stage.try_it(replay=make_case()).finding is None
 
 
 def test_what_the_interpreter_lacks_ends_the_stage_but_not_beside_a_gpu(stage: Stage) -> None:

@@ -115,7 +115,6 @@ def make_gate(outcome: Outcome, measure: bool, **results: StageResult) -> Gate:
         results={name.replace("_", "-"): result for name, result in results.items()},
         environment=ENVIRONMENT,
         counters=None,
-        advice=(),
         open_sandbox=None,
         kept_book=None,
         confinement=Confinement(landlock=7, seccomp=True),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kernelgate.correctness.coverage import LAWS
+from kernelgate.correctness.coverage.laws import LAWS
 from kernelgate.protocol import FailureKind, decode_response
 from kernelgate.sandbox.blame import blame
 from kernelgate.sandbox.faults import FaultKind

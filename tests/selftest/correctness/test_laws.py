@@ -6,14 +6,16 @@ import pytest
 
 from kernelgate.correctness.case import LAYOUTS, NO_RELATION, Case
 from kernelgate.correctness.case_runner import CaseResult
-from kernelgate.correctness.coverage import LAWS, describe_laws, law_of
+from kernelgate.correctness.coverage.laws import LAWS, describe_laws, law_of
 from kernelgate.correctness.relations import RELATIONS
 from kernelgate.correctness.result import Finding, LawLine
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.values import FAMILIES
 
 NAMES = [law.name for law in LAWS]
-ALWAYS = [*("form", "runs", "delegation", "memory", "inputs-intact", "hard-bound", "error-ratio")]
+ALWAYS = [
+    *("form", "runs", "delegation", "memory", "inputs-intact", "hard-bound", "error-ratio", "both-sides")
+]
 """Laws that every case tries, wherever it runs."""
 
 LARGEST = ALEXNET_CONV1.max_batch

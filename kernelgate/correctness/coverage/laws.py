@@ -6,9 +6,10 @@ import msgspec
 
 from kernelgate.correctness.case import CONTIGUOUS, Case
 from kernelgate.correctness.case_runner import CaseResult
+from kernelgate.correctness.coverage.both_sides import LAW
 from kernelgate.correctness.relations import PLAIN, RELATIONS, Relation
-from kernelgate.correctness.result import LawLine
-from kernelgate.operations.values import FAMILIES
+from kernelgate.correctness.result import Finding, LawLine
+from kernelgate.operations.inputs import family_of
 
 IN_PLANS = "the compile stage looked for it in launch plans"
 Applies = Callable[[Case], bool]
@@ -63,11 +64,11 @@ LAWS = (
     Law(name="all-written", says="every output element is written", applies=lambda case: not case.programs),
     Law(name="hard-bound", says="each element within TF32's worst case of float64", applies=_always),
     Law(name="error-ratio", says="rms error at most 4 times TF32's own", applies=_always),
-    Law(name="exact", says="exact where sums are exact", applies=lambda case: FAMILIES[case.family].exact),
+    Law(name="exact", says="exact where sums are exact", applies=lambda case: family_of(case.recipe).exact),
     Law(
         name="special-values",
         says="NaN and infinities where float64 has them",
-        applies=lambda case: FAMILIES[case.family].special,
+        applies=lambda case: family_of(case.recipe).special,
     ),
     Law(name="second-opinion", says="within both bounds of cuDNN", applies=_always, needs_gpu=True),
     Law(
@@ -86,19 +87,31 @@ LAWS = (
         in_plans=True,
     ),
     Law(name="layout", says="right for any strides of x", applies=lambda case: case.layout != CONTIGUOUS),
+    Law(name=LAW, says="what is decided by loaded values goes both ways", applies=_always),
     Law(name="domain", says="right up to the largest batch", applies=_always, at_largest=True),
 )
 
 
 def describe_laws(
-    outcomes: Sequence[CaseResult], where: str, largest: int, *, by_book: bool = False
+    outcomes: Sequence[CaseResult],
+    where: str,
+    largest: int,
+    one_sided: Finding | None = None,
+    *,
+    by_book: bool = False,
 ) -> tuple[LawLine, ...]:
     """Return one line for each law over these outcomes; `largest` is the last batch of the domain.
 
-    `by_book` says that launch plans were those of a plan book, and the file was not called.
+    `one_sided` is what all of them together lack: a side of a decision. `by_book` says that launch plans were
+    those of a plan book, and the file was not called.
     """
     here = _missing(where == "GPU", by_book)
-    return tuple(_describe(law, outcomes, largest, here(law)) for law in LAWS)
+    return tuple(
+        _describe_decisions(law, outcomes, one_sided)
+        if law.name == LAW and one_sided is not None
+        else _describe(law, outcomes, largest, here(law))
+        for law in LAWS
+    )
 
 
 def _missing(on_gpu: bool, by_book: bool) -> Callable[[Law], str]:
@@ -112,6 +125,11 @@ def _missing(on_gpu: bool, by_book: bool) -> Callable[[Law], str]:
         return ""
 
     return why
+
+
+def _describe_decisions(law: Law, outcomes: Sequence[CaseResult], one_sided: Finding) -> LawLine:
+    cases = sum(bool(each.decisions) for each in outcomes)
+    return LawLine(law=law.name, says=law.says, status="broken", cases=cases, note=one_sided.detail)
 
 
 def law_of(finding_law: str) -> str:

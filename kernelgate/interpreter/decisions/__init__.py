@@ -1,0 +1,1 @@
+"""Where a kernel decides by the values that it loads, and which sides of that programs have taken."""

@@ -1,0 +1,55 @@
+"""Names of a function that stand for one number, the same for all programs and lanes."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from kernelgate.interpreter.dialects.arith import constant_array
+from kernelgate.interpreter.elements import Array
+from kernelgate.interpreter.text.module import Function, Operation, Region
+
+SPREADS = frozenset(
+    ["tt.splat", "tt.broadcast", "tt.expand_dims", "tt.reshape", "tt.trans", "ttg.convert_layout"]
+)
+"""Operations whose result holds the elements of their operand and nothing else."""
+
+Constants = dict[str, Array]
+"""Arrays of no axes, by name."""
+
+
+def find_constants(function: Function, given: Mapping[str, Array] | None = None) -> Constants:
+    """Return the constants of a function; `given` are arguments that are known."""
+    found: Constants = dict(given or {})
+    _collect(function.body, found)
+    return found
+
+
+def as_integer(value: Array) -> int | None:
+    """Return a constant's number, without a sign; None for a float."""
+    if value.dtype.kind == "f":
+        return None
+    return int(value) % (1 << (8 * value.dtype.itemsize)) if value.dtype != np.bool_ else int(value)
+
+
+def _collect(region: Region, found: Constants) -> None:
+    for block in region.blocks:
+        for operation in block.operations:
+            if operation.name == "arith.constant":
+                value = constant_array(operation.attributes["value"], operation)
+                if value.size == 1:
+                    found[operation.results[0]] = value.reshape(())
+            elif operation.name in SPREADS and operation.operands[0] in found:
+                found[operation.results[0]] = found[operation.operands[0]]
+            for each in operation.regions:
+                _collect(each, found)
+
+
+def defining(region: Region) -> dict[str, Operation]:
+    """Return the operation that defines each name of a region and of those inside it."""
+    found: dict[str, Operation] = {}
+    for block in region.blocks:
+        for operation in block.operations:
+            found.update(dict.fromkeys(operation.results, operation))
+            for each in operation.regions:
+                found |= defining(each)
+    return found
