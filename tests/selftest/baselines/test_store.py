@@ -26,6 +26,7 @@ from kernelgate.baselines.store import (
     load_speed,
     propose,
     record_path,
+    recorded_gpus,
 )
 from kernelgate.machine.versions import Provenance
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
@@ -140,6 +141,19 @@ def test_a_speed_proposal_is_read_back_equal(tmp_path: Path) -> None:
     assert path == tmp_path / "report" / "baseline.proposed.json"
     assert path.read_bytes() == GOOD_BYTES
     assert load(path) == SPEED_RECORD
+
+
+def test_the_gpus_of_an_operation_are_those_with_a_speed_record(tmp_path: Path) -> None:
+    """A compile record is of none; a broken record is an error, never a GPU less."""
+    assert recorded_gpus(tmp_path, NAME) == ()
+    folder = record_path(tmp_path, NAME, "nvidia-h200").parent
+    folder.mkdir(parents=True)
+    propose(SPEED_RECORD, folder).rename(folder / "nvidia-h200.json")
+    propose(COMPILE_RECORD, folder).rename(folder / "sm_89.json")
+    assert recorded_gpus(tmp_path, NAME) == (GPU,)
+    (folder / "nvidia-h200.json").write_text("{", encoding="utf-8")
+    with pytest.raises(BaselineError, match="truncated"):
+        recorded_gpus(tmp_path, NAME)
 
 
 def test_a_compile_proposal_is_read_back_equal(tmp_path: Path) -> None:
