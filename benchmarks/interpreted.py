@@ -1,7 +1,8 @@
 """Runs launch plans on the interpreter, and prints what it took.
 
-`python -m benchmarks.interpreted HOW PLAN...`: HOW is `images`, every program with all checks on; `stores`, every program cut down to its stores; or
-`sample`, as many programs as the gate samples. It is a process of its own, so that its memory is its own.
+`python -m benchmarks.interpreted HOW PLAN...`: HOW is `images`, every program with all checks on; `stores`,
+every program cut down to its stores; or `sample`, as many programs as the gate samples. It is a process of
+its own, so that its memory is its own.
 """
 
 import os

@@ -1,6 +1,7 @@
 """Runs a kernel file on one image in Triton's own interpreter.
 
-`python -m benchmarks.triton_interpreter FILE` prints the seconds of one core that the call took. The first configuration of the file is taken.
+`python -m benchmarks.triton_interpreter FILE` prints the seconds of one core that the call took, in the first
+configuration of the file.
 """
 
 import os
