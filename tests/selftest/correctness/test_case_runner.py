@@ -22,7 +22,7 @@ from kernelgate.operations.reference import Truth, truth_everywhere
 from kernelgate.operations.values import FAMILIES
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
-from tests.selftest.support.pretended_runner import Change, make_case, make_case_runner, spoiled
+from tests.selftest.support.pretended_runner import SMALL, Change, make_case, make_case_runner, spoiled
 
 DOMAIN = {"batch": ALEXNET_CONV1.max_batch, "programs": 2}
 
@@ -152,8 +152,8 @@ def test_an_error_just_beyond_the_bound_is_found(beyond: float, law: str | None)
 
     def spoil(run: Run, _place: int) -> Run:
         assert run.bits is not None
-        truth = truth_everywhere(ALEXNET_CONV1, make_inputs(ALEXNET_CONV1, run.call.recipe)).flattened()
-        allowed = float(hard_bound(ALEXNET_CONV1, truth)[7])
+        truth = truth_everywhere(SMALL, make_inputs(SMALL, run.call.recipe)).flattened()
+        allowed = float(hard_bound(SMALL, truth)[7])
         values = run.bits.view(np.float32).copy()
         values[7] = float(truth.exact[7]) + beyond * allowed
         return msgspec.structs.replace(run, bits=values.view(np.uint32))
