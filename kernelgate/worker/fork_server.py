@@ -8,6 +8,7 @@ import socket
 import tempfile
 import time
 import warnings
+from contextlib import suppress
 
 import msgspec
 
@@ -59,9 +60,8 @@ def _import_what_is_needed(mode: str) -> None:
         except ImportError:
             continue
     if mode == "record":
-        from kernelgate.worker.record.warm_up import warm_up  # noqa: PLC0415 - no other mode has Triton
-
-        warm_up()
+        with suppress(Exception):  # what cannot be found out fails in the worker too, which says so
+            importlib.import_module("kernelgate.worker.record.warm_up").warm_up()
     gc.collect()
     gc.freeze()  # no collection looks at these again, nor copies the pages that they lie in
 

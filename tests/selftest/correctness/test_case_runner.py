@@ -7,17 +7,22 @@ import numpy as np
 import pytest
 
 from kernelgate.compilation.recording import UnplannedError
+from kernelgate.correctness import case_runner
 from kernelgate.correctness.calls import Run
 from kernelgate.correctness.case import LAYOUTS
 from kernelgate.correctness.case_runner import HOPELESS, CaseResult
 from kernelgate.correctness.relation_calls import CALLS
 from kernelgate.correctness.relations import RELATIONS
 from kernelgate.correctness.result import Finding
+from kernelgate.operations.accuracy import hard_bound
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
+from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.inputs import Inputs, make_inputs
+from kernelgate.operations.reference import Truth, truth_everywhere
 from kernelgate.operations.values import FAMILIES
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
-from tests.selftest.support.pretended_runner import Change, make_case, make_case_runner, spoiled
+from tests.selftest.support.pretended_runner import SMALL, Change, make_case, make_case_runner, spoiled
 
 DOMAIN = {"batch": ALEXNET_CONV1.max_batch, "programs": 2}
 
@@ -123,6 +128,38 @@ def test_answers_that_are_right_alone_may_break_a_relation(relation: str) -> Non
         return msgspec.structs.replace(run, bits=run.bits ^ 1) if place else run
 
     assert finding_of(flip, relation=relation).law == relation
+
+
+def test_the_truth_of_equal_contents_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of other contents it is another: a call that is right by the truth of the one before is found."""
+    computed: list[object] = []
+
+    def count(operation: Convolution, inputs: Inputs) -> Truth:
+        computed.append(inputs)
+        return truth_everywhere(operation, inputs)
+
+    monkeypatch.setattr(case_runner, "truth_everywhere", count)
+    assert examine(relation="repeat", programs=0).finding is None
+    assert len(computed) == 1
+    computed.clear()
+    assert examine(relation="scaled-input", programs=0).finding is None
+    assert len(computed) == 2
+
+
+@pytest.mark.parametrize(("beyond", "law"), [(1.001, "hard-bound"), (0.999, None)])
+def test_an_error_just_beyond_the_bound_is_found(beyond: float, law: str | None) -> None:
+    """And one just within it is none."""
+
+    def spoil(run: Run, _place: int) -> Run:
+        assert run.bits is not None
+        truth = truth_everywhere(SMALL, make_inputs(SMALL, run.call.recipe)).flattened()
+        allowed = float(hard_bound(SMALL, truth)[7])
+        values = run.bits.view(np.float32).copy()
+        values[7] = float(truth.exact[7]) + beyond * allowed
+        return msgspec.structs.replace(run, bits=values.view(np.uint32))
+
+    finding = examine(spoil, programs=0).finding
+    assert (finding and finding.law) == law
 
 
 def test_a_special_value_amiss_is_laid_to_special_values() -> None:

@@ -159,6 +159,25 @@ def test_the_same_entropy_draws_the_same_cases(pool: ThreadPoolExecutor) -> None
     assert first != other
 
 
+def test_drawn_cases_are_judged_side_by_side(pool: ThreadPoolExecutor) -> None:
+    """The same ones that a single runner judges, though Hypothesis tries one after the other."""
+    under_way, together = set[Case](), 0
+
+    def note(case: Case) -> CaseResult:
+        nonlocal together
+        under_way.add(case)
+        together = max(together, len(under_way))
+        time.sleep(0.02)
+        under_way.discard(case)
+        return holds(case)
+
+    search, case_runners = examination_of(pool, note, note)
+    explore(search, PLAN, PROFILE, ENTROPY)
+    assert together == 2
+    asked = [case for case_runner in case_runners for case in case_runner.asked]
+    assert sorted(map(str, asked)) == sorted(map(str, explored(pool, holds).outcomes))
+
+
 @pytest.mark.parametrize(
     ("fails", "simplest"),
     [

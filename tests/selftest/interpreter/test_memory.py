@@ -11,7 +11,8 @@ import triton.language as tl
 
 from kernelgate.interpreter.findings import MAX_OF_A_KIND, Finding
 from kernelgate.interpreter.launch import Pointer, run_launch
-from kernelgate.interpreter.memory.buffer import ADDRESS_BITS, Buffer, poison
+from kernelgate.interpreter.memory import buffer as buffer_module
+from kernelgate.interpreter.memory.buffer import ADDRESS_BITS, PAGE_BYTES, Buffer, poison
 from kernelgate.interpreter.memory.memory import Memory
 from tests.selftest.interpreter.compiled import Typed, parse_kernel, run
 
@@ -307,3 +308,44 @@ def test_several_readers_of_one_launch_are_forgotten_in_the_next() -> None:
             {f.kind for f in run_launch(module, "n", (3, 1, 1), given, memory, programs=places).findings}
         )
     assert kinds == [{"writes-read"}, set(), set()]
+
+
+def test_a_short_stretch_is_filled_whole() -> None:
+    """Also its last page, which is cut short."""
+    size = 40 * PAGE_BYTES + 20
+    buffer = Buffer("x", 0, size)
+    buffer.data[:] = 0xAB
+    buffer.fill_with(poison(0x01020304), PAGE_BYTES)
+    buffer.settle(0, size - 1, np.array([0, size - 1]))
+    assert (buffer.data[:size].view(np.uint32) == 0x01020304).all()
+
+
+def test_a_long_stretch_is_filled_where_it_is_touched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Page by page, those between stay as they are."""
+    monkeypatch.setattr(buffer_module, "FILLED_AT_ONCE", PAGE_BYTES)
+    size = 40 * PAGE_BYTES + 20
+    buffer = Buffer("x", 0, size)
+    buffer.data[:] = 0xAB
+    buffer.fill_with(poison(0x01020304), PAGE_BYTES)
+    touched = np.array([23, 0, 40, 8, 7])
+    buffer.settle(0, size - 1, touched * PAGE_BYTES)
+    filled = np.resize(np.repeat(np.isin(np.arange(41), touched), PAGE_BYTES // 4), size // 4)
+    assert ((buffer.data[:size].view(np.uint32) == 0x01020304) == filled).all()
+
+
+@pytest.mark.parametrize("granule", [PAGE_BYTES, 1028, None])
+@pytest.mark.parametrize("unit", [4, 8])
+def test_what_was_written_is_told_wherever_it_lies(granule: int | None, unit: int) -> None:
+    """In granules far apart, in the last one, which is cut short, and where units straddle two."""
+    buffer = Buffer("x", 0, 10 * 8224 + 16)
+    if granule is not None:
+        buffer.fill_with(poison(0), granule)
+    buffer.note_in_units_of(unit)
+    written = np.array([0, 3, 1027, 5000, 5001, buffer.units - 1])
+    buffer.settle(0, 4 * unit, None)
+    buffer.note_touched(1027 * unit, 1028 * unit, written * unit)
+    buffer.note_touched(5000 * unit, buffer.size - 1, written * unit)
+    buffer.writers[written] = [3, 1, 3, 2, 3, 3]
+    assert buffer.written_since(1).tolist() == written.tolist()
+    assert buffer.written_since(3).tolist() == written[[0, 2, 4, 5]].tolist()
+    assert [buffer.count_written_since(number) for number in (1, 2, 3, 4)] == [6, 5, 4, 0]

@@ -1,6 +1,7 @@
 """What the gate asks of the correctness stage, and what it makes of a compile or an answer that is wrong."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import hypothesis
 import msgspec
@@ -119,13 +120,25 @@ def test_a_gpu_that_is_not_to_be_had_makes_no_kernel_wrong(
     assert pretended.trials == []
 
 
-@pytest.mark.parametrize(("gpu", "prepared"), [(GPU, [("execute", "use", "interpret")]), (None, [])])
-def test_imports_for_the_answers_begin_while_a_machine_with_a_gpu_compiles(
+@pytest.mark.parametrize(
+    ("gpu", "prepared"), [(GPU, [("execute", "use", "interpret")]), (None, [("interpret",)])]
+)
+def test_imports_for_the_answers_begin_while_the_kernel_compiles(
     pretended: PretendedStages, gpu: Gpu | None, prepared: list[tuple[str, ...]]
 ) -> None:
-    """Two cores without one have nothing to spare for them."""
+    """Configurations that may be one program are compiled by one process, which leaves a core."""
     pretended.gate(gpu=gpu).stage("compile")
-    assert pretended.prepared == prepared
+    assert pretended.prepared == [("record",), *prepared]
+
+
+def test_for_a_file_that_breaks_the_format_nothing_is_imported(
+    pretended: PretendedStages, tmp_path: Path
+) -> None:
+    """Its verdict needs no worker."""
+    file = tmp_path / "broken.py"
+    file.write_text("import os\n", encoding="utf-8")
+    assert pretended.gate(candidate=file).stage("format").status == "failed"
+    assert pretended.prepared == []
 
 
 def test_a_draw_that_is_asked_for_is_the_one_that_is_made(pretended: PretendedStages) -> None:

@@ -18,7 +18,7 @@ from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import Gpu, GpuError
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.performance.hardware_counters import Counters
-from kernelgate.pipeline import compile_step, correctness_step, performance_step
+from kernelgate.pipeline import compile_step, correctness_step, format_step, performance_step
 from kernelgate.pipeline.pipeline import Gate
 from kernelgate.pipeline.stage import Request
 from kernelgate.settings import load_settings
@@ -97,7 +97,8 @@ class PretendedStages:
         self.correctness: Any = correctness()
         self.performance: Any = GpuError("not in this test")
         self.prepared: list[tuple[str, ...]] = []
-        monkeypatch.setattr(compile_step, "prepare", lambda *modes: self.prepared.append(modes))
+        for step in (format_step, compile_step):
+            monkeypatch.setattr(step, "prepare", lambda *modes: self.prepared.append(modes))
         monkeypatch.setattr(compile_step, "compile_all", lambda *_: self._give(self.compile))
         monkeypatch.setattr(correctness_step, "try_kernel", self._try)
         monkeypatch.setattr(correctness_step, "shared", self._hold)
