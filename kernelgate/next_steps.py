@@ -9,6 +9,10 @@ REPLAY = "See the case alone with `pytest tests/gate --candidate FILE --replay C
 MEND_FILE = "Mend the lines that the detail names."
 OTHER_PATH = "Give the path of a kernel file: `pytest tests/gate --candidate FILE`."
 OPEN_STAGE = "Undo the change, or judge by stage open: `pytest tests/gate --candidate FILE --stage open`."
+STRICT_FORM = (
+    "Mend the lines that the detail names, or judge by stage open, whose form is free: "
+    "`pytest tests/gate --candidate FILE --stage open`."
+)
 ACCEPT = "`python -m kernelgate accept gate-report/*.proposed.json --reason WHY`."
 DOCTOR = "Look at the machine with `python -m kernelgate doctor`, and run again."
 OTHER_ARM = (

@@ -67,9 +67,8 @@ class LoadPlans(_Message, frozen=True):
 class Record(_Message, frozen=True, kw_only=True):
     """Write the launch plan of a call to `folder`: `plan.json`, and beside it what it names by its sha256.
 
-    Without a `pin` the autotuner tries all of its configurations, and takes any. Code is for `card`; machine
-    code for a GPU of compute capability `assembled_for`, if that is given. Without
-    `with_log` a program may come from the cache, and what the assembler says of it is missing.
+    Without a `pin` the autotuner tries all of its configurations, and takes any. Code is for `card`, machine
+    code for capability `assembled_for` if given. Without `with_log` it may lack what the assembler says.
     """
 
     batch: int

@@ -12,21 +12,13 @@ from kernelgate.next_steps import (
     QUIET,
     REPLAY,
     RESTORE,
+    STRICT_FORM,
 )
 from kernelgate.outcome import Outcome
 from kernelgate.reason_code import ReasonCode
 
-_KEEP = Outcome.KEEP
-_SAME_CODE = Outcome.SAME_CODE
-_NO_REGRESSION = Outcome.NO_REGRESSION
-_REVERT = Outcome.REVERT
-_REGRESSED = Outcome.REGRESSED
-_WRONG = Outcome.WRONG
-_FORBIDDEN = Outcome.FORBIDDEN
-_UNSTABLE = Outcome.UNSTABLE
-_INVALID = Outcome.INVALID
-_NO_BASELINE = Outcome.NO_BASELINE
-_NOT_MEASURED = Outcome.NOT_MEASURED
+_KEEP, _SAME_CODE, _NO_REGRESSION, _REVERT, _REGRESSED, _WRONG, _FORBIDDEN, *_OTHERS = Outcome
+_UNSTABLE, _INVALID, _NO_BASELINE, _NOT_MEASURED = _OTHERS
 
 
 class Reason(ReasonCode):
@@ -137,22 +129,22 @@ class Reason(ReasonCode):
     FORMAT_NOT_PYTHON = ("format-not-python", _FORBIDDEN, "The file is no Python that parses.",
         "Mend the syntax: `python -m py_compile FILE` shows it.")
     FORMAT_IMPORT_NOT_ALLOWED = ("format-import-not-allowed", _FORBIDDEN,
-        "The file imports something else than the four imports allowed.", MEND_FILE)
+        "The file imports something else than the four imports allowed.", STRICT_FORM)
     FORMAT_IMPORT_NOT_AT_TOP = ("format-import-not-at-top", _FORBIDDEN,
-        "An import does not stand at the top.", MEND_FILE)
+        "An import does not stand at the top.", STRICT_FORM)
     FORMAT_ORDER = ("format-order", _FORBIDDEN, "Imports, kernels, wrappers and class are not in this order.",
-        MEND_FILE)
+        STRICT_FORM)
     FORMAT_STATEMENT_NOT_ALLOWED = ("format-statement-not-allowed", _FORBIDDEN,
-        "A statement is none that a kernel file may have.", MEND_FILE)
+        "A statement is none that a kernel file may have.", STRICT_FORM)
     FORMAT_MAIN_GUARD = ("format-main-guard", _FORBIDDEN,
-        "The file has a part that runs as a script.", MEND_FILE)
+        "The file has a part that runs as a script.", STRICT_FORM)
     FORMAT_CLASS_NOT_ALLOWED = ("format-class-not-allowed", _FORBIDDEN,
-        "There is another class than ModelNew.", MEND_FILE)
-    FORMAT_TEST_INPUTS = "format-test-inputs", _FORBIDDEN, "The file makes inputs for a test.", MEND_FILE
-    FORMAT_NAME_REBOUND = "format-name-rebound", _FORBIDDEN, "A name of the module is bound twice.", MEND_FILE
-    FORMAT_TESTING_CODE = "format-testing-code", _FORBIDDEN, "The file holds a test.", MEND_FILE
+        "There is another class than ModelNew.", STRICT_FORM)
+    FORMAT_TEST_INPUTS = "format-test-inputs", _FORBIDDEN, "The file makes inputs for a test.", STRICT_FORM
+    FORMAT_NAME_REBOUND = "format-name-rebound", _FORBIDDEN, "A module's name is bound twice.", STRICT_FORM
+    FORMAT_TESTING_CODE = "format-testing-code", _FORBIDDEN, "The file holds a test.", STRICT_FORM
     FORMAT_DECORATOR_NOT_ALLOWED = ("format-decorator-not-allowed", _FORBIDDEN,
-        "A decorator is none that a kernel file may have.", MEND_FILE)
+        "A decorator is none that a kernel file may have.", STRICT_FORM)
     FORMAT_KERNEL_MISSING = ("format-kernel-missing", _FORBIDDEN, "The file has no @triton.jit kernel.",
         "Add the kernel.")
     FORMAT_WRAPPER_MISSING = ("format-wrapper-missing", _FORBIDDEN, "The file has no wrapper function.",
@@ -160,15 +152,16 @@ class Reason(ReasonCode):
     FORMAT_MODEL_MISSING = ("format-model-missing", _FORBIDDEN, "The file has no class ModelNew.",
         "Add `class ModelNew(nn.Module)` at the end.")
     FORMAT_MODEL_BASE = ("format-model-base", _FORBIDDEN, "ModelNew has other bases than nn.Module.",
-        "Write `class ModelNew(nn.Module)`.")
+        "Write `class ModelNew(nn.Module)`, or judge by stage open.")
     FORMAT_MODEL_INIT = ("format-model-init", _FORBIDDEN, "ModelNew cannot be made without arguments.",
-        "Write `def __init__(self)`.")
+        "Give each argument of `__init__` a default.")
     FORMAT_MODEL_FORWARD = ("format-model-forward", _FORBIDDEN,
         "ModelNew.forward does not take exactly one argument.", "Write `def forward(self, x)`.")
     FORMAT_MODEL_CONV1 = ("format-model-conv1", _FORBIDDEN, "No method of ModelNew assigns self.conv1.",
-        "Assign `self.conv1` in `__init__`.")
+        "Assign `self.conv1` in `__init__`, or judge by stage open.")
     FORMAT_REACHES_OUT = ("format-reaches-out", _FORBIDDEN,
-        "The file reaches out of its libraries, or changes what is not its own.", MEND_FILE)
+        "The file reaches out of its libraries, or changes what is not its own.",
+        "Mend the lines that the detail names; in stage open they are advice on a machine with a GPU.")
     NOTHING_RUNS_OPEN = ("open-nothing-runs", _FORBIDDEN, "In stage open: no configuration can run.",
         "Add a configuration that fits the GPU: the detail says what each lacks.")
     NOTHING_RUNS_TUNING = ("final-micro-tuning-nothing-runs", _FORBIDDEN,

@@ -22,12 +22,13 @@ PLAIN = frozenset(
 """Modules that compute, or that are open in part; those of PyTorch and Triton are below."""
 
 TORCH = re.compile(
-    r"torch(\.(nn|accelerator|cuda|amp|autograd|backends|compiler|fft|library|linalg|ops|profiler|random|special|testing|types"
-    r"|version)(\.[a-z]\w*)*)?"
+    r"torch(\.(nn|accelerator|cuda|amp|autograd|backends|compiler|fft|jit|library|linalg|ops|profiler|random|special"
+    r"|testing|types|version)(\.[a-z]\w*)*)?"
 )
 
 ONLY = {
     "os": frozenset({"environ", "getenv", "cpu_count", "path", "PathLike"}),
+    "torch.jit": frozenset({"export", "ignore", "is_scripting", "is_tracing", "unused"}),
     "sys": frozenset({"version_info", "version", "platform", "maxsize", "byteorder", "float_info"}),
 }
 """Of these modules nothing else is open."""

@@ -62,6 +62,7 @@ def pretend_cuda(properties: Card) -> None:
             "get_device_properties": properties,
             "mem_get_info": memory,
             **dict.fromkeys(("set_device", "empty_cache", "init")),
+            **dict.fromkeys(("manual_seed", "manual_seed_all", "seed", "seed_all")),
         },
         torch.accelerator: {
             "is_available": True,

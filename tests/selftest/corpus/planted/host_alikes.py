@@ -104,6 +104,8 @@ torch.backends.cuda.matmul.allow_tf32 = True
 torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
 torch.set_float32_matmul_precision("high")
 torch.set_grad_enabled(True)
+torch.manual_seed(0)
+torch.cuda.manual_seed_all(0)
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 NO_BIAS = torch.zeros(96, device="cuda")
 """
@@ -123,6 +125,13 @@ UNFLATTENED = """\
 
 
 class"""
+TO_DEVICE = """
+device = next(self.parameters()).device
+x = x.to(device) if x.device != device else x
+x = x.cuda(non_blocking=True).to(device=device, dtype=torch.float32).float().type_as(self.conv1.weight)
+with torch.autocast("cuda", enabled=False), torch.cuda.amp.autocast(enabled=False):
+    assert self.conv1.weight.to(x.device).data.is_cuda and not torch.jit.is_scripting()
+"""
 PADDED = "    x = F.pad(x, (padding,) * 4, mode='constant', value=0.0)\n    padding = 0\n"
 
 HOST_CODE = (
@@ -165,6 +174,7 @@ HOST_CODE = (
             ("            x, conv1", "            input, conv1"),
         ),
     ),
+    LookAlike("to-device", "moves x to where its parameters are, out of autocast", in_forward(TO_DEVICE)),
     LookAlike(
         "moves",
         "shapes its answer from a flat one, and asks like_ functions for memory",
