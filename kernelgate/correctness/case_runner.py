@@ -10,7 +10,7 @@ import torch
 from kernelgate.compilation.recording import UnplannedError
 from kernelgate.correctness import conduct
 from kernelgate.correctness.calls import Call, Caller, Run
-from kernelgate.correctness.case import CONTIGUOUS, Case
+from kernelgate.correctness.case import CONTIGUOUS, NO_RELATION, Case
 from kernelgate.correctness.relations import RELATIONS, Relation
 from kernelgate.correctness.result import Finding
 from kernelgate.execution.seen_decisions import SeenDecision
@@ -69,6 +69,9 @@ class CaseRunner:
     ) -> None:
         self.caller, self.limits, self.sampled = caller, limits, sampled
         self.user = user or caller
+        self.covers_at = 0
+        """The batch at which a sampled case asks what all programs write together."""
+
         self.operation = caller.sandbox.operation
 
     def expect(self, case: Case) -> None:
@@ -128,7 +131,12 @@ class CaseRunner:
             programs=case.programs,
             sampled=self.sampled if case.programs else (),
             images=images,
+            covers=self._covers(case),
         )
+
+    def _covers(self, case: Case) -> bool:
+        is_plain = case.relation == NO_RELATION and case.layout == CONTIGUOUS
+        return is_plain and bool(case.programs) and case.batch == self.covers_at
 
     def _broken(self, case: Case, broken: Broken) -> CaseResult:
         # What this worker remembers may be the fault: the next case must not inherit it.
@@ -184,6 +192,7 @@ class CaseRunner:
         yield from conduct.check_arrived(run)
         if self.caller.interprets:
             yield from conduct.check_all_written(self.operation, run)
+            yield from conduct.check_covered(self.operation, run)
             yield from conduct.check_enough_programs(self.operation, run, self.limits)
 
     def _answers(self, run: Run) -> Iterator[tuple[Answer, torch.Tensor | None]]:

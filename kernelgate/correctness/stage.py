@@ -74,7 +74,7 @@ def try_kernel(
         plan = _plan(search, kernel, compiled, trial)
         if plan is not None:
             for case_runner in case_runners:
-                case_runner.sampled = plan.sampled
+                case_runner.sampled, case_runner.covers_at = plan.sampled, plan.max_batch
             _judge(search, plan, trial, partial(_watch, sandbox, kernel, compiled, trial))
         where = "GPU" if trial.gpus else "interpreter"
         return search.conclude(where, trial.profile, trial.entropy, time.monotonic() - started)
