@@ -12,7 +12,7 @@ import msgspec
 from kernelgate.execution.cards import ADA, Card
 from kernelgate.execution.contents import Held
 from kernelgate.execution.launch_plan import CallForm, Unplanned
-from kernelgate.execution.seen_decisions import SeenDecision
+from kernelgate.execution.observed.decisions import SeenDecision
 from kernelgate.operations.kernel_config import KernelConfig
 from kernelgate.operations.recipe import Recipe
 from kernelgate.operations.ways import Way

@@ -13,8 +13,7 @@ from kernelgate.next_steps import (
     REPLAY,
     RESTORE,
 )
-from kernelgate.outcome import Outcome
-from kernelgate.reason_code import ReasonCode
+from kernelgate.outcome import Outcome, ReasonCode
 
 _KEEP = Outcome.KEEP
 _SAME_CODE = Outcome.SAME_CODE

@@ -13,7 +13,7 @@ from kernelgate.correctness.calls import Call, Caller, Run
 from kernelgate.correctness.case import CONTIGUOUS, NO_RELATION, Case
 from kernelgate.correctness.relations import RELATIONS, Relation
 from kernelgate.correctness.result import Finding
-from kernelgate.execution.seen_decisions import SeenDecision
+from kernelgate.execution.observed.decisions import SeenDecision
 from kernelgate.operations import accuracy
 from kernelgate.operations.accuracy import Answer, Broken, Errors
 from kernelgate.operations.inputs import Inputs, family_of, make_images, make_inputs, make_parameters

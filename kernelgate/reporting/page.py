@@ -1,10 +1,12 @@
 """The report as GitHub shows it: report.md."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.stage import CompileResult
-from kernelgate.correctness.result import Correctness
+from kernelgate.correctness.result import Correctness, Count, Tried
 from kernelgate.performance.decision.log_ratio import Slowdown
 from kernelgate.performance.result import Performance
 from kernelgate.performance.samples import Arm
@@ -13,7 +15,6 @@ from kernelgate.reporting.interval_chart import draw_gain
 from kernelgate.reporting.markdown import cell, code, inert, table
 from kernelgate.reporting.report import Report
 from kernelgate.reporting.terminal import first_line
-from kernelgate.reporting.tried import render_tried
 
 ADA_NOTE = (
     "Kernels ran the PTX that an RTX 4090 would be given, assembled for this GPU; cuDNN ran this GPU's own "
@@ -100,7 +101,27 @@ def _render_correctness(result: Correctness) -> str:
     lines = [(line.law, line.status, str(line.cases), line.note or line.says) for line in result.laws]
     laws = table(("law", "result", "cases", "what it says, or why not"), lines)
     shown = "## Correctness\n\n" + table(("what", "found"), rows) + "\n\n" + laws
-    return shown if result.tried is None else f"{shown}\n\n{render_tried(result.tried, result.where)}"
+    return shown if result.tried is None else f"{shown}\n\n{_render_tried(result.tried, result.where)}"
+
+
+def _render_tried(tried: Tried, where: str) -> str:
+    """Return the coverage table: for each kind of thing how many cases tried it."""
+    gpu = ", ".join(tried.gpu_only)
+    rows = [
+        ("batches", _count_each(tried.batches)),
+        ("values", _count_each(tried.values)),
+        ("magnitudes of x", "; ".join(f"{each.size}: {each.x}" for each in tried.magnitudes)),
+        ("magnitudes of the weight", "; ".join(f"{each.size}: {each.weight}" for each in tried.magnitudes)),
+        ("layouts of x", _count_each(tried.layouts)),
+        ("relations", _count_each(tried.relations)),
+        ("configurations", _count_each(tried.configurations)),
+        ("seen on a GPU only", gpu if where == "GPU" else f"not seen here: {gpu}"),
+    ]
+    return "### What was tried\n\n" + table(("what", "cases"), rows)
+
+
+def _count_each(counts: Sequence[Count]) -> str:
+    return "; ".join(f"{each.what}: {each.cases}" for each in counts)
 
 
 def _render_performance(result: Performance) -> str:

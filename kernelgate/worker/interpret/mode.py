@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from kernelgate import protocol
-from kernelgate.execution.covered import count_covered
 from kernelgate.execution.interpreted_plan import Given, InterpretedPlan
+from kernelgate.execution.observed.covered import count_covered
 from kernelgate.execution.plan_files import StoredPlan, read_plan
 from kernelgate.execution.sampled_launch import LaunchSeen, Sampling
 from kernelgate.interpreter.launch import ReadyKernel

@@ -9,7 +9,6 @@ import pytest
 import triton
 import triton.language as tl
 
-from kernelgate.execution.covered import count_covered
 from kernelgate.execution.launch_plan import (
     Buffer,
     CallForm,
@@ -21,6 +20,7 @@ from kernelgate.execution.launch_plan import (
     Scalar,
     View,
 )
+from kernelgate.execution.observed.covered import count_covered
 from tests.selftest.interpreter.compiled import ttir_of
 
 ELEMENTS = 100
