@@ -5,6 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
 from kernelgate.compilation.compiler import Target
+from kernelgate.compilation.machine_code.ptx import find_narrow
 from kernelgate.compilation.recording import PlannedCall, Recorded, UnplannedError, record
 from kernelgate.correctness.calls import Call
 from kernelgate.execution.launch_plan import CallForm
@@ -15,6 +16,8 @@ from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import Worker, WorkerFault
 
+DECLARED_MATH = "declared-math"
+
 
 class Planner:
     """Records the plan of each call once, for every caller; so many `recorders` work side by side."""
@@ -24,6 +27,7 @@ class Planner:
         self._asked: dict[PlannedCall, Future[Recorded]] = {}
         self._idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         self._pool = ThreadPoolExecutor(recorders)
+        self._narrow: dict[str, tuple[str, ...]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -74,6 +78,23 @@ class Planner:
             recorder.close()
             raise
         self._idle.put(recorder)
+        return self._judge_math(recorded)
+
+    def _judge_math(self, recorded: Recorded) -> Recorded:
+        """Return no plan if a program computes in less than is declared: at this batch it may be another."""
+        if recorded.stored is None:
+            return recorded
+        for program in recorded.stored.plan.programs:
+            if program.ptx not in self._narrow:
+                ptx, ttir = (
+                    recorded.stored.read(digest, kind).decode()
+                    for digest, kind in ((program.ptx, "ptx"), (program.ttir, "ttir"))
+                )
+                self._narrow[program.ptx] = find_narrow(ptx, ttir)
+            if narrow := self._narrow[program.ptx]:
+                less = f"computes in less than the declared {self.sandbox.operation.math}"
+                detail = f"at N = {recorded.stored.plan.batch} it {less}: {', '.join(narrow)}"
+                return Recorded(broken=(DECLARED_MATH, detail))
         return recorded
 
     def _start(self) -> Worker:
