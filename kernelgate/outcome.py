@@ -84,3 +84,23 @@ class Outcome(enum.StrEnum):
         "The candidate is right; how fast it is was not measured. Where timing was asked for, this fails.",
         "Run `pytest -m perf` on a machine with the GPU to learn the speed.",
     )
+
+
+class ReasonCode(enum.StrEnum):
+    """A reason by its code. Without a next step of its own it has its outcome's."""
+
+    outcome: Outcome
+    meaning: str
+    next_step: str
+
+    def __new__(cls, code: str, outcome: Outcome, meaning: str, next_step: str = "") -> Self:
+        """Return the reason, whose value is its code."""
+        made = str.__new__(cls, code)
+        made._value_ = code
+        made.outcome, made.meaning, made.next_step = outcome, meaning, next_step or outcome.next_step
+        return made
+
+    @classmethod
+    def of(cls, code: str) -> Self:
+        """Return the reason of this code; raises KeyError for one that is not in the list."""
+        return {each.value: each for each in cls}[code]

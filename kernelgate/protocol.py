@@ -12,7 +12,7 @@ import msgspec
 from kernelgate.execution.cards import ADA, Card
 from kernelgate.execution.contents import Held
 from kernelgate.execution.launch_plan import CallForm, Unplanned
-from kernelgate.execution.seen_decisions import SeenDecision
+from kernelgate.execution.observed.decisions import SeenDecision
 from kernelgate.operations.kernel_config import KernelConfig
 from kernelgate.operations.recipe import Recipe
 from kernelgate.operations.ways import Way
@@ -98,7 +98,8 @@ class RunPlan(_Message, frozen=True):
     """Run a launch plan, a file of the judge's, on the tensors of a recipe, and keep its answer.
 
     Weight and x lie in memory as `layout` says, and what is unwritten holds `poison_bits`. Mode `interpret`
-    alone runs so many `programs` of each launch of the `sampled` kernels, and all programs `backwards`.
+    alone runs so many `programs` of each launch of the `sampled` kernels, all programs `backwards`, and tells
+    what all of them together write, if that is asked for (`covers`).
     """
 
     plan: str
@@ -108,6 +109,7 @@ class RunPlan(_Message, frozen=True):
     programs: int = 0
     sampled: tuple[str, ...] = ()
     backwards: bool = False
+    covers: bool = False
 
 
 class SendRun(_Message, frozen=True):
@@ -172,21 +174,9 @@ class SendAnswers(_Message, frozen=True):
     out: str
 
 
-Request = (
-    Load
-    | LoadPlans
-    | Record
-    | UseOne
-    | RunPlan
-    | SendRun
-    | Prepare
-    | WarmUp
-    | PlaceTensors
-    | ReleaseTensors
-    | MoveCode
-    | TimeLaunches
-    | SendAnswers
-)
+OfAnswers = Load | LoadPlans | Record | UseOne | RunPlan | SendRun
+OfTimes = Prepare | WarmUp | PlaceTensors | ReleaseTensors | MoveCode | TimeLaunches | SendAnswers
+Request = OfAnswers | OfTimes
 
 
 class Autotuned(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -239,7 +229,9 @@ class Ran(_Message, frozen=True):
     """What forward returned, or what its launches wrote.
 
     `memory` tells of accesses outside the tensors; `earlier_intact` is whether the answers of earlier calls
-    are still what they were. `decisions` are those on loaded values, in mode `interpret`.
+    are still what they were. `decisions` are those on loaded values, in mode `interpret`;
+    `covered` is how many elements of the answer whole grids write, None where that was not asked for or is
+    not to be told by their stores alone.
     """
 
     returned: str
@@ -252,6 +244,7 @@ class Ran(_Message, frozen=True):
     earlier_intact: bool = True
     memory: tuple[str, ...] = ()
     decisions: tuple[SeenDecision, ...] = ()
+    covered: int | None = None
 
 
 class Sent(_Message, frozen=True):

@@ -14,8 +14,7 @@ from kernelgate.next_steps import (
     RESTORE,
     STRICT_FORM,
 )
-from kernelgate.outcome import Outcome
-from kernelgate.reason_code import ReasonCode
+from kernelgate.outcome import Outcome, ReasonCode
 
 _KEEP, _SAME_CODE, _NO_REGRESSION, _REVERT, _REGRESSED, _WRONG, _FORBIDDEN, *_OTHERS = Outcome
 _UNSTABLE, _INVALID, _NO_BASELINE, _NOT_MEASURED = _OTHERS

@@ -26,6 +26,7 @@ MAX_VALUES_SENT = 2**28
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One call of a model; `images` are those to compare, all if empty.
 
+    Where programs are sampled, `covers` asks what the stores of all of them write together.
     `number` counts the calls of a case: each finds unwritten memory poisoned in another way. `way`, `model`
     and `same_storage` are for calls of the file itself, as `protocol.UseOne` describes them.
     """
@@ -40,6 +41,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     programs: int = 0
     sampled: tuple[str, ...] = ()
     images: tuple[int, ...] = ()
+    covers: bool = False
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

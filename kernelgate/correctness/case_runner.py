@@ -10,11 +10,11 @@ import torch
 from kernelgate.compilation.recording import UnplannedError
 from kernelgate.correctness import conduct
 from kernelgate.correctness.calls import Call, Caller, Run
-from kernelgate.correctness.case import CONTIGUOUS, Case
+from kernelgate.correctness.case import CONTIGUOUS, NO_RELATION, Case
 from kernelgate.correctness.lanes import WHOLE, Lane
 from kernelgate.correctness.relations import RELATIONS, Relation
 from kernelgate.correctness.result import Finding
-from kernelgate.execution.seen_decisions import SeenDecision
+from kernelgate.execution.observed.decisions import SeenDecision
 from kernelgate.operations import accuracy
 from kernelgate.operations.accuracy import Answer, Broken, Errors
 from kernelgate.operations.inputs import Inputs, family_of, make_images, make_inputs, make_parameters
@@ -81,6 +81,9 @@ class CaseRunner:
     ) -> None:
         self.caller, self.limits, self.sampled, self.lane = caller, limits, sampled, lane
         self.user = user or caller
+        self.covers_at = 0
+        """The batch at which a sampled case asks what all programs write together."""
+
         self.operation = caller.sandbox.operation
         self._truth: tuple[Recipe, Truth] | None = None
 
@@ -161,7 +164,12 @@ class CaseRunner:
             programs=case.programs,
             sampled=self.sampled if case.programs else (),
             images=images,
+            covers=self._covers(case),
         )
+
+    def _covers(self, case: Case) -> bool:
+        is_plain = case.relation == NO_RELATION and case.layout == CONTIGUOUS
+        return is_plain and bool(case.programs) and case.batch == self.covers_at
 
     def _broken(self, case: Case, broken: Broken) -> CaseResult:
         # What this worker remembers may be the fault: the next case must not inherit it.
@@ -217,6 +225,7 @@ class CaseRunner:
         yield from conduct.check_arrived(run)
         if self.caller.interprets:
             yield from conduct.check_all_written(self.operation, run)
+            yield from conduct.check_covered(self.operation, run)
             yield from conduct.check_enough_programs(self.operation, run, self.limits)
 
     def answers(self, run: Run) -> Iterator[tuple[Answer, torch.Tensor | None]]:

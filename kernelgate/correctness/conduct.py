@@ -85,6 +85,14 @@ def check_all_written(operation: Convolution, run: Run) -> Iterator[Broken]:
         yield Broken(law="all-written", detail=detail)
 
 
+def check_covered(operation: Convolution, run: Run) -> Iterator[Broken]:
+    """Yield if the stores of all programs together, where they were run, leave out an element."""
+    total, covered = int(np.prod(operation.output_shape(run.call.recipe.batch))), run.ran.covered
+    if covered is not None and covered < total:
+        detail = f"{total - covered} of {total} output elements are written by no program of the whole grid"
+        yield Broken(law="all-written", detail=detail)
+
+
 def check_enough_programs(operation: Convolution, run: Run, limits: LawLimits) -> Iterator[Broken]:
     """Yield if all programs cannot write the whole output, each writing as much as the busiest seen."""
     total = int(np.prod(operation.output_shape(run.call.recipe.batch)))

@@ -263,7 +263,7 @@ def _everything(
     yield from (make(2, layout=layout) for layout in LAYOUTS[1:])
     also_strided = (relation for relation in relations if RELATIONS[relation].also_strided)
     yield from (make(2, layout=LAYOUTS[-1], relation=relation) for relation in also_strided)
-    yield from (make(batch) for batch in named)
+    yield from (make(batch) for batch in dict.fromkeys(min(batch, make.largest_batch) for batch in named))
     yield from (make(batch) for batch in _drawn_batches(make.largest_batch, next(make.seeds)))
     yield make(operation.max_batch)
 

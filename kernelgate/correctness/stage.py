@@ -81,7 +81,7 @@ def try_kernel(
             plan = draw_from_book(plan, case_runners[0], planner)
         if plan is not None:
             for case_runner in case_runners:
-                case_runner.sampled = plan.sampled
+                case_runner.sampled, case_runner.covers_at = plan.sampled, plan.max_batch
             _judge(search, plan, trial, partial(_watch, sandbox, kernel, compiled, trial))
         where = "GPU" if trial.gpus else "interpreter"
         seconds = time.monotonic() - started

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from kernelgate.execution import interpreted_moves
 from kernelgate.execution.launch_plan import Buffer, Copy, Fill, Launch, LaunchPlan, Pointer, Scalar
+from kernelgate.execution.observed.decisions import ContentsOf, SeenDecision, see_decisions
 from kernelgate.execution.sampled_launch import LaunchSeen, Sampling, run_sampled
-from kernelgate.execution.seen_decisions import ContentsOf, SeenDecision, see_decisions
 from kernelgate.interpreter import launch as interpreted
 from kernelgate.interpreter.launch import LaunchRun, ReadyKernel
 from kernelgate.interpreter.memory.buffer import PAGE_BYTES, poison

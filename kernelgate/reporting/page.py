@@ -1,13 +1,13 @@
 """The report as GitHub shows it: report.md."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.stage import CompileResult
 from kernelgate.correctness.diagnosis.words import draw, tell
-from kernelgate.correctness.result import Correctness
+from kernelgate.correctness.result import Correctness, Count, Tried
 from kernelgate.performance.decision.log_ratio import Slowdown
 from kernelgate.performance.result import Performance
 from kernelgate.performance.samples import Arm
@@ -16,7 +16,6 @@ from kernelgate.reporting.interval_chart import draw_gain
 from kernelgate.reporting.markdown import cell, code, inert, table
 from kernelgate.reporting.report import Report
 from kernelgate.reporting.terminal import first_line
-from kernelgate.reporting.tried import render_tried
 
 ADA_NOTE = (
     "Kernels ran the PTX that an RTX 4090 would be given, assembled for this GPU; cuDNN ran this GPU's own "
@@ -111,7 +110,7 @@ def _render_correctness(result: Correctness) -> str:
     laws = table(("law", "result", "cases", "what it says, or why not"), lines)
     parts = ["## Correctness", table(("what", "found"), rows), *_render_picture(result), laws]
     if result.tried is not None:
-        parts.append(render_tried(result.tried, result.where))
+        parts.append(_render_tried(result.tried, result.where))
     return "\n\n".join(parts)
 
 
@@ -119,6 +118,26 @@ def _render_picture(result: Correctness) -> Iterator[str]:
     diagnosis = result.finding.diagnosis if result.finding else None
     if diagnosis is not None and diagnosis.map is not None:
         yield "```text\n" + "\n".join(draw(diagnosis.map)) + "\n```"
+
+
+def _render_tried(tried: Tried, where: str) -> str:
+    """Return the coverage table: for each kind of thing how many cases tried it."""
+    gpu = ", ".join(tried.gpu_only)
+    rows = [
+        ("batches", _count_each(tried.batches)),
+        ("values", _count_each(tried.values)),
+        ("magnitudes of x", "; ".join(f"{each.size}: {each.x}" for each in tried.magnitudes)),
+        ("magnitudes of the weight", "; ".join(f"{each.size}: {each.weight}" for each in tried.magnitudes)),
+        ("layouts of x", _count_each(tried.layouts)),
+        ("relations", _count_each(tried.relations)),
+        ("configurations", _count_each(tried.configurations)),
+        ("seen on a GPU only", gpu if where == "GPU" else f"not seen here: {gpu}"),
+    ]
+    return "### What was tried\n\n" + table(("what", "cases"), rows)
+
+
+def _count_each(counts: Sequence[Count]) -> str:
+    return "; ".join(f"{each.what}: {each.cases}" for each in counts)
 
 
 def _render_performance(result: Performance) -> str:

@@ -56,6 +56,7 @@ class PlanCaller:
             poison_bits=poison_bits,
             programs=call.programs,
             sampled=call.sampled,
+            covers=call.covers,
             backwards=call.number % 2 == 1,  # what depends on the order has other bits in the next call
         )
         try:

@@ -5,6 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
 from kernelgate.compilation.compiler import Target
+from kernelgate.compilation.machine_code.ptx import find_narrow
 from kernelgate.compilation.recorders import Recorder, key_of, open_recorder
 from kernelgate.compilation.recording import PlannedCall, Recorded, UnplannedError
 from kernelgate.correctness.calls import Call
@@ -19,6 +20,8 @@ from kernelgate.sandbox.worker_process import WorkerFault
 MAX_RECORDERS = 6
 """Side by side: each imports Triton and may hold some gigabytes."""
 
+DECLARED_MATH = "declared-math"
+
 
 class Planner:
     """Records the plan of each call once, for every caller; so many `recorders` work side by side."""
@@ -28,6 +31,7 @@ class Planner:
         self._asked: dict[PlannedCall, Future[Recorded]] = {}
         self._idle: queue.SimpleQueue[Recorder] = queue.SimpleQueue()
         self._pool = ThreadPoolExecutor(recorders)
+        self._narrow: dict[str, tuple[str, ...]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -91,6 +95,23 @@ class Planner:
             recorder.close()
             raise
         self._idle.put(recorder)
+        return self._judge_math(recorded)
+
+    def _judge_math(self, recorded: Recorded) -> Recorded:
+        """Return no plan if a program computes in less than is declared: at this batch it may be another."""
+        if recorded.stored is None:
+            return recorded
+        for program in recorded.stored.plan.programs:
+            if program.ptx not in self._narrow:
+                ptx, ttir = (
+                    recorded.stored.read(digest, kind).decode()
+                    for digest, kind in ((program.ptx, "ptx"), (program.ttir, "ttir"))
+                )
+                self._narrow[program.ptx] = find_narrow(ptx, ttir)
+            if narrow := self._narrow[program.ptx]:
+                less = f"computes in less than the declared {self.sandbox.operation.math}"
+                detail = f"at N = {recorded.stored.plan.batch} it {less}: {', '.join(narrow)}"
+                return Recorded(broken=(DECLARED_MATH, detail))
         return recorded
 
     def _start(self) -> Recorder:

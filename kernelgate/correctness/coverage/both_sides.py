@@ -13,7 +13,7 @@ import msgspec
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseResult
 from kernelgate.correctness.result import Finding
-from kernelgate.execution.seen_decisions import INPUTS, SeenDecision
+from kernelgate.execution.observed.decisions import INPUTS, SeenDecision
 from kernelgate.operations.near_values import KINDS, can_be_drawn, parse_near
 
 LAW = "both-sides"

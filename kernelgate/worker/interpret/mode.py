@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kernelgate import protocol
 from kernelgate.execution.interpreted_plan import Given, InterpretedPlan
+from kernelgate.execution.observed.covered import count_covered
 from kernelgate.execution.plan_files import StoredPlan, read_plan
 from kernelgate.execution.sampled_launch import LaunchSeen, Sampling
 from kernelgate.interpreter.launch import ReadyKernel
@@ -68,6 +69,7 @@ class InterpretMode:
             inputs_intact=call.inputs_intact(),
             memory=told(found, places.describe),
             decisions=tuple(call.decided),
+            covered=self._covered(request.plan) if request.covers else None,
         )
 
     def _sampling(self, request: protocol.RunPlan) -> Sampling:
@@ -83,6 +85,12 @@ class InterpretMode:
     @cache  # noqa: B019 - as long as the process lives
     def _read(self, plan: str) -> StoredPlan:
         return read_plan(Path(plan), self.operation)
+
+    @cache  # noqa: B019 - as above
+    def _covered(self, plan: str) -> int | None:
+        """Return how many elements of the answer the whole grids of a plan write."""
+        stored = self._read(plan)
+        return count_covered(stored.plan, lambda ttir: stored.read(ttir, "ttir").decode())
 
     def _given(self, request: protocol.RunPlan) -> dict[str, Given]:
         """Return x, weight and bias of a recipe as they lie in memory."""

@@ -6,7 +6,7 @@ from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseResult
 from kernelgate.correctness.coverage.both_sides import MAX_NEAR_CASES, gather, near_cases, one_sided
 from kernelgate.correctness.coverage.laws import describe_laws
-from kernelgate.execution.seen_decisions import SeenDecision
+from kernelgate.execution.observed.decisions import SeenDecision
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 
 LARGEST = ALEXNET_CONV1.max_batch

@@ -174,6 +174,16 @@ def test_images_that_were_not_asked_for_are_not_missing() -> None:
     assert list(conduct.check_all_written(SMALL, run))
 
 
+@pytest.mark.parametrize(("covered", "whole"), [(None, True), (108, True), (107, False)])
+def test_a_tile_that_no_program_of_the_grid_writes_is_missing(covered: int | None, *, whole: bool) -> None:
+    """Whatever sample of them was run; where the stores alone do not tell, nothing is said."""
+    run = make_run(np.arange(12), ("conv",), launches=(launch(programs_run=2, programs_total=9),))
+    run = msgspec.structs.replace(run, ran=msgspec.structs.replace(run.ran, covered=covered))
+    broken = list(conduct.check_covered(SMALL, run))
+    assert [each.law for each in broken] == ([] if whole else ["all-written"])
+    assert whole or "1 of 108 output elements" in broken[0].detail
+
+
 @pytest.mark.parametrize(("programs", "enough"), [(9, True), (8, False), (1000, True)])
 def test_too_few_programs_cannot_have_written_everything(programs: int, enough: bool) -> None:
     """Nine of twelve elements each are the 108 of the output; a sample shows how busy one is."""

@@ -19,6 +19,7 @@ from kernelgate.execution.launch_plan import CallForm
 from kernelgate.execution.plan_check import PlanError
 from kernelgate.execution.plan_files import StoredPlan
 from kernelgate.kernel_file.source import KernelFile
+from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.recipe import Recipe
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
@@ -51,6 +52,7 @@ class PretendedSandbox:
         self.started: list[tuple[str, KernelFile | None, PretendedWorker]] = []
         self.limits = SimpleNamespace(run_timeout_s=1.0, whole_run_factor=3)
         self.book = self.notes = None
+        self.operation = ALEXNET_CONV1
 
     def start(self, mode: str, kernel: KernelFile | None, _name: str = "") -> PretendedWorker:
         worker = PretendedWorker(self.fault)
@@ -78,6 +80,7 @@ def planner(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Planner]:
 
         asked: list[PlannedCall] = []
         monkeypatch.setattr(recorders_module, "record", record)
+        monkeypatch.setattr(StoredPlan, "read", lambda _self, _digest, kind: kind.encode())
         made = Planner(PretendedSandbox(), KERNEL, Target(capability=89))  # type: ignore[arg-type]
         made.asked = asked  # type: ignore[attr-defined]
         return made
@@ -108,6 +111,18 @@ def test_a_plan_that_is_expected_is_recorded_before_it_is_asked_for(planner: Cal
     assert made.plan(CALL) is STORED
     assert len(made.asked) == 1
     made.close()
+
+
+def test_a_program_of_another_batch_that_computes_in_less_is_a_finding(
+    planner: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is compiled at the measured batch alone is judged before; the text may compile to another here."""
+    made = planner(Recorded(stored=STORED))
+    monkeypatch.setattr(StoredPlan, "read", lambda *_: b"cvt.rn.bf16.f32 %rs1, %f1;")
+    says = r"at N = \d+ it computes in less than the declared tf32: cvt"
+    with pytest.raises(UnplannedError, match=says) as caught:
+        made.plan(CALL)
+    assert caught.value.reason == "declared-math"
 
 
 def test_a_configuration_that_is_refused_is_untried(planner: Callable[[Any], Any]) -> None:

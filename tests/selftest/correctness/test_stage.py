@@ -20,7 +20,7 @@ from kernelgate.correctness.result import Correctness
 from kernelgate.correctness.stage import Trial, try_kernel
 from kernelgate.execution.cards import ADA, HOPPER
 from kernelgate.execution.launch_plan import CallForm
-from kernelgate.execution.seen_decisions import SeenDecision
+from kernelgate.execution.observed.decisions import SeenDecision
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import GpuError
 from kernelgate.operations.ways import Way

@@ -7,7 +7,7 @@ from kernelgate.correctness.case_runner import CaseResult
 from kernelgate.correctness.coverage.tried import describe_tried
 from kernelgate.correctness.result import Count, Tried
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.reporting.tried import render_tried
+from kernelgate.reporting.page import _render_tried
 
 LARGEST = ALEXNET_CONV1.max_batch
 USUAL = Case(batch=1, family="normal", seed=0, pin=0)
@@ -54,7 +54,7 @@ def test_a_case_that_could_not_be_tried_does_not_count() -> None:
 def test_the_page_says_what_only_a_gpu_shows() -> None:
     """And whether it was one."""
     seen = tried(changed(layout="offset", relation="repeat", pin=3))
-    shown = render_tried(seen, "interpreter")
+    shown = _render_tried(seen, "interpreter")
     for told in ("offset: 1", "repeat: 1", "config 3: 1", "not seen here: second-opinion"):
         assert told in shown
-    assert "not seen here" not in render_tried(seen, "GPU")
+    assert "not seen here" not in _render_tried(seen, "GPU")

@@ -182,6 +182,11 @@ MASKS = (
         changed((M_VALID, f"{M_VALID.replace('m <', '(m <')}) | (N % 16 == 0)")),
     ),
     Planted(
+        "one-tile-of-thousands",
+        "leaves out one tile of pixels in the middle of a batch of 213 images or more",
+        changed((M_VALID, f"{M_VALID.replace('m <', '(m <')}) & (tl.program_id(0) != 5003)")),
+    ),
+    Planted(
         "channels-past-the-end",
         "writes a whole last tile of channels: 32 of the next image, or of nothing behind the last one",
         changed((STORE_MASK, "total, mask=valid_m")),
