@@ -31,7 +31,7 @@ from kernelgate.correctness.callers.plan_calls import PlanCaller
 from kernelgate.correctness.callers.planner import Planner
 from kernelgate.correctness.callers.use_calls import UseCaller
 from kernelgate.correctness.calls import Call, Run
-from kernelgate.correctness.plan import running_pins
+from kernelgate.correctness.planning.programs import running_pins
 from kernelgate.execution.plan_files import plan_file
 from kernelgate.kernel_file.source import KernelFile, read_kernel
 from kernelgate.machine.gpu import Gpu, GpuError, find_gpu, visible_gpus

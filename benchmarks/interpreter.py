@@ -17,7 +17,7 @@ import msgspec
 from benchmarks.interpreted import Taken
 from kernelgate.compilation.compiler import Target, compile_kernel
 from kernelgate.compilation.recording import PlannedCall, record
-from kernelgate.correctness.plan import largest_sampled, running_pins
+from kernelgate.correctness.planning.programs import largest_sampled, running_pins
 from kernelgate.errors import KernelgateError
 from kernelgate.execution.cards import ADA
 from kernelgate.execution.launch_plan import Launch

@@ -17,7 +17,7 @@ from kernelgate.correctness.coverage.laws import describe_laws
 from kernelgate.correctness.coverage.tried import describe_tried
 from kernelgate.correctness.hypothesis_profile import Profile
 from kernelgate.correctness.lanes import WaitingCases
-from kernelgate.correctness.plan import CasePlan
+from kernelgate.correctness.planning.plan import CasePlan
 from kernelgate.correctness.result import Correctness, Finding
 from kernelgate.operations.accuracy import Errors
 

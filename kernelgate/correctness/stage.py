@@ -23,15 +23,9 @@ from kernelgate.correctness.coverage.watching import SEEDS_OF_NEAR, watch
 from kernelgate.correctness.diagnosis.diagnose import diagnose
 from kernelgate.correctness.hypothesis_profile import Profile
 from kernelgate.correctness.lanes import WHOLE, Kind, Lane, lanes_of
-from kernelgate.correctness.plan import (
-    SMALL_BATCHES,
-    CasePlan,
-    plan_for_gpu,
-    plan_for_interpreter,
-    probe_cases,
-    running_pins,
-    samplable,
-)
+from kernelgate.correctness.planning.plan import CasePlan, plan_for_gpu, plan_for_interpreter, probe_cases
+from kernelgate.correctness.planning.planned_cases import SMALL_BATCHES
+from kernelgate.correctness.planning.programs import running_pins, samplable
 from kernelgate.correctness.result import Correctness
 from kernelgate.correctness.search import CaseSearch, explore
 from kernelgate.execution.cards import ADA

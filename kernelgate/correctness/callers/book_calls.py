@@ -11,7 +11,8 @@ from kernelgate.correctness.callers.plan_calls import PlanCaller
 from kernelgate.correctness.callers.planner import MAX_RECORDERS, Planner
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseRunner
-from kernelgate.correctness.plan import CasePlan, draw_shapes, fitted, plan_for_gpu, probe_cases, swept_shapes
+from kernelgate.correctness.planning.plan import CasePlan, draw_shapes, plan_for_gpu, probe_cases
+from kernelgate.correctness.planning.planned_cases import fitted, swept_shapes
 from kernelgate.kernel_file.named_sizes import named_batches
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.plan_book.index import CallKey

@@ -11,7 +11,7 @@ from kernelgate.correctness.callers.planner import Planner
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseResult, CaseRunner
 from kernelgate.correctness.coverage.both_sides import family_cases, gather, near_cases
-from kernelgate.correctness.plan import probe_cases
+from kernelgate.correctness.planning.plan import probe_cases
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.operations.values import FAMILIES
 from kernelgate.sandbox.faults import FaultKind

@@ -13,7 +13,8 @@ from kernelgate.correctness.case import LAYOUTS, Case
 from kernelgate.correctness.case_runner import CaseResult, CaseRunner
 from kernelgate.correctness.hypothesis_profile import Profile
 from kernelgate.correctness.lanes import WHOLE, Lane
-from kernelgate.correctness.plan import FEW_PROGRAMS, WHOLE_BATCH, CasePlan
+from kernelgate.correctness.planning.plan import CasePlan
+from kernelgate.correctness.planning.planned_cases import FEW_PROGRAMS, WHOLE_BATCH
 from kernelgate.correctness.relations import RELATIONS
 from kernelgate.correctness.result import Correctness, Finding
 from kernelgate.correctness.search import CaseSearch, explore

@@ -10,22 +10,18 @@ from hypothesis import strategies as st
 
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compiler import CompiledKernel
-from kernelgate.correctness import plan as plans
 from kernelgate.correctness.case import CONTIGUOUS, LAYOUTS, NO_RELATION, parse_case
 from kernelgate.correctness.coverage.laws import LAWS
-from kernelgate.correctness.plan import (
-    FEW_PROGRAMS,
+from kernelgate.correctness.planning.plan import (
     MAX_DRAWN_BATCH,
-    MAX_RUN_WHOLE,
     MAX_SEED,
-    WHOLE_BATCH,
     CasePlan,
     plan_for_gpu,
     plan_for_interpreter,
     probe_cases,
-    samplable,
-    swept_shapes,
 )
+from kernelgate.correctness.planning.planned_cases import FEW_PROGRAMS, WHOLE_BATCH, swept_shapes
+from kernelgate.correctness.planning.programs import MAX_RUN_WHOLE, samplable
 from kernelgate.correctness.relations import RELATIONS
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.values import FAMILIES
@@ -170,10 +166,12 @@ def test_every_relation_has_a_case_of_its_own(plan: Any, left_out: set[str]) -> 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_batch_of_every_stratum_is_drawn(seed: int) -> None:
     """By the seed, so that no file knows it; where samples are slow, none over the largest allowed."""
-    drawn = [*plans._drawn_batches(LAST, seed)]
-    assert all(first <= batch <= last for batch, (first, last) in zip(drawn, plans.STRATA, strict=True))
-    assert drawn != [*plans._drawn_batches(LAST, seed + 1)]
-    assert max(plans._drawn_batches(40, seed)) <= 40
+    drawn = [*planned_cases._drawn_batches(LAST, seed)]
+    assert all(
+        first <= batch <= last for batch, (first, last) in zip(drawn, planned_cases.STRATA, strict=True)
+    )
+    assert drawn != [*planned_cases._drawn_batches(LAST, seed + 1)]
+    assert max(planned_cases._drawn_batches(40, seed)) <= 40
     assert {case.batch for case in on_gpu(*TWO_AND_A_TWIN).planned} >= {LAST}
     assert sum(1024 < case.batch < LAST for case in on_gpu(*TWO_AND_A_TWIN).planned) >= 3
 
@@ -270,7 +268,7 @@ def test_batches_are_drawn_log_uniformly() -> None:
     """As many of few images as of many, up to the largest, and any between."""
     batches: list[int] = []
 
-    @given(plans._log_uniform(256), st.integers(0, 2**31))  # the same example is not drawn twice
+    @given(plan_module._log_uniform(256), st.integers(0, 2**31))  # the same example is not drawn twice
     @settings(max_examples=400, database=None, derandomize=True, phases=[Phase.generate])
     def draw(batch: int, _number: int) -> None:
         batches.append(batch)

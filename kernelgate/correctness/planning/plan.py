@@ -1,0 +1,186 @@
+"""Which cases a kernel is tried on: those that every kernel must pass, and where others are drawn from.
+
+What must be found is planned: every configuration, family, layout and relation has a case of its own, so
+that no law is tried by luck. What is drawn beyond that looks for what nobody thought of.
+"""
+
+import itertools
+import math
+import random
+from collections.abc import Iterator, Sequence
+
+import msgspec
+from hypothesis import strategies
+
+from kernelgate.compilation.compiler import CompiledKernel
+from kernelgate.correctness.case import LAYOUTS, Case
+from kernelgate.correctness.planning.planned_cases import (
+    CaseMaker,
+    each_pinned,
+    everything,
+    everything_whole,
+    fitted,
+    sweep,
+)
+from kernelgate.correctness.planning.programs import largest_sampled, quickest_first, running_pins
+from kernelgate.correctness.relations import RELATIONS
+from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.values import FAMILIES
+
+MAX_SEED = 2**31 - 1
+
+MAX_DRAWN_BATCH = 64
+DRAWN_SHAPES = 12
+"""Of those that a book holds plans of, beside the planned ones; recording them all would take minutes."""
+
+
+STEPS_OF_DOUBLING = 8
+
+
+PROBE_FAMILY = "integer"
+"""Its sums are exact, so that a fault far below the bound of real values shows."""
+
+
+class CasePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """`planned` come first; then, if it `draws`, other batches up to `max_batch` and the `pins`.
+
+    `sampled` names the kernels of which `programs` are run in a case that samples. Where launch plans are
+    those of a book, cases are `drawn_from` these, with other values.
+    """
+
+    planned: tuple[Case, ...]
+    draws: bool = True
+    pins: tuple[int, ...]
+    max_batch: int
+    programs: int
+    relations: tuple[str, ...]
+    sampled: tuple[str, ...] = ()
+    drawn_from: tuple[Case, ...] = ()
+
+    def strategy(self) -> strategies.SearchStrategy[Case]:
+        """Return the strategy of further cases; it shrinks to one image of normal values."""
+        if self.drawn_from:
+            return strategies.builds(
+                _with_values,
+                strategies.sampled_from(self.drawn_from),
+                strategies.sampled_from(list(FAMILIES)),
+                strategies.integers(0, MAX_SEED),
+            )
+        return strategies.builds(
+            Case,
+            batch=_log_uniform(self.max_batch),
+            family=strategies.sampled_from(list(FAMILIES)),
+            seed=strategies.integers(0, MAX_SEED),
+            pin=strategies.sampled_from(self.pins),
+            programs=strategies.just(self.programs),
+            layout=strategies.sampled_from(LAYOUTS),
+            relation=strategies.sampled_from(self.relations),
+        ).map(fitted)
+
+
+def _with_values(case: Case, family: str, seed: int) -> Case:
+    return msgspec.structs.replace(case, family=family, seed=seed)
+
+
+def draw_shapes(plan: CasePlan, seed: int) -> Iterator[Case]:
+    """Yield plain cases of drawn batch, configuration and layout, for a plan book to hold their calls."""
+    chance = random.Random(seed)  # noqa: S311 - replayable, not secret
+    for _ in range(DRAWN_SHAPES):
+        batch, pin = chance.randint(1, plan.max_batch), chance.choice(plan.pins)
+        layout = chance.choice(LAYOUTS)
+        yield Case(batch=batch, family="normal", seed=0, pin=pin, programs=plan.programs, layout=layout)
+
+
+def _log_uniform(largest: int) -> strategies.SearchStrategy[int]:
+    """Return the strategy of batches of which as many are of 16 to 31 images as of 128 to 255.
+
+    Steps of an eighth of a doubling, and now and then a batch between them.
+    """
+    steps = int(STEPS_OF_DOUBLING * math.log2(largest)) + 1
+    spaced = dict.fromkeys(round(2 ** (step / STEPS_OF_DOUBLING)) for step in range(steps))
+    return strategies.sampled_from(list(spaced)) | strategies.integers(1, largest)
+
+
+def probe_cases(compiled: CompiledKernel, seed: int) -> tuple[Case, ...]:
+    """Return the interpreter's first cases: one image, every program, the quickest configuration first."""
+    return tuple(each_pinned(1, PROBE_FAMILY, quickest_first(compiled), 0, itertools.count(seed)))
+
+
+def plan_for_gpu(
+    operation: Convolution,
+    compiled: CompiledKernel,
+    named: Sequence[int],
+    seed: int,
+    *,
+    swept: int = 0,
+    calls_file: bool = True,
+) -> CasePlan:
+    """Return a plan that runs every program, at batches from one to the end of the domain.
+
+    At the end so many cases are `swept`: drawn values of few images, which take milliseconds each. Without
+    `calls_file` it asks for no call of the file itself.
+    """
+    pins, seeds = running_pins(compiled), itertools.count(seed + 1)
+    relations = tuple(RELATIONS) if calls_file else _of_plans()
+    planned = [
+        *each_pinned(3, PROBE_FAMILY, pins, 0, seeds),
+        *each_pinned(operation.measured_batch, "normal", pins, 0, seeds),
+        *everything(operation, CaseMaker(pins, seeds, operation.max_batch), relations, named),
+        *sweep(swept, pins, seeds),
+    ]
+    return CasePlan(
+        planned=tuple(planned),
+        pins=pins,
+        max_batch=MAX_DRAWN_BATCH,
+        programs=0,
+        relations=_of_plans(),
+    )
+
+
+def plan_for_interpreter(
+    operation: Convolution,
+    compiled: CompiledKernel,
+    named: Sequence[int],
+    sampled: tuple[str, ...],
+    programs: int,
+    seed: int,
+) -> CasePlan:
+    """Return what follows the probes: large batches by some programs of the `sampled` kernels, in seconds.
+
+    Where a sample would say nothing, since a launch reads what another wrote, small batches are run whole.
+    """
+    seeds = itertools.count(seed + 1)
+    if not sampled:
+        return _plan_of_whole_runs(operation, compiled, seeds)
+    plan = _plan_of_samples(operation, compiled, named, programs, seeds)
+    return msgspec.structs.replace(plan, sampled=sampled)
+
+
+def _plan_of_whole_runs(operation: Convolution, compiled: CompiledKernel, seeds: Iterator[int]) -> CasePlan:
+    pins, relations = quickest_first(compiled), _of_plans()
+    make = CaseMaker(pins, seeds, operation.max_batch)
+    planned = (*each_pinned(1, "normal", pins, 0, seeds), *everything_whole(make, relations))
+    return CasePlan(planned=planned, pins=pins, max_batch=3, programs=0, relations=relations)
+
+
+def _plan_of_samples(
+    operation: Convolution,
+    compiled: CompiledKernel,
+    named: Sequence[int],
+    programs: int,
+    seeds: Iterator[int],
+) -> CasePlan:
+    pins, relations = quickest_first(compiled), _of_plans()
+    largest = min(largest_sampled(operation, compiled.configs[pin]) for pin in pins)
+    measured = min(largest, operation.measured_batch)
+    make = CaseMaker(pins, seeds, largest, programs)
+    planned = (
+        *each_pinned(measured, "normal", pins, programs, seeds),
+        *everything(operation, make, relations, named),
+    )
+    return CasePlan(planned=planned, pins=pins, max_batch=measured, programs=programs, relations=relations)
+
+
+def _of_plans() -> tuple[str, ...]:
+    """Return the relations that launch plans can be tried on."""
+    return tuple(name for name, relation in RELATIONS.items() if not relation.calls_file)
