@@ -12,6 +12,8 @@ from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compiler import CompiledKernel
 from kernelgate.correctness.case import CONTIGUOUS, LAYOUTS, NO_RELATION, parse_case
 from kernelgate.correctness.coverage.laws import LAWS
+from kernelgate.correctness.planning import plan as plan_module
+from kernelgate.correctness.planning import planned_cases
 from kernelgate.correctness.planning.plan import (
     MAX_DRAWN_BATCH,
     MAX_SEED,
