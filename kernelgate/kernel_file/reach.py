@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from kernelgate.kernel_file.library_paths import is_module, leads_out
 from kernelgate.kernel_file.own_names import bound_names, local_names, own_names
-from kernelgate.kernel_file.source import KernelFile, dotted_name, is_main_guard, parse_kernel
+from kernelgate.kernel_file.source import KernelFile, callee_name, dotted_name, is_main_guard, parse_kernel
 from kernelgate.kernel_file.violation import UnreadableKernel, Violation
 
 BUILTINS = frozenset({"eval", "exec", "compile", "__import__", "open", "globals", "memoryview", "breakpoint"})
@@ -40,6 +40,9 @@ ELSEWHERE = frozenset(
 
 SET_ANYWHERE = frozenset({"bias", "block_shape", "data", "grad", "requires_grad", "weight"})
 """Attributes that honest code sets of a tensor, a layer or a descriptor that it was given."""
+
+MAX_PATHS, MANY = 64, "too many things"
+"""That one name stands for: `a = a.b` never ends."""
 
 HARMLESS_SETTINGS = "torch.backends."
 
@@ -90,13 +93,28 @@ class _Finder:
         }
         self.inner = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
         self.called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-        self.aliases = {id(node.value) for node in _alias_statements(tree)}
+        aliases = _alias_statements(tree)
+        self.aliases = {id(node.value) for node in aliases}
         self.selves = _own_objects(tree)
-        for node in _alias_statements(tree):
-            for path in self._paths_of(node.value):
-                name = dotted_name(node.targets[0])
-                self.paths.setdefault(name, set()).add(path)
-                self.reimported.add(name)
+        self._follow(aliases)
+
+    def _follow(self, aliases: list[ast.Assign]) -> None:
+        """Find what each alias stands for, also where it is one of an alias that stands further down."""
+        of_name: dict[str, list[ast.Assign]] = {}
+        for node in aliases:
+            of_name.setdefault(dotted_name(node.value).partition(".")[0], []).append(node)
+        waiting = list(self.paths)
+        while waiting:
+            for node in of_name.get(waiting.pop(), ()):
+                alias = dotted_name(node.targets[0])
+                before, self.paths[alias] = self.paths.get(alias, set()), self._paths_with(alias, node.value)
+                if self.paths[alias] != before:
+                    self.reimported.add(alias)
+                    waiting.append(alias)
+
+    def _paths_with(self, alias: str, value: ast.expr) -> set[str]:
+        paths = self.paths.get(alias, set()) | self._paths_of(value)
+        return {MANY} if len(paths) > MAX_PATHS or any(path.startswith(MANY) for path in paths) else paths
 
     def check(self, node: ast.AST) -> Iterator[Violation]:
         """Yield what is amiss with one node of the tree."""
@@ -226,7 +244,8 @@ def _own_objects(tree: ast.Module) -> set[str]:
     kinds = {node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
     names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     for method in (each for kind in kinds for each in kind.body if isinstance(each, ast.FunctionDef)):
-        names.update(argument.arg for argument in method.args.args[:1])
+        is_static = "staticmethod" in map(callee_name, method.decorator_list)
+        names.update(each.arg for each in method.args.args[:1] if not is_static or each.arg == "ctx")
     classes = {kind.name for kind in kinds}
     made = [
         (node.targets, node.value)
@@ -236,7 +255,8 @@ def _own_objects(tree: ast.Module) -> set[str]:
     for targets, call in made:
         if dotted_name(call.func) in classes:
             names.update(target.id for target in targets if isinstance(target, ast.Name))
-    return names
+    loops = [node for node in ast.walk(tree) if isinstance(node, ast.For | ast.comprehension)]
+    return names - {dotted_name(each) for loop in loops for each in ast.walk(loop.target)}
 
 
 def _is_hidden(attribute: str) -> bool:

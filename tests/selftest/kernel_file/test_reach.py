@@ -129,6 +129,9 @@ def test_a_part_of_a_library_that_leads_out_is_seen(statement: str) -> None:
         "torch.Tensor.data = name",
         "T = torch.Tensor\nT.numpy = name",
         "type(self).forward = name",
+        "for self in [torch.Tensor]:\n    self.numpy = name",
+        "[setattr(self, 'numpy', name) for self in [torch.Tensor]]",
+        "b = a\nb._C\na = torch",
         "x.numpy = name",
         "self.weight.__class__.numpy = name",
         "other[0].numpy = name",
@@ -212,6 +215,14 @@ def test_places_are_told_in_order_each_once() -> None:
     """With the line of the file."""
     found = within("y = eval('x')\n\ntorch.empty = torch.utils\nz = x.__globals__")
     assert [each.line for each in found] == [LINE, LINE + 2, LINE + 2, LINE + 3]
+
+
+def test_a_name_that_stands_for_too_many_things_is_seen_in_time() -> None:
+    """Aliases of themselves have no end, and aliases of thousands of aliases are followed."""
+    assert within("a = torch\na = a.x\na = a.y\na = a.z\na.empty(3)")
+    chain = "\n".join(f"a{number + 1} = a{number}" for number in reversed(range(3000)))
+    assert within(f"{chain}\na3000._C\na0 = torch")
+    assert within(f"{chain}\na3000.empty(3)\na0 = torch") == ()
 
 
 def test_code_that_nests_too_deeply_is_no_python_to_judge() -> None:
