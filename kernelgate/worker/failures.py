@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 
 from kernelgate import protocol
+from kernelgate.errors import InputsError
 from kernelgate.execution.interpreted_moves import TooLargeError
 from kernelgate.interpreter.errors import CannotInterpretError
 from kernelgate.protocol import FailureKind
@@ -18,6 +19,7 @@ class NotOfferedError(RuntimeError):
 
 
 KINDS: dict[type[BaseException], FailureKind] = {
+    InputsError: FailureKind.GATE_FAULT,
     TooLargeError: FailureKind.UNTRIED,
     NotOfferedError: FailureKind.UNTRIED,
     CannotInterpretError: FailureKind.NOT_INTERPRETED,
