@@ -42,10 +42,10 @@ def call_in_looks(
             return "unstable", len(candidate)
         level = confidence_at(settings, look)
         slowdown, against_itself = (summarise(each[:look], level) for each in (candidate, control))
-        if not any(find_clusters(slowdown.replicates, settings)):
-            outcome = decide(rule, slowdown, settings, against_itself).outcome
-            if outcome in CALLS:
-                return CALLS[outcome], look
+        doubts = tuple(find_clusters(slowdown.replicates, settings))
+        outcome = decide(rule, slowdown, settings, against_itself, doubts).outcome
+        if outcome in CALLS:
+            return CALLS[outcome], look
     return "unstable", settings.looks[-1]
 
 

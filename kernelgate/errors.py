@@ -6,3 +6,7 @@ class KernelgateError(Exception):
 
     The command line prints the text. Any other exception is an error of the gate's own.
     """
+
+
+class InputsError(KernelgateError):
+    """The values of a case cannot be made: a fault of the gate's own, and of no kernel."""

@@ -1,7 +1,6 @@
 """What the judge and a worker say to each other: one JSON line a message, tensors as files beside it.
 
-Every message is decoded into one of these records and nothing else, so a worker that writes anything
-it likes on the pipe is a protocol fault, not a surprise in the judge.
+Every message is decoded into one of these records; whatever else comes over the pipe is a protocol fault.
 """
 
 import enum
@@ -271,7 +270,7 @@ class Timed(_Message, frozen=True):
 
 
 class FailureKind(enum.StrEnum):
-    """What a worker may say of its own failure; the last three are no fault of the file."""
+    """What a worker may say of its own failure; the last four are no fault of the file."""
 
     RAISES = "raises"
     NO_ANSWER = "no-answer"  # programs of a launch do not end
@@ -281,6 +280,7 @@ class FailureKind(enum.StrEnum):
     NOT_INTERPRETED = "not-interpreted"  # the interpreter lacks what a kernel needs
     UNTRIED = "untried"  # this mode cannot do what was asked
     CROWDED = "crowded"  # others hold memory of the GPU that the worker was promised
+    GATE_FAULT = "gate-fault"  # inputs cannot be made, or a library is missing
     NO_SANDBOX = "no-sandbox"  # the system would not confine the worker, so it imported nothing
 
 

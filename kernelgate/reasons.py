@@ -190,11 +190,9 @@ class Reason(ReasonCode):
     TUNING_STAGES_JUMPED = ("final-micro-tuning-stages-jumped", _FORBIDDEN,
         "A configuration changes the pipeline stages by more than one.", OPEN_STAGE)
 
-    CONTROL_OFFSET = ("control-offset", _UNSTABLE,
-        "The accepted kernel differs from itself by too much.", DOCTOR)
+    CONTROL_OFFSET = "control-offset", _UNSTABLE, "The accepted kernel differs from itself too much.", DOCTOR
     REPLICATES_APART = "replicates-apart", _UNSTABLE, "The replicates lie too far apart.", DOCTOR
-    INTERVAL_TOO_WIDE = ("interval-too-wide", _UNSTABLE,
-        "After the last look the interval is still too wide.", DOCTOR)
+    INTERVAL_TOO_WIDE = "interval-too-wide", _UNSTABLE, "At the last look the interval is too wide.", DOCTOR
     TWO_CLUSTERS = "two-clusters", _UNSTABLE, "The processes are of two speeds.", DOCTOR
     CHOICES_APART = ("choices-apart", _UNSTABLE,
         "The autotuner chooses in several ways, and their speeds differ.",
@@ -209,6 +207,8 @@ class Reason(ReasonCode):
         "Run every stage: `pytest tests/gate --candidate FILE`.")
     GATE_ERROR = ("gate-error", _INVALID, "A stage ended in an error of the gate itself.",
         "Report the traceback above as a bug of the gate.")
+    GATE_FAULT = ("gate-fault", _INVALID, "The gate cannot make a case's inputs, or lacks a library.",
+        "Install what the detail names (`make setup`), or report it as a bug of the gate.")
     NOTHING_TRIED = ("nothing-tried", _INVALID, "No case could be tried on this machine.",
         "Run on a machine that has what the detail names.")
     NOT_INTERPRETED = ("not-interpreted", _INVALID, "The interpreter lacks what the kernel needs.",

@@ -1,11 +1,13 @@
 """The tensors of one call, made from a recipe: judge and worker make the same bits, image by image."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 import torch
 from torch import Tensor
 
+from kernelgate.errors import InputsError
 from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.near_values import KINDS, near_family
 from kernelgate.operations.recipe import Recipe
@@ -50,7 +52,9 @@ def channel_order(operation: Convolution, recipe: Recipe) -> Tensor:
 
 def make_image(operation: Convolution, recipe: Recipe, number: int) -> Tensor:
     """Return one drawn image, [C_in, H, W]."""
-    image = family_of(recipe, number).image(operation.input_shape(1)[1:], seeded(recipe.seed, f"{number}"))
+    with _own_faults(recipe):
+        family = family_of(recipe, number)
+        image = family.image(operation.input_shape(1)[1:], seeded(recipe.seed, f"{number}"))
     return image * 2.0**recipe.x_exponent
 
 
@@ -73,8 +77,28 @@ def draw_images(operation: Convolution, recipe: Recipe, device: str) -> tuple[Te
     return drawn.to(device), places.to(device)
 
 
+@contextmanager
+def _own_faults(recipe: Recipe) -> Iterator[None]:
+    """Have an error of a family say that it is the gate's own; too little memory is another matter."""
+    try:
+        yield
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        if isinstance(error, torch.OutOfMemoryError) or "can't allocate" in str(error):
+            raise
+        text = f"family {recipe.family} cannot be drawn: {type(error).__name__}: {error}"
+        raise InputsError(text) from error
+
+
 def make_parameters(operation: Convolution, recipe: Recipe) -> tuple[Tensor, Tensor]:
-    """Return weight [C_out, C_in, KH, KW] and bias [C_out]; zeros where the recipe has no bias."""
+    """Return weight [C_out, C_in, KH, KW] and bias [C_out]; zeros where the recipe has no bias.
+
+    Raises InputsError, as all that makes tensors here does.
+    """
+    with _own_faults(recipe):
+        return _draw_parameters(operation, recipe)
+
+
+def _draw_parameters(operation: Convolution, recipe: Recipe) -> tuple[Tensor, Tensor]:
     family = family_of(recipe)
     weight = family.weight(operation.weight_shape, seeded(_either(recipe.weight_seed, recipe.seed), "weight"))
     bias = family.bias((operation.out_channels,), seeded(_either(recipe.bias_seed, recipe.seed), "bias"))

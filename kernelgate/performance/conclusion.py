@@ -12,7 +12,7 @@ from kernelgate.machine.gpu import Gpu
 from kernelgate.machine.versions import Provenance
 from kernelgate.operations.convolution import Convolution
 from kernelgate.performance.decision.drift import Drift, environment_drift, find_creep
-from kernelgate.performance.decision.instability import find_flag
+from kernelgate.performance.decision.instability import find_doubts
 from kernelgate.performance.decision.interim_looks import confidence_at
 from kernelgate.performance.decision.log_ratio import Slowdown, measure_slowdown
 from kernelgate.performance.decision.rule import decide
@@ -81,11 +81,10 @@ def decide_look(conditions: Conditions, measured: Sequence[MeasuredReplicate]) -
     """
     contrast = contrasts(conditions.settings, measured)
     candidate, control = contrast(Arm.CANDIDATE, Arm.ACCEPTED), contrast(Arm.CONTROL, Arm.ACCEPTED)
-    return (
-        find_invalid(conditions.operation, measured, conditions.gpu, conditions.settings)
-        or find_flag(measured, candidate, conditions.settings)
-        or decide(conditions.rule, candidate, conditions.settings, control)
-    )
+    settings = conditions.settings
+    invalid = find_invalid(conditions.operation, measured, conditions.gpu, settings)
+    doubts = tuple(find_doubts(measured, candidate, settings))
+    return invalid or decide(conditions.rule, candidate, settings, control, doubts)
 
 
 def contrasts(

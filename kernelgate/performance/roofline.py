@@ -11,12 +11,13 @@ PEAKS = {
 
 
 def physical_floor_ms(operation: Convolution, batch: int, gpu_name: str) -> float | None:
-    """Return the time that no honest launch can undercut on that GPU, None if its peaks are not known."""
+    """Return the time that no honest launch can undercut on that GPU, None if its peaks are not known.
+
+    It is that of the bytes alone. Winograd's forms need fewer products (S. Winograd, "Arithmetic Complexity
+    of Computations", 1980), and a GPU's other cores can form some beside its tensor cores.
+    """
     peaks = find_peaks(gpu_name)
-    if peaks is None:
-        return None
-    bytes_per_s, flops_per_s = peaks
-    return 1000 * max(operation.min_bytes(batch) / bytes_per_s, operation.flops(batch) / flops_per_s)
+    return None if peaks is None else 1000 * operation.min_bytes(batch) / peaks[0]
 
 
 def find_peaks(gpu_name: str) -> tuple[float, float] | None:

@@ -3,12 +3,16 @@
 import time
 from collections.abc import Callable
 
+import msgspec
+
 from kernelgate.compilation.stage import ADA, CompileResult
 from kernelgate.pipeline.judgement import Judgement
 from kernelgate.pipeline.refusal import ANSWERED, stop_for
 from kernelgate.pipeline.stage import ORDER, Request, Result, StageName, StageResult, Stopped
 from kernelgate.settings import Settings
 from kernelgate.verdict import Outcome, Reason, Verdict, conclude
+
+MAX_CAUSE = 300
 
 Step = Callable[[Judgement], tuple[str, Result]]
 
@@ -53,6 +57,10 @@ def _run(judgement: Judgement, name: StageName, find_gpus: Callable[[Request], R
         judgement.verdict_so_far = stop.verdict
         seconds = time.monotonic() - started
         return StageResult(status="failed", detail=stop.verdict.detail, seconds=seconds, result=stop.result)
+    except Exception as error:
+        said = f"{own_error.detail}: {type(error).__name__}: {str(error)[:MAX_CAUSE]}"
+        judgement.verdict_so_far = msgspec.structs.replace(own_error, detail=said)
+        raise
     if judgement.verdict_so_far is own_error:
         judgement.verdict_so_far = None
     return StageResult(status="passed", detail=detail, seconds=time.monotonic() - started, result=result)

@@ -8,6 +8,7 @@ import msgspec
 from kernelgate.baselines.store import BaselineError
 from kernelgate.compilation.compiler import TooManyConfigsError
 from kernelgate.compilation.recording import UnplannedError
+from kernelgate.errors import InputsError
 from kernelgate.kernel_file.violation import UnreadableKernel, Violation
 from kernelgate.machine.gpu import GpuError
 from kernelgate.next_steps import MEND, MEND_WHAT
@@ -29,6 +30,7 @@ ANSWERS: dict[type[Exception], Callable[[Any, StageName], Reason]] = {
     BaselineError: lambda error, stage: Reason.of(f"{RECORD_OF[stage]}-{error.reason}"),
     GpuError: lambda error, _: error.reason,
     BookError: lambda _error, _: Reason.PLAN_BOOK,
+    InputsError: lambda _error, _: Reason.GATE_FAULT,
     NoSandboxError: lambda _error, _: Reason.NO_SANDBOX,
 }
 """Exception class -> reason, which has its outcome. A worker's fault is answered by its kind, in `blame`."""

@@ -19,6 +19,7 @@ class FaultKind(enum.StrEnum):
     UNTRIED = FailureKind.UNTRIED.value
     NOT_INTERPRETED = FailureKind.NOT_INTERPRETED.value
     CROWDED = FailureKind.CROWDED.value
+    GATE_FAULT = FailureKind.GATE_FAULT.value
     NO_SANDBOX = FailureKind.NO_SANDBOX.value
     CRASHES = "crashes"
     NO_ANSWER = FailureKind.NO_ANSWER.value

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 
 from kernelgate import protocol
+from kernelgate.errors import InputsError
 from kernelgate.execution.interpreted_moves import TooLargeError
 from kernelgate.interpreter.errors import CannotInterpretError
 from kernelgate.protocol import FailureKind
@@ -20,6 +21,7 @@ class NotOfferedError(RuntimeError):
 
 KINDS: dict[type[BaseException], FailureKind] = {
     UnmatchedParametersError: FailureKind.OTHER_PARAMETERS,
+    InputsError: FailureKind.GATE_FAULT,
     TooLargeError: FailureKind.UNTRIED,
     NotOfferedError: FailureKind.UNTRIED,
     CannotInterpretError: FailureKind.NOT_INTERPRETED,

@@ -14,7 +14,7 @@ import msgspec
 
 from kernelgate import protocol
 from kernelgate.worker.confinement.confine import confine
-from kernelgate.worker.loop import serve
+from kernelgate.worker.loop import answer_in_place, serve
 
 NEEDED = {
     "record": ("kernelgate.worker.record.mode",),
@@ -46,7 +46,8 @@ def make_copies(mode: str, descriptor: int) -> None:
         try:
             confine(start)
         except OSError as error:
-            _answer_unconfined(error, requests, responses)
+            detail = f"cannot be confined: {error}"
+            answer_in_place(protocol.FailureKind.NO_SANDBOX, detail, requests, responses)
         else:
             serve(mode, requests, responses)
         return
@@ -105,13 +106,3 @@ def _become(start: protocol.Start, descriptors: list[int]) -> tuple[int, int]:
     os.environ.update(start.environment)
     tempfile.tempdir = None  # it keeps what the old environment said
     return requests, responses
-
-
-def _answer_unconfined(error: OSError, request_fd: int, response_fd: int) -> None:
-    """Say in place of the first answer that the system would not confine this process."""
-    failed = protocol.Failed(
-        kind=protocol.FailureKind.NO_SANDBOX, detail=f"cannot be confined: {error}", line=0
-    )
-    with os.fdopen(request_fd, "rb") as requests, os.fdopen(response_fd, "wb") as responses:
-        requests.readline()  # who is asked nothing yet and ends looks as if it had left
-        responses.write(protocol.encode(failed) + b"\n")

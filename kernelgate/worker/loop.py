@@ -33,7 +33,11 @@ class ModeProgram(Protocol):
 def serve(mode: str, request_fd: int, response_fd: int) -> None:
     """Answer requests until the pipe closes. The kernel file's own failures are answers, not crashes."""
     _end_with_judge(os.getppid())
-    program = _start_mode(mode)
+    try:
+        program = _start_mode(mode)
+    except Exception as error:  # noqa: BLE001 - no kernel file has been seen yet: the fault is the gate's
+        answer_in_place(FailureKind.GATE_FAULT, f"mode {mode}: {error!r:.300}", request_fd, response_fd)
+        return
     with os.fdopen(request_fd, "rb") as requests, os.fdopen(response_fd, "wb") as responses:
         for line in requests:
             try:
@@ -45,6 +49,14 @@ def serve(mode: str, request_fd: int, response_fd: int) -> None:
                 answer = protocol.encode(failed)
             responses.write(answer + b"\n")
             responses.flush()
+
+
+def answer_in_place(kind: FailureKind, detail: str, request_fd: int, response_fd: int) -> None:
+    """Say in place of the first answer why there will be none."""
+    failed = protocol.Failed(kind=kind, detail=detail, line=0)
+    with os.fdopen(request_fd, "rb") as requests, os.fdopen(response_fd, "wb") as responses:
+        requests.readline()  # who is asked nothing yet and ends looks as if it had left
+        responses.write(protocol.encode(failed) + b"\n")
 
 
 def _end_with_judge(judge: int) -> None:

@@ -8,10 +8,16 @@ from kernelgate.correctness.callers.planner import Planner
 from kernelgate.correctness.calls import Call, Run, draw_poison, fetch_answer
 from kernelgate.execution.plan_files import StoredPlan, plan_file
 from kernelgate.sandbox.faults import FaultKind
-from kernelgate.sandbox.worker_process import Worker, WorkerFault
+from kernelgate.sandbox.worker_process import NO_PROOF, Worker, WorkerFault
 
 OF_THE_KERNEL = frozenset(
-    {FaultKind.RAISES, FaultKind.NO_ANSWER, FaultKind.UNTRIED, FaultKind.NOT_INTERPRETED}
+    {
+        FaultKind.RAISES,
+        FaultKind.NO_ANSWER,
+        FaultKind.UNTRIED,
+        FaultKind.NOT_INTERPRETED,
+        FaultKind.GATE_FAULT,
+    }
 )
 """What an interpreting worker may say of what it runs; any other fault is its own."""
 
@@ -85,6 +91,9 @@ def _blaming_the_kernel_alone() -> Iterator[None]:
     try:
         yield
     except WorkerFault as fault:
+        if fault.kind is FaultKind.NO_ANSWER and NO_PROOF in fault.detail:
+            # Loops that do not end are counted, not timed: this one may be slow to interpret, no more.
+            raise WorkerFault(FaultKind.NOT_INTERPRETED, f"too slow to interpret: {fault}") from fault
         if fault.kind in OF_THE_KERNEL:
             raise
         exhausted = fault.kind is FaultKind.OUT_OF_MEMORY

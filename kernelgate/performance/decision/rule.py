@@ -1,35 +1,58 @@
 """The 1-2 % rule: where KEEP is decided."""
 
 import math
+from collections.abc import Callable, Iterator, Sequence
 
+import msgspec
+
+from kernelgate.performance.decision.doubt import Doubt, extremes
 from kernelgate.performance.decision.log_ratio import Slowdown
 from kernelgate.settings import PerformanceSettings
 from kernelgate.verdict import Outcome, Reason, Rule, Verdict, conclude
 
 
 def decide(
-    rule: Rule, slowdown: Slowdown, settings: PerformanceSettings, control: Slowdown | None
+    rule: Rule,
+    slowdown: Slowdown,
+    settings: PerformanceSettings,
+    control: Slowdown | None,
+    doubts: Sequence[Doubt] = (),
 ) -> Verdict:
     """Return the verdict on the candidate's log-ratio to the accepted kernel.
 
-    `control` is the accepted kernel against itself. A flag comes before every row of the rule table, so
-    that what cannot be trusted neither passes nor counts as REGRESSED; a missing control is such a flag.
+    `control` is the accepted kernel against itself. What casts doubt on the figures, here and in `doubts`,
+    makes them UNSTABLE only where it could change the verdict: where the rule says the same of every
+    process alone, moved by as much as the figures may be off, it stands, and the doubt is told.
     REGRESSED is asked before REVERT, whose condition it implies: a proven loss is called one.
     """
-    flag = _find_fault(slowdown, settings, control) or _find_noise(slowdown, settings, control)
-    if flag is not None:
-        return flag
-    if rule is Rule.TUNE:
-        return _apply_tune(slowdown, settings)
-    return _apply_guard(slowdown, settings)
-
-
-def _find_fault(
-    slowdown: Slowdown, settings: PerformanceSettings, control: Slowdown | None
-) -> Verdict | None:
     if control is None:
         detail = f"{_describe(slowdown)}; the accepted kernel was not timed against itself"
         return conclude(Outcome.INVALID, Reason.NO_CONTROL, detail)
+    if (fault := _find_fault(slowdown, settings, control)) is not None:
+        return fault
+    apply = _apply_tune if rule is Rule.TUNE else _apply_guard
+    found = [*doubts, *_find_noise(slowdown, settings, control)]
+    return _weigh(apply, slowdown, settings, found) if found else apply(slowdown, settings)
+
+
+def _weigh(
+    apply: Callable[[Slowdown, PerformanceSettings], Verdict],
+    slowdown: Slowdown,
+    settings: PerformanceSettings,
+    doubts: Sequence[Doubt],
+) -> Verdict:
+    """Return the rule's verdict if it stands in spite of all doubts, else UNSTABLE for the first of them."""
+    verdict = apply(slowdown, settings)
+    ends = extremes(slowdown, sum(doubt.shift for doubt in doubts))
+    told = "; ".join(doubt.detail for doubt in doubts)
+    if all(apply(end, settings).outcome is verdict.outcome for end in ends):
+        detail = f"{verdict.detail}; that stands although: {told}"
+        return msgspec.structs.replace(verdict, detail=detail)
+    detail = f"{doubts[0].detail}; {_describe(slowdown)}"
+    return conclude(Outcome.UNSTABLE, doubts[0].reason, detail)
+
+
+def _find_fault(slowdown: Slowdown, settings: PerformanceSettings, control: Slowdown) -> Verdict | None:
     numbers = [*_numbers(slowdown), *_numbers(control), *settings.lines]
     if not all(math.isfinite(number) for number in numbers):
         detail = f"{_describe(slowdown)}, control {_describe(control)}: not every number is finite"
@@ -37,10 +60,8 @@ def _find_fault(
     return None
 
 
-def _find_noise(
-    slowdown: Slowdown, settings: PerformanceSettings, control: Slowdown | None
-) -> Verdict | None:
-    offset = abs(control.estimate) if control is not None else math.inf
+def _find_noise(slowdown: Slowdown, settings: PerformanceSettings, control: Slowdown) -> Iterator[Doubt]:
+    offset = abs(control.estimate)
     checks = [
         (Reason.CONTROL_OFFSET, "accepted kernel against itself", offset, settings.max_control_offset),
         (Reason.REPLICATES_APART, "replicates apart by", slowdown.spread, settings.max_replicate_spread),
@@ -49,9 +70,10 @@ def _find_noise(
         checks.append((Reason.INTERVAL_TOO_WIDE, "half-width", slowdown.half_width, settings.max_half_width))
     for reason, name, got, allowed in checks:
         if got > allowed:
-            detail = f"{name} {100 * got:.2f} %, allowed {_percent(allowed)}; {_describe(slowdown)}"
-            return conclude(Outcome.UNSTABLE, reason, detail)
-    return None
+            detail = f"{name} {100 * got:.2f} %, allowed {_percent(allowed)}"
+            yield Doubt(
+                reason=reason, detail=detail, shift=offset if reason is Reason.CONTROL_OFFSET else 0.0
+            )
 
 
 def _apply_tune(slowdown: Slowdown, settings: PerformanceSettings) -> Verdict:

@@ -22,7 +22,8 @@ from kernelgate.kernel_file.source import KernelFile
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.recipe import Recipe
 from kernelgate.sandbox.faults import FaultKind
-from kernelgate.sandbox.worker_process import WorkerFault
+from kernelgate.sandbox.worker_process import NO_PROOF, WorkerFault
+from kernelgate.verdict import Outcome
 from tests.selftest.support.made_up_plans import make_plan
 
 KERNEL = KernelFile(path="k.py", sha256="c" * 64, source="")
@@ -33,12 +34,14 @@ STORED = StoredPlan(plan=make_plan(), sha256="a" * 64, contents=Path("/nowhere")
 class PretendedWorker:
     """Answers nothing but the fault that it is told to end in."""
 
+    detail = "seen"
+
     def __init__(self, fault: FaultKind | None = None) -> None:
         self.fault, self.closed, self.folder = fault, False, Path("/nowhere")
 
     def ask(self, *_: Any) -> Any:
         assert self.fault is not None
-        raise WorkerFault(self.fault, "seen")
+        raise WorkerFault(self.fault, self.detail)
 
     def close(self) -> None:
         self.closed = True
@@ -188,3 +191,19 @@ def test_what_a_gpu_fails_in_is_the_kernels(kind: FaultKind) -> None:
         PlanCaller(planner, "0").run(CALL)
     assert caught.value.kind is kind
     assert [mode for mode, _, _ in sandbox.started] == ["execute"]
+
+
+def test_what_is_slow_to_interpret_is_not_hung(
+    planner: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loops that do not end are counted by the interpreter; its time says nothing of the kernel."""
+    monkeypatch.setattr(PretendedWorker, "detail", f"gave no answer in 60 s. {NO_PROOF}")
+    made = planner(Recorded(stored=STORED))
+    made.sandbox.fault = FaultKind.NO_ANSWER
+    with pytest.raises(WorkerFault, match="too slow to interpret") as caught:
+        PlanCaller(made).run(CALL)
+    assert caught.value.kind is FaultKind.NOT_INTERPRETED
+    assert caught.value.kind.reason.outcome is Outcome.INVALID
+    with pytest.raises(WorkerFault) as caught:
+        PlanCaller(made, "0").run(CALL)
+    assert caught.value.kind is FaultKind.NO_ANSWER, "on a GPU it is the kernel's own"

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kernelgate.errors import InputsError
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.inputs import (
     channel_order,
@@ -201,3 +202,29 @@ def test_a_special_bias_leaves_nothing_behind_where_there_is_none() -> None:
     """Infinity times zero would be NaN."""
     _, bias = make_parameters(SMALL, recipe(family="special-weight", bias=False))
     assert torch.equal(bias, torch.zeros(SMALL.out_channels))
+
+
+@pytest.mark.parametrize("part", ["image", "weight", "bias"])
+def test_a_family_that_cannot_be_drawn_is_the_gates_own_fault(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that assumes larger filters than the operation has."""
+
+    def draw(*_: object) -> torch.Tensor:
+        return torch.randint(2, 1, ())
+
+    planted = msgspec.structs.replace(FAMILIES["normal"], **{part: draw})
+    monkeypatch.setitem(FAMILIES, "normal", planted)
+    with pytest.raises(InputsError, match="family normal cannot be drawn: RuntimeError"):
+        make_inputs(ALEXNET_CONV1, Recipe(family="normal", seed=1, batch=1))
+
+
+def test_too_little_memory_is_no_fault_of_a_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever holds the memory is asked elsewhere."""
+
+    def draw(*_: object) -> torch.Tensor:
+        raise torch.OutOfMemoryError("full")
+
+    monkeypatch.setitem(FAMILIES, "normal", msgspec.structs.replace(FAMILIES["normal"], image=draw))
+    with pytest.raises(torch.OutOfMemoryError):
+        make_inputs(ALEXNET_CONV1, Recipe(family="normal", seed=1, batch=1))

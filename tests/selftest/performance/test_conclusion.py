@@ -227,7 +227,7 @@ def test_the_answers_of_every_replicate_are_judged(monkeypatch: pytest.MonkeyPat
 
 def test_a_control_off_zero_makes_the_run_unstable() -> None:
     """The accepted kernel against itself is part of the verdict."""
-    verdict = finish(measure({Arm.CANDIDATE: 1.5, Arm.CONTROL: 1.83}), make_record()).verdict
+    verdict = finish(measure({Arm.CANDIDATE: 1.78, Arm.CONTROL: 1.83}), make_record()).verdict
     assert (verdict.outcome, verdict.reason) == (Outcome.UNSTABLE, "control-offset")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from kernelgate.performance.decision.instability import find_flag
+from kernelgate.performance.decision.instability import find_doubts
 from kernelgate.performance.decision.log_ratio import measure_slowdown
 from kernelgate.performance.samples import Arm, MeasuredReplicate
 from kernelgate.verdict import Outcome
@@ -13,11 +13,11 @@ from tests.selftest.support.project_settings import PERFORMANCE
 
 
 def flag_of(measured: Sequence[MeasuredReplicate]) -> str | None:
-    """Return the reason of the flag, which is always one of instability."""
+    """Return the reason of the first doubt, which is always one of instability."""
     slowdown = measure_slowdown([one.replicate() for one in measured], Arm.CANDIDATE, Arm.ACCEPTED, 0.95, 0.1)
-    verdict = find_flag(measured, slowdown, PERFORMANCE)
-    assert verdict is None or verdict.outcome is Outcome.UNSTABLE
-    return verdict.reason if verdict else None
+    found = list(find_doubts(measured, slowdown, PERFORMANCE))
+    assert all(doubt.reason.outcome is Outcome.UNSTABLE for doubt in found)
+    return found[0].reason if found else None
 
 
 @pytest.mark.parametrize("level", [-0.1, 0.0, 0.02])

@@ -65,6 +65,7 @@ def test_an_error_of_the_gate_itself_never_passes(pretended: PretendedStages) ->
     with pytest.raises(ZeroDivisionError):
         gate.stage("correctness")
     assert gate.verdict().reason == "gate-error"
+    assert "ended in an error of the gate: " in gate.verdict().detail, "with its cause"
     assert not gate.verdict().outcome.passes
 
 

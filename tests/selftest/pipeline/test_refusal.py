@@ -9,6 +9,7 @@ import pytest
 
 from kernelgate.baselines.store import BaselineError
 from kernelgate.compilation.compiler import TooManyConfigsError
+from kernelgate.errors import InputsError
 from kernelgate.machine.gpu import GpuError
 from kernelgate.pipeline.refusal import ANSWERED, stop_for
 from kernelgate.pipeline.stage import Request, StageName
@@ -114,6 +115,8 @@ ENDS = [
     (WorkerFault(FaultKind.RAISES, "seen", "vendor"), "performance", Outcome.INVALID, "arm-raises"),
     (WorkerFault(FaultKind.CROWDED, "seen"), "correctness", Outcome.INVALID, "crowded"),
     (WorkerFault(FaultKind.NO_SANDBOX, "seen", "0" * 64), "compile", Outcome.INVALID, "no-sandbox"),
+    (InputsError("family odd cannot be drawn"), "correctness", Outcome.INVALID, "gate-fault"),
+    (WorkerFault(FaultKind.GATE_FAULT, "seen"), "correctness", Outcome.INVALID, "gate-fault"),
     (NoSandboxError("no Landlock"), "compile", Outcome.INVALID, "no-sandbox"),
 ]
 

@@ -28,7 +28,7 @@ def test_a_fault_is_laid_to_the_candidate_only_if_it_was_its_worker(kind: FaultK
     """What is nobody's wrong answer stays so, whoever's worker it was."""
     fault = WorkerFault(kind, "seen doing it", "a worker")
     theirs, ours = (blame(fault, "k.py", is_candidate=which) for which in (False, True))
-    nobodys = kind in ("timer", "crowded", "no-sandbox", "not-interpreted", "starved")
+    nobodys = kind in ("timer", "crowded", "no-sandbox", "not-interpreted", "starved", "gate-fault")
     assert (theirs.outcome, theirs.reason) == (Outcome.INVALID, kind.value if nobodys else f"arm-{kind}")
     assert (ours.outcome, ours.reason) == (kind.reason.outcome, kind.value)
     assert not ours.outcome.passes

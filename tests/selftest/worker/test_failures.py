@@ -2,6 +2,7 @@
 
 import pytest
 
+from kernelgate.errors import InputsError
 from kernelgate.execution.interpreted_moves import TooLargeError
 from kernelgate.interpreter.errors import CannotInterpretError
 from kernelgate.protocol import FailureKind
@@ -10,6 +11,7 @@ from kernelgate.worker.interpret.findings import AssertionFailedError, EndlessLa
 from kernelgate.worker.loop import UNFORESEEN
 
 CLASSES: dict[type[BaseException], FailureKind] = {
+    InputsError: FailureKind.GATE_FAULT,
     TooLargeError: FailureKind.UNTRIED,
     NotOfferedError: FailureKind.UNTRIED,
     CannotInterpretError: FailureKind.NOT_INTERPRETED,
