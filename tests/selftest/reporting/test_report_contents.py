@@ -115,6 +115,8 @@ def make_gate(outcome: Outcome, measure: bool, **results: StageResult) -> Gate:
         results={name.replace("_", "-"): result for name, result in results.items()},
         environment=ENVIRONMENT,
         counters=None,
+        open_sandbox=None,
+        kept_book=None,
         confinement=Confinement(landlock=7, seccomp=True),
     )
     return cast("Gate", fake)
