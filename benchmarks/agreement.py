@@ -48,7 +48,7 @@ KERNELS = sorted((ROOT / "kernels").glob("*.py"))
 EXACT, ORDINARY = "integer", "normal"
 SEED = 20_120_930
 FEW, MEASURED = 2, ALEXNET_CONV1.measured_batch
-PROCESSES = 3
+PROCESSES = 4
 AT_ONCE = 4
 HEAD = (
     *("file, configuration", "the file's bits", "integers, interpreted", "normal values, interpreted"),

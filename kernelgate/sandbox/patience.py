@@ -50,7 +50,11 @@ class Patience:
 
 def waited_for_core_s(pid: int) -> float:
     """Return how long the thread that waited most has waited for a core; 0 for a process that is gone."""
-    return NANOSECONDS * max(map(_waited_ns, Path(f"/proc/{pid}/task").glob("*/schedstat")), default=0)
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:  # ESRCH too, where it ends between the opening and the reading
+        return 0
+    return NANOSECONDS * max((_waited_ns(each / "schedstat") for each in threads), default=0)
 
 
 def _waited_ns(file: Path) -> int:

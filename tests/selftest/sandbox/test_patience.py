@@ -93,3 +93,15 @@ def test_the_system_tells_who_waits_for_a_core(crowd: list[int]) -> None:
 def test_a_process_that_is_gone_waits_for_nothing() -> None:
     """Nor does one that never was."""
     assert waited_for_core_s(2**22 + 1) == 0.0
+
+
+def test_a_process_that_ends_while_it_is_looked_at_waited_for_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Linux then says ESRCH, which is no fault of the gate's."""
+
+    def end(_folder: object) -> list[str]:
+        raise ProcessLookupError
+
+    monkeypatch.setattr(module.Path, "iterdir", end)
+    assert waited_for_core_s(os.getpid()) == 0.0
