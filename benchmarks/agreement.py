@@ -10,6 +10,7 @@ files of the planted corpus too.
 """
 
 import argparse
+import itertools
 import multiprocessing
 import statistics
 import sys
@@ -146,19 +147,21 @@ def _apart(one: Run, other: Run) -> float:
     return float(np.abs(here - there).max() / np.abs(here).max())
 
 
-def render(found: Sequence[Agreement]) -> Iterator[str]:
-    """Yield a table in Markdown."""
-    yield f"| {' | '.join(HEAD)} |"
-    yield "|---" * len(HEAD) + "|"
-    for each in found:
-        cells = [
-            f"{each.file}, {each.config}",
-            {True: "the plan's", False: "others", None: "-"}[each.file_bits],
-            *map(_percent, (each.exact_bits, each.ordinary_bits)),
-            each.why or "-" if each.apart is None else f"{each.apart:.1e}",
-            *_time_cells(each.times),
-        ]
-        yield f"| {' | '.join(cells)} |"
+def render_head() -> str:
+    """Return the first two lines of a table in Markdown."""
+    return f"| {' | '.join(HEAD)} |\n{'|---' * len(HEAD)}|"
+
+
+def render(each: Agreement) -> str:
+    """Return a row of it."""
+    cells = [
+        f"{each.file}, {each.config}",
+        {True: "the plan's", False: "others", None: "-"}[each.file_bits],
+        *map(_percent, (each.exact_bits, each.ordinary_bits)),
+        each.why or "-" if each.apart is None else f"{each.apart:.1e}",
+        *_time_cells(each.times),
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
 def _percent(share: float | None) -> str:
@@ -195,19 +198,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="where to write the figures")
     options = parser.parse_args(arguments)
     settings, found = load_settings(ROOT / "pyproject.toml"), list[Agreement]()
-    with tempfile.TemporaryDirectory() as folder:
+    try:
+        gpu = find_gpu()
+    except GpuError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return 1
+    print(render_head(), flush=True)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(AT_ONCE) as pool:
         more = _look_alikes(Path(folder)) if options.look_alikes else []
-        try:
-            gpu = find_gpu()
-        except GpuError as error:
-            print(f"benchmarks: {error}", file=sys.stderr)
-            return 1
-        for file in options.files:
-            found += compare(file, gpu, settings, with_times=options.times)
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            for each in pool.map(partial(compare, gpu=gpu, settings=settings, with_times=False), more):
-                found += each
-    print(*render(found), sep="\n")
+
+        def everything() -> Iterator[list[Agreement]]:
+            for file in options.files:  # alone on the GPU, since they may be timed
+                yield compare(file, gpu, settings, with_times=options.times)
+            yield from pool.map(partial(compare, gpu=gpu, settings=settings, with_times=False), more)
+
+        for each in itertools.chain.from_iterable(everything()):
+            found.append(each)
+            print(render(each), flush=True)
     if options.json is not None:
         options.json.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
     return 0 if all(each.file_bits and each.exact_bits in (1, None) for each in found) else 1

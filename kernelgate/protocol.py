@@ -210,6 +210,7 @@ class Recorded(_Message, frozen=True):
 class SeenLaunch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One launch of a call: the programs of its grid, how many of them ran, and what the busiest wrote.
 
+    `ttir` is the digest of what was compiled: where it differs, bits may.
     `programs_idle` are those at the end of the grid that write nothing, where programs are sampled.
     `most_written` counts its elements, averaged over the rows of the grid where each has a busiest one.
     `makes_answer` if it wrote into the memory of the answer alone, and no later launch read what it wrote:
@@ -217,6 +218,7 @@ class SeenLaunch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """
 
     kernel: str
+    ttir: str = ""
     programs_run: int
     programs_total: int
     makes_answer: bool

@@ -59,7 +59,7 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
     owns_values_from: int | None = None
     """Wrong values in this call (the first is 0) or a later one break the relation, not a law of values."""
     changes_batch: bool = False
-    """The last call has another batch: other kernels may rightly compute it, with other bits."""
+    """The last call has another batch: other programs may rightly compute it, with other bits."""
     many_calls: bool = False
     """So many calls are made, by the case or the autotuner, that each runs few sampled programs."""
     calls_file: bool = False
@@ -84,7 +84,7 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
 
     def check(self, operation: Convolution, runs: Sequence[Run]) -> Iterator[Broken]:
         """Yield what does not hold between the first and the last answer, wherever both were computed."""
-        if self.source is None or (self.changes_batch and _kernels(runs[0]) != _kernels(runs[-1])):
+        if self.source is None or (self.changes_batch and _programs(runs[0]) != _programs(runs[-1])):
             return
         expected, computed = _expect(self.source, operation, runs[0], runs[-1])
         wrong = np.flatnonzero(computed & (expected != _canonical(_answer(runs[-1])[0])))
@@ -107,8 +107,8 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
         return offsets[computed], (expected != _canonical(bits))[computed]
 
 
-def _kernels(run: Run) -> list[str]:
-    return [launch.kernel for launch in run.ran.launches]
+def _programs(run: Run) -> list[tuple[str, str]]:
+    return [(launch.kernel, launch.ttir) for launch in run.ran.launches]
 
 
 def _answer(run: Run) -> tuple[Bits, Offsets]:

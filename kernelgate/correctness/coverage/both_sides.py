@@ -48,6 +48,11 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
         """The bits of its outcome that were never 1, and those that were never 0."""
         return self.seen.wanted & ~self.seen.ones, self.seen.wanted & ~self.seen.zeros
 
+    @property
+    def was_met(self) -> bool:
+        """Whether any program came to it: what stands behind an argument that is off decides nothing."""
+        return bool(self.seen.ones or self.seen.zeros)
+
 
 def gather(outcomes: Iterable[CaseResult]) -> list[Decided]:
     """Return each decision once, in whatever configuration or specialisation it was met: by its place."""
@@ -95,7 +100,7 @@ def near_cases(decided: Sequence[Decided], seed: int) -> tuple[Case, ...]:
 
 def one_sided(decided: Sequence[Decided], cases: int) -> Finding | None:
     """Return the finding of the first decision that went but one way in so many cases, if there is one."""
-    lacking = [each for each in decided if any(each.missing)]
+    lacking = [each for each in decided if each.was_met and any(each.missing)]
     if not lacking:
         return None
     first = min(lacking, key=lambda each: (each.seen.line, each.seen.operation))

@@ -113,8 +113,10 @@ def _spans(count: int) -> list[slice]:
 
 
 def _seen(plan: LaunchPlan, launch: Launch) -> protocol.SeenLaunch:
-    kernel = plan.program_of(launch).kernel
-    return protocol.SeenLaunch(kernel=kernel, programs_run=0, programs_total=0, makes_answer=False)
+    program = plan.program_of(launch)
+    return protocol.SeenLaunch(
+        kernel=program.kernel, ttir=program.ttir, programs_run=0, programs_total=0, makes_answer=False
+    )
 
 
 def _is_intact(given: Given, memory: PlanMemory) -> bool:

@@ -64,6 +64,8 @@ class PretendedGpu(TorchFunctionMode):
         on_cpu_kwargs = {key: _on_cpu(value) for key, value in kwargs.items()}
         result = func(*on_cpu_args, **on_cpu_kwargs)
         moved = any(map(_names_cuda, (*args, *kwargs.values())))
+        # PyTorch itself does it for what tensors of the GPU make, but within an operator of the file's own.
+        moved = moved or any(isinstance(each, CudaLookalike) for each in args)
         if moved and type(result) is torch.Tensor:
             result = result.as_subclass(CudaLookalike)
         return result

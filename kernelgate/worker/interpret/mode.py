@@ -174,6 +174,7 @@ def _describe(call: InterpretedPlan, launches: list[LaunchSeen], number: int) ->
     alone = not read and call.answer not in call.copied()
     return protocol.SeenLaunch(
         kernel=launch.kernel,
+        ttir=call.plan.program_of(call.plan.launches[number]).ttir,
         programs_run=launch.programs_run,
         programs_total=int(np.prod(launch.grid)),
         programs_idle=launch.programs_idle,

@@ -60,6 +60,11 @@ def test_bits_are_missed_one_by_one() -> None:
     assert "0x80 were never 1" in finding.detail
 
 
+def test_what_no_program_comes_to_decides_nothing() -> None:
+    """Triton puts a rounding behind an argument that is off, for descriptors that the host makes."""
+    assert one_sided(gather([outcome(seen(kind="bits", wanted=0xFF, ones=0, zeros=0))]), 1) is None
+
+
 def test_a_kernel_that_decides_nothing_is_not_refused_and_has_no_more_cases() -> None:
     assert one_sided(gather([outcome()]), 1) is None
     assert near_cases(gather([outcome()]), 5) == ()

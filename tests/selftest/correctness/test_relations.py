@@ -51,9 +51,11 @@ def right(recipe: Recipe) -> Bits:
     return answer.numpy().ravel().view(np.uint32)
 
 
-def run(call: Call, bits: Bits, offsets: Iterable[int] | None = None, kernel: str = "conv") -> Run:
+def run(
+    call: Call, bits: Bits, offsets: Iterable[int] | None = None, kernel: str = "conv", ttir: str = "a"
+) -> Run:
     places = np.arange(bits.size) if offsets is None else np.array(list(offsets))
-    launch = SeenLaunch(kernel=kernel, programs_run=1, programs_total=1, makes_answer=True)
+    launch = SeenLaunch(kernel=kernel, ttir=ttir, programs_run=1, programs_total=1, makes_answer=True)
     return Run(
         call=call,
         ran=Ran(returned="Tensor", launches=(launch,)),
@@ -193,14 +195,15 @@ def test_samples_are_compared_where_both_were_computed(there: Iterable[int], fou
     assert bool(broken_of(case, [run(call, bits, there), run(call, wrong, range(15, 40))])) == found
 
 
-def test_a_slice_by_other_kernels_need_not_have_the_same_bits() -> None:
-    """A file may choose another program for another batch; the values of each are judged all the same."""
+def test_a_slice_by_other_programs_need_not_have_the_same_bits() -> None:
+    """A file may choose other blocks for another batch; the values of each are judged all the same."""
     case = make_case("sliced-batch")
     runs = runs_of(case)
     wrong = bits_of(runs[-1])
     wrong[3] ^= 1
     assert broken_of(case, change_last(runs, wrong))
     assert broken_of(case, [runs[0], run(runs[-1].call, wrong, kernel="small")]) == []
+    assert broken_of(case, [runs[0], run(runs[-1].call, wrong, ttir="b")]) == []
 
 
 @pytest.mark.parametrize("relation", [name for name in RELATIONS if name not in COMPARED])

@@ -33,4 +33,4 @@ def test_a_fault_is_laid_to_the_candidate_only_if_it_was_its_worker(kind: FaultK
     assert (ours.outcome, ours.reason) == (kind.reason.outcome, kind.value)
     assert not ours.outcome.passes
     assert (kind.reason.outcome is Outcome.INVALID) == nobodys
-    assert (kind.reason.outcome is Outcome.FORBIDDEN) == (kind == "prints")
+    assert (kind.reason.outcome is Outcome.FORBIDDEN) == (kind in ("prints", "other-parameters"))

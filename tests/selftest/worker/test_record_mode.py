@@ -1,8 +1,5 @@
 """Launches are recorded and compiled with no GPU, as the JIT's own binder would specialise them."""
 
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -196,20 +193,6 @@ def test_what_was_compiled_before_comes_with_the_assemblers_words_again(tmp_path
     for one, other in zip(first.configs, again.configs, strict=True):
         assert (one.config, one.launches, one.error) == (other.config, other.launches, other.error)
         assert all(launch.registers for launch in other.launches)
-
-
-def test_a_recorder_does_without_torch_dynamo() -> None:
-    """Its import takes over a second, in each worker; nothing here is compiled by PyTorch."""
-    script = """
-        import sys, torch
-        from kernelgate.worker.fake_cuda.tensors import PretendedGpu
-        from kernelgate.worker.record.moves import Moves
-        from kernelgate.worker.record.tape import Tape
-        with PretendedGpu(), Moves(Tape("kernel.py")):
-            torch.empty(3, device="cuda").fill_(1)
-        assert "torch._dynamo" not in sys.modules
-    """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT, check=True)
 
 
 def test_what_every_recorder_asks_is_known_before_copies_are_made() -> None:

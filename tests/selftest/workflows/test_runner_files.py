@@ -21,6 +21,9 @@ PROGRAMS = (
 )
 """What the units start, on the machine that they are for."""
 
+STATUS = "kernelgate/fork"
+"""No file: the name of a status on a commit."""
+
 OF_THE_PROJECT = (".github/", "baselines/", "docs/", "kernelgate/", "kernels/", "tests/")
 RUNNER_UNIT = RUNNER / "kernelgate-runner.service"
 
@@ -154,7 +157,7 @@ def missing_files(text: str) -> Iterator[str]:
     for block in re.findall(r"```.*?\n(.*?)```", text, re.DOTALL):
         named += block.split()
     for name in named:
-        if name.startswith(OF_THE_PROJECT) and not (ROOT / name).exists():
+        if name != STATUS and name.startswith(OF_THE_PROJECT) and not (ROOT / name).exists():
             yield name
 
 
