@@ -19,7 +19,7 @@ SMALL_ERROR = 32.0
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What was measured beside the places; shares are of the wrong elements.
 
-    `largest_error` is in direct bounds, None where values are not compared with one. `stale` is the share that
+    `largest_error` is in direct bounds, None where none of them is compared. `stale` is the share that
     holds what an earlier call answered. `changes` is the share that another call of the same contents answers
     otherwise, and `changes_in_order` the same where programs run in the same order.
     """
