@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
+from kernelgate.operations.convolution import Algorithm
 from kernelgate.settings import Settings, Stage
 from kernelgate.verdict import Rule
 
@@ -29,6 +30,12 @@ def add_options(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--stage", choices=get_args(Stage), help="what may change; default: what [tool.kernelgate] says"
+    )
+    group.addoption(
+        "--algorithm",
+        choices=get_args(Algorithm),
+        default="direct",
+        help="whose laws hold: the direct one's, or, in stage open, those of any; default: %(default)s",
     )
     group.addoption(
         "--rule",
@@ -75,12 +82,13 @@ def read_options(config: pytest.Config, settings: Settings, measure: bool) -> "R
         raise ValueError(f"--candidate {str(candidate)!a}: the name must be printable text")
     replay, rule = config.getoption("--replay"), config.getoption("--rule")
     plans, keep_plans = _read_book_options(config)
+    stage = config.getoption("--stage") or settings.stage_of(Path(candidate))
     return Request(
         root=config.rootpath,
         candidate=Path(candidate),
         operation=name,
         accepted=config.getoption("--accepted"),
-        stage=config.getoption("--stage") or settings.stage_of(Path(candidate)),
+        stage=stage,
         rule=Rule(rule) if rule else None,
         report_dir=Path(config.getoption("--report-dir")),
         gpu=None,
@@ -89,7 +97,15 @@ def read_options(config: pytest.Config, settings: Settings, measure: bool) -> "R
         ada_path=bool(config.getoption("--code-path")),
         plans=plans,
         keep_plans=keep_plans,
+        algorithm=_read_algorithm(config, stage),
     )
+
+
+def _read_algorithm(config: pytest.Config, stage: str) -> Algorithm:
+    algorithm: Algorithm = config.getoption("--algorithm")
+    if algorithm == "any" and stage != "open":
+        raise ValueError(f"--algorithm any: needs --stage open, not {stage}, which keeps the algorithm")
+    return algorithm
 
 
 def _read_book_options(config: pytest.Config) -> tuple[Path | None, Path | None]:

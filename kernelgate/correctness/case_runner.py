@@ -274,7 +274,7 @@ class CaseRunner:
     ) -> Iterator[Broken]:
         if family.special:
             yield from accuracy.check_special_values(answer)
-        if family.exact:
+        if family.exact and self.operation.keeps("exact"):
             yield from accuracy.check_exact(answer)
         if not errors.bound_fraction < 1:  # which elements: below, none is beyond
             yield from accuracy.check_bound(answer)

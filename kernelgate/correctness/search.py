@@ -80,7 +80,7 @@ class CaseSearch:
         self, where: str, profile: Profile, entropy: int, seconds: float, *, by_book: bool = False
     ) -> Correctness:
         """Return what all cases together showed; `by_book` says that the file itself was not called."""
-        outcomes = list(self.outcomes.values())
+        outcomes, operation = list(self.outcomes.values()), self.case_runners[0].operation
         errors = Errors()
         for outcome in outcomes:
             errors = errors.worst(outcome.errors)
@@ -94,11 +94,9 @@ class CaseSearch:
             bound_fraction=errors.bound_fraction,
             error_ratio=errors.error_ratio,
             vendor_ratio=max((o.vendor_ratio for o in outcomes if o.vendor_ratio is not None), default=None),
-            laws=describe_laws(
-                outcomes, where, self.case_runners[0].operation.max_batch, self._one_sided, by_book=by_book
-            ),
+            laws=describe_laws(outcomes, where, operation, self._one_sided, by_book=by_book),
             finding=self.finding,
-            tried=describe_tried(outcomes, self.case_runners[0].operation),
+            tried=describe_tried(outcomes, operation),
         )
 
 

@@ -18,6 +18,11 @@ Programming Guide, "Alternate floating point"; IEEE 754 section 4.3 for the dire
 
 FLOAT32_UNIT = 2.0**-23
 
+WINOGRAD_INPUT = ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1))
+WINOGRAD_WEIGHT = ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1))
+WINOGRAD_ANSWER = ((1, 1, 1, 0), (0, 1, -1, -1))
+"""B^T, G and A^T of F(2, 3): Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016."""
+
 
 class Broken(msgspec.Struct, frozen=True, kw_only=True):
     """A law that does not hold; `forbidden` tells breaking the rules from a wrong answer."""
@@ -65,15 +70,15 @@ def wrong_elements(answer: Answer, limits: LawLimits, *, exact: bool, special: b
 
     Where none does by itself, those whose error no rms error of TF32 explains.
     """
-    if exact:
+    if exact and answer.operation.keeps("exact"):
         return answer.values.double() != answer.truth.exact
-    finite, error = answer.truth.exact.isfinite(), _error(answer)
+    finite, error = _bounded(answer), _error(answer)
     wrong = finite & (error > hard_bound(answer.operation, answer.truth))
     if special:
         wrong |= _special_amiss(answer)
-    if bool(wrong.any()):
-        return wrong
     usual = _rms((answer.truth.yardstick - answer.truth.exact)[finite])
+    if bool(wrong.any()) or not _has_ratio(answer.operation, usual):
+        return wrong
     return finite & (error > limits.max_error_ratio * usual)
 
 
@@ -84,13 +89,20 @@ def worst_error(answer: Answer, wrong: Tensor) -> float:
 
 
 def _special_amiss(answer: Answer) -> Tensor:
-    got, exact = answer.values.double(), answer.truth.exact
+    got, exact, beside = answer.values.double(), answer.truth.exact, answer.truth.beside_special
+    if not answer.operation.keeps("special-values"):
+        assert beside is not None
+        return torch.where(exact.isfinite(), ~got.isfinite() & ~beside, got.isfinite())
     same = (got == exact) | (got.isnan() & exact.isnan())
     return ~same & ~(got.isfinite() & exact.isfinite())
 
 
 def check_special_values(answer: Answer) -> Iterator[Broken]:
-    """Yield if NaN or an infinity stands where float64 has none, or another one, or none where it has one."""
+    """Yield if NaN or an infinity stands where float64 has none, or another one, or none where it has one.
+
+    By any algorithm, if none stands where float64 has one, or one where float64 has none nearby: a transform
+    makes NaN of an infinity, and may give it to all of its tile.
+    """
     wrong = _special_amiss(answer)
     if bool(wrong.any()):
         worst = int(wrong.int().argmax())
@@ -113,11 +125,39 @@ def hard_bound(operation: Convolution, truth: Truth) -> Tensor:
     """Return the largest honest error of each element: operands in TF32, sums in float32 in any order.
 
     (2u + u^2 + g) S + 2^-23 |exact|, g = K 2^-23 / (1 - K 2^-23): Higham, Accuracy and Stability of Numerical
-    Algorithms, 2nd edition, section 3.1, with the operands' rounding added.
+    Algorithms, 2nd edition, section 3.1, with the operands' rounding added. By any algorithm S is the largest
+    nearby, times `spread`.
     """
     sums = operation.reduction * FLOAT32_UNIT / (1 - operation.reduction * FLOAT32_UNIT)
     operands = 2 * TF32_UNIT + TF32_UNIT**2
-    return (operands + sums) * truth.magnitude + FLOAT32_UNIT * truth.exact.abs()
+    factor = 1 if operation.keeps("hard-bound") else SPREAD
+    return factor * (operands + sums) * truth.magnitude + FLOAT32_UNIT * truth.exact.abs()
+
+
+def spread() -> tuple[float, int]:
+    """Return how many largest S nearby bound what F(2x2, 3x3) rounds, and within how many rows and columns.
+
+    Squares of stride x stride pixels are folded into channels. Along one axis g_i is the weight and d_j the
+    input, each a vector over channels, and output y of a tile is sum_m A[y,m] (G g)_m . (B d)_m. To round
+    both operands of each product by a share u is off by at most 2u + u^2 times
+    sum_m |A[y,m]| (|G| |g|)_m . (|B| |d|)_m = sum_ij c[y,i,j] |g_i| . |d_j|. S of output j - i is the sum of
+    |g_i| . |d_j| over i, so that the pairs of one output are at most max_i c times its S, and all pairs at
+    most the sum of these maxima, times the largest S. Two axes multiply.
+    """
+    answer, weight, x = (np.abs(matrix) for matrix in (WINOGRAD_ANSWER, WINOGRAD_WEIGHT, WINOGRAD_INPUT))
+    pairs = np.einsum("ym,mi,mj->yij", answer, weight, x)
+    largest, furthest = 0.0, 0
+    for y, i_by_j in enumerate(pairs):
+        outputs: dict[int, float] = {}
+        for (i, j), count in np.ndenumerate(i_by_j):
+            if count:
+                outputs[j - i - y] = max(outputs.get(j - i - y, 0.0), float(count))
+        largest = max(largest, sum(outputs.values()))
+        furthest = max(furthest, *map(abs, outputs))
+    return largest**2, furthest
+
+
+SPREAD, _ = spread()
 
 
 def measure_errors(answer: Answer, limits: LawLimits) -> Errors:
@@ -126,17 +166,17 @@ def measure_errors(answer: Answer, limits: LawLimits) -> Errors:
     Of fewer elements than `limits` ask for there is no ratio: it stays 0.
     """
     error, truth = _error(answer), answer.truth
-    finite = truth.exact.isfinite()
+    finite = _bounded(answer)
     if not bool(finite.all()):  # to choose costs more than all that follows
-        error = error[finite]
-        truth = Truth(truth.exact[finite], truth.magnitude[finite], truth.yardstick[finite])
+        error, truth = error[finite], truth.at(finite)
     if not error.numel():
         return Errors()
     fraction = torch.where(error == 0, 0, error / hard_bound(answer.operation, truth)).max()
     # Where operands are exact in TF32 the yardstick is zero, and float32 sums still round.
-    yardstick = _rms(truth.yardstick - truth.exact) + FLOAT32_UNIT * _rms(truth.magnitude)
+    own = _rms(truth.yardstick - truth.exact)
+    yardstick = own + FLOAT32_UNIT * _rms(truth.magnitude)
     ratio = torch.where(yardstick > 0, _rms(error) / yardstick, 0)
-    enough = error.numel() >= limits.min_ratio_elements
+    enough = error.numel() >= limits.min_ratio_elements and _has_ratio(answer.operation, own)
     return Errors(bound_fraction=float(fraction), error_ratio=float(ratio) if enough else 0.0)
 
 
@@ -144,7 +184,7 @@ def check_bound(answer: Answer) -> Iterator[Broken]:
     """Yield the worst element beyond the hard bound."""
     error = _error(answer)
     bound = hard_bound(answer.operation, answer.truth)
-    beyond = answer.truth.exact.isfinite() & (error > bound)
+    beyond = _bounded(answer) & (error > bound)
     if not bool(beyond.any()):
         return
     # Where the bound is zero an exact element divides zero by zero: only what is beyond may be named.
@@ -170,11 +210,22 @@ def check_second_opinion(answer: Answer, vendor: Tensor) -> Iterator[Broken]:
     """Yield if the vendor's answer and this one are further apart than both bounds allow."""
     apart = (answer.values.double() - vendor.double()).abs()
     allowed = 2 * hard_bound(answer.operation, answer.truth)
-    beyond = answer.truth.exact.isfinite() & ~(apart <= allowed)
+    beyond = _bounded(answer) & ~(apart <= allowed)
     if bool(beyond.any()):
         worst = int(torch.where(beyond, apart / allowed, -1).argmax())
         detail = f"{answer.name(worst)}, cuDNN {float(vendor[worst]):.9g}: {float(apart[worst]):.3g} apart"
         yield Broken(law="second-opinion", detail=f"{detail}, allowed {float(allowed[worst]):.3g}")
+
+
+def _bounded(answer: Answer) -> Tensor:
+    """Return which elements have a bound: those finite in float64, but for NaN that may come from nearby."""
+    finite, beside = answer.truth.exact.isfinite(), answer.truth.beside_special
+    return finite if beside is None else finite & (answer.values.isfinite() | ~beside)
+
+
+def _has_ratio(operation: Convolution, own: Tensor) -> bool:
+    """Whether TF32's own rms error measures the answer's: transforms round also what is exact in TF32."""
+    return operation.keeps("exact") or bool(own > 0)
 
 
 def _error(answer: Answer) -> Tensor:

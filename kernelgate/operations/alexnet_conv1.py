@@ -22,4 +22,5 @@ ALEXNET_CONV1 = Convolution(
     # The first kernel lists these blocks twice; its unrolled loop compiles both to the same code.
     original_stages=(1, 2),
     original_sha256="2c6ccc12ad1d5660ad32156cc260669802e1996005a7f659f2cc97418bf8e494",
+    direct_laws=("exact", "hard-bound", "special-values"),
 )

@@ -7,6 +7,9 @@ import msgspec
 
 from kernelgate.operations.kernel_config import KernelConfig
 
+Algorithm = Literal["direct", "any"]
+"""How the products may be formed: one for each tap, or fewer behind transforms, as Winograd's are."""
+
 MAX_OUTPUT_ELEMENTS = 2**31 - 1
 """int32 offsets end here: the domain of an operation is every batch whose output is no larger."""
 
@@ -15,7 +18,8 @@ class Convolution(msgspec.Struct, frozen=True, kw_only=True):
     """A 2-d convolution, NCHW, float32 in and out, with one fixed geometry and any batch in its domain.
 
     `math` is the least precise arithmetic that its products may be formed in. `layer` is what models
-    call it, `model_arguments` what such a model may have to be made with.
+    call it, `model_arguments` what such a model may have to be made with. `direct_laws` names the laws that
+    hold for the direct algorithm only: an answer is held to them unless it may come by any `algorithm`.
     """
 
     name: str
@@ -32,6 +36,8 @@ class Convolution(msgspec.Struct, frozen=True, kw_only=True):
     original_config: KernelConfig
     original_stages: tuple[int, ...]
     original_sha256: str
+    direct_laws: tuple[str, ...]
+    algorithm: Algorithm = "direct"
 
     @property
     def out_size(self) -> int:
@@ -76,6 +82,14 @@ class Convolution(msgspec.Struct, frozen=True, kw_only=True):
     def output_shape(self, batch: int) -> tuple[int, int, int, int]:
         """Return [N, C_out, OH, OW]."""
         return batch, self.out_channels, self.out_size, self.out_size
+
+    def keeps(self, law: str) -> bool:
+        """Whether an answer is held to the law as it is for the direct algorithm."""
+        return self.algorithm == "direct" or law not in self.direct_laws
+
+    def widened(self, places: int) -> "Convolution":
+        """Return the same with so many rows and columns of output more on every side, over padding."""
+        return msgspec.structs.replace(self, padding=self.padding + places * self.stride)
 
     def flops(self, batch: int) -> int:
         """Return the floating-point operations of products and sums; the bias is not counted."""

@@ -1,11 +1,13 @@
 """The truth: the convolution in float64, and the yardsticks that its error bounds need."""
 
+from collections.abc import Callable
+
 import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import conv2d, pad
+from torch.nn.functional import conv2d, max_pool2d, pad
 
 from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.inputs import Inputs, make_images, make_parameters
@@ -22,20 +24,39 @@ IMAGES_AT_ONCE_ON_CPU = 1
 """Its 9 MB stay in the heap and near the cache: the C library gives more than that fresh pages each time."""
 
 
+NEIGHBOURS = 2
+"""A tile of F(2x2, 3x3) reads what outputs so many rows and columns away read: `accuracy` derives it."""
+
+PLACES_AT_ONCE = 4096
+"""Places with all their neighbours, far apart as they may be, take 300 MB in float64."""
+
+
 class Truth(msgspec.Struct, frozen=True):
     """Float64 values at the same output positions, in the same shape.
 
     `exact` is the convolution; `magnitude` the same with |x|, |w| and |b|; `yardstick` the convolution of
     operands rounded to TF32, to nearest even, stored as float32.
+
+    Where any algorithm is allowed `magnitude` is the largest finite one within NEIGHBOURS rows and columns,
+    outputs beyond the edge included, and `beside_special` is whether one there is not finite.
     """
 
     exact: Tensor
     magnitude: Tensor
     yardstick: Tensor
+    beside_special: Tensor | None = None
 
     def flattened(self) -> "Truth":
         """Return the same with one dimension."""
-        return Truth(self.exact.flatten(), self.magnitude.flatten(), self.yardstick.flatten())
+        return self._each(Tensor.flatten)
+
+    def at(self, chosen: Tensor) -> "Truth":
+        """Return the truth of the chosen elements, one-dimensional."""
+        return self._each(lambda part: part[chosen])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Truth":
+        beside = None if self.beside_special is None else change(self.beside_special)
+        return Truth(change(self.exact), change(self.magnitude), change(self.yardstick), beside)
 
 
 def round_to_tf32(values: Tensor) -> Tensor:
@@ -62,6 +83,9 @@ def truth_everywhere(operation: Convolution, inputs: Inputs) -> Truth:
         magnitude[span].flatten(2).copy_(sizes[0] @ patches.abs_() + sizes[1])
         patches = _unfold(operation, round_to_tf32(images))
         yardstick[span].flatten(2).copy_((rounded @ patches + bias).float())
+    if operation.algorithm == "any":
+        largest, special = _magnitudes_around(operation, inputs)
+        return Truth(exact, largest, yardstick, special)
     return Truth(exact, magnitude, yardstick)
 
 
@@ -86,12 +110,13 @@ def truth_of(operation: Convolution, inputs: Inputs, positions: Positions) -> Tr
         table = x.double() @ weight.double().flatten(1).T + bias.double()
         return table[patch_of, channel]
 
-    yardstick = products(round_to_tf32(patches), round_to_tf32(inputs.weight), inputs.bias)
-    return Truth(
-        products(patches, inputs.weight, inputs.bias),
-        products(patches.abs(), inputs.weight.abs(), inputs.bias.abs()),
-        yardstick.float().double(),
-    )
+    yardstick = products(round_to_tf32(patches), round_to_tf32(inputs.weight), inputs.bias).float().double()
+    exact = products(patches, inputs.weight, inputs.bias)
+    if operation.algorithm == "any":
+        parts = [_magnitudes_near(operation, inputs, some) for some in torch.split(places, PLACES_AT_ONCE)]
+        largest, special = (torch.cat(each)[patch_of, channel] for each in zip(*parts, strict=True))
+        return Truth(exact, largest, yardstick, special)
+    return Truth(exact, products(patches.abs(), inputs.weight.abs(), inputs.bias.abs()), yardstick)
 
 
 def vendor_answer(operation: Convolution, inputs: Inputs) -> Tensor:
@@ -125,6 +150,38 @@ def _unfold(operation: Convolution, images: Tensor) -> Tensor:
         (image, channel, row, column, row * stride, column * stride),
     )
     return windows.reshape(len(images), operation.reduction, out * out)
+
+
+def _magnitudes_around(operation: Convolution, inputs: Inputs) -> tuple[Tensor, Tensor]:
+    """Return the `magnitude` and `beside_special` of all outputs, [N, C_out, OH, OW] each."""
+    wide, window = operation.widened(NEIGHBOURS), 2 * NEIGHBOURS + 1
+    weight, bias = inputs.weight.double().abs().flatten(1), inputs.bias.double().abs()[:, None]
+    step = IMAGES_AT_ONCE if inputs.x.is_cuda else IMAGES_AT_ONCE_ON_CPU
+    largest, special = [], []
+    for images in torch.split(inputs.x, step):
+        sums = weight @ _unfold(wide, images).abs_() + bias
+        sums = sums.view(*sums.shape[:2], wide.out_size, wide.out_size)
+        finite = sums.isfinite()
+        largest.append(max_pool2d(torch.where(finite, sums, 0), window, stride=1))
+        special.append(max_pool2d((~finite).float(), window, stride=1) > 0)
+    return torch.cat(largest), torch.cat(special)
+
+
+def _magnitudes_near(operation: Convolution, inputs: Inputs, places: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the same at output places (n, oh, ow, flattened), [P, C_out]."""
+    wide, shifts = operation.widened(NEIGHBOURS), torch.arange(2 * NEIGHBOURS + 1, device=places.device)
+    rows, columns = (places // operation.out_size)[:, None], (places % operation.out_size)[:, None]
+    rows = rows // operation.out_size * wide.out_size + rows % operation.out_size + shifts
+    near = rows[:, :, None] * wide.out_size + (columns + shifts)[:, None, :]
+    found, found_of = torch.unique(near.flatten(1), return_inverse=True)
+    patches, weight = _patches(wide, inputs.x, found).double().abs(), inputs.weight.double().abs().flatten(1)
+    sums = patches @ weight.T + inputs.bias.double().abs()
+    finite = sums.isfinite()
+    kept = torch.where(finite, sums, 0)
+    largest, special = kept[found_of[:, 0]], ~finite[found_of[:, 0]]
+    for each in found_of.T[1:]:
+        largest, special = torch.maximum(largest, kept[each]), special | ~finite[each]
+    return largest, special
 
 
 def _patches(operation: Convolution, x: Tensor, places: Tensor) -> Tensor:

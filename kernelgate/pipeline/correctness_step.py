@@ -6,6 +6,7 @@ from kernelgate.correctness.hypothesis_profile import Profile, current_profile
 from kernelgate.correctness.result import Correctness, Finding, describe_correctness
 from kernelgate.correctness.stage import Trial, try_kernel
 from kernelgate.machine.gpu_lock import shared
+from kernelgate.operations.convolution import Convolution
 from kernelgate.pipeline.judgement import Judgement
 from kernelgate.pipeline.stage import Result, Stopped
 from kernelgate.plan_book.book import BookError
@@ -16,7 +17,7 @@ def obey_laws(judgement: Judgement) -> tuple[str, Result]:
     """Return what held; raises Stopped, and errors of workers and the GPU."""
     result = _try(judgement)
     if result.finding is not None:
-        raise Stopped(_condemn(judgement.operation.name, result.finding), result)
+        raise Stopped(_condemn(judgement.operation, result.finding), result)
     if not result.passed:
         why = next((line.note for line in result.laws if line.note), "no case ran")
         detail = f"no case could be tried in the {result.where}: {why}"
@@ -70,11 +71,12 @@ def find_entropy(judgement: Judgement, profile: Profile) -> int:
     return profile.draw_entropy() if given is None else given
 
 
-def _condemn(operation: str, finding: Finding) -> Verdict:
+def _condemn(operation: Convolution, finding: Finding) -> Verdict:
     outcome = Outcome.FORBIDDEN if finding.forbidden else Outcome.WRONG
     if not finding.alone:
-        detail = f"{operation} {finding.law}: {finding.detail}"
+        detail = f"{operation.name} {finding.law}: {finding.detail}"
         return conclude(outcome, Reason.of(finding.law), detail)
-    place = f"{operation}[{finding.case}]"
-    detail = f"{place} {finding.law}: {finding.detail}. Replay: --replay {finding.case.replay}"
+    place = f"{operation.name}[{finding.case}]"
+    laws = "" if operation.algorithm == "direct" else f" --algorithm {operation.algorithm}"
+    detail = f"{place} {finding.law}: {finding.detail}. Replay: --replay {finding.case.replay}{laws}"
     return conclude(outcome, Reason.of(finding.law), detail)

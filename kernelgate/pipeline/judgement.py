@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import msgspec
+
 from kernelgate.baselines.kernels import Kernels, find_accepted, find_original
 from kernelgate.compilation.stage import CompileResult
 from kernelgate.kernel_file.source import KernelFile
@@ -27,7 +29,8 @@ class Judgement:
 
     def __init__(self, request: Request, settings: Settings, progress: Callable[[StageName], None]) -> None:
         self.request, self.settings, self.progress = request, settings, progress
-        self.operation = find_operation(request.operation)
+        operation = find_operation(request.operation)
+        self.operation = msgspec.structs.replace(operation, algorithm=request.algorithm)
         max_bytes = settings.limits.kernel_file_bytes
         self.original = find_original(request.root, self.operation, max_bytes)
         self.accepted = find_accepted(request.root, self.operation, request.accepted, max_bytes)

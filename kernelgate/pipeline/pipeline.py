@@ -26,7 +26,17 @@ def run_until(judgement: Judgement, last: StageName, find_gpus: Callable[[Reques
 
 
 def conclude_judgement(judgement: Judgement) -> Verdict:
-    """Return the answer that the stages so far give; never a pass for a stage that has not run."""
+    """Return the answer that the stages so far give; never a pass for a stage that has not run.
+
+    One that passes says so where it was not held to the laws of the direct algorithm.
+    """
+    verdict = _conclude(judgement)
+    if not verdict.outcome.passes or judgement.operation.algorithm == "direct":
+        return verdict
+    return msgspec.structs.replace(verdict, detail=f"{verdict.detail}; by the laws of any algorithm")
+
+
+def _conclude(judgement: Judgement) -> Verdict:
     if judgement.verdict_so_far is not None:
         return judgement.verdict_so_far
     missing = [name for name in ORDER[:-1] if name not in judgement.results]

@@ -10,6 +10,7 @@ from kernelgate.correctness.case import Case
 from kernelgate.correctness.result import Correctness
 from kernelgate.kernel_file.violation import Violation
 from kernelgate.machine.gpu import Gpu
+from kernelgate.operations.convolution import Algorithm
 from kernelgate.performance.result import Performance
 from kernelgate.verdict import Rule, Verdict
 
@@ -24,7 +25,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     `gpus` are all that correctness may be tried on, as CUDA_VISIBLE_DEVICES names them, `workers` the most
     interpreters side by side, `entropy` what seeds every draw. With `ada_path` the GPU runs what an RTX 4090
     would be asked to run. `plans` is the plan book to judge by, instead of running the file; `keep_plans` the
-    folder that such a book is written into.
+    folder that such a book is written into. `algorithm` says whose laws hold.
     """
 
     root: Path
@@ -43,6 +44,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     ada_path: bool = False
     plans: Path | None = None
     keep_plans: Path | None = None
+    algorithm: Algorithm = "direct"
 
 
 class StageResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -178,6 +178,8 @@ def _gain_row(name: str, slowdown: Slowdown) -> tuple[str, ...]:
 def _render_environment(report: Report) -> str:
     versions = msgspec.structs.asdict(report.environment).items()
     rows = [*versions, ("GPU", report.gpu or "none used"), ("stage", report.stage), ("rule", report.rule)]
+    if report.algorithm != "direct":
+        rows.append(("laws", f"by the laws of {report.algorithm} algorithm"))
     rows += [
         ("accepted kernel", f"{report.accepted.path} ({(report.accepted.sha256 or '')[:12]})"),
         ("candidate", f"{report.candidate.path} ({(report.candidate.sha256 or 'unread')[:12]})"),

@@ -6,6 +6,7 @@ import msgspec
 
 from kernelgate.correctness.result import Correctness, Diagnosis
 from kernelgate.machine.versions import Provenance
+from kernelgate.operations.convolution import Algorithm
 from kernelgate.performance.hardware_counters import Counters
 from kernelgate.performance.result import Performance
 from kernelgate.pipeline.pipeline import Gate
@@ -37,7 +38,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     `sandbox` is what confined the kernel files, None in reports that are older than it. `advice` are
     places of the file that decide nothing, and that a reader may want to see. `book` is the plan
-    book: a judgement by one binds its plans, and the file was not run.
+    book: a judgement by one binds its plans, and the file was not run. `algorithm` says whose laws held: the
+    direct one's, or those of any.
     """
 
     schema: Literal["kernelgate.report/2"] = "kernelgate.report/2"
@@ -59,6 +61,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     sandbox: Confinement | None = None
     advice: tuple[str, ...] = ()
     book: BookIdentity | None = None
+    algorithm: Algorithm = "direct"
 
     @property
     def timing(self) -> Performance | None:
@@ -99,6 +102,7 @@ def make_report(gate: Gate) -> Report:
         sandbox=gate.confinement,
         advice=tuple(map(str, gate.advice)),
         book=_identify_book(gate),
+        algorithm=request.algorithm,
     )
 
 

@@ -15,6 +15,8 @@ def render_summary(report: Report) -> str:
         for name, result in report.stages.items()
     ]
     lines += [f"  sandbox: {lack}" for lack in (report.sandbox.lacks if report.sandbox else ())]
+    if report.algorithm != "direct":
+        lines.append(f"  judged by the laws of {report.algorithm} algorithm")
     lines += [f"  advice: {first_line(each)}" for each in report.advice]
     diagnosis = report.diagnosis
     if diagnosis is not None and diagnosis.map is not None:

@@ -9,6 +9,7 @@ from kernelgate.correctness.case_runner import CaseResult
 from kernelgate.correctness.coverage.both_sides import LAW
 from kernelgate.correctness.relations import PLAIN, RELATIONS, Relation
 from kernelgate.correctness.result import Finding, LawLine
+from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.inputs import family_of
 
 IN_PLANS = "the compile stage looked for it in launch plans"
@@ -18,7 +19,8 @@ Applies = Callable[[Case], bool]
 class Law(msgspec.Struct, frozen=True, kw_only=True):
     """A law, the cases that try it, and whether only the largest batch can, or only a GPU.
 
-    Without one `in_plans` laws are looked for by the compile stage, which compares launch plans.
+    Without one `in_plans` laws are looked for by the compile stage, which compares launch plans. A law of the
+    direct algorithm says `by_any` where any other is allowed too; without that it is not asked there.
     """
 
     name: str
@@ -27,6 +29,8 @@ class Law(msgspec.Struct, frozen=True, kw_only=True):
     needs_gpu: bool = False
     in_plans: bool = False
     at_largest: bool = False
+    by_any: str = ""
+    dropped: bool = False
 
     def is_tried_by(self, case: Case, largest: int) -> bool:
         """Whether the case tries the law, in a domain that ends at this batch."""
@@ -62,13 +66,19 @@ LAWS = (
     Law(name="memory", says="no access outside the tensors, no race between programs", applies=_always),
     Law(name="inputs-intact", says="x, weight and bias unchanged, bit for bit", applies=_always),
     Law(name="all-written", says="every output element is written", applies=lambda case: not case.programs),
-    Law(name="hard-bound", says="each element within TF32's worst case of float64", applies=_always),
+    Law(
+        name="hard-bound",
+        says="each element within TF32's worst case of float64",
+        applies=_always,
+        by_any="each element within a fast algorithm's worst case of float64",
+    ),
     Law(name="error-ratio", says="rms error at most 4 times TF32's own", applies=_always),
     Law(name="exact", says="exact where sums are exact", applies=lambda case: family_of(case.recipe).exact),
     Law(
         name="special-values",
         says="NaN and infinities where float64 has them",
         applies=lambda case: family_of(case.recipe).special,
+        by_any="not finite where float64 is not, nor elsewhere but near",
     ),
     Law(name="second-opinion", says="within both bounds of cuDNN", applies=_always, needs_gpu=True),
     Law(
@@ -95,12 +105,12 @@ LAWS = (
 def describe_laws(
     outcomes: Sequence[CaseResult],
     where: str,
-    largest: int,
+    operation: Convolution,
     one_sided: Finding | None = None,
     *,
     by_book: bool = False,
 ) -> tuple[LawLine, ...]:
-    """Return one line for each law over these outcomes; `largest` is the last batch of the domain.
+    """Return one line for each law over these outcomes of the operation.
 
     `one_sided` is what all of them together lack: a side of a decision. `by_book` says that launch plans were
     those of a plan book, and the file was not called.
@@ -109,15 +119,23 @@ def describe_laws(
     return tuple(
         _describe_decisions(law, outcomes, one_sided)
         if law.name == LAW and one_sided is not None
-        else _describe(law, outcomes, largest, here(law))
-        for law in LAWS
+        else _describe(law, outcomes, operation.max_batch, here(law))
+        for law in (_as_asked(law, operation) for law in LAWS)
     )
+
+
+def _as_asked(law: Law, operation: Convolution) -> Law:
+    if operation.keeps(law.name):
+        return law
+    return msgspec.structs.replace(law, says=law.by_any or law.says, dropped=not law.by_any)
 
 
 def _missing(on_gpu: bool, by_book: bool) -> Callable[[Law], str]:
     """Return what says why a law cannot be tried here, empty where it can."""
 
     def why(law: Law) -> str:
+        if law.dropped:
+            return "holds for the direct algorithm only; hard-bound stands in its place"
         if law.in_plans and by_book:
             return f"needs the file called, which a plan book spares; {IN_PLANS}"
         if law.needs_gpu and not on_gpu:

@@ -17,6 +17,7 @@ from kernelgate.operations.faults.ranges import make_map
 from kernelgate.operations.faults.script import Shown, has_script, render_script
 from kernelgate.operations.faults.tally import Tally
 from kernelgate.operations.inputs import family_of
+from kernelgate.operations.recipe import Recipe
 from kernelgate.operations.ways import Way
 from kernelgate.sandbox.worker_process import WorkerFault
 
@@ -56,6 +57,10 @@ def _diagnose(runner: CaseRunner, finding: Finding, replayed: Replayed, kernel: 
     return _made(tally, guess_kind(tally, facts), script, "" if script else OTHER_CALLS)
 
 
+def _is_exact(runner: CaseRunner, recipe: Recipe) -> bool:
+    return family_of(recipe).exact and runner.operation.keeps("exact")
+
+
 def _made(tally: Tally, guess: Guess | None, script: str, no_script: str) -> Diagnosis:
     return Diagnosis(map=make_map(tally), guess=guess, script=script, no_script=no_script)
 
@@ -68,8 +73,9 @@ def _measure(runner: CaseRunner, finding: Finding, replayed: Replayed) -> tuple[
     if not by_values:
         tally = _count_relation(runner, finding, replayed)
     facts = Facts(
-        exact=family_of(run.call.recipe).exact,
-        largest_error=largest if by_values else None,
+        exact=_is_exact(runner, run.call.recipe),
+        # A wrong tap is within a few bounds of a fast algorithm: there size says nothing of the kind.
+        largest_error=largest if by_values and runner.operation.keeps("hard-bound") else None,
         stale=_share_of_earlier(replayed, tally),
         changes=_share_of_changes(runner, run, 1),
         changes_in_order=_share_of_changes(runner, run, 2),
@@ -164,6 +170,6 @@ def _script(runner: CaseRunner, finding: Finding, replayed: Replayed, tally: Tal
         layout=call.layout,
         pin=call.pin,
         place=tally.first_place,
-        is_exact=family_of(case.recipe).exact,
+        is_exact=_is_exact(runner, case.recipe),
     )
     return render_script(runner.operation, shown)

@@ -13,15 +13,15 @@ MOST = 0.9
 """Of the wrong elements, that a fact must hold of before a guess rests on it; a few may be so by chance."""
 
 SMALL_ERROR = 32.0
-"""In units of the hard bound: operands of bf16 are off by 8 bounds at most, half-precision sums by more."""
+"""In units of the direct bound: operands of bf16 are off by 8 bounds at most, half-precision sums by more."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What was measured beside the places; shares are of the wrong elements.
 
-    `largest_error` is in units of the hard bound, None where values are not compared with it. `stale` is the
-    share that holds what an earlier call answered. `changes` is the share that another call of the same
-    contents answers otherwise, and `changes_in_order` the same where programs run in the same order.
+    `largest_error` is in direct bounds, None where none of them is compared. `stale` is the share that
+    holds what an earlier call answered. `changes` is the share that another call of the same contents answers
+    otherwise, and `changes_in_order` the same where programs run in the same order.
     """
 
     exact: bool = False

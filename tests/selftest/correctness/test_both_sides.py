@@ -9,8 +9,6 @@ from kernelgate.correctness.coverage.laws import describe_laws
 from kernelgate.execution.observed.decisions import SeenDecision
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 
-LARGEST = ALEXNET_CONV1.max_batch
-
 
 def seen(**changes: Any) -> SeenDecision:
     usual = {"kernel": "k", "line": 7, "place": "7:4", "kind": "compares", "operation": "cmpf ogt"}
@@ -99,7 +97,9 @@ def test_the_law_is_broken_by_all_cases_together() -> None:
     outcomes = [outcome(seen())]
     finding = one_sided(gather(outcomes), 1)
     line = next(
-        each for each in describe_laws(outcomes, "interpreter", LARGEST, finding) if each.law == "both-sides"
+        each
+        for each in describe_laws(outcomes, "interpreter", ALEXNET_CONV1, finding)
+        if each.law == "both-sides"
     )
     assert (line.status, line.cases) == ("broken", 1)
     assert "Replay" not in line.note

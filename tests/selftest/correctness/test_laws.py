@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from kernelgate.correctness.case import LAYOUTS, NO_RELATION, Case
@@ -42,7 +43,7 @@ def untried(why: str, seed: int = 0, **changes: Any) -> CaseResult:
 
 
 def lines(*outcomes: CaseResult, where: str = "interpreter") -> dict[str, LawLine]:
-    return {line.law: line for line in describe_laws(outcomes, where, LARGEST)}
+    return {line.law: line for line in describe_laws(outcomes, where, ALEXNET_CONV1)}
 
 
 def with_status(status: str, *outcomes: CaseResult, where: str = "interpreter") -> set[str]:
@@ -52,7 +53,7 @@ def with_status(status: str, *outcomes: CaseResult, where: str = "interpreter") 
 @pytest.mark.parametrize("outcomes", [(), (held(),), (broken("form"),), (untried("a graph"),)])
 def test_every_law_has_one_line_in_order(outcomes: tuple[CaseResult, ...]) -> None:
     """Whatever was seen; each says what it demands."""
-    described = describe_laws(outcomes, "GPU", LARGEST)
+    described = describe_laws(outcomes, "GPU", ALEXNET_CONV1)
     assert [line.law for line in described] == NAMES
     assert len(set(NAMES)) == len(NAMES)
     assert all(line.says for line in described)
@@ -139,3 +140,18 @@ def test_a_law_that_needs_a_gpu_says_so_without_one() -> None:
     assert lines(held())["second-opinion"].note == "needs a GPU"
     assert lines(held())["second-opinion"].status == "not tried"
     assert lines(held(), where="GPU")["second-opinion"].status == "held"
+
+
+def test_where_any_algorithm_is_allowed_each_law_of_the_direct_one_says_what_takes_its_place() -> None:
+    """None of them is held as it was: what is not asked any more is not held, whatever the cases."""
+    by_any = msgspec.structs.replace(ALEXNET_CONV1, algorithm="any")
+    outcomes = [held(family=family) for family in ("normal", "integer", "special")]
+    direct = {line.law: line for line in describe_laws(outcomes, "GPU", ALEXNET_CONV1)}
+    fast = {line.law: line for line in describe_laws(outcomes, "GPU", by_any)}
+    assert {name for name in NAMES if direct[name] != fast[name]} == set(ALEXNET_CONV1.direct_laws)
+    assert direct["exact"].status == "held"
+    assert fast["exact"].status == "not tried"
+    assert "direct algorithm only" in fast["exact"].note
+    for name in ("hard-bound", "special-values"):
+        assert fast[name].status == "held"
+        assert fast[name].says != direct[name].says

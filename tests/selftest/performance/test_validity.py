@@ -220,6 +220,20 @@ def test_a_timed_answer_is_judged_on_its_own_contents() -> None:
 
 
 @pytest.mark.usefixtures("on_the_cpu")
+@pytest.mark.parametrize("algorithm", ["direct", "any"])
+def test_a_timed_answer_is_held_to_the_bound_of_the_algorithm_that_is_allowed(algorithm: str) -> None:
+    """One element off by four direct bounds may be a fast algorithm's; by a thousand it may not."""
+    operation = msgspec.structs.replace(SMALL, algorithm=algorithm)
+    right = answer_as(places=100)
+    assert right.bits is not None
+    largest = float(np.abs(right.bits.view(np.float32)).max())
+    bounds = SMALL.reduction * 2.0**-9 * 2 / np.pi
+    for times, is_right in ((4, algorithm == "any"), (1000, False)):
+        answer = spoiled(right, largest + times * bounds)
+        assert (judge_answers(operation, [answer], LAWS) is None) == is_right
+
+
+@pytest.mark.usefixtures("on_the_cpu")
 @pytest.mark.parametrize(
     ("answer", "law"),
     [

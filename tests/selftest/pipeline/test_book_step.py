@@ -138,7 +138,14 @@ def test_a_books_draws_are_those_of_the_judgement() -> None:
         drawn(None, 5, fixed=True)
 
 
-OPTIONS = {"--report-dir": "r", "--plans": None, "--keep-plans": None, "--code-path": None, "--replay": None}
+OPTIONS = {
+    "--report-dir": "r",
+    "--plans": None,
+    "--keep-plans": None,
+    "--code-path": None,
+    "--replay": None,
+    "--algorithm": "direct",
+}
 
 
 @pytest.mark.parametrize(
@@ -148,6 +155,7 @@ OPTIONS = {"--report-dir": "r", "--plans": None, "--keep-plans": None, "--code-p
         ({"--plans": "p", "--keep-plans": "k"}, "--keep-plans: only a judgement of the file itself"),
         ({"--keep-plans": "k", "--replay": CASE.replay}, "--keep-plans: only a judgement of the file itself"),
         ({"--keep-plans": str(ROOT)}, "exists already; name a new folder"),
+        ({"--algorithm": "any"}, "--algorithm any: needs --stage open, not final-micro-tuning"),
     ],
 )
 def test_options_that_make_no_sense_together_are_named(changes: dict[str, str], cause: str) -> None:

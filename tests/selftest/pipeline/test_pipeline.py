@@ -14,6 +14,7 @@ from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.pipeline import judgement, performance_step
 from kernelgate.reporting.page import render_markdown
 from kernelgate.reporting.report import make_report
+from kernelgate.reporting.terminal import render_summary
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.verdict import Outcome, Reason, Rule, Verdict, conclude
@@ -33,6 +34,29 @@ def test_a_stage_runs_what_comes_before_it_first(pretended: PretendedStages) -> 
     assert gate.stage("correctness").status == "passed"
     assert list(gate.results) == ["format", "compile", "stage-rules", "correctness"]
     assert gate.verdict().outcome is Outcome.NOT_MEASURED
+
+
+@pytest.mark.parametrize("algorithm", ["direct", "any"])
+def test_a_verdict_that_passes_by_weaker_laws_says_so(pretended: PretendedStages, algorithm: str) -> None:
+    """In its detail, in the report as data and as text, and to whoever replays a case that fails."""
+    gate = pretended.gate(stage="open", algorithm=algorithm)
+    assert gate.stage("correctness").status == "passed"
+    report = make_report(gate)
+    assert report.passes
+    assert report.algorithm == gate.operation.algorithm == gate.sandbox.operation.algorithm == algorithm
+    for text in (report.detail, render_markdown(report), render_summary(report)):
+        assert ("by the laws of any algorithm" in text) == (algorithm == "any")
+
+
+@pytest.mark.parametrize("algorithm", ["direct", "any"])
+def test_a_case_that_fails_is_replayed_by_the_same_laws(pretended: PretendedStages, algorithm: str) -> None:
+    """The option is part of what the verdict gives to paste."""
+    found = Finding(case=CASE, law="hard-bound", detail="out[0]: off", forbidden=False)
+    pretended.correctness = correctness(found)
+    gate = pretended.gate(stage="open", algorithm=algorithm)
+    assert gate.stage("correctness").status == "failed"
+    assert gate.verdict().detail.endswith(" --algorithm any") == (algorithm == "any")
+    assert ("judged by the laws of any" in render_summary(make_report(gate))) == (algorithm == "any")
 
 
 def test_each_stage_runs_once(pretended: PretendedStages) -> None:

@@ -105,6 +105,7 @@ def make_gate(outcome: Outcome, measure: bool, **results: StageResult) -> Gate:
         measure=measure,
         gpu=None,
         ada_path=False,
+        algorithm="direct",
     )
     fake = SimpleNamespace(
         request=request,

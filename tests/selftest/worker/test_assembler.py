@@ -293,7 +293,7 @@ def test_a_gpu_that_is_no_newer_cannot_be_asked(pytestconfig: pytest.Config, cap
     gpu = (
         Gpu(name="a GPU", uuid="GPU-0", capability=capability, driver="", l2_bytes=1) if capability else None
     )
-    options = {"--code-path": "sm_89", "--report-dir": "report"}
+    options = {"--code-path": "sm_89", "--report-dir": "report", "--algorithm": "direct"}
     config: Any = SimpleNamespace(getoption=options.get, stash=pytestconfig.stash, rootpath=ROOT)
     asked = read_options(config, SETTINGS, measure=False)
     with pytest.raises(pytest.exit.Exception, match="needs a GPU newer than sm_89"):

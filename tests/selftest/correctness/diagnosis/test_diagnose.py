@@ -13,7 +13,14 @@ from kernelgate.correctness.diagnosis.words import draw, tell
 from kernelgate.correctness.result import Diagnosis, Finding
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
-from tests.selftest.support.pretended_runner import AN_IMAGE, Change, make_case, make_case_runner, spoiled
+from tests.selftest.support.pretended_runner import (
+    AN_IMAGE,
+    SMALL,
+    Change,
+    make_case,
+    make_case_runner,
+    spoiled,
+)
 
 KERNEL = Path("/somewhere/kernel.py")
 
@@ -88,6 +95,24 @@ def test_errors_everywhere_that_are_small_are_of_precision() -> None:
     said = diagnosis_of(with_small_errors)
     assert said.guess is not None
     assert said.guess.kind == "precision"
+
+
+def test_the_size_of_an_error_says_nothing_where_any_algorithm_is_allowed() -> None:
+    """A few of its bounds are a hundred of the direct ones: so large are wrong taps too."""
+
+    def change(run: Run, _: int) -> Run:
+        assert run.bits is not None
+        return msgspec.structs.replace(run, bits=(run.bits.view(np.float32) + 100).view(np.uint32))
+
+    operation = msgspec.structs.replace(SMALL, algorithm="any")
+    runner, _ = make_case_runner(change, operation)
+    result = runner.run(make_case())
+    assert result.finding is not None
+    assert result.finding.law == "hard-bound"
+    said = diagnose(runner, result.finding, KERNEL).diagnosis
+    assert said is not None
+    assert said.map is not None
+    assert said.guess is None
 
 
 def test_an_answer_that_depends_on_the_order_is_a_race() -> None:
