@@ -90,6 +90,10 @@ def _count_values(runner: CaseRunner, run: Run) -> tuple[Tally, float]:
     if run.bits is None or run.offsets is None:
         return tally, largest
     missing = _missing(runner, run, int(np.prod(tally.shape)))
+    if not run.offsets.size:  # nothing was written: there is no value to judge
+        lacking = np.ones(missing.size, np.bool_)
+        tally.add(missing, lacking, lacking)
+        return tally, largest
     for answer, _ in runner.answers(run):
         wrong = accuracy.wrong_elements(answer, runner.limits, exact=family.exact, special=family.special)
         largest = max(largest, accuracy.worst_error(answer, wrong))
@@ -148,7 +152,7 @@ def _share_of_changes(runner: CaseRunner, run: Run, later: int) -> float:
 
     The next call but one has other contents of unwritten memory, and its programs run in the same order.
     """
-    if run.as_planned is not None or run.bits is None:
+    if run.as_planned is not None or run.bits is None or not run.bits.size:
         return 0.0
     again = runner.caller.run(msgspec.structs.replace(run.call, number=run.call.number + later))
     if again.bits is None or not _is_at_same_places(again, run):

@@ -14,7 +14,9 @@ class UnmatchedParametersError(RuntimeError):
 class ModelParameters:
     """The operation's parameters in one model, by the last part of their names: `weight`, `bias`.
 
-    `wanted` are their names in `state_dict`, with their shapes. Raises UnmatchedParametersError.
+    `wanted` are their names in `state_dict`, with their shapes. Where the model knows a parameter by that
+    name, users change it there, and whatever else holds it keeps the old one. Under names of its own it may
+    have several places, which are one to a user. Raises UnmatchedParametersError.
     """
 
     def __init__(self, model: nn.Module, wanted: Mapping[str, Shape]) -> None:
@@ -23,12 +25,7 @@ class ModelParameters:
         for name, parameter in match_parameters(dict(model.named_parameters()), wanted).items():
             role = name.rpartition(".")[2]
             self.held[role] = parameter
-            self._places[role] = [
-                (module, key)
-                for module in model.modules()
-                for key, each in module.named_parameters(recurse=False, remove_duplicate=False)
-                if each is parameter
-            ]
+            self._places[role] = _place_of(model, name, parameter) or _all_places(model, parameter)
 
     def __getitem__(self, role: str) -> nn.Parameter:
         """Return the parameter, as it is now; raises KeyError where it was taken out."""
@@ -38,7 +35,7 @@ class ModelParameters:
         return parameter
 
     def put(self, role: str, parameter: nn.Parameter | None) -> None:
-        """Put another parameter, or none, wherever the model keeps this one."""
+        """Put another parameter, or none, in the place of this one."""
         self.held[role] = parameter
         for module, key in self._places[role]:
             setattr(module, key, parameter)
@@ -50,6 +47,21 @@ class ModelParameters:
             for role, places in self._places.items()
             for module, key in places
         )
+
+
+def _place_of(model: nn.Module, name: str, parameter: nn.Parameter) -> list[tuple[nn.Module, str]]:
+    holder, _, key = name.rpartition(".")
+    module = dict(model.named_modules()).get(holder)
+    return [(module, key)] if module is not None and module._parameters.get(key) is parameter else []
+
+
+def _all_places(model: nn.Module, parameter: nn.Parameter) -> list[tuple[nn.Module, str]]:
+    return [
+        (module, key)
+        for module in model.modules()
+        for key, each in module.named_parameters(recurse=False, remove_duplicate=False)
+        if each is parameter
+    ]
 
 
 def match_parameters(

@@ -87,3 +87,14 @@ def test_a_parameter_of_two_names_is_replaced_under_both() -> None:
     parameters.put("bias", fresh)
     model.register_parameter("shift", nn.Parameter(torch.ones(BIAS)))
     assert not parameters.are_in_place()
+
+
+def test_what_holds_a_parameter_beside_its_name_keeps_the_old_one() -> None:
+    """Users know it by that name; a file that reads another handle on it is stale, and must be seen."""
+    model = holding(conv1__weight=WEIGHT, conv1__bias=BIAS)
+    old = model.get_parameter("conv1.bias")
+    model.register_parameter("shift", old)
+    parameters = ModelParameters(model, WANTED)
+    parameters.put("bias", None)
+    assert model.get_submodule("conv1").bias is None
+    assert model.shift is old

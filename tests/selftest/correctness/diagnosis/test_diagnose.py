@@ -80,6 +80,20 @@ def test_a_wrong_border_is_a_halo_with_a_picture_and_a_script() -> None:
     assert said.no_script == ""
 
 
+def with_nothing(run: Run, _: int) -> Run:
+    half = with_half_of_it(run, 0)
+    return msgspec.structs.replace(half, bits=np.empty(0, np.uint32), offsets=np.empty(0, np.int64))
+
+
+def test_an_answer_of_which_nothing_was_written_is_seen() -> None:
+    """There is no value to judge then, and the picture says so."""
+    said = diagnosis_of(with_nothing)
+    assert said.map is not None
+    assert said.map.unwritten == said.map.compared == 2 * AN_IMAGE
+    assert said.guess is not None
+    assert said.guess.kind == "unwritten"
+
+
 def test_what_was_not_written_is_seen() -> None:
     """Interpreted programs that all ran left it out."""
     said = diagnosis_of(with_half_of_it)
