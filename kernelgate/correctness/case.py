@@ -52,12 +52,13 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     @property
     def simplicity(self) -> tuple[int, ...]:
-        """Sorts cases: small batches first, then early families, layouts and relations."""
+        """Sorts cases: small batches first, then early families, layouts, relations and seeds."""
         return (
             self.batch,
             _families().index(self.family),
             LAYOUTS.index(self.layout),
             _relations().index(self.relation),
+            self.seed,
         )
 
     def __str__(self) -> str:
