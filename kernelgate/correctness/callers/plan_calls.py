@@ -66,7 +66,7 @@ class PlanCaller:
             backwards=call.number % 2 == 1,  # what depends on the order has other bits in the next call
         )
         try:
-            ran = worker.ask(request, protocol.Ran, self._timeout_s())
+            ran = worker.ask(request, protocol.Ran, self._timeout_s(call))
             bits, offsets = fetch_answer(self.sandbox, worker, call, parts=self.interprets)
         except BaseException:
             worker.close()
@@ -74,10 +74,10 @@ class PlanCaller:
         self._worker = worker
         return Run(call=call, ran=ran, bits=bits, offsets=offsets, poison_bits=poison_bits)
 
-    def _timeout_s(self) -> float:
-        """Return how long a call may take: interpreted, one of many launches is slow and no hang."""
-        limits = self.sandbox.limits
-        return limits.run_timeout_s * (limits.whole_run_factor if self.interprets else 1)
+    def _timeout_s(self, call: Call) -> float:
+        """Return how long a call may take: every program of some images, interpreted, is no hang."""
+        limits, whole = self.sandbox.limits, self.interprets and not call.programs
+        return limits.run_timeout_s * (limits.whole_run_factor if whole else 1)
 
     def _start(self) -> Worker:
         worker = self.sandbox.start_executor("execute" if self.gpu else "interpret", gpu=self.gpu)

@@ -191,7 +191,6 @@ def touch(programs: Programs, addresses: Array, mask: Array | None, size: int) -
     access = make_access(programs, np.broadcast_to(addresses, shape), mask, size, shape[1:])
     numbers = numbers_of(programs, shape)
     for part in split(access, "writes"):
-        part.buffer.note_touched(part.first, part.last, part.offsets)
         note_touch(programs, part.buffer, size, Lanes(*chosen(part, part.offsets, numbers)))
         count_stored(programs, part)
 

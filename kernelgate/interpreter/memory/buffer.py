@@ -52,8 +52,9 @@ class Buffer:
     """Memory of one name at a made-up address.
 
     `unit` is the size in bytes of what one owner is noted for: `writers` has for each unit the number of the
-    program that wrote it last, 0 for none. Where a launch reads and writes, `readers` has that of the reader,
-    `origins` the lane and the time of the last store.
+    program that wrote it last, 0 for none; `latest` has the highest of those that wrote near each granule.
+    Where a launch reads and writes, `readers` has that of the reader, `origins` the lane and the time of the
+    last store.
     """
 
     def __init__(self, name: str, number: int, size: int) -> None:
@@ -63,7 +64,7 @@ class Buffer:
         self.fill: Fill | None = None
         self.granule = PAGE_BYTES
         self.settled = np.zeros(0, dtype=np.bool_)
-        self.noted = np.zeros(0, dtype=np.bool_)
+        self.latest = np.zeros(0, dtype=np.uint32)
         self.unit = 4
         self.writers = np.zeros(0, dtype=np.uint32)
         self.readers: NDArray[np.uint32] | None = None
@@ -86,7 +87,7 @@ class Buffer:
         """Have each granule of so many bytes filled when it is first touched."""
         self.fill, self.granule = fill, granule
         self.settled = np.zeros(-(-self.size // granule), dtype=np.bool_)
-        self.noted = np.zeros_like(self.settled)
+        self.latest = np.zeros(self.settled.size, dtype=np.uint32)
 
     def refill(self, fill: Fill) -> None:
         """Have all of it filled anew, page by page, as a fill between launches does; nobody wrote it."""
@@ -118,14 +119,16 @@ class Buffer:
         for granule in map(int, missing):
             fill(granule, self.data[granule * self.granule : min(self.size, (granule + 1) * self.granule)])
 
-    def note_touched(self, first: int, last: int, offsets: Offsets) -> None:
-        """Note that elements at these offsets have owners, though their granules are not filled."""
-        if self.fill is None:
+    def own(self, units: NDArray[np.int64], owners: NDArray[np.uint32] | int) -> None:
+        """Note programs as those that wrote these units last."""
+        self.writers[units] = owners
+        if self.fill is None or not units.size:
             return
-        if last - first <= FILLED_AT_ONCE:
-            self.noted[first // self.granule : last // self.granule + 1] = True
-        else:
-            self.noted[offsets // self.granule] = True
+        low = int(units.min()) * self.unit // self.granule
+        high = (int(units.max()) * self.unit + self.unit - 1) // self.granule + 1
+        is_short = (high - low) * self.granule <= FILLED_AT_ONCE or self.granule % self.unit != 0
+        within = slice(low, high) if is_short else units * self.unit // self.granule
+        self.latest[within] = np.maximum(self.latest[within], np.uint32(np.max(owners)))
 
     def note_in_units_of(self, size: int) -> None:
         """Have owners noted for elements of this size, if they are not for smaller ones already."""
@@ -141,6 +144,7 @@ class Buffer:
     def forget_owners(self) -> None:
         """Have nobody noted for anything."""
         self.writers = np.zeros(self.writers.size, dtype=np.uint32)
+        self.latest = np.zeros(self.latest.size, dtype=np.uint32)
         self.readers = self.origins = None
 
     def written_since(self, number: int) -> NDArray[np.int64]:
@@ -170,11 +174,11 @@ class Buffer:
     def _written_in_granules(
         self, number: int
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
-        """Return the whole granules that were touched, which of their units were written, and of the rest."""
+        """Return the whole granules that were written, which of their units were, and of the rest."""
         scale = self.granule // self.unit
         count = self.units // scale
         table, rest = self.writers[: count * scale].reshape(count, scale), self.writers[count * scale :]
-        granules = np.flatnonzero((self.settled | self.noted)[:count])
+        granules = np.flatnonzero(self.latest[:count] >= max(1, number))
         is_run = granules.size > 0 and int(granules[-1] - granules[0]) + 1 == granules.size
         owners = table[granules[0] : granules[-1] + 1] if is_run else table[granules]
         return granules, owners >= max(1, number), rest >= max(1, number)

@@ -37,7 +37,7 @@ def note_store(programs: Programs, buffer: Buffer, stored: Lanes, values: Array)
     if stored.lanes is not None:
         _find_read_before(programs, buffer, owners, units)
         note_origin(programs, buffer, units, _for_each_unit(stored.lanes, units))
-    buffer.writers[units] = owners
+    buffer.own(units, owners)
     view[places] = values
     now = buffer.writers.take(units, mode="clip")  # inside the buffer, as `split` has found
     _find_clashes(programs, buffer, (now, owners, units), view.take(places, mode="clip") != values)
@@ -49,7 +49,7 @@ def note_touch(programs: Programs, buffer: Buffer, size: int, touched: Lanes) ->
     units = _units_of(buffer, touched.offsets, size)
     owners = _for_each_unit(touched.numbers, units)
     before = buffer.writers[units]
-    buffer.writers[units] = owners
+    buffer.own(units, owners)
     now = buffer.writers[units]
     earlier = (before != owners) & (before > programs.memory.first_number)
     for others, wrong in ((before, earlier), (now, now != owners)):
@@ -187,4 +187,4 @@ def _find_farthest(programs: Programs, wrong: Array, owners: Array, others: Arra
 def note_atomic(programs: Programs, buffer: Buffer, offsets: Array, size: int) -> None:
     """Note that atomic operations wrote: nobody's plain access races with another program's."""
     buffer.note_in_units_of(size)
-    buffer.writers[_units_of(buffer, offsets, size)] = programs.memory.first_number
+    buffer.own(_units_of(buffer, offsets, size), programs.memory.first_number)

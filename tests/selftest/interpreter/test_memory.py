@@ -333,6 +333,18 @@ def test_a_long_stretch_is_filled_where_it_is_touched(monkeypatch: pytest.Monkey
     assert ((buffer.data[:size].view(np.uint32) == 0x01020304) == filled).all()
 
 
+def test_what_a_launch_wrote_is_looked_for_where_it_wrote() -> None:
+    """Not in all that launches before it wrote: a file may make hundreds."""
+    buffer = Buffer("x", 0, 100 * PAGE_BYTES)
+    buffer.fill_with(poison(0), PAGE_BYTES)
+    buffer.note_in_units_of(4)
+    for launch in range(50):
+        buffer.own(np.arange(4) + launch * PAGE_BYTES // 4, np.full(4, launch + 1, np.uint32))
+    granules, *_ = buffer._written_in_granules(50)
+    assert granules.tolist() == [49]
+    assert buffer.written_since(50).tolist() == [49 * PAGE_BYTES // 4 + unit for unit in range(4)]
+
+
 @pytest.mark.parametrize("granule", [PAGE_BYTES, 1028, None])
 @pytest.mark.parametrize("unit", [4, 8])
 def test_what_was_written_is_told_wherever_it_lies(granule: int | None, unit: int) -> None:
@@ -342,10 +354,7 @@ def test_what_was_written_is_told_wherever_it_lies(granule: int | None, unit: in
         buffer.fill_with(poison(0), granule)
     buffer.note_in_units_of(unit)
     written = np.array([0, 3, 1027, 5000, 5001, buffer.units - 1])
-    buffer.settle(0, 4 * unit, None)
-    buffer.note_touched(1027 * unit, 1028 * unit, written * unit)
-    buffer.note_touched(5000 * unit, buffer.size - 1, written * unit)
-    buffer.writers[written] = [3, 1, 3, 2, 3, 3]
+    buffer.own(written, np.array([3, 1, 3, 2, 3, 3], np.uint32))
     assert buffer.written_since(1).tolist() == written.tolist()
     assert buffer.written_since(3).tolist() == written[[0, 2, 4, 5]].tolist()
     assert [buffer.count_written_since(number) for number in (1, 2, 3, 4)] == [6, 5, 4, 0]
