@@ -48,7 +48,7 @@ class Accessed:
     def _note_accesses(self, function: Function) -> None:
         """Note where the function's addresses come from, once all is known of that."""
         origins = self._given[function.name]
-        for operation in _operations(function.body):
+        for operation in function.body.every():
             target = origins.get(operation.operands[0], frozenset()) if operation.operands else frozenset()
             if operation.name in _READS | _UPDATES:
                 self.read |= target or {ANYWHERE}
@@ -57,11 +57,12 @@ class Accessed:
 
     def _follow(self, function: Function) -> None:
         origins = self._given[function.name]
-        for region in _regions(function.body):
+        inner = (region for operation in function.body.every() for region in operation.regions)
+        for region in (function.body, *inner):
             for block in region.blocks:
                 for parameter in block.parameters:
                     origins.setdefault(parameter.name, frozenset())
-        for operation in _operations(function.body):
+        for operation in function.body.every():
             self._follow_operation(function.name, operation, origins)
 
     def _follow_operation(self, function: str, operation: Operation, origins: dict[str, Origins]) -> None:
@@ -123,20 +124,6 @@ def _labels(operation: Operation) -> Iterator[str]:
             yield from (each.name for each in block.parameters)
 
 
-def _regions(region: Region) -> Iterator[Region]:
-    yield region
-    for block in region.blocks:
-        for operation in block.operations:
-            for inner in operation.regions:
-                yield from _regions(inner)
-
-
-def _operations(region: Region) -> Iterator[Operation]:
-    for each in _regions(region):
-        for block in each.blocks:
-            yield from block.operations
-
-
 def waits(module: Module) -> bool:
     """Whether a kernel has a loop in which it may wait for another program: a `while` that reads."""
     functions = module.functions
@@ -144,14 +131,14 @@ def waits(module: Module) -> bool:
     return any(
         operation.name == "scf.while" and any(_reads(region, reading) for region in operation.regions)
         for each in functions.values()
-        for operation in _operations(each.body)
+        for operation in each.body.every()
     )
 
 
 def _reads(region: Region, functions: set[str] | frozenset[str] = frozenset()) -> bool:
     return any(
         each.name in _READS | _UPDATES or (each.name == "tt.call" and each.words[0] in functions)
-        for each in _operations(region)
+        for each in region.every()
     )
 
 
@@ -160,7 +147,7 @@ def largest_tensor(module: Module) -> int:
     sizes = [
         kind.size
         for each in module.functions.values()
-        for operation in _operations(each.body)
+        for operation in each.body.every()
         if operation.name != "arith.constant"
         for kind in (*operation.inputs, *operation.outputs)
     ]

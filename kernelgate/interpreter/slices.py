@@ -4,7 +4,7 @@ Without loads and products every program of a large grid runs in a moment, and s
 covers. A load that decides an address stays.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import msgspec
 
@@ -32,18 +32,10 @@ def _functions_that_write(module: Module) -> frozenset[str]:
     before = -1
     while before != (before := len(found)):
         for name, function in module.functions.items():
-            for each in _within(function.body):
+            for each in function.body.every():
                 if each.name in _STORES | _UPDATES or (each.name == "tt.call" and each.words[0] in found):
                     found.add(name)
     return frozenset(found)
-
-
-def _within(region: Region) -> Iterator[Operation]:
-    for block in region.blocks:
-        for operation in block.operations:
-            yield operation
-            for inner in operation.regions:
-                yield from _within(inner)
 
 
 def _slice_function(function: Function, writing: frozenset[str]) -> Function:
@@ -74,7 +66,7 @@ class _Needs:
         return operation.name.startswith("scf.") and any(
             each.name in _STORES | _UPDATES or (each.name == "tt.call" and each.words[0] in self.writing)
             for region in operation.regions
-            for each in _within(region)
+            for each in region.every()
         )
 
     def follow(self, region: Region, handed_on: tuple[int, ...]) -> None:
@@ -99,7 +91,7 @@ class _Needs:
                 self.names.update(operation.results)
                 self.follow(region, tuple(range(len(operation.carried))))
             else:
-                self.names.update(name for each in _within(region) for name in each.operands)
+                self.names.update(name for each in region.every() for name in each.operands)
 
     def _follow_pruned(self, operation: Operation) -> None:
         """Follow a loop or branch of which only some results are needed."""

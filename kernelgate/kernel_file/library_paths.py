@@ -75,11 +75,6 @@ TRITON = re.compile(
     r"))?"
 )
 
-TRITON_MODULES = frozenset(
-    {"triton", "language", "testing", "libdevice", "cuda", "extra", "tools", "runtime", "math"}
-)
-"""By the last part of their paths: the judge does not import Triton."""
-
 
 def leads_out(path: str) -> str:
     """Return the part of the path at which it leaves what is open; empty if it stays within."""

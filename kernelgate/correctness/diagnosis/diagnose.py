@@ -21,7 +21,6 @@ from kernelgate.operations.recipe import Recipe
 from kernelgate.operations.ways import Way
 from kernelgate.sandbox.worker_process import WorkerFault
 
-NO_VALUES = "no script: it gives no answer to compare"
 OTHER_CALLS = "no script: it shows between several calls, which --replay makes"
 HELD_AGAIN = "no script: the same case held when it was made once more"
 OF_MEMORY = "no script: what a launch does to memory shows in no answer for certain; --replay shows it"

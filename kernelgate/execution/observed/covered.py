@@ -5,7 +5,7 @@ it computes, so every program of a large grid does it in a second or two.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from kernelgate.interpreter.launch import LaunchRun, ReadyKernel
 from kernelgate.interpreter.memory.buffer import poison
 from kernelgate.interpreter.memory.memory import Memory
 from kernelgate.interpreter.slices import stores_of
-from kernelgate.interpreter.text.module import Module, Operation, Region
+from kernelgate.interpreter.text.module import Module
 from kernelgate.interpreter.text.parser import parse
 
 MAX_PROGRAMS = 500_000
@@ -67,16 +67,8 @@ def _depends_on_memory(module: Module) -> bool:
     return any(
         each.name in READS | ATOMICS
         for function in module.functions.values()
-        for each in _every(function.body)
+        for each in function.body.every()
     )
-
-
-def _every(region: Region) -> Iterator[Operation]:
-    for block in region.blocks:
-        for operation in block.operations:
-            yield operation
-            for inner in operation.regions:
-                yield from _every(inner)
 
 
 def _name(number: int) -> str:

@@ -20,7 +20,13 @@ Constants = dict[str, Array]
 def find_constants(function: Function, given: Mapping[str, Array] | None = None) -> Constants:
     """Return the constants of a function; `given` are arguments that are known."""
     found: Constants = dict(given or {})
-    _collect(function.body, found)
+    for operation in function.body.every():
+        if operation.name == "arith.constant":
+            value = constant_array(operation.attributes["value"], operation)
+            if value.size == 1:
+                found[operation.results[0]] = value.reshape(())
+        elif operation.name in SPREADS and operation.operands[0] in found:
+            found[operation.results[0]] = found[operation.operands[0]]
     return found
 
 
@@ -31,25 +37,6 @@ def as_integer(value: Array) -> int | None:
     return int(value) % (1 << (8 * value.dtype.itemsize)) if value.dtype != np.bool_ else int(value)
 
 
-def _collect(region: Region, found: Constants) -> None:
-    for block in region.blocks:
-        for operation in block.operations:
-            if operation.name == "arith.constant":
-                value = constant_array(operation.attributes["value"], operation)
-                if value.size == 1:
-                    found[operation.results[0]] = value.reshape(())
-            elif operation.name in SPREADS and operation.operands[0] in found:
-                found[operation.results[0]] = found[operation.operands[0]]
-            for each in operation.regions:
-                _collect(each, found)
-
-
 def defining(region: Region) -> dict[str, Operation]:
     """Return the operation that defines each name of a region and of those inside it."""
-    found: dict[str, Operation] = {}
-    for block in region.blocks:
-        for operation in block.operations:
-            found.update(dict.fromkeys(operation.results, operation))
-            for each in operation.regions:
-                found |= defining(each)
-    return found
+    return {name: operation for operation in region.every() for name in operation.results}

@@ -12,7 +12,7 @@ import numpy as np
 from kernelgate.interpreter.decisions.constants import Constants, as_integer, defining, find_constants
 from kernelgate.interpreter.decisions.flow import EMPTY, READS, DataFlow, Flow, Names, is_float
 from kernelgate.interpreter.decisions.known_bits import Bits, constant, known_bits, width_of
-from kernelgate.interpreter.text.module import Function, Module, Operation, Region
+from kernelgate.interpreter.text.module import Function, Module, Operation
 
 Kind = Literal["compares", "chooses", "clamps", "sign", "rounds", "converts", "divides", "saturates", "bits"]
 
@@ -68,7 +68,7 @@ def may_decide(module: Module) -> bool:
         or (operation.name.endswith("bitcast") and any(map(is_float, operation.inputs)))
         or (operation.name == "tt.elementwise_inline_asm" and any(map(is_float, operation.inputs)))
         for function in module.functions.values()
-        for operation in _every(function.body)
+        for operation in function.body.every()
     )
 
 
@@ -82,14 +82,6 @@ def find_decisions(module: Module, flow: DataFlow) -> tuple[Decision, ...]:
 def _loads_floats(operation: Operation) -> bool:
     pointee = operation.inputs[0].pointee if operation.inputs else None
     return pointee is not None and is_float(pointee)
-
-
-def _every(region: Region) -> Iterator[Operation]:
-    for block in region.blocks:
-        for operation in block.operations:
-            yield operation
-            for inner in operation.regions:
-                yield from _every(inner)
 
 
 class _Finder:
@@ -108,7 +100,7 @@ class _Finder:
 
     def decisions(self) -> Iterator[Decision]:
         """Yield the function's decisions."""
-        for operation in _every(self.function.body):
+        for operation in self.function.body.every():
             self._learn(operation)
             kind = self._kind(operation)
             if kind is None or is_settled(operation, self.constants, self.defining):

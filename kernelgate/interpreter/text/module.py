@@ -1,5 +1,6 @@
 """A module of TTIR as records: functions of blocks of operations, values known by their names."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -79,6 +80,14 @@ class Region(msgspec.Struct, frozen=True, kw_only=True):
     """Blocks, the first of which is entered first."""
 
     blocks: tuple[Block, ...]
+
+    def every(self) -> Iterator[Operation]:
+        """Yield every operation, each before those inside it."""
+        for block in self.blocks:
+            for operation in block.operations:
+                yield operation
+                for inner in operation.regions:
+                    yield from inner.every()
 
 
 class Function(msgspec.Struct, frozen=True, kw_only=True):
