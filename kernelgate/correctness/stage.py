@@ -23,14 +23,18 @@ from kernelgate.correctness.coverage.watching import SEEDS_OF_NEAR, watch
 from kernelgate.correctness.diagnosis.diagnose import diagnose
 from kernelgate.correctness.hypothesis_profile import Profile
 from kernelgate.correctness.lanes import WHOLE, Kind, Lane, lanes_of
-from kernelgate.correctness.planning.plan import CasePlan, plan_for_gpu, plan_for_interpreter, probe_cases
-from kernelgate.correctness.planning.planned_cases import SMALL_BATCHES
+from kernelgate.correctness.planning.plan import (
+    CasePlan,
+    batches_of,
+    plan_for_gpu,
+    plan_for_interpreter,
+    probe_cases,
+)
 from kernelgate.correctness.planning.programs import running_pins, samplable
 from kernelgate.correctness.result import Correctness
 from kernelgate.correctness.search import CaseSearch, explore
 from kernelgate.execution.cards import ADA
 from kernelgate.interpreter.memory.heap import keep_freed_memory
-from kernelgate.kernel_file.named_sizes import named_batches
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import GpuError, read_card_at_hand
 from kernelgate.sandbox.sandbox import Sandbox
@@ -134,7 +138,7 @@ def _watch(sandbox: Sandbox, kernel: KernelFile, compiled: CompiledKernel, trial
 def _plan(search: CaseSearch, kernel: KernelFile, compiled: CompiledKernel, trial: Trial) -> CasePlan | None:
     """Return the plan, None if a probe fails."""
     operation = search.case_runners[0].operation
-    named = named_batches(kernel, operation.max_batch, tried=SMALL_BATCHES)
+    named = batches_of(kernel, operation)
     if trial.gpus:
         swept, calls_file = trial.profile.swept, not trial.by_book
         plan = plan_for_gpu(operation, compiled, named, trial.entropy, swept=swept, calls_file=calls_file)

@@ -11,9 +11,8 @@ from kernelgate.correctness.callers.plan_calls import PlanCaller
 from kernelgate.correctness.callers.planner import MAX_RECORDERS, Planner
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseRunner
-from kernelgate.correctness.planning.plan import CasePlan, draw_shapes, plan_for_gpu, probe_cases
-from kernelgate.correctness.planning.planned_cases import SMALL_BATCHES, fitted, swept_shapes
-from kernelgate.kernel_file.named_sizes import named_batches
+from kernelgate.correctness.planning.plan import CasePlan, batches_of, draw_shapes, plan_for_gpu, probe_cases
+from kernelgate.correctness.planning.planned_cases import fitted, swept_shapes
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.plan_book.index import CallKey
 from kernelgate.sandbox.sandbox import Sandbox
@@ -33,7 +32,7 @@ def record_calls(
     Raises WorkerFault. What cannot be planned is noted, as all else is.
     """
     operation = sandbox.operation
-    named = named_batches(kernel, operation.max_batch, tried=SMALL_BATCHES)
+    named = batches_of(kernel, operation)
     plan = plan_for_gpu(operation, compiled, named, entropy, calls_file=False)
     with Planner(sandbox, kernel, target, min(os.cpu_count() or 1, MAX_RECORDERS)) as planner:
         case_runner = CaseRunner(PlanCaller(planner), laws)

@@ -15,6 +15,7 @@ from hypothesis import strategies
 from kernelgate.compilation.compiler import CompiledKernel
 from kernelgate.correctness.case import LAYOUTS, Case
 from kernelgate.correctness.planning.planned_cases import (
+    SMALL_BATCHES,
     CaseMaker,
     each_pinned,
     everything,
@@ -24,6 +25,8 @@ from kernelgate.correctness.planning.planned_cases import (
 )
 from kernelgate.correctness.planning.programs import largest_sampled, quickest_first, running_pins
 from kernelgate.correctness.relations import RELATIONS
+from kernelgate.kernel_file.named_sizes import named_batches
+from kernelgate.kernel_file.source import KernelFile
 from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.values import FAMILIES
 
@@ -104,6 +107,11 @@ def _log_uniform(largest: int) -> strategies.SearchStrategy[int]:
 def probe_cases(compiled: CompiledKernel, seed: int) -> tuple[Case, ...]:
     """Return the interpreter's first cases: one image, every program, the quickest configuration first."""
     return tuple(each_pinned(1, PROBE_FAMILY, quickest_first(compiled), 0, itertools.count(seed)))
+
+
+def batches_of(kernel: KernelFile, operation: Convolution) -> tuple[int, ...]:
+    """Return the batches that a file names, without those that every kernel is tried on."""
+    return named_batches(kernel, operation.max_batch, tried=SMALL_BATCHES)
 
 
 def plan_for_gpu(

@@ -137,6 +137,8 @@ def test_a_whole_answer_arrives_in_order(workers: PretendedWorkers) -> None:
     assert run.offsets is not None
     assert run.bits.tolist() == WHOLE.tolist()
     assert run.offsets.tolist() == list(range(TOTAL))
+    with pytest.raises(ValueError, match="read-only"):  # the next call has the same array
+        run.offsets[0] = 1
     assert (run.call, run.ran) == (CALL, RAN)
 
 

@@ -1,5 +1,6 @@
 """Launch plans run on the interpreter of TTIR: whole grids, sampled programs, memory like a GPU's."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -80,7 +81,9 @@ def test_one_image_whole_is_right(runner_of: MakeRunner) -> None:
     assert examined.first_run is not None
     programs = -(-PIXELS // BLOCK_M) * 96 // BLOCK_N
     assert counts(examined.first_run) == [(NAMES[0], programs, programs)]
-    assert examined.first_run.ran.launches[0].makes_answer
+    (launch,) = examined.first_run.ran.launches
+    assert launch.makes_answer
+    assert re.fullmatch("[0-9a-f]{64}", launch.ttir), "by which programs are told apart"
 
 
 def test_sampled_programs_write_their_tiles_and_nothing_else(runner_of: MakeRunner) -> None:

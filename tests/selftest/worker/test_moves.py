@@ -287,8 +287,16 @@ def test_an_operator_of_the_files_own_is_what_its_function_does(tmp_path: Path, 
     def doubled(x: Tensor) -> Tensor:
         return x * 2
 
+    @torch.library.custom_op(f"kernelgate_test_{within.__name__}::laid_out", mutates_args=())
+    def laid_out(x: Tensor) -> Tensor:
+        made = x.contiguous()
+        assert made.is_cuda
+        return made
+
     recording = record(lambda x, *_: moved(x), tmp_path, within)
     assert [type(step) for step in recording.steps] == [Fill, Copy]
+    recording = record(lambda x, *_: laid_out(x.transpose(0, 1)), tmp_path, within)
+    assert [type(step) for step in recording.steps] == [Copy]
     with pytest.raises(CannotPlanError, match=r"aten\.mul"):
         record(lambda x, *_: doubled(x), tmp_path, within)
 

@@ -88,6 +88,7 @@ def test_what_no_launch_writes_is_poison(
     assert values[2] == 0
     assert (ran.shape, ran.memory, ran.inputs_intact) == (ALEXNET_CONV1.output_shape(BATCH), (), True)
     assert [launch.kernel for launch in ran.launches] == ["compute"]
+    assert [launch.ttir for launch in ran.launches] == [make_plan().programs[0].ttir]
 
 
 def test_images_are_sent_as_asked_for(run: Callable[..., tuple[Trial, protocol.Ran]], tmp_path: Path) -> None:
