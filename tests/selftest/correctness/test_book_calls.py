@@ -71,6 +71,13 @@ def judged() -> Iterator[Case]:
     yield from (Case(batch=KINDS, family="normal", seed=0, pin=pin, near="x:0") for pin in range(3))
 
 
+def test_a_batch_that_is_tried_anyway_is_not_named_again() -> None:
+    """It would be one case more for nothing."""
+    named = batches_of(KERNEL, ALEXNET_CONV1)
+    assert {900, 899, 901, 37} <= set(named)
+    assert not {TWO, THREE} & set(named)
+
+
 def test_every_call_of_a_judgement_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of the sweep and near decisions too: what is missing would be INVALID on the GPU machine."""
     planner = NotingPlanner()

@@ -108,6 +108,7 @@ def test_the_simpler_case_comes_first(field: str, simpler: object, harder: objec
     other = msgspec.structs.replace(PLAIN, **{field: harder})
     assert one.simplicity < other.simplicity
     assert msgspec.structs.replace(other, batch=1).simplicity < one.simplicity
+    assert one.simplicity < msgspec.structs.replace(one, seed=one.seed + 1).simplicity
 
 
 def test_a_case_is_described_by_what_is_not_as_usual() -> None:
