@@ -65,6 +65,13 @@ def test_the_exit_code_follows_the_bits(
     assert msgspec.json.decode((tmp_path / "a.json").read_bytes(), type=list[Agreement]) == [found]
 
 
+def test_the_look_alikes_are_written_as_files(tmp_path: Path) -> None:
+    """One each, under its own name."""
+    files = agreement._look_alikes(tmp_path)
+    assert len(files) > 50
+    assert all("ModelNew" in file.read_text(encoding="utf-8") for file in files)
+
+
 def test_without_a_gpu_it_says_so(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,6 +32,7 @@ FEW = DrawBudget(examples=2, draw_seconds=1.0, fixed=True, swept=0)
 def ask(pytestconfig: pytest.Config, folder: Path, stage: str | None = None) -> Request:
     """Return what a run of the gate is asked for by these options, with one worker beside other tests."""
     options = {"--candidate": str(FAST), "--accepted": str(ORIGINAL), "--report-dir": str(folder)}
+    options["--algorithm"] = "direct"
     config: Any = SimpleNamespace(
         getoption=(options | {"--stage": stage}).get, stash=pytestconfig.stash, rootpath=ROOT
     )
