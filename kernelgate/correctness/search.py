@@ -16,7 +16,7 @@ from kernelgate.correctness.coverage.both_sides import gather, one_sided
 from kernelgate.correctness.coverage.laws import describe_laws
 from kernelgate.correctness.coverage.tried import describe_tried
 from kernelgate.correctness.hypothesis_profile import Profile
-from kernelgate.correctness.lanes import WaitingCases
+from kernelgate.correctness.lanes import WaitingCases, kind_of
 from kernelgate.correctness.planning.plan import CasePlan
 from kernelgate.correctness.result import Correctness, Finding
 from kernelgate.operations.accuracy import Errors
@@ -35,9 +35,13 @@ class CaseSearch:
     def judge(self, case: Case, case_runner: CaseRunner | None = None) -> CaseResult:
         """Return what the case showed."""
         if case not in self.outcomes:
-            self.outcomes[case] = (case_runner or self.case_runners[0]).run(case)
+            self.outcomes[case] = (case_runner or self.runner_for(case)).run(case)
             self.tick()
         return self.outcomes[case]
+
+    def runner_for(self, case: Case) -> CaseRunner:
+        """Return a case runner whose lane takes the case."""
+        return next(each for each in self.case_runners if kind_of(case) in each.lane)
 
     def judge_all(self, cases: Sequence[Case], seconds: float = math.inf) -> None:
         """Judge the cases side by side, each lane in order, until one fails.

@@ -86,7 +86,8 @@ def try_kernel(
         seen = search.conclude(where, trial.profile, trial.entropy, seconds, by_book=trial.by_book)
         if seen.finding is None:
             return seen
-        found = diagnose(case_runners[0], seen.finding, Path(kernel.path).resolve())
+        runner = search.runner_for(seen.finding.case)
+        found = diagnose(runner, seen.finding, Path(kernel.path).resolve())
         return msgspec.structs.replace(seen, finding=found)
 
 

@@ -243,6 +243,17 @@ def test_beside_what_is_planned_a_book_is_drawn_from(stage: Stage) -> None:
     assert drawn <= book.shapes
 
 
+def test_what_the_file_does_wrong_is_shown_by_the_file(stage: Stage) -> None:
+    """Its launches are right: made again by these, the case would hold, and look like a race."""
+    stage.total_memory = PROMISED + 2 * LANE_BYTES
+    stage.changes["use"] = lambda run, _: spoiled(run)
+    result = stage.try_it(gpus=("0",))
+    assert result.finding is not None
+    assert result.finding.diagnosis is not None
+    assert result.finding.diagnosis.map is not None
+    assert result.finding.diagnosis.map.wrong > 0
+
+
 def test_memory_is_watched_in_the_interpreter_beside_a_gpu(stage: Stage) -> None:
     """A GPU drops a read whose value nobody uses; one interpreted image does not, and its finding counts."""
     stage.changes["interpret"] = read_outside
