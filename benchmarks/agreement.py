@@ -38,7 +38,7 @@ from kernelgate.execution.plan_files import plan_file
 from kernelgate.kernel_file.source import KernelFile, read_kernel
 from kernelgate.machine.gpu import Gpu, GpuError, find_gpu, visible_gpus
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.recipe import Recipe
+from kernelgate.operations.draws.recipe import Recipe
 from kernelgate.performance.decision.log_ratio import summarise
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault

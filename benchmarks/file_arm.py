@@ -7,6 +7,7 @@ import importlib.util
 import random
 import statistics
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,13 @@ from triton.runtime.autotuner import Autotuner
 
 from kernelgate import protocol
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.inputs import Inputs
-from kernelgate.operations.kernel_config import KernelConfig
-from kernelgate.operations.timing_inputs import make_timing_input, make_timing_parameters
+from kernelgate.operations.declaration.kernel_config import KernelConfig
+from kernelgate.operations.draws.timing_tensors import (
+    fill_batches,
+    make_timing_batches,
+    make_timing_parameters,
+)
+from kernelgate.operations.truth.reference import Tensors
 from kernelgate.performance.samples import Arm
 from kernelgate.performance.schedule import draw_orders
 from kernelgate.worker.execute.arms import PlanArm, TimedArm
@@ -50,12 +55,12 @@ class FileArm:
     def choose(self, _number: int) -> None:
         """There is no choice left."""
 
-    def place(self, inputs: Inputs, _calls: int) -> None:
+    def place(self, tensors: Tensors, _calls: int) -> None:
         """Give the model these parameters, and make a call."""
-        self.x = inputs.x
+        self.x = tensors["x"]
         with torch.no_grad():
-            self.model.conv1.weight.copy_(inputs.weight)
-            self.model.conv1.bias.copy_(inputs.bias)
+            self.model.conv1.weight.copy_(tensors["weight"])
+            self.model.conv1.bias.copy_(tensors["bias"])
         self.call(0)
 
     def load_code(self) -> None:
@@ -84,12 +89,13 @@ def time_both(file: str, call: protocol.PlannedCall, config: KernelConfig | None
     """Return what both take, interleaved block by block, on the GPU held for the host."""
     torch.zeros(1, device="cuda")
     chance = random.Random(seed)  # noqa: S311 - replayable, not secret
-    x = make_timing_input(ALEXNET_CONV1, ALEXNET_CONV1.measured_batch, seed)
-    inputs = Inputs(x, *make_timing_parameters(ALEXNET_CONV1, seed))
+    free = make_timing_batches(ALEXNET_CONV1, ALEXNET_CONV1.measured_batch, seed)
+    tensors = free | make_timing_parameters(ALEXNET_CONV1, seed)
+    renew = partial(fill_batches, ALEXNET_CONV1, free)
     flush = torch.empty(FLUSH_BYTES, dtype=torch.int8, device="cuda")
     arms: dict[str, TimedArm] = {FILE: FileArm(Path(file), config), PLAN: PlanArm([call])}
     for arm in arms.values():
-        arm.place(inputs, LAUNCHES)
+        arm.place(tensors, LAUNCHES)
     contrasts: list[float] = []
     taken: dict[str, list[float]] = {FILE: [], PLAN: []}
     for order in draw_orders((FILE, PLAN), BLOCKS, chance):
@@ -97,7 +103,7 @@ def time_both(file: str, call: protocol.PlannedCall, config: KernelConfig | None
         for name in order:
             arms[name].load_code()
             arms[name].call(0)
-            times, _ = time_calls(arms[name], x, flush, chance.getrandbits(31), LAUNCHES)
+            times, _ = time_calls(arms[name], renew, flush, chance.getrandbits(31), LAUNCHES)
             taken[name].extend(times)
             means[name].append(statistics.fmean(times))
         contrasts.append(_ln_ratio(means[FILE], means[PLAN]))

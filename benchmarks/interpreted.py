@@ -26,7 +26,7 @@ from kernelgate.interpreter.launch import ReadyKernel
 from kernelgate.interpreter.slices import stores_of
 from kernelgate.interpreter.text.parser import parse
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.recipe import Recipe
+from kernelgate.operations.draws.recipe import Recipe
 from kernelgate.settings import load_settings
 from kernelgate.worker.interpret.mode import InterpretMode
 

@@ -15,8 +15,8 @@ import matplotlib as mpl
 import msgspec
 from matplotlib.figure import Figure
 
-from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.operation import find_operation
+from kernelgate.operations import find_operation
+from kernelgate.operations.declaration.operation import Operation
 from kernelgate.performance.result import Performance
 from kernelgate.performance.roofline import find_peaks
 from kernelgate.performance.samples import Arm
@@ -38,7 +38,7 @@ class RooflineError(ValueError):
     """A report that cannot be drawn; the text says which, and why."""
 
 
-def read_timing(report: Path) -> tuple[Convolution, Performance]:
+def read_timing(report: Path) -> tuple[Operation, Performance]:
     """Return the operation and the timing of a report.json."""
     try:
         found = read_report(report)
@@ -59,7 +59,7 @@ def _require_times(time_ms: dict[str, float]) -> None:
             raise ValueError(f"the time of {arm} is {time_ms.get(arm)}, allowed: milliseconds above 0")
 
 
-def gather(named: Sequence[tuple[str, Path]]) -> tuple[Convolution, str, int, list[Point]]:
+def gather(named: Sequence[tuple[str, Path]]) -> tuple[Operation, str, int, list[Point]]:
     """Return operation, GPU, batch and points, the slowest first."""
     timings = [(name, *read_timing(report)) for name, report in named]
     machines = {(operation.name, timing.gpu.name, timing.batch) for _, operation, timing in timings}
@@ -75,7 +75,7 @@ def gather(named: Sequence[tuple[str, Path]]) -> tuple[Convolution, str, int, li
     return operation, last.gpu.name, last.batch, points
 
 
-def draw(operation: Convolution, gpu: str, batch: int, points: Sequence[Point]) -> Figure:
+def draw(operation: Operation, gpu: str, batch: int, points: Sequence[Point]) -> Figure:
     """Return the drawing; raises RooflineError for a GPU whose peaks are not known."""
     peaks = find_peaks(gpu)
     if peaks is None:

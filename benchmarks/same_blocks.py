@@ -27,7 +27,7 @@ def compare() -> Decision:
     max_bytes = settings.limits.kernel_file_bytes
     tuned = read_kernel(ROOT / "kernels" / f"{ALEXNET_CONV1.name}.py", max_bytes)
     original = find_original(ROOT, ALEXNET_CONV1, max_bytes)
-    original = with_configs(original, (ALEXNET_CONV1.original_config,))
+    original = with_configs(original, (ALEXNET_CONV1.original.config,))
     with compiled(gpu, settings, tuned, original) as sandbox:
         return decide(sandbox, gpu, settings, tuned, original)
 

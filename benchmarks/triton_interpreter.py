@@ -27,7 +27,7 @@ def run_image(file: str) -> float:
     kernel = KernelModel(file, ALEXNET_CONV1)
     model = kernel.make_model()
     dress_model(model)
-    x = torch.randn(ALEXNET_CONV1.input_shape(1)).as_subclass(CudaLookalike)
+    x = torch.randn(ALEXNET_CONV1.inputs[0].shape_at(1)).as_subclass(CudaLookalike)
     for tuner in kernel.autotuners:
         tuner.configs = tuner.configs[:1]  # of one, no autotuner asks for times
     with PretendedGpu(), torch.no_grad():

@@ -12,9 +12,9 @@ from kernelgate.execution.cards import ADA, Card
 from kernelgate.execution.contents import Held
 from kernelgate.execution.launch_plan import CallForm, Unplanned
 from kernelgate.execution.observed.decisions import SeenDecision
-from kernelgate.operations.kernel_config import KernelConfig
-from kernelgate.operations.recipe import Recipe
-from kernelgate.operations.ways import Way
+from kernelgate.operations.declaration.kernel_config import KernelConfig
+from kernelgate.operations.declaration.ways import Way
+from kernelgate.operations.draws.recipe import Recipe
 
 MAX_MESSAGE_BYTES = 4 * 2**20
 
@@ -82,8 +82,8 @@ class Record(_Message, frozen=True, kw_only=True):
 class UseOne(_Message, frozen=True):
     """Call the model on the tensors of a recipe in a `way` of users, and keep its answer until it is sent.
 
-    `model` counts models made of the same file. `same_storage` writes the contents into the x of the last
-    call, which must have had the same shape and layout.
+    `model` counts models made of the same file. `same_storage` writes the contents into the last call's
+    inputs, which must have had the same shape and layout.
     """
 
     recipe: Recipe
@@ -96,8 +96,8 @@ class UseOne(_Message, frozen=True):
 class RunPlan(_Message, frozen=True):
     """Run a launch plan, a file of the judge's, on the tensors of a recipe, and keep its answer.
 
-    Weight and x lie in memory as `layout` says, and what is unwritten holds `poison_bits`. Mode `interpret`
-    alone runs so many `programs` of each launch of the `sampled` kernels, all programs `backwards`, and tells
+    Tensors lie in memory as `layout` says, and what is unwritten holds `poison_bits`. Mode `interpret` alone
+    runs so many `programs` of each launch of the `sampled` kernels, all programs `backwards`, and tells
     what all of them together write, if that is asked for (`covers`).
     """
 
@@ -114,12 +114,12 @@ class RunPlan(_Message, frozen=True):
 class SendRun(_Message, frozen=True):
     """Write what the last call answered: float32 values to `out`, their flat offsets, int64, to `places`.
 
-    `images` choose; without them, and in mode `interpret`, it is every value that was computed.
+    `items` choose; without them, and in mode `interpret`, it is every value that was computed.
     """
 
     out: str
     places: str
-    images: tuple[int, ...] = ()
+    items: tuple[int, ...] = ()
 
 
 class Prepare(_Message, frozen=True):

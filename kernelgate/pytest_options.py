@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
-from kernelgate.operations.convolution import Algorithm
+from kernelgate.operations.declaration.operation import Algorithm
 from kernelgate.settings import Settings, Stage
 from kernelgate.verdict import Rule
 
@@ -71,7 +71,7 @@ def read_options(config: pytest.Config, settings: Settings, measure: bool) -> "R
     """Return what the command line asks to be judged, no GPU yet. Raises ValueError that names the option."""
     from kernelgate.baselines.kernels import kernel_path
     from kernelgate.correctness.case import parse_case
-    from kernelgate.operations.operation import find_operation
+    from kernelgate.operations import find_operation
     from kernelgate.pipeline.stage import Request
 
     name = config.getoption("--operation") or settings.operation

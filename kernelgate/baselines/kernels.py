@@ -10,7 +10,7 @@ import msgspec
 from kernelgate.errors import KernelgateError
 from kernelgate.kernel_file.source import KernelFile, read_kernel
 from kernelgate.kernel_file.violation import UnreadableKernel
-from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.declaration.operation import Operation
 
 BASE = "HEAD"
 GIT_TIMEOUT_S = 30
@@ -20,12 +20,12 @@ class AcceptedError(KernelgateError, ValueError):
     """The accepted or the original kernel is not to be had, or is not what it must be."""
 
 
-def kernel_path(root: Path, operation: Convolution) -> Path:
+def kernel_path(root: Path, operation: Operation) -> Path:
     """Return where the accepted kernel of an operation lies."""
     return root / "kernels" / f"{operation.name}.py"
 
 
-def find_accepted(root: Path, operation: Convolution, where: str | None, max_bytes: int) -> KernelFile:
+def find_accepted(root: Path, operation: Operation, where: str | None, max_bytes: int) -> KernelFile:
     """Return the accepted kernel: of a file, or of a git revision; by default of the last commit.
 
     Outside a git checkout the default is the file as it lies. Raises AcceptedError if there is none.
@@ -42,14 +42,14 @@ def find_accepted(root: Path, operation: Convolution, where: str | None, max_byt
     return _read(Path(os.path.relpath(path)), max_bytes)
 
 
-def find_original(root: Path, operation: Convolution, max_bytes: int) -> KernelFile:
+def find_original(root: Path, operation: Operation, max_bytes: int) -> KernelFile:
     """Return the frozen original; raises AcceptedError if its bytes are not the ones that were frozen."""
     path = root / "kernels" / f"{operation.name}_original.py"
     original = _read(path, max_bytes)
-    if original.sha256 != operation.original_sha256:
+    if original.sha256 != operation.original.sha256:
         raise AcceptedError(
             f"{path}: is the control of every timing and must never change: sha256 {original.sha256}, "
-            f"allowed {operation.original_sha256}. Restore it from git."
+            f"allowed {operation.original.sha256}. Restore it from git."
         )
     return original
 

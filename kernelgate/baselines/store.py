@@ -14,7 +14,7 @@ import msgspec
 from kernelgate.baselines.records import Accepted, CompileRecord, Record, SpeedRecord, gpu_slug
 from kernelgate.errors import KernelgateError
 from kernelgate.files import read_foreign, write_whole
-from kernelgate.operations.operation import OPERATIONS
+from kernelgate.operations import OPERATIONS
 
 MAX_RECORD_BYTES = 1_048_576
 _RESTORE = "Restore the file from git, or delete it and accept a new proposal"
@@ -85,7 +85,7 @@ def read_proposal(proposal: Path) -> Record:
     """Return a proposed record of a known operation; raises BaselineError for every other content."""
     record = _load(proposal, SCHEMAS)
     if record.operation not in OPERATIONS:
-        fault = f"operation is {record.operation!r}, allowed: {', '.join(sorted(OPERATIONS))}"
+        fault = f"operation is {record.operation!r}, allowed: {', '.join(OPERATIONS)}"
         raise BaselineError("other-operation", proposal, fault)
     return record
 

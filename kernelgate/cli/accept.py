@@ -48,7 +48,7 @@ def _accept(proposal: Path, root: Path, reason: str, max_bytes: int) -> Path:
     from kernelgate.baselines.kernels import kernel_path
     from kernelgate.baselines.store import accept, read_proposal
     from kernelgate.kernel_file.source import read_kernel
-    from kernelgate.operations.operation import find_operation
+    from kernelgate.operations import find_operation
 
     operation = find_operation(read_proposal(proposal).operation)
     kernel = read_kernel(kernel_path(root, operation), max_bytes)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kernelgate.cli.common_options import add_root
-from kernelgate.operations.operation import OPERATIONS, find_operation
+from kernelgate.operations import OPERATIONS, find_operation
 
 
 def add(commands: Any) -> None:
@@ -15,7 +15,7 @@ def add(commands: Any) -> None:
         help="show how the accepted kernel's speed has moved",
         description="Show, as Markdown, what was accepted on each GPU, and where the run of a report stands.",
     )
-    command.add_argument("--operation", choices=sorted(OPERATIONS), help="default: that of the settings")
+    command.add_argument("--operation", choices=OPERATIONS, help="default: that of the settings")
     command.add_argument("--report", type=Path, metavar="FILE", help="report.json of a timing")
     add_root(command)
     command.set_defaults(run=run)

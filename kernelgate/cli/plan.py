@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kernelgate.cli.common_options import add_root
-from kernelgate.operations.operation import OPERATIONS, find_operation
+from kernelgate.operations import OPERATIONS, find_operation
 
 FOLDER = Path("gate-report") / "plans"
 
@@ -24,7 +24,7 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--target", default="sm_89", metavar="GPU", help="sm_89, sm_90 or here; default: %(default)s"
     )
-    command.add_argument("--operation", choices=sorted(OPERATIONS), help="default: that of the settings")
+    command.add_argument("--operation", choices=OPERATIONS, help="default: that of the settings")
     command.add_argument(
         "--out", type=Path, default=FOLDER, metavar="DIR", help="folder of the plans; default: %(default)s"
     )

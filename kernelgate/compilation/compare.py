@@ -2,7 +2,7 @@
 
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compiler import CompiledKernel
-from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.operations.declaration.kernel_config import KernelConfig
 
 
 def describe_changes(candidate: CompiledKernel, accepted: CompiledKernel) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from kernelgate.execution.plan_check import PlanError
 from kernelgate.execution.timed_plan import TimedPlan
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import read_card_at_hand
-from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.operations.declaration.kernel_config import KernelConfig
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault
@@ -206,7 +206,7 @@ def _record_task(sandbox: Sandbox, recorder: Recorder, kernel: KernelFile, task:
         recorded = recorder.record(call)
         broken = recorded.broken
         if pin == 0 and is_measured and broken is None:
-            broken = try_forms(recorder, call, recorded)
+            broken = try_forms(sandbox.operation, recorder, call, recorded)
         if broken is not None:
             raise UnplannedError(kernel.sha256, *broken)
         timed = None

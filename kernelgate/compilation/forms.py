@@ -11,34 +11,46 @@ from kernelgate.compilation.compare_calls import compare_calls
 from kernelgate.compilation.recorders import Recorder
 from kernelgate.compilation.recording import PlannedCall, Recorded
 from kernelgate.execution.launch_plan import CallForm
-
-FORMS = {
-    "in another model": CallForm(),
-    "in eval mode": CallForm(training=False),
-    "with gradients on": CallForm(gradients=True),
-    "at a second call": CallForm(call=1),
-    "at a twentieth call": CallForm(call=19),
-    "with num_classes=10": CallForm(classes=10),
-    "after a call on another batch": CallForm(changed="batch"),
-    "after a call of another model": CallForm(call=1, changed="model"),
-    "after x was written in place": CallForm(call=1, changed="x"),
-    "after a transposed x was written in place": CallForm(call=1, changed="x", layout="transposed"),
-    "after the weight was written in place": CallForm(call=1, changed="weight"),
-    "after the weight was given new memory": CallForm(call=1, changed="weight-data"),
-    "after the weight was replaced": CallForm(call=1, changed="weight-parameter"),
-    "after the bias was written in place": CallForm(call=1, changed="bias"),
-    "after the bias was given new memory": CallForm(call=1, changed="bias-data"),
-    "after the bias was replaced": CallForm(call=1, changed="bias-parameter"),
-}
-"""The ways of calling a model that leave the answer as it is, but for what the inputs hold."""
+from kernelgate.operations.declaration.operation import Operation
 
 
-def try_forms(recorder: Recorder, call: PlannedCall, plain: Recorded) -> tuple[str, str] | None:
+def list_forms(operation: Operation) -> dict[str, CallForm]:
+    """Return the ways of calling a model that leave the answer as it is, but for what its tensors hold."""
+    first = operation.inputs[0].name
+    forms = {
+        "in another model": CallForm(),
+        "in eval mode": CallForm(training=False),
+        "with gradients on": CallForm(gradients=True),
+        "at a second call": CallForm(call=1),
+        "at a twentieth call": CallForm(call=19),
+        "with num_classes=10": CallForm(classes=10),
+        "after a call on another batch": CallForm(changed="batch"),
+        "after a call of another model": CallForm(call=1, changed="model"),
+        **{
+            f"after {each.name} was written in place": CallForm(call=1, changed=each.name)
+            for each in operation.inputs
+        },
+        f"after a transposed {first} was written in place": CallForm(
+            call=1, changed=first, layout="transposed"
+        ),
+    }
+    for name in (each.name for each in operation.parameters):
+        forms |= {
+            f"after the {name} was written in place": CallForm(call=1, changed=name),
+            f"after the {name} was given new memory": CallForm(call=1, changed=f"{name}-data"),
+            f"after the {name} was replaced": CallForm(call=1, changed=f"{name}-parameter"),
+        }
+    return forms
+
+
+def try_forms(
+    operation: Operation, recorder: Recorder, call: PlannedCall, plain: Recorded
+) -> tuple[str, str] | None:
     """Return reason and detail if a form of the call does not do what the plain one does."""
     if plain.stored is None:
         return None
     plain_of = {call.form.layout: plain}
-    for says, form in FORMS.items():
+    for says, form in list_forms(operation).items():
         if form.layout not in plain_of:
             alike = CallForm(layout=form.layout)
             plain_of[form.layout] = recorder.record(msgspec.structs.replace(call, form=alike))

@@ -1,6 +1,5 @@
 """The launch plans of a kernel file, and what each of them does, for a person to read."""
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from kernelgate.execution.plan_files import StoredPlan, keep_plan, plan_file
 from kernelgate.execution.work import Work, count_work
 from kernelgate.kernel_file.source import read_kernel
 from kernelgate.machine.gpu import read_card_at_hand
-from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.declaration.operation import Operation
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.settings import Limits
 
@@ -25,7 +24,7 @@ class PlanOrder(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be planned: a file's call at a batch, None for the measured one, on a GPU, into a folder."""
 
     file: Path
-    operation: Convolution
+    operation: Operation
     batch: int | None
     target: str
     folder: Path
@@ -62,7 +61,7 @@ def find_card(target: str) -> Card:
     return card
 
 
-def describe_plan(stored: StoredPlan, operation: Convolution, capability: int) -> str:
+def describe_plan(stored: StoredPlan, operation: Operation, capability: int) -> str:
     """Return the plan in lines: its memory, its steps, and its work against what the operation needs."""
     plan = stored.plan
     records = iter(measure_launches(stored, capability))
@@ -98,13 +97,13 @@ def _describe_step(plan: LaunchPlan, step: Step) -> str:
     return f"fill      {shape} {step.target.dtype} of {role} with {step.value}"
 
 
-def _describe_work(works: list[Work | None], operation: Convolution, batch: int) -> Iterator[str]:
+def _describe_work(works: list[Work | None], operation: Operation, batch: int) -> Iterator[str]:
     counted = [work for work in works if work is not None]
     if len(counted) < len(works):
         yield "  work      not counted: a loop's length depends on the program"
         return
     products, asked = sum(w.products for w in counted), sum(w.bytes_asked for w in counted)
-    needed = math.prod(operation.output_shape(batch)) * operation.reduction
+    needed = operation.flops(batch) / 2
     formed = f"{products:.3e} products formed, {products / needed:.2f} of the {needed:.3e} needed"
     yield f"  work      {formed if products else 'no products of tl.dot'}"
     least = operation.min_bytes(batch)

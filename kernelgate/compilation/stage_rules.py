@@ -8,8 +8,8 @@ import msgspec
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compiler import CompiledKernel
 from kernelgate.kernel_file.violation import Violation
-from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.operations.declaration.kernel_config import KernelConfig
+from kernelgate.operations.declaration.operation import Operation
 from kernelgate.settings import Stage, StageRules
 
 STAGES: tuple[str, ...] = get_args(Stage)
@@ -28,7 +28,7 @@ def check_stage(
     stage: str,
     candidate: CompiledKernel,
     accepted: CompiledKernel,
-    operation: Convolution,
+    operation: Operation,
     rules: StageRules,
 ) -> tuple[Violation, ...]:
     """Return every rule of the stage that the candidate breaks; stage `open` asks only that it can run."""
@@ -61,29 +61,29 @@ def _check_most(candidate: CompiledKernel, most: int) -> Iterator[tuple[str, str
 
 
 def _check_list(
-    candidate: CompiledKernel, operation: Convolution, rules: StageRules
+    candidate: CompiledKernel, operation: Operation, rules: StageRules
 ) -> Iterator[tuple[str, str]]:
-    count, original = len(candidate.configs), operation.original_config
+    count, original = len(candidate.configs), operation.original.config
     if not rules.min_configs <= count <= rules.max_configs:
         allowed = f"{rules.min_configs} to {rules.max_configs}"
         yield "config-count", f"{count} configurations, allowed {allowed}"
     if not any(
         record.config.blocks == original.blocks
         and record.config.num_warps == original.num_warps
-        and record.config.num_stages in operation.original_stages
+        and record.config.num_stages in operation.original.stages
         for record in candidate.configs
     ):
         yield "original-missing", f"the original configuration ({original}) must always be among them"
 
 
 def nearby_configs(
-    operation: Convolution, accepted: CompiledKernel, rules: StageRules
+    operation: Operation, accepted: CompiledKernel, rules: StageRules
 ) -> tuple[KernelConfig, ...]:
     """Return every configuration that final micro-tuning may try, the original first.
 
     Which of their warps occupancy suggests is seen once they are compiled.
     """
-    original = operation.original_config
+    original = operation.original.config
     known = {
         record.config.num_stages for record in accepted.configs if record.config.blocks == original.blocks
     }
@@ -92,16 +92,16 @@ def nearby_configs(
     tried = [
         msgspec.structs.replace(original, num_warps=warps, num_stages=stages)
         for warps in sorted({*rules.warps, original.num_warps})
-        for stages in sorted({*near, *operation.original_stages})
+        for stages in sorted({*near, *operation.original.stages})
     ]
     return (original, *(config for config in tried if config != original))
 
 
 def check_config(
-    record: ConfigRecord, accepted: CompiledKernel, operation: Convolution, rules: StageRules
+    record: ConfigRecord, accepted: CompiledKernel, operation: Operation, rules: StageRules
 ) -> Iterator[tuple[str, str]]:
     """Yield each rule of final micro-tuning that a compiled configuration breaks, and how."""
-    config, original = record.config, operation.original_config
+    config, original = record.config, operation.original.config
     if config.blocks != original.blocks:
         yield "blocks-changed", f"{config}: BLOCK sizes are {config.blocks}, allowed {original.blocks}"
         return
@@ -144,10 +144,10 @@ def check_warps(record: ConfigRecord, accepted: ConfigRecord, rules: StageRules)
 
 
 def _check_stages(
-    record: ConfigRecord, accepted: CompiledKernel, operation: Convolution, rules: StageRules
+    record: ConfigRecord, accepted: CompiledKernel, operation: Operation, rules: StageRules
 ) -> Iterator[tuple[str, str]]:
     stages = record.config.num_stages
-    if stages in operation.original_stages:
+    if stages in operation.original.stages:
         return
     if stages not in rules.stages:
         yield "stages-not-allowed", f"{record.config}: {stages} stages, allowed {rules.stages}"

@@ -11,20 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelgate import protocol
-from kernelgate.operations.recipe import Recipe
-from kernelgate.operations.ways import Way
+from kernelgate.operations.declaration.ways import Way
+from kernelgate.operations.draws.recipe import Recipe
 from kernelgate.sandbox.arrays import read_array
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import Worker, WorkerFault
 
-MAX_KEPT_IMAGES = 4
+MAX_KEPT_ITEMS = 4
 MAX_VALUES_SENT = 2**28
 """A gigabyte: larger answers are compared in some of their images."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One call of a model; `images` are those to compare, all if empty.
+    """One call of a model; `items` are those to compare, all if empty.
 
     Where programs are sampled, `covers` asks what the stores of all of them write together.
     `number` counts the calls of a case: each finds unwritten memory poisoned in another way. `way`, `model`
@@ -40,14 +40,14 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     same_storage: bool = False
     programs: int = 0
     sampled: tuple[str, ...] = ()
-    images: tuple[int, ...] = ()
+    items: tuple[int, ...] = ()
     covers: bool = False
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What came back for one call.
 
-    `bits` are float32 patterns of the output at the flat NCHW `offsets`; both None if it is no such tensor.
+    `bits` are float32 patterns of the output at flat row-major `offsets`; both None if it is no such tensor.
     Of a call of the file itself `as_planned` says whether its launch plans give the same bits, and
     `left_running` whether a process that it started still runs.
     """
@@ -94,14 +94,14 @@ def fetch_answer(
     """
     shape = sandbox.operation.output_shape(call.recipe.batch)
     out, places = worker.folder / "out.f32", worker.folder / "places.i64"
-    request = protocol.SendRun(out=str(out), places=str(places), images=call.images)
+    request = protocol.SendRun(out=str(out), places=str(places), items=call.items)
     sent = worker.ask(request, protocol.Sent, sandbox.limits.run_timeout_s)
-    an_image, everything = math.prod(shape[1:]), math.prod(shape)
+    an_item, everything = math.prod(shape[1:]), math.prod(shape)
     try:
         if sent.whole:
-            images = call.images or tuple(range(shape[0]))
-            few = len(images) <= MAX_KEPT_IMAGES
-            everywhere = (_offsets_of_few if few else _offsets_of)(images, an_image)
+            items = call.items or tuple(range(shape[0]))
+            few = len(items) <= MAX_KEPT_ITEMS
+            everywhere = (_offsets_of_few if few else _offsets_of)(items, an_item)
             return read_array(out, everywhere.size, np.uint32), everywhere
         if not parts or sent.count > min(everything, MAX_VALUES_SENT):
             return None, None
@@ -115,9 +115,9 @@ def fetch_answer(
         raise WorkerFault(FaultKind.PROTOCOL, f"left no readable output: {error}") from error
 
 
-def _offsets_of(images: tuple[int, ...], an_image: int) -> NDArray[np.int64]:
-    """Return the flat offsets of all elements of some images."""
-    offsets = (np.array(images, dtype=np.int64)[:, None] * an_image + np.arange(an_image)).ravel()
+def _offsets_of(items: tuple[int, ...], an_item: int) -> NDArray[np.int64]:
+    """Return the flat offsets of all elements of some items."""
+    offsets = (np.array(items, dtype=np.int64)[:, None] * an_item + np.arange(an_item)).ravel()
     offsets.flags.writeable = False
     return offsets
 

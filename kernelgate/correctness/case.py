@@ -1,8 +1,13 @@
 """One example of the correctness stage: what is drawn, and the text that draws it again."""
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
-from kernelgate.operations.recipe import Recipe
+from kernelgate.operations.draws.recipe import Recipe
+
+if TYPE_CHECKING:  # it imports PyTorch, which a report that holds a case does not need
+    from kernelgate.operations.declaration.operation import Operation
 
 SEED_LIMIT = 2**63
 """What a seed may be; the text of a case holds it."""
@@ -12,14 +17,16 @@ EXPANDED = "expanded"
 LAYOUTS = (
     CONTIGUOUS,
     "channels-last",
-    "every-second-image",
+    "every-second-item",
     "column-slice",
     "offset",
     "odd-offset",
     EXPANDED,
     "transposed",
 )
-"""How x lies in memory. Beside what belongs to it lies NaN. Expanded, one image is the whole batch."""
+"""How inputs lie in memory. Beside what belongs to one lies NaN. Expanded, one item is the whole batch."""
+
+CHANNELS_LAST_RANK = 4
 
 NO_RELATION = "none"
 """The relation of a case that is there for its values alone."""
@@ -70,6 +77,17 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return ", ".join(parts)
 
 
+def layouts_for(operation: "Operation") -> tuple[str, ...]:
+    """Return the layouts of an operation's inputs.
+
+    Only pictures have channels that can come last, and only where N comes first can one item be the batch.
+    """
+    rank = max(len(each.shape) for each in operation.inputs)
+    unfit = set() if rank == CHANNELS_LAST_RANK else {"channels-last"}
+    unfit |= set() if operation.has_items else {EXPANDED}
+    return tuple(each for each in LAYOUTS if each not in unfit)
+
+
 def parse_case(text: str) -> Case:
     """Return the case of a `--replay` text; raises ValueError that says what is wrong with it."""
     try:
@@ -92,7 +110,7 @@ def parse_case(text: str) -> Case:
 
 def _check_near(text: str) -> None:
     """Raise ValueError if this is no number near which values are drawn."""
-    from kernelgate.operations.near_values import parse_near  # noqa: PLC0415 - imports PyTorch, as below
+    from kernelgate.operations.draws.near_values import parse_near  # noqa: PLC0415 - imports PyTorch, as below
 
     parse_near(text)
 
@@ -100,7 +118,7 @@ def _check_near(text: str) -> None:
 def _families() -> tuple[str, ...]:
     """Return the names of the families of values, the simplest first."""
     # It imports PyTorch, which a report that holds a case does not need.
-    from kernelgate.operations.values import FAMILIES  # noqa: PLC0415
+    from kernelgate.operations.draws.values import FAMILIES  # noqa: PLC0415
 
     return tuple(FAMILIES)
 

@@ -15,12 +15,13 @@ from kernelgate.correctness.lanes import WHOLE, Lane
 from kernelgate.correctness.relations import RELATIONS, Relation
 from kernelgate.correctness.result import Finding
 from kernelgate.execution.observed.decisions import SeenDecision
-from kernelgate.operations import accuracy
-from kernelgate.operations.accuracy import Answer, Broken, Errors
-from kernelgate.operations.inputs import Inputs, family_of, make_images, make_inputs, make_parameters
-from kernelgate.operations.recipe import Recipe
-from kernelgate.operations.reference import Truth, truth_at, truth_everywhere, unravel, vendor_answer
-from kernelgate.operations.values import Family
+from kernelgate.operations.accuracy import laws as accuracy
+from kernelgate.operations.accuracy.laws import Answer, Broken, Errors
+from kernelgate.operations.draws.recipe import Recipe
+from kernelgate.operations.draws.tensors import family_of, make_items, make_parameters, make_tensors
+from kernelgate.operations.draws.values import Family
+from kernelgate.operations.truth.reference import Truth
+from kernelgate.operations.truth.truth import truth_at, truth_everywhere, unravel, vendor_answer
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import LawLimits
@@ -30,11 +31,11 @@ HOPELESS = frozenset(kind for kind in FaultKind if kind.costs_its_limit)
 """The laws of such findings: looking for a smaller example would take minutes."""
 
 MAX_WHOLE_BATCH = 256
-IMAGES_AT_ONCE = 32
+ELEMENTS_AT_ONCE = 10_000_000
 """Float64 takes nine times the answer's memory, and the judge must fit beside a worker on a GPU."""
 
-IMAGES_OF_LARGE = 16
-"""Of a larger batch so many images are compared: first, last, and others evenly between."""
+ITEMS_OF_LARGE = 16
+"""Of a larger batch so many items are compared: first, last, and others evenly between."""
 
 LAWS_OF_VALUES = ("hard-bound", "error-ratio", "exact", "special-values", "second-opinion", "all-written")
 """Broken in a case that is there for another law, they are a fault of what is unusual about it."""
@@ -95,7 +96,7 @@ class CaseRunner:
 
     def calls_of(self, case: Case) -> list[Call]:
         """Return the calls that the case makes."""
-        return RELATIONS[case.relation].calls(self._plain_call(case))
+        return RELATIONS[case.relation].calls(self.operation, self._plain_call(case))
 
     def run(self, case: Case) -> CaseResult:
         """Return what the case breaks, or how far it held."""
@@ -154,16 +155,17 @@ class CaseRunner:
 
     def _plain_call(self, case: Case) -> Call:
         batch = case.batch
-        images: tuple[int, ...] = ()
-        if not self.caller.interprets and batch > MAX_WHOLE_BATCH:
-            images = tuple(sorted({i * (batch - 1) // (IMAGES_OF_LARGE - 1) for i in range(IMAGES_OF_LARGE)}))
+        items: tuple[int, ...] = ()
+        large = batch > MAX_WHOLE_BATCH * self.operation.granule and self.operation.has_items
+        if not self.caller.interprets and large:
+            items = tuple(sorted({i * (batch - 1) // (ITEMS_OF_LARGE - 1) for i in range(ITEMS_OF_LARGE)}))
         return Call(
             recipe=case.recipe,
             pin=case.pin,
             layout=case.layout,
             programs=case.programs,
             sampled=self.sampled if case.programs else (),
-            images=images,
+            items=items,
             covers=self._covers(case),
         )
 
@@ -210,7 +212,9 @@ class CaseRunner:
             if vendor is not None:
                 theirs = accuracy.measure_errors(msgspec.structs.replace(answer, values=vendor), self.limits)
                 vendor_ratio = max(vendor_ratio or 0.0, theirs.error_ratio)
-            broken = next(self._check_values(answer, seen, vendor, family_of(run.call.recipe)), None)
+            broken = next(
+                self._check_values(answer, seen, vendor, family_of(self.operation, run.call.recipe)), None
+            )
             if broken is not None:
                 break
         return broken, errors, vendor_ratio
@@ -236,28 +240,39 @@ class CaseRunner:
         if self.caller.interprets:
             yield self._part(run, slice(None), values, self._truth_on_host(run)), None
             return
-        weight, bias = (tensor.cuda() for tensor in make_parameters(self.operation, run.call.recipe))
-        images = run.call.images or tuple(range(run.call.recipe.batch))
-        an_image = math.prod(self.operation.output_shape(1))
-        special = family_of(run.call.recipe).special
-        for first in range(0, len(images), IMAGES_AT_ONCE):
-            chosen = images[first : first + IMAGES_AT_ONCE]
-            x = make_images(self.operation, run.call.recipe, chosen).cuda()
-            inputs = Inputs(x, weight, bias)
-            span = slice(first * an_image, (first + len(chosen)) * an_image)
-            truth = truth_everywhere(self.operation, inputs).flattened()
-            vendor = None if special else vendor_answer(self.operation, inputs).flatten()
+        if not self.operation.has_items:
+            yield self._whole_part(run, values)
+            return
+        fixed = {k: v.cuda() for k, v in make_parameters(self.operation, run.call.recipe).items()}
+        items = run.call.items or tuple(range(run.call.recipe.batch))
+        an_item = math.prod(self.operation.output_shape(1))
+        at_once = max(1, ELEMENTS_AT_ONCE // an_item)
+        special = family_of(self.operation, run.call.recipe).special
+        for first in range(0, len(items), at_once):
+            chosen = items[first : first + at_once]
+            free = make_items(self.operation, run.call.recipe, chosen)
+            tensors = fixed | {name: values.cuda() for name, values in free.items()}
+            span = slice(first * an_item, (first + len(chosen)) * an_item)
+            truth = truth_everywhere(self.operation, tensors).flattened()
+            vendor = None if special else vendor_answer(self.operation, tensors).flatten()
             yield self._part(run, span, values[span].cuda(), truth), vendor
+
+    def _whole_part(self, run: Run, values: torch.Tensor) -> tuple[Answer, torch.Tensor | None]:
+        tensors = make_tensors(self.operation, run.call.recipe, "cuda")
+        truth = truth_everywhere(self.operation, tensors).flattened()
+        special = family_of(self.operation, run.call.recipe).special
+        vendor = None if special else vendor_answer(self.operation, tensors).flatten()
+        return self._part(run, slice(None), values.cuda(), truth), vendor
 
     def _truth_on_host(self, run: Run) -> Truth:
         recipe = run.call.recipe
         assert run.offsets is not None
         if run.offsets.size == math.prod(self.operation.output_shape(recipe.batch)):
             if self._truth is None or self._truth[0] != recipe:  # many a call repeats the one before
-                truth = truth_everywhere(self.operation, make_inputs(self.operation, recipe))
+                truth = truth_everywhere(self.operation, make_tensors(self.operation, recipe))
                 self._truth = recipe, truth.flattened()
             return self._truth[1]
-        return truth_at(self.operation, recipe, unravel(self.operation, run.offsets))
+        return truth_at(self.operation, recipe, unravel(self.operation, run.offsets, recipe.batch))
 
     def _part(self, run: Run, span: slice, values: torch.Tensor, truth: Truth) -> Answer:
         assert run.offsets is not None
@@ -266,6 +281,7 @@ class CaseRunner:
             values=values,
             truth=truth,
             offsets=run.offsets[span],
+            batch=run.call.recipe.batch,
             poison_bits=run.poison_bits,
         )
 

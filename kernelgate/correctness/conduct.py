@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from kernelgate.correctness.calls import Run
-from kernelgate.operations.accuracy import Broken
-from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.reference import unravel
+from kernelgate.operations.accuracy.laws import Broken
+from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.truth.truth import unravel
 from kernelgate.settings import LawLimits
 
 
-def check_form(operation: Convolution, run: Run) -> Iterator[Broken]:
+def check_form(operation: Operation, run: Run) -> Iterator[Broken]:
     """Yield what is wrong with the kind of thing that forward returned, before its values are looked at."""
     ran, shape = run.ran, operation.output_shape(run.call.recipe.batch)
     if ran.returned != "Tensor":
@@ -23,7 +23,7 @@ def check_form(operation: Convolution, run: Run) -> Iterator[Broken]:
     elif ran.device != "cuda:0":
         yield Broken(law="form", detail=f"the output is on {ran.device}, allowed the input's device, cuda:0")
     elif not ran.contiguous:
-        yield Broken(law="form", detail="the output is not contiguous, allowed row-major NCHW")
+        yield Broken(law="form", detail="the output is not contiguous, allowed row-major")
 
 
 def check_arrived(run: Run) -> Iterator[Broken]:
@@ -60,9 +60,9 @@ def check_memory(run: Run) -> Iterator[Broken]:
 
 
 def check_inputs_intact(run: Run) -> Iterator[Broken]:
-    """Yield if x, weight or bias changed by a bit."""
+    """Yield if an input or a parameter changed by a bit."""
     if not run.ran.inputs_intact:
-        yield Broken(law="inputs-intact", detail="forward changed its input, weight or bias in place")
+        yield Broken(law="inputs-intact", detail="forward changed its input or a parameter in place")
 
 
 def check_earlier_intact(run: Run) -> Iterator[Broken]:
@@ -72,20 +72,20 @@ def check_earlier_intact(run: Run) -> Iterator[Broken]:
         yield Broken(law="earlier-answers", detail=detail)
 
 
-def check_all_written(operation: Convolution, run: Run) -> Iterator[Broken]:
+def check_all_written(operation: Operation, run: Run) -> Iterator[Broken]:
     """Yield if programs that all ran left an element of the output unwritten, or some of them left all."""
     assert run.offsets is not None
     total = int(np.prod(operation.output_shape(run.call.recipe.batch)))
     if run.offsets.size == 0:
         yield Broken(law="all-written", detail=f"no program that ran wrote any of {total} output elements")
-    elif run.ran_whole and not run.call.images and run.offsets.size < total:
+    elif run.ran_whole and not run.call.items and run.offsets.size < total:
         missing = np.setdiff1d(np.arange(total), run.offsets, assume_unique=True)
-        first = ",".join(str(int(axis)) for axis in unravel(operation, missing[:1]))
+        first = ",".join(str(int(axis)) for axis in unravel(operation, missing[:1], run.call.recipe.batch))
         detail = f"{missing.size} of {total} output elements were never written, the first out[{first}]"
         yield Broken(law="all-written", detail=detail)
 
 
-def check_covered(operation: Convolution, run: Run) -> Iterator[Broken]:
+def check_covered(operation: Operation, run: Run) -> Iterator[Broken]:
     """Yield if the stores of all programs together, where they were run, leave out an element."""
     total, covered = int(np.prod(operation.output_shape(run.call.recipe.batch))), run.ran.covered
     if covered is not None and covered < total:
@@ -93,7 +93,7 @@ def check_covered(operation: Convolution, run: Run) -> Iterator[Broken]:
         yield Broken(law="all-written", detail=detail)
 
 
-def check_enough_programs(operation: Convolution, run: Run, limits: LawLimits) -> Iterator[Broken]:
+def check_enough_programs(operation: Operation, run: Run, limits: LawLimits) -> Iterator[Broken]:
     """Yield if all programs cannot write the whole output, each writing as much as the busiest seen."""
     total = int(np.prod(operation.output_shape(run.call.recipe.batch)))
     made = [launch for launch in run.ran.launches if launch.kernel in run.call.sampled]

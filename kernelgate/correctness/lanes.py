@@ -10,9 +10,10 @@ from enum import StrEnum
 
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.relations import RELATIONS
+from kernelgate.operations.declaration.operation import Operation
 
 SMALL_BATCH = 64
-"""Up to so many images a call takes under a quarter of a gigabyte, guard bands included."""
+"""Up to so many pictures a call takes under a quarter of a gigabyte, guard bands included."""
 
 MAX_LANES = 4
 LANE_BYTES = 3 * 2**30
@@ -34,11 +35,11 @@ WHOLE: Lane = tuple(Kind)
 """The only lane of its worker's memory takes whatever comes."""
 
 
-def kind_of(case: Case) -> Kind:
-    """Return what a case needs."""
+def kind_of(case: Case, operation: Operation) -> Kind:
+    """Return what a case of an operation needs."""
     if RELATIONS[case.relation].calls_file:
         return Kind.FILE
-    return Kind.SMALL if case.batch <= SMALL_BATCH else Kind.LARGE
+    return Kind.SMALL if case.batch <= SMALL_BATCH * operation.granule else Kind.LARGE
 
 
 def lanes_of(free_bytes: int) -> tuple[Lane, ...]:
@@ -52,8 +53,8 @@ def lanes_of(free_bytes: int) -> tuple[Lane, ...]:
 class WaitingCases:
     """Cases that wait for a lane, in their order."""
 
-    def __init__(self, cases: Sequence[Case]) -> None:
-        self._cases = [(case, kind_of(case)) for case in cases]
+    def __init__(self, cases: Sequence[Case], operation: Operation) -> None:
+        self._cases = [(case, kind_of(case, operation)) for case in cases]
         self._lock = threading.Lock()
 
     def take(self, lane: Lane) -> Case | None:

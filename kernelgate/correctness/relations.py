@@ -8,6 +8,7 @@ A new relation is one entry of `RELATIONS`. It is then planned, drawn, judged, r
 `--replay`. Its place decides the order of planned cases, and so their seeds, and the order of the report.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
@@ -28,19 +29,23 @@ from kernelgate.correctness.relation_calls import (
     unchanged,
     unpinned,
     with_seeds_of_each_part,
-    without_bias,
+    without_optional,
 )
-from kernelgate.operations.accuracy import Broken
-from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.inputs import channel_order, image_order
-from kernelgate.operations.recipe import Recipe
-from kernelgate.operations.reference import unravel
+from kernelgate.operations.accuracy.laws import Broken
+from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.draws.recipe import BATCH, FEATURES, Recipe
+from kernelgate.operations.draws.tensors import feature_order, item_order
+from kernelgate.operations.truth.truth import unravel
 
 Bits = NDArray[np.uint32]
 Offsets = NDArray[np.int64]
 
-Source = Callable[[Convolution, Recipe, Offsets], Offsets]
+Source = Callable[[Operation, Recipe, Offsets], Offsets]
 """Tells where the first answer has what must stand at these offsets of the last answer, of that recipe."""
+
+
+def _anything(_operation: Operation) -> bool:
+    return True
 
 
 class Relation(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +57,8 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     says: str
+    asked_of: Callable[[Operation], bool] = _anything
+    """Whether it holds of an operation."""
     first: FirstCall = unchanged
     later: LaterCalls | None = None
     source: Source | None = None
@@ -77,12 +84,12 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
         """Whether wrong values in the call of this number, from 0, break the relation."""
         return self.owns_values_from is not None and number >= self.owns_values_from
 
-    def calls(self, plain: Call) -> list[Call]:
+    def calls(self, operation: Operation, plain: Call) -> list[Call]:
         """Return the calls of a case, made from its `plain` call."""
-        first = self.first(plain)
-        return [first, *self.later(first)] if self.later else [first]
+        first = self.first(operation, plain)
+        return [first, *self.later(operation, first)] if self.later else [first]
 
-    def check(self, operation: Convolution, runs: Sequence[Run]) -> Iterator[Broken]:
+    def check(self, operation: Operation, runs: Sequence[Run]) -> Iterator[Broken]:
         """Yield what does not hold between the first and the last answer, wherever both were computed."""
         if self.source is None or (self.changes_batch and _programs(runs[0]) != _programs(runs[-1])):
             return
@@ -93,9 +100,7 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
             differ = f"{wrong.size} of {int(computed.sum())} elements differ from the first call's"
             yield Broken(law=self.name, detail=f"{element}; {differ}")
 
-    def compare(
-        self, operation: Convolution, runs: Sequence[Run]
-    ) -> tuple[Offsets, NDArray[np.bool_]] | None:
+    def compare(self, operation: Operation, runs: Sequence[Run]) -> tuple[Offsets, NDArray[np.bool_]] | None:
         """Return where both answers were computed, and whether they differ there; None if nothing is asked.
 
         The offsets are those of the last answer.
@@ -117,18 +122,20 @@ def _answer(run: Run) -> tuple[Bits, Offsets]:
     return run.bits, run.offsets
 
 
-def _expect(source: Source, operation: Convolution, first: Run, last: Run) -> tuple[Bits, NDArray[np.bool_]]:
+def _expect(source: Source, operation: Operation, first: Run, last: Run) -> tuple[Bits, NDArray[np.bool_]]:
     """Return the bits that the last answer must have, and where the first call computed them."""
     bits, offsets = _answer(first)
     recipe = last.call.recipe
     wanted = source(operation, recipe, _answer(last)[1])
     places = np.searchsorted(offsets, wanted).clip(0, offsets.size - 1)
-    return _scaled(bits[places], recipe.x_exponent + recipe.weight_exponent), offsets[places] == wanted
+    return _scaled(bits[places], recipe.answer_exponent), offsets[places] == wanted
 
 
-def _describe_element(operation: Convolution, run: Run, expected: Bits, place: int) -> str:
+def _describe_element(operation: Operation, run: Run, expected: Bits, place: int) -> str:
     bits, offsets = _answer(run)
-    index = ",".join(str(int(axis)) for axis in unravel(operation, offsets[place : place + 1]))
+    index = ",".join(
+        str(int(axis)) for axis in unravel(operation, offsets[place : place + 1], run.call.recipe.batch)
+    )
     got, allowed = (each.view(np.float32)[place] for each in (bits, expected))
     return f"out[{index}]: got {got:.9g}, allowed {allowed:.9g} alone"
 
@@ -144,23 +151,26 @@ def _canonical(bits: Bits) -> Bits:
     return np.where(values == 0, np.uint32(0), canonical)
 
 
-def _same_place(_operation: Convolution, _recipe: Recipe, offsets: Offsets) -> Offsets:
+def _same_place(_operation: Operation, _recipe: Recipe, offsets: Offsets) -> Offsets:
     return offsets
 
 
-def _same_image(operation: Convolution, recipe: Recipe, offsets: Offsets) -> Offsets:
-    an_image = operation.out_channels * operation.out_size**2
-    order = image_order(recipe).numpy() if recipe.shuffled_images else np.arange(recipe.batch)
-    wanted: Offsets = (order[offsets // an_image] + recipe.first) * an_image + offsets % an_image
+def _same_item(operation: Operation, recipe: Recipe, offsets: Offsets) -> Offsets:
+    an_item = math.prod(operation.output_shape(1))
+    order = item_order(recipe).numpy() if recipe.shuffled == BATCH else np.arange(recipe.batch)
+    wanted: Offsets = (order[offsets // an_item] + recipe.first) * an_item + offsets % an_item
     return wanted
 
 
-def _same_channel(operation: Convolution, recipe: Recipe, offsets: Offsets) -> Offsets:
-    pixels = operation.out_size**2
-    rest, pixel = np.divmod(offsets, pixels)
-    image, channel = np.divmod(rest, operation.out_channels)
-    order = channel_order(operation, recipe).numpy()
-    wanted: Offsets = (image * operation.out_channels + order[channel]) * pixels + pixel
+def _same_feature(operation: Operation, recipe: Recipe, offsets: Offsets) -> Offsets:
+    features = operation.relations.features
+    assert features is not None
+    shape = operation.output_shape(1)
+    within = math.prod(shape[features.output + 1 :])
+    rest, inner = np.divmod(offsets, within)
+    outer, feature = np.divmod(rest, shape[features.output])
+    order = feature_order(operation, recipe).numpy()
+    wanted: Offsets = (outer * shape[features.output] + order[feature]) * within + inner
     return wanted
 
 
@@ -177,35 +187,40 @@ _ALL = (
     ),
     Relation(
         name="scaled-input",
-        says="x and bias times 2^k, the answer times 2^k",
-        later=scale("x_exponent"),
+        says="inputs times 2^k, and what is added to them: the answer times 2^k",
+        asked_of=lambda operation: bool(operation.relations.scaled_input),
+        later=scale(lambda operation: operation.relations.scaled_input),
         source=_same_place,
     ),
     Relation(
         name="scaled-weight",
-        says="weight and bias times 2^k, likewise",
-        later=scale("weight_exponent"),
+        says="weights times 2^k, and what is added to them: the answer times 2^k",
+        asked_of=lambda operation: bool(operation.relations.scaled_weight),
+        later=scale(lambda operation: operation.relations.scaled_weight),
         source=_same_place,
     ),
     Relation(
-        name="shuffled-images",
-        says="images permuted, answers permuted",
-        later=once_more(shuffled_images=True),
-        source=_same_image,
+        name="shuffled-batch",
+        says="items of the batch permuted, answers permuted",
+        asked_of=lambda operation: operation.relations.independent,
+        later=once_more(shuffled=BATCH),
+        source=_same_item,
         needs_whole=True,
     ),
     Relation(
         name="sliced-batch",
         says="a slice of the batch, the slice of the answer",
+        asked_of=lambda operation: operation.relations.independent,
         later=slice_batch,
-        source=_same_image,
+        source=_same_item,
         changes_batch=True,
     ),
     Relation(
-        name="shuffled-channels",
-        says="output channels permuted, answers permuted",
-        later=once_more(shuffled_channels=True),
-        source=_same_channel,
+        name="shuffled-features",
+        says="output channels or columns permuted, answers permuted",
+        asked_of=lambda operation: operation.relations.features is not None,
+        later=once_more(shuffled=FEATURES),
+        source=_same_feature,
     ),
     Relation(
         name="new-contents",
@@ -238,7 +253,8 @@ _ALL = (
     Relation(
         name="no-bias",
         says="right without a bias, or a clear error",
-        first=without_bias,
+        asked_of=lambda operation: any(each.optional for each in operation.parameters),
+        first=without_optional,
         owns_values_from=0,
         error_allowed="without a bias",
     ),
@@ -253,3 +269,8 @@ _ALL = (
 
 RELATIONS = {relation.name: relation for relation in _ALL}
 """All relations by name. The simplest first: shrinking ends in the earliest one that still fails."""
+
+
+def relations_of(operation: Operation) -> tuple[str, ...]:
+    """Return the names of the relations that hold of an operation."""
+    return tuple(name for name, relation in RELATIONS.items() if relation.asked_of(operation))

@@ -19,7 +19,7 @@ from kernelgate.correctness.hypothesis_profile import Profile
 from kernelgate.correctness.lanes import WaitingCases, kind_of
 from kernelgate.correctness.planning.plan import CasePlan
 from kernelgate.correctness.result import Correctness, Finding
-from kernelgate.operations.accuracy import Errors
+from kernelgate.operations.accuracy.laws import Errors
 
 
 class CaseSearch:
@@ -41,14 +41,14 @@ class CaseSearch:
 
     def runner_for(self, case: Case) -> CaseRunner:
         """Return a case runner whose lane takes the case."""
-        return next(each for each in self.case_runners if kind_of(case) in each.lane)
+        return next(each for each in self.case_runners if kind_of(case, each.operation) in each.lane)
 
     def judge_all(self, cases: Sequence[Case], seconds: float = math.inf) -> None:
         """Judge the cases side by side, each lane in order, until one fails.
 
         None is begun after so many seconds.
         """
-        ends, waiting = time.monotonic() + seconds, WaitingCases(cases)
+        ends, waiting = time.monotonic() + seconds, WaitingCases(cases, self.case_runners[0].operation)
         for case in cases:
             self.case_runners[0].expect(case)
 

@@ -120,7 +120,8 @@ def _judge(
         if plan.draws:
             if search.finding is None:
                 decided = gather(search.outcomes.values())
-                search.judge_all(near_cases(decided, trial.entropy + SEEDS_OF_NEAR + len(decided)))
+                operation, seed = plan.operation, trial.entropy + SEEDS_OF_NEAR + len(decided)
+                search.judge_all(near_cases(operation, decided, seed))
             if search.finding is None or not search.finding.case.near:
                 explore(search, plan, trial.profile, trial.entropy)
             search.ask_both_sides()

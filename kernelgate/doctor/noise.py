@@ -16,7 +16,7 @@ from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import Gpu, GpuError, find_gpu
 from kernelgate.machine.gpu_lock import locked
 from kernelgate.machine.versions import describe_environment
-from kernelgate.operations.operation import find_operation
+from kernelgate.operations import find_operation
 from kernelgate.performance.decision.log_ratio import measure_slowdown
 from kernelgate.performance.replicates import measure_replicates
 from kernelgate.performance.samples import Arm, MeasuredReplicate

@@ -25,8 +25,6 @@ from kernelgate.interpreter.errors import CannotInterpretError
 from kernelgate.interpreter.provenance import ANYWHERE, Accessed
 from kernelgate.interpreter.text.parser import parse
 
-INPUTS = frozenset(["x", "weight", "bias"])
-
 
 class Touched(NamedTuple):
     """The places of a launch's arguments that it reads through, and that it writes through."""

@@ -8,7 +8,16 @@ import msgspec
 from numpy.typing import NDArray
 
 from kernelgate.execution import interpreted_moves
-from kernelgate.execution.launch_plan import Buffer, Copy, Fill, Launch, LaunchPlan, Pointer, Scalar
+from kernelgate.execution.launch_plan import (
+    TEMPORARY,
+    Buffer,
+    Copy,
+    Fill,
+    Launch,
+    LaunchPlan,
+    Pointer,
+    Scalar,
+)
 from kernelgate.execution.observed.decisions import ContentsOf, SeenDecision, see_decisions
 from kernelgate.execution.sampled_launch import LaunchSeen, Sampling, run_sampled
 from kernelgate.interpreter import launch as interpreted
@@ -16,8 +25,6 @@ from kernelgate.interpreter.launch import LaunchRun, ReadyKernel
 from kernelgate.interpreter.memory.buffer import PAGE_BYTES, poison
 from kernelgate.interpreter.memory.buffer import Fill as Filler
 from kernelgate.interpreter.memory.memory import Memory
-
-INPUTS = ("x", "weight", "bias")
 
 MAX_TURNS = 200_000
 """Of all loops of a launch, those of programs that run together counted once: thousands are usual."""
@@ -86,8 +93,9 @@ class InterpretedPlan:
         return any(self.kernel_of(ttir).sides.decisions for ttir in kernels)
 
     def inputs_intact(self) -> bool:
-        """Return whether no program wrote into x, weight or bias."""
-        held = (self.memory.buffers[name] for name in self.names if name in INPUTS)
+        """Return whether no program wrote into an input or a parameter."""
+        named = zip(self.names, self.plan.buffers, strict=True)
+        held = (self.memory.buffers[name] for name, buffer in named if buffer.is_given)
         return not any(buffer.count_written_since(1) for buffer in held)
 
     def moves_answer(self) -> bool:
@@ -100,12 +108,12 @@ class InterpretedPlan:
         return {self.names[step.source.buffer] for step in self.plan.steps if isinstance(step, Copy)}
 
     def _name(self, number: int, buffer: Buffer) -> str:
-        if buffer.role in INPUTS:
+        if buffer.is_given:
             return buffer.role
         return "the answer" if number == self.plan.answer.buffer else f"{buffer.role} {number}"
 
     def _add(self, name: str, buffer: Buffer, given: Given | None, poison_bits: int) -> None:
-        if buffer.role == "temporary" or given is None:
+        if buffer.role == TEMPORARY or given is None:
             self.memory.add(name, buffer.bytes, fill=poison(poison_bits))
         elif given.content is not None:
             self.memory.add(name, buffer.bytes, content=given.content)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.operations.declaration.kernel_config import KernelConfig
 
 MAX_GRID = (2**31 - 1, 65535, 65535)
 """CUDA C++ Programming Guide, table "Technical Specifications per Compute Capability"."""
@@ -92,15 +92,24 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     pass
 
 
+TEMPORARY, CONSTANT = "temporary", "constant"
+"""The roles of buffers that no caller gives."""
+
+
 class Buffer(_Record, frozen=True, kw_only=True):
     """Device memory of its own. An input or a parameter is filled before the call, a constant holds its file.
 
     What a temporary holds before it is written is nobody's promise.
     """
 
-    role: Literal["x", "weight", "bias", "temporary", "constant"]
+    role: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     bytes: Annotated[int, msgspec.Meta(ge=0, lt=2**48)]
     content: Sha256 | None = None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the caller gives it: it is an input or a parameter of the operation, by its name."""
+        return self.role not in (TEMPORARY, CONSTANT)
 
 
 class View(_Record, frozen=True, kw_only=True):
@@ -176,34 +185,21 @@ class Program(_Record, frozen=True, kw_only=True):
     log: Annotated[str, msgspec.Meta(max_length=10_000)] = ""
 
 
-Changed = Literal[
-    "x",
-    "weight",
-    "weight-data",
-    "weight-parameter",
-    "bias",
-    "bias-data",
-    "bias-parameter",
-    "model",
-    "batch",
-]
-"""What may have changed between two calls: in place, by new memory (`-data`), or by a new `-parameter`."""
-
-
 class CallForm(_Record, frozen=True, kw_only=True):
-    """How forward is called: how x and the weight lie in memory, and in which of the ways users call a model.
+    """How forward is called: how inputs lie in memory, and in which of the ways users call a model.
 
-    `call` counts calls of one model from 0, and `changed` is what has changed since the one before: what an
-    input holds, by each way of writing or replacing it, or that another model, or another batch, was called.
-    `classes` is what the model is made with, None for its default.
+    Parameters that are `absent` are None. `call` counts calls of one model from 0, and `changed` is what has
+    changed since the one before: a tensor by its name, in place, by new memory (`weight-data`), or by a new
+    parameter (`weight-parameter`); or that another `model`, or another `batch`, was called. `classes` is what
+    the model is made with, None for its default.
     """
 
     layout: str = "contiguous"
-    bias: bool = True
+    absent: tuple[str, ...] = ()
     training: bool = True
     gradients: bool = False
     call: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
-    changed: Changed | None = None
+    changed: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
     classes: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
@@ -214,7 +210,7 @@ class LaunchPlan(_Record, frozen=True, kw_only=True):
     is what forward returned.
     """
 
-    schema: Literal["kernelgate.plan/1"]
+    schema: Literal["kernelgate.plan/2"]
     operation: str
     kernel_sha256: Sha256
     target: Annotated[str, msgspec.Meta(pattern="^sm_[0-9]{2,3}$")]

@@ -23,7 +23,8 @@ from kernelgate.execution.launch_plan import (
     Scalar,
     View,
 )
-from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.declaration.argument import FLOAT_BYTES
+from kernelgate.operations.declaration.operation import Operation
 
 MAX_THREADS = 1024
 MAX_CLUSTER = 16
@@ -39,13 +40,13 @@ class PlanError(KernelgateError):
     """A launch plan that cannot be read, or that is none."""
 
 
-def check_plan(plan: LaunchPlan, operation: Convolution) -> None:
+def check_plan(plan: LaunchPlan, operation: Operation) -> None:
     """Raise PlanError, which names the first faults, unless the plan is one of the operation."""
     if faults := list(itertools.islice(_faults(plan, operation), MAX_NAMED)):
         raise PlanError(f"not a launch plan of {operation.name}: {'; '.join(faults)}")
 
 
-def _faults(plan: LaunchPlan, operation: Convolution) -> Iterator[str]:
+def _faults(plan: LaunchPlan, operation: Operation) -> Iterator[str]:
     if plan.operation != operation.name:
         yield f"it is of operation {plan.operation!r}"
         return
@@ -66,16 +67,17 @@ def _faults(plan: LaunchPlan, operation: Convolution) -> Iterator[str]:
     yield from _answer_faults(plan, operation)
 
 
-def _buffer_faults(plan: LaunchPlan, operation: Convolution) -> Iterator[str]:
-    sizes = {
-        "weight": 4 * math.prod(operation.weight_shape),
-        "bias": 4 * operation.out_channels,
-    }
+def _buffer_faults(plan: LaunchPlan, operation: Operation) -> Iterator[str]:
+    fixed = [each for each in operation.arguments if not each.is_free]
+    sizes = {each.name: FLOAT_BYTES * math.prod(each.shape_at(1)) for each in fixed}
+    names = {each.name for each in operation.arguments}
     roles = [buffer.role for buffer in plan.buffers]
-    for role in ("x", "weight", "bias"):
+    for role in sorted(names):
         if roles.count(role) != 1:
             yield f"it has {roles.count(role)} buffers {role}, allowed 1"
     for place, buffer in enumerate(plan.buffers):
+        if buffer.is_given and buffer.role not in names:
+            yield f"buffer {place}, {buffer.role}: {operation.name} has no such tensor"
         if buffer.bytes < sizes.get(buffer.role, 0):
             allowed = f"allowed {sizes[buffer.role]} or more"
             yield f"buffer {place}, {buffer.role}, has {buffer.bytes} bytes, {allowed}"
@@ -161,7 +163,7 @@ def _pointer_faults(where: str, pointer: Pointer, buffers: tuple[Buffer, ...]) -
         yield f"{where}: points {pointer.offset} bytes into a buffer of {held}"
 
 
-def _answer_faults(plan: LaunchPlan, operation: Convolution) -> Iterator[str]:
+def _answer_faults(plan: LaunchPlan, operation: Operation) -> Iterator[str]:
     yield from _view_faults("the answer", plan.answer, plan.buffers)
     shape = operation.output_shape(plan.batch)
     if plan.answer.shape != shape or plan.answer.dtype != "float32":

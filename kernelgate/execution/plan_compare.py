@@ -10,7 +10,6 @@ from typing import NamedTuple
 import msgspec
 
 from kernelgate.execution.contents import (
-    INPUTS,
     Held,
     TouchedBy,
     follow,
@@ -68,7 +67,7 @@ def _make_the_same(plain: FollowedCall, other: FollowedCall, touched_by: Touched
     """Return whether both answers are made by the same steps of the same, given the other's inputs."""
     given = {buffer.role: held for buffer, held in zip(other.plan.buffers, other.holds, strict=True)}
     likewise = tuple(
-        given[buffer.role] if buffer.role in INPUTS else held
+        given[buffer.role] if buffer.is_given else held
         for buffer, held in zip(plain.plan.buffers, plain.holds, strict=True)
     )
     return _name_answer(plain.plan, likewise, touched_by) == _name_answer(other.plan, other.holds, touched_by)

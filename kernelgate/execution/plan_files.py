@@ -13,7 +13,7 @@ import msgspec
 from kernelgate.execution.launch_plan import LaunchPlan
 from kernelgate.execution.plan_check import PlanError, check_plan
 from kernelgate.files import ForeignFileError, read_foreign, write_whole
-from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.declaration.operation import Operation
 
 PLAN_NAME = "plan.json"
 MAX_PLAN_BYTES = 16 * 2**20
@@ -32,7 +32,7 @@ class StoredPlan(msgspec.Struct, frozen=True, kw_only=True):
         return read_content(self.contents, sha256, kind)
 
 
-def read_plan(file: Path, operation: Convolution) -> StoredPlan:
+def read_plan(file: Path, operation: Operation) -> StoredPlan:
     """Return a plan and check all of it; raises PlanError, which says what is wrong."""
     try:
         text = read_foreign(file, MAX_PLAN_BYTES)

@@ -16,10 +16,10 @@ from kernelgate.execution.sampling import (
     two_of_each_row,
 )
 from kernelgate.interpreter.launch import LaunchRun
-from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.declaration.operation import Operation
 
 MIN_FOLLOWED_BATCH = 256
-"""From here on numbers of images, tiles and elements outgrow the types that hold them."""
+"""From here on numbers of items, tiles and elements outgrow the types that hold them."""
 
 MANY_LAUNCHES = 8
 FEW_PROGRAMS = 3
@@ -32,7 +32,7 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     All programs of a launch run in order or `backwards`: no GPU promises either.
     """
 
-    operation: Convolution
+    operation: Operation
     batch: int
     seed: int
     programs: int = 0
@@ -116,13 +116,14 @@ class _Sample:
     def _find_owners(self) -> list[Program]:
         """Return the programs in whose place those that ran seem to have written."""
         operation, batch = self.sampling.operation, self.sampling.batch
-        pixels, outputs = operation.out_size**2, math.prod(operation.output_shape(batch))
+        _, features, *inner = operation.output_shape(batch)
+        pixels, outputs = math.prod(inner), math.prod(operation.output_shape(batch))
 
         def pixel_of(places: NDArray[np.int64]) -> NDArray[np.int64]:
-            return places // (operation.out_channels * pixels) * pixels + places % pixels
+            return places // (features * pixels) * pixels + places % pixels
 
         owners: list[Program] = []
         for name, wrote in self._written().items():
             if self.launch_run.launch.memory.buffers[name].units == outputs:
-                owners += find_owners(self.grid, wrote, batch * pixels, pixel_of)
+                owners += find_owners(self.grid, wrote, outputs // features, pixel_of)
         return owners

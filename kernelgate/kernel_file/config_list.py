@@ -8,7 +8,7 @@ import msgspec
 
 from kernelgate.errors import KernelgateError
 from kernelgate.kernel_file.source import KernelFile, callee_name, parse_kernel
-from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.operations.declaration.kernel_config import KernelConfig
 
 INDENT = " " * 4
 

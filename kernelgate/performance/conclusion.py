@@ -10,7 +10,7 @@ import msgspec
 from kernelgate.baselines.records import SpeedRecord
 from kernelgate.machine.gpu import Gpu
 from kernelgate.machine.versions import Provenance
-from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.declaration.operation import Operation
 from kernelgate.performance.decision.drift import Drift, environment_drift, find_creep
 from kernelgate.performance.decision.instability import find_doubts
 from kernelgate.performance.decision.interim_looks import confidence_at
@@ -31,7 +31,7 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
     With `ada_path` the kernels ran by the code of an RTX 4090 on another GPU.
     """
 
-    operation: Convolution
+    operation: Operation
     gpu: Gpu
     rule: Rule
     settings: PerformanceSettings
@@ -142,7 +142,7 @@ def not_measured_by(gpu: Gpu, verdict: Verdict) -> Verdict:
 
 
 def propose_record(
-    performance: Performance, operation: Convolution, arm: str, kernel_sha256: str, environment: Provenance
+    performance: Performance, operation: Operation, arm: str, kernel_sha256: str, environment: Provenance
 ) -> SpeedRecord:
     """Return the record that the arm, candidate or accepted, would have as the accepted kernel."""
     original, vendor = (

@@ -26,7 +26,7 @@ from kernelgate.files import read_foreign
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import Gpu, GpuError
 from kernelgate.machine.gpu_lock import shared
-from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.operations.declaration.kernel_config import KernelConfig
 from kernelgate.profile_order import ProfileOrder, encode_profile_order
 from kernelgate.sandbox.fork_server import passed_on
 from kernelgate.sandbox.process_tree import descendants, kill

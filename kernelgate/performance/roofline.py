@@ -1,6 +1,6 @@
 """A GPU's peaks, and the time that no launch can undercut."""
 
-from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.declaration.operation import Operation
 
 PEAKS = {
     "RTX 4090": (1008e9, 82.6e12),
@@ -10,7 +10,7 @@ PEAKS = {
 """Bytes a second and dense TF32 FLOP a second, from NVIDIA's data sheets, by a part of the GPU's name."""
 
 
-def physical_floor_ms(operation: Convolution, batch: int, gpu_name: str) -> float | None:
+def physical_floor_ms(operation: Operation, batch: int, gpu_name: str) -> float | None:
     """Return the time that no honest launch can undercut on that GPU, None if its peaks are not known.
 
     It is that of the bytes alone. Winograd's forms need fewer products (S. Winograd, "Arithmetic Complexity

@@ -13,8 +13,8 @@ from kernelgate.baselines.store import BaselineError, load_speed, propose, recor
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import Gpu, GpuError, read_health
 from kernelgate.machine.gpu_lock import locked
-from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.operation import find_operation
+from kernelgate.operations import find_operation
+from kernelgate.operations.declaration.operation import Operation
 from kernelgate.performance.conclusion import (
     Conditions,
     conclude_performance,
@@ -35,7 +35,7 @@ from kernelgate.verdict import Outcome, Reason, Verdict
 SAMPLES_NAME = "samples.jsonl"
 
 
-def load_record(root: Path, operation: Convolution, gpu: Gpu, accepted_sha256: str) -> SpeedRecord | None:
+def load_record(root: Path, operation: Operation, gpu: Gpu, accepted_sha256: str) -> SpeedRecord | None:
     """Return the accepted kernel's record on this GPU, None if there is none; raises BaselineError else."""
     path = record_path(root, operation.name, gpu_slug(gpu.name))
     try:

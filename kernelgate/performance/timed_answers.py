@@ -5,19 +5,20 @@ from collections.abc import Sequence
 
 import torch
 
-from kernelgate.operations import accuracy as laws
-from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.inputs import Inputs
-from kernelgate.operations.reference import truth_of, unravel
-from kernelgate.operations.timing_inputs import draw_offsets, make_timing_input, make_timing_parameters
+from kernelgate.operations.accuracy import laws
+from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.draws.timing_tensors import (
+    draw_offsets,
+    make_timing_batches,
+    make_timing_parameters,
+)
+from kernelgate.operations.truth.truth import truth_of, unravel
 from kernelgate.performance.samples import TimedAnswer
 from kernelgate.settings import LawLimits
 from kernelgate.verdict import Outcome, Reason, Verdict, conclude
 
 
-def judge_answers(
-    operation: Convolution, answers: Sequence[TimedAnswer], limits: LawLimits
-) -> Verdict | None:
+def judge_answers(operation: Operation, answers: Sequence[TimedAnswer], limits: LawLimits) -> Verdict | None:
     """Return the verdict WRONG if the output of a timed call is not the right answer for its contents."""
     batch = operation.measured_batch
     elements = math.prod(operation.output_shape(batch))
@@ -28,12 +29,13 @@ def judge_answers(
             )
         offsets = draw_offsets(elements, answer.bits.size, answer.places)
         parameters = make_timing_parameters(operation, answer.parameters)
-        inputs = Inputs(make_timing_input(operation, batch, answer.contents), *parameters)
+        tensors = make_timing_batches(operation, batch, answer.contents) | parameters
         got = laws.Answer(
             operation=operation,
-            values=torch.from_numpy(answer.bits.view("float32")).to(inputs.x.device),
-            truth=truth_of(operation, inputs, unravel(operation, offsets)),
+            values=torch.from_numpy(answer.bits.view("float32")).cuda(),
+            truth=truth_of(operation, tensors, unravel(operation, offsets, batch)),
             offsets=offsets,
+            batch=batch,
             poison_bits=-1,
         )
         errors = laws.measure_errors(got, limits)

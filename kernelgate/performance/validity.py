@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from scipy import stats
 
 from kernelgate.machine.gpu import Gpu
-from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.declaration.operation import Operation
 from kernelgate.performance.roofline import physical_floor_ms
 from kernelgate.performance.samples import Arm, MeasuredReplicate, Sample
 from kernelgate.settings import PerformanceSettings
@@ -14,7 +14,7 @@ from kernelgate.verdict import Outcome, Reason, Verdict, conclude
 
 
 def find_invalid(
-    operation: Convolution,
+    operation: Operation,
     measured: Sequence[MeasuredReplicate],
     gpu: Gpu,
     settings: PerformanceSettings,
@@ -38,7 +38,7 @@ def _find_throttled(measured: Sequence[MeasuredReplicate], settings: Performance
     return None
 
 
-def _find_impossible(operation: Convolution, samples: Sequence[Sample], gpu: Gpu) -> Verdict | None:
+def _find_impossible(operation: Operation, samples: Sequence[Sample], gpu: Gpu) -> Verdict | None:
     floor_ms = physical_floor_ms(operation, operation.measured_batch, gpu.name)
     fastest = min(min(sample.times_ms) for sample in samples if sample.arm == Arm.CANDIDATE)
     if floor_ms is not None and fastest < floor_ms:

@@ -6,7 +6,7 @@ from kernelgate.correctness.hypothesis_profile import Profile, current_profile
 from kernelgate.correctness.result import Correctness, Finding, describe_correctness
 from kernelgate.correctness.stage import Trial, try_kernel
 from kernelgate.machine.gpu_lock import shared
-from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.declaration.operation import Operation
 from kernelgate.pipeline.judgement import Judgement
 from kernelgate.pipeline.stage import Result, Stopped
 from kernelgate.plan_book.book import BookError
@@ -71,7 +71,7 @@ def find_entropy(judgement: Judgement, profile: Profile) -> int:
     return profile.draw_entropy() if given is None else given
 
 
-def _condemn(operation: Convolution, finding: Finding) -> Verdict:
+def _condemn(operation: Operation, finding: Finding) -> Verdict:
     outcome = Outcome.FORBIDDEN if finding.forbidden else Outcome.WRONG
     if not finding.alone:
         detail = f"{operation.name} {finding.law}: {finding.detail}"

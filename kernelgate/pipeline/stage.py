@@ -10,7 +10,7 @@ from kernelgate.correctness.case import Case
 from kernelgate.correctness.result import Correctness
 from kernelgate.kernel_file.violation import Violation
 from kernelgate.machine.gpu import Gpu
-from kernelgate.operations.convolution import Algorithm
+from kernelgate.operations.declaration.operation import Algorithm
 from kernelgate.performance.result import Performance
 from kernelgate.verdict import Rule, Verdict
 

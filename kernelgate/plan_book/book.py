@@ -13,8 +13,8 @@ from kernelgate.execution.cards import Card
 from kernelgate.execution.plan_check import PlanError
 from kernelgate.execution.plan_files import PLAN_NAME, StoredPlan, read_plan
 from kernelgate.files import read_foreign
-from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.operations.declaration.kernel_config import KernelConfig
+from kernelgate.operations.declaration.operation import Operation
 from kernelgate.plan_book.index import INDEX_NAME, SCHEMA, BookedCall, BookIndex, CallKey
 
 MAX_INDEX_BYTES = 16 * 2**20
@@ -34,7 +34,7 @@ class BookError(KernelgateError, ValueError):
 class PlanBook:
     """The plans of a kernel file, checked; `sha256` is that of the index, which names all the rest."""
 
-    def __init__(self, folder: Path, index: BookIndex, sha256: str, operation: Convolution) -> None:
+    def __init__(self, folder: Path, index: BookIndex, sha256: str, operation: Operation) -> None:
         self.folder, self.index, self.sha256, self.operation = folder, index, sha256, operation
         self._calls = {call.key: call for call in index.calls}
         self._cards = {card.name: card for card in index.cards}
@@ -67,7 +67,7 @@ class PlanBook:
         return read_plan(self.folder / f"{call.plan}.{PLAN_NAME}", self.operation)
 
 
-def read_book(folder: Path, operation: Convolution, kernel_sha256: str, triton: str) -> PlanBook:
+def read_book(folder: Path, operation: Operation, kernel_sha256: str, triton: str) -> PlanBook:
     """Return the book of this very kernel file, made by this Triton; raises BookError for everything else."""
     files = _list_files(folder)
     try:

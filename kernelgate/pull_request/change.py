@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from kernelgate.errors import KernelgateError
-from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.operation import OPERATIONS
+from kernelgate.operations import OPERATIONS, find_operation
+from kernelgate.operations.declaration.operation import Operation
 
 GIT_TIMEOUT_S = 60
 DIFF = ("--raw", "-z", "--no-renames", "--no-abbrev", "--no-relative", "--ignore-submodules=none")
@@ -133,10 +133,10 @@ def show_blob(repository: Path, blob: str) -> bytes:
     return _run_git(repository, "cat-file", "blob", blob)
 
 
-def find_by_name(name: str) -> Convolution | None:
+def find_by_name(name: str) -> Operation | None:
     """Return the operation that a kernel file's name begins with: the longest, and None if there is none."""
     fitting = [each for each in OPERATIONS if name == each or name.startswith(f"{each}_")]
-    return OPERATIONS[max(fitting, key=len)] if fitting else None
+    return find_operation(max(fitting, key=len)) if fitting else None
 
 
 def _kind_of(path: str) -> str | None:
@@ -159,7 +159,7 @@ def _read_entry(entry: Entry) -> Proposed | str:
     if entry.mode not in REGULAR:
         return f"{entry.path}: must be a regular file, not a link or a module of another repository"
     if operation is None:
-        known = ", ".join(sorted(OPERATIONS))
+        known = ", ".join(OPERATIONS)
         return f"{entry.path}: begins with the name of no operation that the base commit knows: {known}"
     return Proposed(path=entry.path, blob=entry.blob, operation=operation.name)
 

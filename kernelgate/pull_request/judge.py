@@ -12,7 +12,7 @@ import msgspec
 
 from kernelgate.baselines.kernels import kernel_path
 from kernelgate.errors import KernelgateError
-from kernelgate.operations.operation import OPERATIONS
+from kernelgate.operations import OPERATIONS, find_operation
 from kernelgate.pull_request.change import Change, show_blob
 from kernelgate.reporting.report_files import REPORT_NAME, ReportError, read_report
 from kernelgate.verdict import Outcome, Rule
@@ -67,7 +67,7 @@ def judge_change(setup: JudgeSetup, repository: Path, change: Change) -> list[Ju
 def judge_accepted(setup: JudgeSetup) -> list[Judged]:
     """Return how each accepted kernel of the setup fares under rule guard. Raises RoomError."""
     _make_room(setup.reports)
-    files = {name: kernel_path(setup.root, operation) for name, operation in sorted(OPERATIONS.items())}
+    files = {name: kernel_path(setup.root, find_operation(name)) for name in OPERATIONS}
     return [
         _judge(setup, str(file.relative_to(setup.root)), file.read_bytes(), name, Rule.GUARD)
         for name, file in files.items()

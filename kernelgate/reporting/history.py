@@ -9,7 +9,7 @@ import msgspec
 from kernelgate.baselines.records import SpeedRecord
 from kernelgate.baselines.store import read_proposal
 from kernelgate.errors import KernelgateError
-from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.declaration.operation import Operation
 from kernelgate.reporting.markdown import table
 from kernelgate.reporting.report_files import ReportError, read_report
 
@@ -27,7 +27,7 @@ class Today(msgspec.Struct, frozen=True, kw_only=True):
     kernel_sha256: str
 
 
-def render_history(root: Path, operation: Convolution, report: Path | None) -> Iterator[str]:
+def render_history(root: Path, operation: Operation, report: Path | None) -> Iterator[str]:
     """Yield a Markdown table for each GPU that has a record: gains over the original, oldest first.
 
     The last row is the report's own measurement of the accepted kernel. Raises BaselineError, HistoryError.

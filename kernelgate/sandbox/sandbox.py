@@ -11,7 +11,7 @@ from kernelgate import protocol
 from kernelgate.execution.plan_files import plan_file
 from kernelgate.execution.timed_plan import TimedPlan
 from kernelgate.kernel_file.source import KernelFile
-from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.declaration.operation import Operation
 from kernelgate.plan_book.book import PlanBook
 from kernelgate.plan_book.notes import BookNotes
 from kernelgate.sandbox.confinement import find_confinement, require_confinement
@@ -29,7 +29,7 @@ class Sandbox:
     require that workers are confined, and this system cannot.
     """
 
-    def __init__(self, operation: Convolution, limits: Limits, ada_on: int | None = None) -> None:
+    def __init__(self, operation: Operation, limits: Limits, ada_on: int | None = None) -> None:
         require_confinement(limits.require_sandbox, find_confinement())
         self.operation, self.limits, self.ada_on = operation, limits, ada_on
         folder = roomy_folder()

@@ -18,9 +18,9 @@ from kernelgate.kernel_file.format import check_format
 from kernelgate.kernel_file.source import KernelFile, read_kernel
 from kernelgate.machine.gpu import Gpu
 from kernelgate.machine.versions import describe_environment
-from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.kernel_config import KernelConfig
-from kernelgate.operations.operation import find_operation
+from kernelgate.operations import find_operation
+from kernelgate.operations.declaration.kernel_config import KernelConfig
+from kernelgate.operations.declaration.operation import Operation
 from kernelgate.performance.conclusion import Conditions
 from kernelgate.performance.hardware_counters import Counters, read_counters
 from kernelgate.performance.samples import Arm
@@ -78,7 +78,7 @@ class _Tuning:
 
     def __init__(self, job: Job, settings: Settings) -> None:
         self.job, self.settings = job, settings
-        self.operation: Convolution = find_operation(settings.operation)
+        self.operation: Operation = find_operation(settings.operation)
         max_bytes = settings.limits.kernel_file_bytes
         self.kernel = read_kernel(job.file, max_bytes)
         if broken := [*check_format(self.kernel), *check_names(self.kernel)]:
@@ -86,7 +86,7 @@ class _Tuning:
         self.accepted = find_accepted(job.root, self.operation, job.accepted, max_bytes)
         self.original = find_original(job.root, self.operation, max_bytes)
         self.environment = describe_environment(job.gpu.driver if job.gpu else "unknown")
-        with_configs(self.kernel, (self.operation.original_config,))  # or there is no list to exchange
+        with_configs(self.kernel, (self.operation.original.config,))  # or there is no list to exchange
         self.sandbox = Sandbox(self.operation, settings.limits)
         self.counters: Counters | None = None
 

@@ -11,8 +11,8 @@ import msgspec
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compiler import CompiledKernel
 from kernelgate.compilation.stage_rules import check_config, check_warps, spilled_bytes
-from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.operations.declaration.kernel_config import KernelConfig
+from kernelgate.operations.declaration.operation import Operation
 from kernelgate.settings import StageRules
 from kernelgate.verdict import Outcome
 
@@ -47,7 +47,7 @@ class Option(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def sort_out(
-    compiled: CompiledKernel, accepted: CompiledKernel, operation: Convolution, rules: StageRules
+    compiled: CompiledKernel, accepted: CompiledKernel, operation: Operation, rules: StageRules
 ) -> tuple[Option, ...]:
     """Return the compiled configurations, each with the reason to drop it unless it is worth timing.
 
@@ -66,18 +66,18 @@ def sort_out(
 
 
 def choose_configs(
-    options: Sequence[Option], operation: Convolution, rules: StageRules
+    options: Sequence[Option], operation: Operation, rules: StageRules
 ) -> tuple[KernelConfig, ...]:
     """Return the list that the tuned file gets: the original, and the kept ones, the fastest first.
 
     It is filled up with what else was timed, to the fewest that the stage asks for. Empty: nothing is kept.
     """
-    original = operation.original_config
+    original = operation.original.config
     timed = sorted((option for option in options if _gain(option) is not None), key=_gain, reverse=True)
     kept = [each.config for each in timed if each.timed and each.timed.outcome is Outcome.KEEP]
     if not kept:
         return ()
-    twins = [msgspec.structs.replace(original, num_stages=stages) for stages in operation.original_stages]
+    twins = [msgspec.structs.replace(original, num_stages=stages) for stages in operation.original.stages]
     known = [option.config for option in options]
     fillers = [*(each.config for each in timed), *(twin for twin in twins if twin in known)]
     listed = _unique([original, *kept])[: rules.max_configs]
@@ -98,10 +98,10 @@ def _break_rules(
     record: ConfigRecord,
     compiled: CompiledKernel,
     accepted: CompiledKernel,
-    operation: Convolution,
+    operation: Operation,
     rules: StageRules,
 ) -> Iterator[str]:
-    original = operation.original_config
+    original = operation.original.config
     if record.error:
         yield record.error
         return

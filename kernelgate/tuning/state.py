@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from kernelgate.files import write_whole
-from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.operations.declaration.kernel_config import KernelConfig
 from kernelgate.performance.hardware_counters import Counters
 from kernelgate.tuning.options import Option, Timed
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kernelgate.compilation.stage_rules import STAGES
-from kernelgate.operations.operation import OPERATIONS
+from kernelgate.operations import OPERATIONS
 from kernelgate.settings import Settings, SettingsError, load_settings
 
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"

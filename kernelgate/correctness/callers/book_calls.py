@@ -63,4 +63,4 @@ def _shapes(plan: CasePlan, gpu: str, keys: list[CallKey]) -> Iterator[Case]:
 
 def _with_relations(shapes: Iterator[Case], plan: CasePlan) -> Iterator[Case]:
     for shape, relation in product(shapes, plan.relations):
-        yield fitted(msgspec.structs.replace(shape, relation=relation))
+        yield fitted(plan.operation, msgspec.structs.replace(shape, relation=relation))

@@ -75,7 +75,7 @@ class PlanCaller:
         return Run(call=call, ran=ran, bits=bits, offsets=offsets, poison_bits=poison_bits)
 
     def _timeout_s(self, call: Call) -> float:
-        """Return how long a call may take: every program of some images, interpreted, is no hang."""
+        """Return how long a call may take: every program of some items, interpreted, is no hang."""
         limits, whole = self.sandbox.limits, self.interprets and not call.programs
         return limits.run_timeout_s * (limits.whole_run_factor if whole else 1)
 

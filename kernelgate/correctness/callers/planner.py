@@ -80,7 +80,7 @@ class Planner:
             pin=call.pin,
             card=self.target.gpu,
             assembled_for=self.target.card,
-            form=CallForm(layout=call.layout, bias=call.recipe.bias),
+            form=CallForm(layout=call.layout, absent=call.recipe.absent),
             with_log=False,
         )
 

@@ -13,8 +13,9 @@ import msgspec
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseResult
 from kernelgate.correctness.result import Finding
-from kernelgate.execution.observed.decisions import INPUTS, SeenDecision
-from kernelgate.operations.near_values import KINDS, can_be_drawn, parse_near
+from kernelgate.execution.observed.decisions import SeenDecision
+from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.draws.near_values import KINDS, can_be_drawn, parse_near
 
 LAW = "both-sides"
 MAX_NEAR_CASES = 16
@@ -73,7 +74,7 @@ def merge(one: SeenDecision, other: SeenDecision) -> SeenDecision:
     """Return what was seen of a decision in two calls."""
     return msgspec.structs.replace(
         one,
-        inputs=tuple(sorted({*one.inputs, *other.inputs}, key=INPUTS.index)),
+        inputs=tuple(dict.fromkeys((*one.inputs, *other.inputs))),
         wanted=one.wanted | other.wanted,
         ones=one.ones | other.ones,
         zeros=one.zeros | other.zeros,
@@ -81,14 +82,14 @@ def merge(one: SeenDecision, other: SeenDecision) -> SeenDecision:
     )
 
 
-def near_cases(decided: Sequence[Decided], seed: int) -> tuple[Case, ...]:
+def near_cases(operation: Operation, decided: Sequence[Decided], seed: int) -> tuple[Case, ...]:
     """Return cases with values on both sides of each number at which the kernel decides, and at it.
 
     In each configuration that comes to the decision, the first number in all of them before the second.
     """
     wanted: dict[tuple[str, int], None] = {}
     for each in decided:
-        known = map(parse_near, each.seen.thresholds)
+        known = [parse_near(_by_role(operation, threshold)) for threshold in each.seen.thresholds]
         drawable = [str(side) for near in known if can_be_drawn(near) for side in near.sides()]
         wanted |= dict.fromkeys(product(drawable, sorted({case.pin for case in each.cases})))
     seeds = count(seed)
@@ -96,6 +97,13 @@ def near_cases(decided: Sequence[Decided], seed: int) -> tuple[Case, ...]:
         Case(batch=KINDS, family="normal", seed=next(seeds), pin=pin, near=near)
         for near, pin in list(wanted)[:MAX_NEAR_CASES]
     )
+
+
+def _by_role(operation: Operation, threshold: str) -> str:
+    """Return a threshold with the role of its tensor in the place of the name."""
+    name, _, bits = threshold.partition(":")
+    role = next((each.role for each in operation.arguments if each.name == name), name)
+    return f"{role}:{bits}"
 
 
 def one_sided(decided: Sequence[Decided], cases: int) -> Finding | None:
@@ -132,6 +140,6 @@ def _with(cases: tuple[Case, ...], case: Case) -> tuple[Case, ...]:
 
 
 def family_cases(pin: int, families: Sequence[str], seed: int) -> Iterator[Case]:
-    """Yield one image of each family, for the interpreter: a GPU does not tell what was decided."""
+    """Yield one item of each family, for the interpreter: a GPU does not tell what was decided."""
     seeds = count(seed)
     yield from (Case(batch=1, family=family, seed=next(seeds), pin=pin) for family in families)

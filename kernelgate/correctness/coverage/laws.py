@@ -7,10 +7,11 @@ import msgspec
 from kernelgate.correctness.case import CONTIGUOUS, Case
 from kernelgate.correctness.case_runner import CaseResult
 from kernelgate.correctness.coverage.both_sides import LAW
-from kernelgate.correctness.relations import PLAIN, RELATIONS, Relation
+from kernelgate.correctness.relations import PLAIN, RELATIONS, Relation, relations_of
 from kernelgate.correctness.result import Finding, LawLine
-from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.inputs import family_of
+from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.draws.near_values import parse_near
+from kernelgate.operations.draws.values import make_family
 
 IN_PLANS = "the compile stage looked for it in launch plans"
 Applies = Callable[[Case], bool]
@@ -41,6 +42,14 @@ def _always(_case: Case) -> bool:
     return True
 
 
+def _is_exact(case: Case) -> bool:
+    return not case.near and make_family(case.family, 1).exact
+
+
+def _is_special(case: Case) -> bool:
+    return parse_near(case.near).is_nan if case.near else make_family(case.family, 1).special
+
+
 def _law_of(relation: Relation) -> Law:
     return Law(
         name=relation.name,
@@ -64,23 +73,32 @@ LAWS = (
     ),
     Law(name="delegation", says="launches of this call computed the answer, nothing else", applies=_always),
     Law(name="memory", says="no access outside the tensors, no race between programs", applies=_always),
-    Law(name="inputs-intact", says="x, weight and bias unchanged, bit for bit", applies=_always),
+    Law(name="inputs-intact", says="inputs and parameters unchanged, bit for bit", applies=_always),
     Law(name="all-written", says="every output element is written", applies=lambda case: not case.programs),
     Law(
         name="hard-bound",
-        says="each element within TF32's worst case of float64",
+        says="each element within the declared math's worst case of float64",
         applies=_always,
         by_any="each element within a fast algorithm's worst case of float64",
     ),
-    Law(name="error-ratio", says="rms error at most 4 times TF32's own", applies=_always),
-    Law(name="exact", says="exact where sums are exact", applies=lambda case: family_of(case.recipe).exact),
+    Law(name="error-ratio", says="rms error at most 4 times the declared math's own", applies=_always),
+    Law(
+        name="exact",
+        says="exact where sums are exact",
+        applies=lambda case: not case.near and make_family(case.family, 1).exact,
+    ),
     Law(
         name="special-values",
         says="NaN and infinities where float64 has them",
-        applies=lambda case: family_of(case.recipe).special,
+        applies=_is_special,
         by_any="not finite where float64 is not, nor elsewhere but near",
     ),
-    Law(name="second-opinion", says="within both bounds of cuDNN", applies=_always, needs_gpu=True),
+    Law(
+        name="second-opinion",
+        says="within both bounds of the vendor's answer",
+        applies=_always,
+        needs_gpu=True,
+    ),
     Law(
         name="calls-differ",
         says="the file's own answers are those of its launches",
@@ -96,7 +114,11 @@ LAWS = (
         needs_gpu=True,
         in_plans=True,
     ),
-    Law(name="layout", says="right for any strides of x", applies=lambda case: case.layout != CONTIGUOUS),
+    Law(
+        name="layout",
+        says="right for any strides of its inputs",
+        applies=lambda case: case.layout != CONTIGUOUS,
+    ),
     Law(name=LAW, says="what is decided by loaded values goes both ways", applies=_always),
     Law(name="domain", says="right up to the largest batch", applies=_always, at_largest=True),
 )
@@ -105,7 +127,7 @@ LAWS = (
 def describe_laws(
     outcomes: Sequence[CaseResult],
     where: str,
-    operation: Convolution,
+    operation: Operation,
     one_sided: Finding | None = None,
     *,
     by_book: bool = False,
@@ -116,15 +138,17 @@ def describe_laws(
     those of a plan book, and the file was not called.
     """
     here = _missing(where == "GPU", by_book)
+    asked = set(relations_of(operation))
     return tuple(
         _describe_decisions(law, outcomes, one_sided)
         if law.name == LAW and one_sided is not None
         else _describe(law, outcomes, operation.max_batch, here(law))
         for law in (_as_asked(law, operation) for law in LAWS)
+        if law.name in asked or law.name not in RELATIONS
     )
 
 
-def _as_asked(law: Law, operation: Convolution) -> Law:
+def _as_asked(law: Law, operation: Operation) -> Law:
     if operation.keeps(law.name):
         return law
     return msgspec.structs.replace(law, says=law.by_any or law.says, dropped=not law.by_any)

@@ -14,9 +14,9 @@ from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseResult
 from kernelgate.correctness.coverage.laws import LAWS
 from kernelgate.correctness.result import Count, Magnitude, Tried
-from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.inputs import make_image, make_parameters
-from kernelgate.operations.recipe import Recipe
+from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.draws.recipe import Recipe
+from kernelgate.operations.draws.tensors import make_items, make_parameters
 
 BATCHES = (1, 4, 16, 64, 256, 1024, 4096)
 """Each range ends here: on a logarithmic axis they are of equal length."""
@@ -28,7 +28,7 @@ SHARE = 0.001
 """A case has values of a magnitude if one in so many is."""
 
 
-def describe_tried(outcomes: Sequence[CaseResult], operation: Convolution) -> Tried:
+def describe_tried(outcomes: Sequence[CaseResult], operation: Operation) -> Tried:
     """Return what the cases tried that could be tried at all."""
     cases = [each.case for each in outcomes if not each.untried]
     return Tried(
@@ -58,23 +58,25 @@ def _count_batches(cases: Sequence[Case], largest: int) -> tuple[Count, ...]:
     )
 
 
-def _count_magnitudes(cases: Sequence[Case], operation: Convolution) -> tuple[Magnitude, ...]:
-    x: Counter[int] = Counter()
-    weight: Counter[int] = Counter()
+def _count_magnitudes(cases: Sequence[Case], operation: Operation) -> tuple[Magnitude, ...]:
+    counted: dict[str, Counter[int]] = {role: Counter() for role in ("x", "weight")}
+    roles = {each.name: each.role for each in operation.arguments}
     for (family, near), number in Counter((case.family, case.near) for case in cases).items():
         recipe = Recipe(family=family, seed=0, batch=1, near=near)
-        for counted, values in (
-            (x, make_image(operation, recipe, 0)),
-            (weight, make_parameters(operation, recipe)[0]),
-        ):
-            counted.update(dict.fromkeys(_ranges(values), number))
+        tensors = make_items(operation, recipe, [0]) | make_parameters(operation, recipe)
+        for role, counter in counted.items():
+            found = {place for name in tensors if roles[name] == role for place in _ranges(tensors[name])}
+            counter.update(dict.fromkeys(found, number))
     edges = [f"10^{power}" for power in DECADES]
     names = [
         f"below {edges[0]}",
         *(f"{low} to {high}" for low, high in pairwise(edges)),
         f"{edges[-1]} and above",
     ]
-    return tuple(Magnitude(size=name, x=x[place], weight=weight[place]) for place, name in enumerate(names))
+    return tuple(
+        Magnitude(size=name, x=counted["x"][place], weight=counted["weight"][place])
+        for place, name in enumerate(names)
+    )
 
 
 def _ranges(values: Tensor) -> tuple[int, ...]:

@@ -12,8 +12,9 @@ from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseResult, CaseRunner
 from kernelgate.correctness.coverage.both_sides import family_cases, gather, near_cases
 from kernelgate.correctness.planning.plan import probe_cases
+from kernelgate.correctness.planning.planned_cases import families_of
 from kernelgate.kernel_file.source import KernelFile
-from kernelgate.operations.values import FAMILIES
+from kernelgate.operations.declaration.operation import Operation
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault
@@ -26,13 +27,13 @@ SEEDS_OF_FAMILIES, SEEDS_OF_NEAR = 10_000, 20_000
 def watch(
     sandbox: Sandbox, kernel: KernelFile, compiled: CompiledKernel, limits: LawLimits, entropy: int
 ) -> list[CaseResult]:
-    """Return what one image of each configuration shows, and more values where these decide something.
+    """Return what one item of each configuration shows, and more values where these decide something.
 
     It ends at the first case that fails, or that the interpreter lacks an operation for: the GPU has run it.
     """
     found: list[CaseResult] = []
     with _interpreting(sandbox, kernel, compiled, limits) as case_runner:
-        for case in _cases(compiled, entropy, found):
+        for case in _cases(sandbox.operation, compiled, entropy, found):
             try:
                 found.append(_told(case_runner.run(case)))
             except WorkerFault as fault:
@@ -44,13 +45,15 @@ def watch(
     return found
 
 
-def _cases(compiled: CompiledKernel, entropy: int, found: Sequence[CaseResult]) -> Iterator[Case]:
+def _cases(
+    operation: Operation, compiled: CompiledKernel, entropy: int, found: Sequence[CaseResult]
+) -> Iterator[Case]:
     """Yield the cases, those that depend on decisions once others have shown these."""
     yield from probe_cases(compiled, entropy)
     if any(each.decisions for each in found):
         deciding = next(each.case.pin for each in found if each.decisions)
-        yield from family_cases(deciding, list(FAMILIES), entropy + SEEDS_OF_FAMILIES)
-        yield from near_cases(gather(found), entropy + SEEDS_OF_NEAR)
+        yield from family_cases(deciding, families_of(operation), entropy + SEEDS_OF_FAMILIES)
+        yield from near_cases(operation, gather(found), entropy + SEEDS_OF_NEAR)
 
 
 @contextmanager

@@ -10,15 +10,15 @@ from kernelgate.correctness.case_runner import LAWS_OF_VALUES, CaseRunner, Repla
 from kernelgate.correctness.diagnosis.memory_faults import guess_memory_fault
 from kernelgate.correctness.relations import RELATIONS, Offsets
 from kernelgate.correctness.result import Diagnosis, Finding
-from kernelgate.operations import accuracy
+from kernelgate.operations.accuracy import laws as accuracy
+from kernelgate.operations.declaration.ways import Way
+from kernelgate.operations.draws.recipe import Recipe
+from kernelgate.operations.draws.tensors import family_of
 from kernelgate.operations.faults.fault_map import Guess
 from kernelgate.operations.faults.kinds import Facts, guess_kind
 from kernelgate.operations.faults.ranges import make_map
 from kernelgate.operations.faults.script import Shown, has_script, render_script
 from kernelgate.operations.faults.tally import Tally
-from kernelgate.operations.inputs import family_of
-from kernelgate.operations.recipe import Recipe
-from kernelgate.operations.ways import Way
 from kernelgate.sandbox.worker_process import WorkerFault
 
 OTHER_CALLS = "no script: it shows between several calls, which --replay makes"
@@ -57,7 +57,7 @@ def _diagnose(runner: CaseRunner, finding: Finding, replayed: Replayed, kernel: 
 
 
 def _is_exact(runner: CaseRunner, recipe: Recipe) -> bool:
-    return family_of(recipe).exact and runner.operation.keeps("exact")
+    return family_of(runner.operation, recipe).exact and runner.operation.keeps("exact")
 
 
 def _made(tally: Tally, guess: Guess | None, script: str, no_script: str) -> Diagnosis:
@@ -84,7 +84,7 @@ def _measure(runner: CaseRunner, finding: Finding, replayed: Replayed) -> tuple[
 
 def _count_values(runner: CaseRunner, run: Run) -> tuple[Tally, float]:
     """Return the elements of a run that break laws of values, and their largest error in hard bounds."""
-    family = family_of(run.call.recipe)
+    family = family_of(runner.operation, run.call.recipe)
     tally, largest = Tally(runner.operation, run.call.recipe.batch), 0.0
     if run.bits is None or run.offsets is None:
         return tally, largest
@@ -163,7 +163,7 @@ def _share_of_changes(runner: CaseRunner, run: Run, later: int) -> float:
 def _script(runner: CaseRunner, finding: Finding, replayed: Replayed, tally: Tally, kernel: Path) -> str:
     """Return the script, empty if no single call of the file shows the fault."""
     case, call = finding.case, replayed.runs[-1].call
-    alone = len(replayed.runs) == 1 and call.way is Way.PLAINLY and call.recipe.bias
+    alone = len(replayed.runs) == 1 and call.way is Way.PLAINLY and not call.recipe.absent
     if not alone or tally.plane is None or not has_script(call.recipe, call.layout):
         return ""
     shown = Shown(
@@ -172,7 +172,7 @@ def _script(runner: CaseRunner, finding: Finding, replayed: Replayed, tally: Tal
         recipe=call.recipe,
         layout=call.layout,
         pin=call.pin,
-        place=tally.first_place,
+        offset=tally.first_offset,
         is_exact=_is_exact(runner, case.recipe),
     )
     return render_script(runner.operation, shown)

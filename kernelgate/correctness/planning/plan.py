@@ -8,31 +8,34 @@ import itertools
 import math
 import random
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import msgspec
 from hypothesis import strategies
 
 from kernelgate.compilation.compiler import CompiledKernel
-from kernelgate.correctness.case import LAYOUTS, Case
+from kernelgate.correctness.case import Case, layouts_for
 from kernelgate.correctness.planning.planned_cases import (
     SMALL_BATCHES,
     CaseMaker,
     each_pinned,
     everything,
     everything_whole,
+    families_of,
     fitted,
     sweep,
 )
 from kernelgate.correctness.planning.programs import largest_sampled, quickest_first, running_pins
-from kernelgate.correctness.relations import RELATIONS
+from kernelgate.correctness.relations import RELATIONS, relations_of
 from kernelgate.kernel_file.named_sizes import named_batches
 from kernelgate.kernel_file.source import KernelFile
-from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.values import FAMILIES
+from kernelgate.operations.declaration.operation import Operation
 
 MAX_SEED = 2**31 - 1
 
 MAX_DRAWN_BATCH = 64
+"""In pictures."""
+
 DRAWN_SHAPES = 12
 """Of those that a book holds plans of, beside the planned ones; recording them all would take minutes."""
 
@@ -51,6 +54,7 @@ class CasePlan(msgspec.Struct, frozen=True, kw_only=True):
     those of a book, cases are `drawn_from` these, with other values.
     """
 
+    operation: Operation
     planned: tuple[Case, ...]
     draws: bool = True
     pins: tuple[int, ...]
@@ -61,24 +65,24 @@ class CasePlan(msgspec.Struct, frozen=True, kw_only=True):
     drawn_from: tuple[Case, ...] = ()
 
     def strategy(self) -> strategies.SearchStrategy[Case]:
-        """Return the strategy of further cases; it shrinks to one image of normal values."""
+        """Return the strategy of further cases; it shrinks to one item of normal values."""
         if self.drawn_from:
             return strategies.builds(
                 _with_values,
                 strategies.sampled_from(self.drawn_from),
-                strategies.sampled_from(list(FAMILIES)),
+                strategies.sampled_from(families_of(self.operation)),
                 strategies.integers(0, MAX_SEED),
             )
         return strategies.builds(
             Case,
             batch=_log_uniform(self.max_batch),
-            family=strategies.sampled_from(list(FAMILIES)),
+            family=strategies.sampled_from(families_of(self.operation)),
             seed=strategies.integers(0, MAX_SEED),
             pin=strategies.sampled_from(self.pins),
             programs=strategies.just(self.programs),
-            layout=strategies.sampled_from(LAYOUTS),
+            layout=strategies.sampled_from(layouts_for(self.operation)),
             relation=strategies.sampled_from(self.relations),
-        ).map(fitted)
+        ).map(partial(fitted, self.operation))
 
 
 def _with_values(case: Case, family: str, seed: int) -> Case:
@@ -90,12 +94,12 @@ def draw_shapes(plan: CasePlan, seed: int) -> Iterator[Case]:
     chance = random.Random(seed)  # noqa: S311 - replayable, not secret
     for _ in range(DRAWN_SHAPES):
         batch, pin = chance.randint(1, plan.max_batch), chance.choice(plan.pins)
-        layout = chance.choice(LAYOUTS)
+        layout = chance.choice(layouts_for(plan.operation))
         yield Case(batch=batch, family="normal", seed=0, pin=pin, programs=plan.programs, layout=layout)
 
 
 def _log_uniform(largest: int) -> strategies.SearchStrategy[int]:
-    """Return the strategy of batches of which as many are of 16 to 31 images as of 128 to 255.
+    """Return the strategy of batches of which as many are from 16 to 31 as from 128 to 255.
 
     Steps of an eighth of a doubling, and now and then a batch between them.
     """
@@ -105,17 +109,17 @@ def _log_uniform(largest: int) -> strategies.SearchStrategy[int]:
 
 
 def probe_cases(compiled: CompiledKernel, seed: int) -> tuple[Case, ...]:
-    """Return the interpreter's first cases: one image, every program, the quickest configuration first."""
+    """Return the interpreter's first cases: one item, every program, the quickest configuration first."""
     return tuple(each_pinned(1, PROBE_FAMILY, quickest_first(compiled), 0, itertools.count(seed)))
 
 
-def batches_of(kernel: KernelFile, operation: Convolution) -> tuple[int, ...]:
+def batches_of(kernel: KernelFile, operation: Operation) -> tuple[int, ...]:
     """Return the batches that a file names, without those that every kernel is tried on."""
     return named_batches(kernel, operation.max_batch, tried=SMALL_BATCHES)
 
 
 def plan_for_gpu(
-    operation: Convolution,
+    operation: Operation,
     compiled: CompiledKernel,
     named: Sequence[int],
     seed: int,
@@ -125,28 +129,29 @@ def plan_for_gpu(
 ) -> CasePlan:
     """Return a plan that runs every program, at batches from one to the end of the domain.
 
-    At the end so many cases are `swept`: drawn values of few images, which take milliseconds each. Without
+    At the end so many cases are `swept`: drawn values of few items, which take milliseconds each. Without
     `calls_file` it asks for no call of the file itself.
     """
     pins, seeds = running_pins(compiled), itertools.count(seed + 1)
-    relations = tuple(RELATIONS) if calls_file else _of_plans()
+    relations = relations_of(operation) if calls_file else _of_plans(operation)
     planned = [
         *each_pinned(3, PROBE_FAMILY, pins, 0, seeds),
         *each_pinned(operation.measured_batch, "normal", pins, 0, seeds),
-        *everything(operation, CaseMaker(pins, seeds, operation.max_batch), relations, named),
-        *sweep(swept, pins, seeds),
+        *everything(CaseMaker(operation, pins, seeds, operation.max_batch), relations, named),
+        *sweep(operation, swept, pins, seeds),
     ]
     return CasePlan(
+        operation=operation,
         planned=tuple(planned),
         pins=pins,
-        max_batch=MAX_DRAWN_BATCH,
+        max_batch=min(operation.max_batch, MAX_DRAWN_BATCH * operation.granule),
         programs=0,
-        relations=_of_plans(),
+        relations=_of_plans(operation),
     )
 
 
 def plan_for_interpreter(
-    operation: Convolution,
+    operation: Operation,
     compiled: CompiledKernel,
     named: Sequence[int],
     sampled: tuple[str, ...],
@@ -164,31 +169,40 @@ def plan_for_interpreter(
     return msgspec.structs.replace(plan, sampled=sampled)
 
 
-def _plan_of_whole_runs(operation: Convolution, compiled: CompiledKernel, seeds: Iterator[int]) -> CasePlan:
-    pins, relations = quickest_first(compiled), _of_plans()
-    make = CaseMaker(pins, seeds, operation.max_batch)
+def _plan_of_whole_runs(operation: Operation, compiled: CompiledKernel, seeds: Iterator[int]) -> CasePlan:
+    pins, relations = quickest_first(compiled), _of_plans(operation)
+    make = CaseMaker(operation, pins, seeds, operation.max_batch)
     planned = (*each_pinned(1, "normal", pins, 0, seeds), *everything_whole(make, relations))
-    return CasePlan(planned=planned, pins=pins, max_batch=3, programs=0, relations=relations)
+    return CasePlan(
+        operation=operation, planned=planned, pins=pins, max_batch=3, programs=0, relations=relations
+    )
 
 
 def _plan_of_samples(
-    operation: Convolution,
+    operation: Operation,
     compiled: CompiledKernel,
     named: Sequence[int],
     programs: int,
     seeds: Iterator[int],
 ) -> CasePlan:
-    pins, relations = quickest_first(compiled), _of_plans()
+    pins, relations = quickest_first(compiled), _of_plans(operation)
     largest = min(largest_sampled(operation, compiled.configs[pin]) for pin in pins)
     measured = min(largest, operation.measured_batch)
-    make = CaseMaker(pins, seeds, largest, programs)
+    make = CaseMaker(operation, pins, seeds, largest, programs)
     planned = (
         *each_pinned(measured, "normal", pins, programs, seeds),
-        *everything(operation, make, relations, named),
+        *everything(make, relations, named),
     )
-    return CasePlan(planned=planned, pins=pins, max_batch=measured, programs=programs, relations=relations)
+    return CasePlan(
+        operation=operation,
+        planned=planned,
+        pins=pins,
+        max_batch=measured,
+        programs=programs,
+        relations=relations,
+    )
 
 
-def _of_plans() -> tuple[str, ...]:
+def _of_plans(operation: Operation) -> tuple[str, ...]:
     """Return the relations that launch plans can be tried on."""
-    return tuple(name for name, relation in RELATIONS.items() if not relation.calls_file)
+    return tuple(name for name in relations_of(operation) if not RELATIONS[name].calls_file)

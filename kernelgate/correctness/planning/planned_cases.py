@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from kernelgate.correctness.case import CONTIGUOUS, LAYOUTS, NO_RELATION, Case
+from kernelgate.correctness.case import CONTIGUOUS, NO_RELATION, Case, layouts_for
 from kernelgate.correctness.relations import RELATIONS
-from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.values import FAMILIES
+from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.draws.values import FAMILIES
 
 MAX_SWEPT_BATCH = 4
 
@@ -17,10 +17,10 @@ SMALL_BATCHES = (2, 3, 5, 1, 17, 32, 4)
 """Odd and even, and multiples of 16, of which the JIT makes programs of their own."""
 
 WHOLE_BATCH = 5
-"""Up to so many images are interpreted whole, in some tenths of a second."""
+"""Up to so many pictures are interpreted whole, in some tenths of a second."""
 
-STRATA = ((33, 64), (65, 128), (129, 255), (257, 512), (513, 1024), (1025, 2048), (2049, 4096), (4097, 7393))
-"""A batch of each is drawn: what is wrong in a range of batches alone is wrong for users of those."""
+FIRST_STRATUM = 33
+"""From here on a batch of each doubling is drawn: a fault in a range of batches is one for users of those."""
 
 FEW_PROGRAMS = 2
 """Enough for each launch of an autotuner that tries all of its configurations."""
@@ -30,9 +30,14 @@ class CaseMaker:
     """Makes planned cases: each has a seed of its own, and the configurations take turns."""
 
     def __init__(
-        self, pins: Sequence[int], seeds: Iterator[int], largest_batch: int, programs: int = 0
+        self,
+        operation: Operation,
+        pins: Sequence[int],
+        seeds: Iterator[int],
+        largest_batch: int,
+        programs: int = 0,
     ) -> None:
-        self.turn, self.seeds = itertools.cycle(pins), seeds
+        self.operation, self.turn, self.seeds = operation, itertools.cycle(pins), seeds
         self.largest_batch, self.programs = largest_batch, programs
 
     def __call__(
@@ -53,44 +58,48 @@ class CaseMaker:
             layout=layout,
             relation=relation,
         )
-        return fitted(case)
+        return fitted(self.operation, case)
 
 
-def fitted(case: Case) -> Case:
-    """Return the case with all programs of a few images, and fewer of many if it makes many calls.
+def fitted(operation: Operation, case: Case) -> Case:
+    """Return the case with all programs of a small batch, and fewer of a large one if it makes many calls.
 
-    One whose calls share no sampled program is made one of a few images.
+    One whose calls share no sampled program is made one of a small batch.
     """
     relation, changes = RELATIONS[case.relation], {}
+    whole = WHOLE_BATCH * operation.granule
     if relation.needs_whole and case.programs:
-        changes["batch"] = min(case.batch, WHOLE_BATCH)
-    if changes.get("batch", case.batch) <= WHOLE_BATCH:
+        changes["batch"] = min(case.batch, whole)
+    if changes.get("batch", case.batch) <= whole:
         changes["programs"] = 0
     elif relation.many_calls:
         changes["programs"] = min(case.programs, FEW_PROGRAMS)
     return msgspec.structs.replace(case, **changes)
 
 
-def everything(
-    operation: Convolution, make: CaseMaker, relations: Sequence[str], named: Sequence[int]
-) -> Iterator[Case]:
+def everything(make: CaseMaker, relations: Sequence[str], named: Sequence[int]) -> Iterator[Case]:
     """Yield a case for each family, relation, layout and named batch, and for the largest batch."""
-    yield from (make(batch, family) for batch, family in zip(itertools.cycle(SMALL_BATCHES), FAMILIES))
+    layouts = layouts_for(make.operation)
+    yield from (
+        make(batch, family)
+        for batch, family in zip(itertools.cycle(SMALL_BATCHES), families_of(make.operation))
+    )
     yield from (make(3, relation=relation) for relation in _all_but_none(relations))
-    yield from (make(2, layout=layout) for layout in LAYOUTS[1:])
+    yield from (make(2, layout=layout) for layout in layouts[1:])
     also_strided = (relation for relation in relations if RELATIONS[relation].also_strided)
-    yield from (make(2, layout=LAYOUTS[-1], relation=relation) for relation in also_strided)
+    yield from (make(2, layout=layouts[-1], relation=relation) for relation in also_strided)
     yield from (make(batch) for batch in dict.fromkeys(min(batch, make.largest_batch) for batch in named))
     yield from (make(batch) for batch in _drawn_batches(make.largest_batch, next(make.seeds)))
-    yield make(operation.max_batch)
+    yield make(make.operation.max_batch)
 
 
 def everything_whole(make: CaseMaker, relations: Sequence[str]) -> Iterator[Case]:
-    """Yield what a run of all programs has the time for: a few images each."""
+    """Yield what a run of all programs has the time for: a small batch each."""
     yield make(WHOLE_BATCH)
-    yield from (make(batch, family) for batch, family in zip(itertools.cycle((2, 1, 3)), FAMILIES))
+    families = families_of(make.operation)
+    yield from (make(batch, family) for batch, family in zip(itertools.cycle((2, 1, 3)), families))
     yield from (make(3, relation=relation) for relation in _all_but_none(relations))
-    yield from (make(2, layout=layout) for layout in LAYOUTS[1:])
+    yield from (make(2, layout=layout) for layout in layouts_for(make.operation)[1:])
 
 
 def _all_but_none(relations: Sequence[str]) -> list[str]:
@@ -104,20 +113,33 @@ def swept_shapes(pins: Sequence[int]) -> Iterator[Case]:
         yield Case(batch=batch, family="normal", seed=0, pin=pin)
 
 
-def sweep(count: int, pins: Sequence[int], seeds: Iterator[int]) -> Iterator[Case]:
-    """Yield so many cases of one to four images, each of a family that is drawn."""
+def sweep(operation: Operation, count: int, pins: Sequence[int], seeds: Iterator[int]) -> Iterator[Case]:
+    """Yield so many cases of batches from one to four, each of a family that is drawn."""
     chance = random.Random(next(seeds))  # noqa: S311 - replayable, not secret
-    families, turn = list(FAMILIES), itertools.cycle(pins)
+    families, turn = families_of(operation), itertools.cycle(pins)
     for _ in range(count):
         batch, family = chance.randint(1, MAX_SWEPT_BATCH), chance.choice(families)
         yield Case(batch=batch, family=family, seed=next(seeds), pin=next(turn))
 
 
 def _drawn_batches(largest: int, seed: int) -> Iterator[int]:
-    """Yield a batch of each stratum, log-uniformly, up to the largest that is allowed."""
+    """Yield a batch of each stratum up to the largest that is allowed, log-uniformly."""
     chance = random.Random(seed)  # noqa: S311 - replayable, not secret
-    drawn = (int(first * ((last + 1) / first) ** chance.random()) for first, last in STRATA)
-    yield from dict.fromkeys(min(batch, largest) for batch in drawn)
+    for first, last in strata(largest):
+        yield int(first * ((last + 1) / first) ** chance.random())
+
+
+def strata(largest: int) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last batch of each doubling."""
+    first = FIRST_STRATUM
+    while first <= largest:
+        yield first, min(2 * (first - 1), largest)
+        first = 2 * (first - 1) + 1
+
+
+def families_of(operation: Operation) -> list[str]:
+    """Return the families of values that an operation is tried on, the simplest first."""
+    return [family for family in FAMILIES if family not in operation.without]
 
 
 def each_pinned(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from kernelgate import protocol
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compiler import CompiledKernel, Launched, launched
-from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.declaration.operation import Operation
 
 MAX_OUTPUTS_A_PROGRAM = 16_384
 """A program of more outputs than this takes the interpreter over a second: then batches must be small."""
@@ -48,7 +48,7 @@ def count_programs(record: ConfigRecord) -> int:
     return sum(math.prod(launch.grid) for launch in record.launches)
 
 
-def largest_sampled(operation: Convolution, record: ConfigRecord) -> int:
+def largest_sampled(operation: Operation, record: ConfigRecord) -> int:
     """Return the largest batch at which one program is still quick: a persistent one then has more to do."""
     outputs = math.prod(operation.output_shape(operation.measured_batch))
     programs = count_programs(record)

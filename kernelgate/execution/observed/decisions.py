@@ -1,4 +1,4 @@
-"""The decisions on loaded values in a call: what they depend on of x, weight and bias, and how they went.
+"""The decisions on loaded values in a call: what they depend on of the tensors, and how they went.
 
 What a launch loads from memory that an earlier one wrote depends on what that one had loaded.
 """
@@ -15,7 +15,6 @@ from kernelgate.interpreter.elements import BYTES, Array, from_bits
 from kernelgate.interpreter.launch import ReadyKernel
 from kernelgate.interpreter.provenance import ANYWHERE
 
-INPUTS = ("x", "weight", "bias")
 SUM = "sum"
 
 
@@ -44,8 +43,9 @@ class ContentsOf:
 
     def __init__(self, buffers: Sequence[Buffer]) -> None:
         self.inputs: list[frozenset[str]] = [
-            frozenset([each.role] if each.role in INPUTS else ()) for each in buffers
+            frozenset([each.role] if each.is_given else ()) for each in buffers
         ]
+        self.names = [each.role for each in buffers if each.is_given]
         self.floats = [bool(each) for each in self.inputs]
 
     def note_copy(self, step: Copy) -> None:
@@ -83,7 +83,7 @@ class ContentsOf:
 
 
 def see_decisions(step: Launch, kernel: ReadyKernel, contents: ContentsOf) -> Iterator[SeenDecision]:
-    """Yield the decisions of a launch that depend on x, weight or bias, as its programs took them."""
+    """Yield the decisions of a launch that depend on inputs or parameters, as its programs took them."""
     buffers, sides = _buffers(step, kernel), kernel.sides
     scalars = dict(_scalars(step, kernel))
     for number, decision in enumerate(sides.decisions):
@@ -100,7 +100,7 @@ def see_decisions(step: Launch, kernel: ReadyKernel, contents: ContentsOf) -> It
             place=" ".join(f"{each.line}:{each.column}" for each in places) or operation.results[0],
             kind=decision.kind,
             operation=_describe(decision),
-            inputs=tuple(each for each in INPUTS if each in inputs),
+            inputs=tuple(each for each in contents.names if each in inputs),
             wanted=decision.wanted,
             ones=sides.ones[number],
             zeros=sides.zeros[number],

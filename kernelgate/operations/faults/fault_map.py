@@ -8,7 +8,7 @@ import msgspec
 RIGHT, WRONG, UNWRITTEN, UNSEEN = ".", "#", "?", " "
 """What the elements of a plane are drawn as; what was not looked at is left blank."""
 
-Kind = Literal["unwritten", "stale", "race", "uninitialised", "halo", "tail", "channel", "image", "precision"]
+Kind = Literal["unwritten", "stale", "race", "uninitialised", "halo", "tail", "channel", "item", "precision"]
 
 
 class FaultMap(msgspec.Struct, frozen=True, kw_only=True):

@@ -61,7 +61,7 @@ def _guess_by_place(tally: Tally) -> Guess | None:
 
 
 def _guess_tail(tally: Tally) -> Guess | None:
-    """Return whether it is the last tile: of the batch, or of each image; whole rows may be a halo's."""
+    """Return whether it is the last tile: of the batch, or of each item; whole rows may be a halo's."""
     wrong, seen = tally.pixels_wrong > 0, tally.pixels_seen > 0
     last = np.arange(seen.size) >= seen.size - LARGEST_TILE
     if not seen[~last].any():
@@ -71,34 +71,36 @@ def _guess_tail(tally: Tally) -> Guess | None:
         return Guess(kind="tail", because=f"all wrong elements are among the last {LARGEST_TILE} pixels")
     first = int(wrong.argmax())
     if first % tally.shape[3] and wrong[first:].all() and last[first]:
-        because = f"the last {seen.size - first} pixels of an image are wrong, row by row"
+        because = f"the last {seen.size - first} pixels of an item are wrong, row by row"
         return Guess(kind="tail", because=because)
     return None
 
 
 def _guess_halo(tally: Tally) -> Guess | None:
     wrong, seen, border = tally.pixels_wrong > 0, tally.pixels_seen > 0, _border(tally)
-    if (wrong & ~border).any() or not (seen & ~border).any():
+    if not border.any() or (wrong & ~border).any() or not (seen & ~border).any():
         return None
     return Guess(kind="halo", because="all wrong elements have taps in the padding")
 
 
 def _guess_whole(tally: Tally) -> Guess | None:
-    """Return whether whole channels, or whole images, are wrong and others are right."""
-    kinds: tuple[tuple[Kind, int], ...] = (("channel", 1), ("image", 0))
+    """Return whether whole channels, or whole items, are wrong and others are right."""
+    kinds: tuple[tuple[Kind, int], ...] = (("channel", 1), ("item", 0))
     for kind, axis in kinds:
         faulty, looked_at = tally.wrong[axis] > 0, tally.seen[axis] > 0
         whole = tally.wrong[axis][faulty].sum() >= MOST * tally.seen[axis][faulty].sum()
         if whole and faulty.sum() < looked_at.sum():
-            return Guess(kind=kind, because=f"whole {kind}s are wrong, others right")
+            return Guess(kind=kind, because=f"whole {tally.names[axis]}s are wrong, others right")
     return None
 
 
 def _border(tally: Tally) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
     """Return which pixels have taps in the padding, row by row."""
-    reach = np.zeros(tally.shape[2], np.bool_)
-    reach[list(tally.operation.padded_places)] = True
-    return (reach[:, None] | reach[None, :]).ravel()
+    border = list(tally.operation.border)
+    reach = np.zeros(tally.shape[2:], np.bool_)
+    reach[border, :] = True
+    reach[:, border] = True
+    return reach.ravel()
 
 
 def _guess_by_size(tally: Tally, facts: Facts) -> Guess | None:

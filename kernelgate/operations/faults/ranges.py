@@ -16,14 +16,15 @@ def make_map(tally: Tally) -> FaultMap | None:
     """Return where the counted elements are wrong, None if none of them is."""
     if tally.plane is None:
         return None
-    names = tally.operation.output_axes
-    axes = zip(names, tally.seen, tally.wrong, strict=True)
+    named = [each for each in zip(tally.names, tally.seen, tally.wrong, strict=True) if each[0]]
     return FaultMap(
         wrong=tally.wrong_in_all,
         compared=tally.seen_in_all,
         unwritten=tally.unwritten,
-        where=", ".join(_describe_axis(name, seen, wrong) for name, seen, wrong in axes) + _run_of(tally),
-        plane=", ".join(f"{name} {place}" for name, place in zip(names, tally.plane, strict=False)),
+        where=", ".join(_describe_axis(*each) for each in named) + _run_of(tally),
+        plane=", ".join(
+            f"{name} {place}" for name, place in zip(tally.names, tally.plane, strict=False) if name
+        ),
         rows=tally.drawn,
     )
 

@@ -1,16 +1,17 @@
 """A script that shows a wrong element with PyTorch and the kernel file alone."""
 
 import msgspec
+import numpy as np
 
-from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.declaration.argument import Argument, Shape
+from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.draws.recipe import Recipe
 from kernelgate.operations.faults.plain_draws import PLAIN_DRAWS, PLAIN_LAYOUTS, PlainDraw
-from kernelgate.operations.recipe import Recipe
+from kernelgate.operations.truth.truth import unravel
 
 PIN = """for each in vars(kernel).values():  # the configuration of the case alone
     if hasattr(each, "configs"):
         each.configs = [each.configs[{pin} % len(each.configs)]]"""
-
-QUOTED_WEIGHT, QUOTED_BIAS = '"weight"', '"bias"'
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,24 +22,24 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     recipe: Recipe
     layout: str
     pin: int | None
-    place: tuple[int, int, int, int]
+    offset: int
     is_exact: bool
 
 
 def has_script(recipe: Recipe, layout: str) -> bool:
     """Whether plain PyTorch makes the tensors of a recipe: those of a plain call of a known family."""
     plain = Recipe(family=recipe.family, seed=recipe.seed, batch=recipe.batch, pool=recipe.pool)
-    own = {"weight_seed": None, "bias_seed": None, "half_seed": None}
-    same_seeds = {recipe.weight_seed, recipe.bias_seed, recipe.half_seed} <= {None, recipe.seed}
-    is_plain = same_seeds and msgspec.structs.replace(recipe, **own) == plain
+    same_seeds = {seed for _, seed in recipe.seeds} | {recipe.half_seed} <= {None, recipe.seed}
+    is_plain = same_seeds and msgspec.structs.replace(recipe, seeds=(), half_seed=None) == plain
     return is_plain and recipe.family in PLAIN_DRAWS and layout in PLAIN_LAYOUTS
 
 
-def render_script(operation: Convolution, shown: Shown) -> str:
+def render_script(operation: Operation, shown: Shown) -> str:
     """Return the script, which makes the very tensors of the call."""
-    draw, recipe, place = PLAIN_DRAWS[shown.recipe.family], shown.recipe, shown.place
-    stride, padding = operation.stride, operation.padding
-    allowed = "0 * scale" if shown.is_exact else "0.002 * scale"
+    place = [int(axis) for axis in unravel(operation, np.array([shown.offset]), shown.recipe.batch)]
+    free = [each.name for each in operation.inputs if each.is_free]
+    truth, scale = operation.reference.script()
+    item = f"{operation.output_axes[0]} {place[0]}"
     lines = [
         f'"""{shown.title}: run it on an NVIDIA GPU with `python reproduce.py [KERNEL_FILE]`."""',
         "import importlib.util, math, random, sys",
@@ -47,27 +48,48 @@ def render_script(operation: Convolution, shown: Shown) -> str:
         "kernel = importlib.util.module_from_spec(spec)",
         "spec.loader.exec_module(kernel)",
         *([PIN.format(pin=shown.pin)] if shown.pin is not None else []),
-        *_tensors(operation, recipe, draw),
-        "model = kernel.ModelNew().cuda()",
-        *(["model.to(memory_format=torch.channels_last)"] if shown.layout == "channels-last" else []),
-        "for parameter in model.parameters():",
-        "    parameter.data.copy_(weight if parameter.dim() == 4 else bias)",
-        "x = x.cuda()",
-        f"got = model({PLAIN_LAYOUTS[shown.layout]})[{place[0]}].detach().cpu().double()",
-        f"one, conv2d = x[{place[0]}].cpu().double(), torch.nn.functional.conv2d",
-        f"exact = conv2d(one, weight.double(), bias.double(), stride={stride}, padding={padding})",
-        "weight, bias = weight.double().abs(), bias.double().abs()",
-        f"scale = conv2d(one.abs(), weight, bias, stride={stride}, padding={padding})",
+        *_tensors(operation, shown.recipe, PLAIN_DRAWS[shown.recipe.family]),
+        *_model(operation, shown.layout),
+        *_call(operation, shown.layout, place[0]),
+        *(f"{name} = {name}[{place[0]} : {place[0] + 1}]" for name in free),
+        *(f"{each.name} = {each.name}.cpu().double()" for each in operation.arguments),
+        f"exact = ({truth})[0]",
+        f"scale = ({scale})[0]",
         "same = (got == exact) | (got.isnan() & exact.isnan())",
-        f"wrong = ~(same | ((got - exact).abs() <= {allowed}))",
-        f"at = {place[1:]}",
-        f'print(f"out{list(place)}: got {{got[at]:.9g}}, exact {{exact[at]:.9g}}; "',
-        f'      f"{{int(wrong.sum())}} of {{wrong.numel()}} elements of image {place[0]} are wrong")',
+        f"wrong = ~(same | ((got - exact).abs() <= {'0 * scale' if shown.is_exact else '0.002 * scale'}))",
+        f"at = {tuple(place[1:])}",
+        f'print(f"out{place}: got {{got[at]:.9g}}, exact {{exact[at]:.9g}}; "',
+        f'      f"{{int(wrong.sum())}} of {{wrong.numel()}} elements of {item} are wrong")',
     ]
     return "\n".join(lines) + "\n"
 
 
-def _applied(draw: str, shape: tuple[int, ...], role: str) -> str:
+def _model(operation: Operation, layout: str) -> list[str]:
+    """Return what makes the model and fills its parameters, each the one of its shape."""
+    lines = ["model = kernel.ModelNew().cuda()"]
+    if layout == "channels-last":
+        lines.append("model.to(memory_format=torch.channels_last)")
+    if operation.parameters:
+        names = ", ".join(each.name for each in operation.parameters)
+        lines += [
+            f"given = [{names}]",
+            "for parameter in model.parameters():",
+            "    fits = [each for each in given if each.shape == parameter.shape]",
+            "    if fits:",
+            "        parameter.data.copy_(fits[0])",
+            "        given = [each for each in given if each is not fits[0]]",
+        ]
+    return lines
+
+
+def _call(operation: Operation, layout: str, item: int) -> list[str]:
+    names = [each.name for each in operation.inputs]
+    laid = [PLAIN_LAYOUTS[layout] if name == "x" else name for name in names]
+    moved = [f"{name} = {name}.cuda()" for name in names]
+    return [*moved, f"got = model({', '.join(laid)})[{item}].detach().cpu().double()"]
+
+
+def _applied(draw: str, shape: Shape, role: str) -> str:
     """Return the expression of a draw for one shape and seed; a function where a generator is used twice."""
     if draw.count("g)") == 1 and "generator=g" in draw and "shape[" not in draw:
         return draw.replace("generator=g", f"generator=seeded({role})").replace("shape", str(shape))
@@ -76,18 +98,27 @@ def _applied(draw: str, shape: tuple[int, ...], role: str) -> str:
     return f"(lambda shape, g: {draw})({shape}, seeded({role}))"
 
 
-def _tensors(operation: Convolution, recipe: Recipe, draw: PlainDraw) -> list[str]:
-    an_image, weight = operation.input_shape(1)[1:], operation.weight_shape
-    numbers = f"range({min(recipe.batch, recipe.pool)})"
-    lines = [
+def _tensors(operation: Operation, recipe: Recipe, draw: PlainDraw) -> list[str]:
+    return [
         "def seeded(role):",
         f'    return torch.Generator().manual_seed(random.Random(f"{recipe.seed} {{role}}").getrandbits(62))',
         *draw.helper.strip().splitlines(),
-        f"x = torch.stack([{_applied(draw.image, an_image, 'n')} for n in {numbers}])",
-        f"weight = {_applied(draw.weight, weight, QUOTED_WEIGHT)}",
-        f"bias = {_applied(draw.bias, (operation.out_channels,), QUOTED_BIAS)}",
+        *(line for each in operation.arguments for line in _tensor(operation, recipe, draw, each)),
+    ]
+
+
+def _tensor(operation: Operation, recipe: Recipe, draw: PlainDraw, argument: Argument) -> list[str]:
+    """Return the lines that make one tensor of the call."""
+    name, draws = argument.name, {"x": draw.x, "weight": draw.weight, "bias": draw.bias}
+    of_role = draws[argument.role].replace("{fan_in}", str(operation.fan_in))
+    if not argument.is_free:
+        return [f"{name} = {_applied(of_role, argument.shape_at(1), repr(name))}"]
+    label = "n" if argument is operation.inputs[0] else f'f"{name} {{n}}"'
+    numbers = f"range({min(recipe.batch, recipe.pool)})"
+    lines = [
+        f"{name} = torch.stack([{_applied(of_role, argument.shape_at(1)[1:], label)} for n in {numbers}])"
     ]
     if (beyond := recipe.batch - recipe.pool) > 0:
         drawn = f'torch.randint(0, {recipe.pool}, ({beyond},), generator=seeded("pool"))'
-        lines.append(f"x = x[torch.cat([torch.arange({recipe.pool}), {drawn}])]")
+        lines.append(f"{name} = {name}[torch.cat([torch.arange({recipe.pool}), {drawn}])]")
     return lines

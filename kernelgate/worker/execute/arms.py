@@ -9,9 +9,9 @@ import torch
 
 from kernelgate import protocol
 from kernelgate.execution.launch_plan import LaunchPlan
-from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.inputs import Inputs
-from kernelgate.operations.reference import vendor_answer
+from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.truth.reference import Tensors
+from kernelgate.operations.truth.truth import vendor_answer
 from kernelgate.worker.execute.memory import PlanMemory, allocate, bytes_of
 from kernelgate.worker.execute.programs import Programs, fill_constants
 from kernelgate.worker.execute.steps import BoundStep, bind
@@ -27,8 +27,8 @@ class TimedArm(Protocol):
     def choose(self, number: int) -> None:
         """Take a configuration for all that follows."""
 
-    def place(self, inputs: Inputs, calls: int) -> None:
-        """Take memory for so many calls on these inputs, and prepare what a file prepares once."""
+    def place(self, tensors: Tensors, calls: int) -> None:
+        """Take memory for so many calls on these tensors, and prepare what a file prepares once."""
 
     def load_code(self) -> None:
         """Load the machine code anew, where it may lie elsewhere."""
@@ -45,28 +45,27 @@ class VendorArm:
 
     choices = 1
 
-    def __init__(self, operation: Convolution) -> None:
+    def __init__(self, operation: Operation) -> None:
         self.operation = operation
-        self.inputs: Inputs | None = None
+        self.tensors: Tensors = {}
 
     def choose(self, _number: int) -> None:
-        """There is no choice: cuDNN makes its own."""
+        """There is no choice: the vendor makes its own."""
 
-    def place(self, inputs: Inputs, _calls: int) -> None:
-        """Take note of the inputs."""
-        self.inputs = inputs
+    def place(self, tensors: Tensors, _calls: int) -> None:
+        """Take note of the tensors."""
+        self.tensors = tensors
 
     def load_code(self) -> None:
-        """Leave cuDNN's code where cuDNN keeps it."""
+        """Leave the vendor's code where it keeps it."""
 
     def call(self, _number: int) -> torch.Tensor:
-        """Return cuDNN's answer, in memory of its own."""
-        assert self.inputs is not None
-        return vendor_answer(self.operation, self.inputs)
+        """Return the vendor's answer, in memory of its own."""
+        return vendor_answer(self.operation, self.tensors)
 
     def release(self) -> None:
-        """Forget the inputs."""
-        self.inputs = None
+        """Forget the tensors."""
+        self.tensors = {}
 
 
 class TimedCall(NamedTuple):
@@ -94,13 +93,12 @@ class PlanArm:
         self.programs.unload()
         self.current = self.calls[number]
 
-    def place(self, inputs: Inputs, calls: int) -> None:
+    def place(self, tensors: Tensors, calls: int) -> None:
         """Take memory: one buffer of the answer for each call, all others once; make one whole call in it."""
-        plan, device = self.current.plan, inputs.x.device
-        given = {"x": inputs.x, "weight": inputs.weight, "bias": inputs.bias}
+        plan, device = self.current.plan, next(iter(tensors.values())).device
         first = PlanMemory(
             [
-                bytes_of(given[each.role]) if each.role in given else allocate(each, device)
+                bytes_of(tensors[each.role]) if each.is_given else allocate(each, device)
                 for each in plan.buffers
             ]
         )

@@ -1,11 +1,13 @@
 """Which configuration of an arm is the fastest, as an autotuner would find it with the GPU to itself."""
 
 import statistics
+from functools import partial
 
 import torch
 
-from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.inputs import Inputs
+from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.draws.timing_tensors import fill_batches
+from kernelgate.operations.truth.reference import Tensors
 from kernelgate.worker.execute.arms import TimedArm
 from kernelgate.worker.execute.timing import time_calls
 
@@ -15,34 +17,35 @@ FLUSH_BYTES = 2**28
 """Twice the second-level cache of any GPU so far, or more."""
 
 
-def try_each(operation: Convolution, arm: TimedArm, batch: int) -> None:
+def try_each(operation: Operation, arm: TimedArm, batch: int) -> None:
     """Make one call with each configuration, so that all that can fail has failed."""
-    inputs = _noise(operation, batch)
+    tensors = _noise(operation, batch)
     for number in range(arm.choices):
         arm.choose(number)
-        arm.place(inputs, 1)
+        arm.place(tensors, 1)
         arm.call(0)
         torch.cuda.synchronize()
         arm.release()
 
 
-def choose_fastest(operation: Convolution, arm: TimedArm, batch: int) -> int:
+def choose_fastest(operation: Operation, arm: TimedArm, batch: int) -> int:
     """Choose the configuration whose median time is the least, and return its number."""
-    inputs = _noise(operation, batch)
-    flush = torch.empty(FLUSH_BYTES, dtype=torch.int8, device=inputs.x.device)
+    tensors = _noise(operation, batch)
+    free = {each.name: tensors[each.name] for each in operation.inputs if each.is_free}
+    flush = torch.empty(FLUSH_BYTES, dtype=torch.int8, device="cuda")
     times: list[list[float]] = [[] for _ in range(arm.choices)]
     for _ in range(ROUNDS):  # by turns, so that a drift of the clock meets all of them
         for number, found in enumerate(times):
             arm.choose(number)
-            arm.place(inputs, LAUNCHES)
-            found.extend(time_calls(arm, inputs.x, flush, 0, LAUNCHES)[0][1:])
+            arm.place(tensors, LAUNCHES)
+            contents = partial(fill_batches, operation, free)
+            found.extend(time_calls(arm, contents, flush, 0, LAUNCHES)[0][1:])
             arm.release()
     best = min(range(len(times)), key=lambda number: statistics.median(times[number]))
     arm.choose(best)
     return best
 
 
-def _noise(operation: Convolution, batch: int) -> Inputs:
+def _noise(operation: Operation, batch: int) -> Tensors:
     # Not zeros: they draw less power and run faster, which may change what is the fastest.
-    shapes = operation.input_shape(batch), operation.weight_shape, (operation.out_channels,)
-    return Inputs(*(torch.randn(shape, device="cuda") for shape in shapes))
+    return {each.name: torch.randn(each.shape_at(batch), device="cuda") for each in operation.arguments}

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from kernelgate import protocol
-from kernelgate.operations.operation import find_operation
+from kernelgate.operations import find_operation
 from kernelgate.worker.execute.arms import PlanArm, TimedArm, VendorArm
 from kernelgate.worker.execute.choice import choose_fastest, try_each
 from kernelgate.worker.execute.timing import Timing

@@ -10,8 +10,7 @@ import sys
 import torch
 
 from kernelgate import protocol
-from kernelgate.operations.inputs import Inputs
-from kernelgate.operations.operation import find_operation
+from kernelgate.operations import find_operation
 from kernelgate.profile_order import ProfileOrder, decode_profile_order
 from kernelgate.worker.execute.arms import PlanArm
 
@@ -19,12 +18,13 @@ from kernelgate.worker.execute.arms import PlanArm
 def call_each(order: ProfileOrder) -> None:
     """Make one whole call of each plan, in their order, on noise."""
     operation = find_operation(order.operation)
-    shapes = operation.input_shape(order.batch), operation.weight_shape, (operation.out_channels,)
-    inputs = Inputs(*(torch.randn(shape, device="cuda") for shape in shapes))
+    tensors = {
+        each.name: torch.randn(each.shape_at(order.batch), device="cuda") for each in operation.arguments
+    }
     arm = PlanArm([protocol.PlannedCall(plan=plan) for plan in order.plans])
     for number in range(len(order.plans)):
         arm.choose(number)
-        arm.place(inputs, 1)
+        arm.place(tensors, 1)
 
 
 if __name__ == "__main__":

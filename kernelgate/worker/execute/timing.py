@@ -2,18 +2,19 @@
 
 import gc
 import math
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch.cuda import Event
 
 from kernelgate import protocol
-from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.inputs import Inputs
-from kernelgate.operations.timing_inputs import (
+from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.draws.timing_tensors import (
     draw_offsets,
-    fill_timing_input,
-    make_timing_input,
+    fill_batches,
+    make_timing_batches,
     make_timing_parameters,
 )
 from kernelgate.worker.execute.arms import TimedArm
@@ -27,9 +28,10 @@ _NOTHING = torch.empty(0)
 class Timing:
     """One arm in one process: its tensors, and the answers of the calls that were timed last."""
 
-    def __init__(self, operation: Convolution, arm: TimedArm) -> None:
+    def __init__(self, operation: Operation, arm: TimedArm) -> None:
         self.operation, self.arm = operation, arm
-        self.x = self.flush = _NOTHING
+        self.batch, self.flush = 0, _NOTHING
+        self.free: dict[str, torch.Tensor] = {}
         self.outputs: list[torch.Tensor] = []
 
     def place(self, request: protocol.PlaceTensors) -> protocol.Done:
@@ -37,9 +39,10 @@ class Timing:
         # Held while the others are taken, so that they lie elsewhere than the last time.
         pad = torch.empty(request.pad_bytes, dtype=torch.int8, device="cuda")
         parameters = make_timing_parameters(self.operation, request.seed)
-        self.x = make_timing_input(self.operation, request.batch, request.seed)
+        self.batch = request.batch
+        self.free = make_timing_batches(self.operation, request.batch, request.seed)
         self.flush = torch.empty(request.flush_bytes, dtype=torch.int8, device="cuda")
-        self.arm.place(Inputs(self.x, *parameters), request.launches)
+        self.arm.place(self.free | parameters, request.launches)
         self._make_calls(request.seed, request.launches)
         self.outputs = []
         del pad
@@ -48,7 +51,7 @@ class Timing:
 
     def release(self, _request: protocol.ReleaseTensors | None = None) -> protocol.Done:
         """Give all GPU memory of the timed calls back to the driver."""
-        self.outputs, self.x, self.flush = [], _NOTHING, _NOTHING
+        self.outputs, self.free, self.flush = [], {}, _NOTHING
         self.arm.release()
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
@@ -68,27 +71,29 @@ class Timing:
 
     def send_answers(self, request: protocol.SendAnswers) -> protocol.Done:
         """Write elements of each answer, at places drawn from a seed."""
-        elements = math.prod(self.operation.output_shape(self.x.shape[0]))
-        offsets = torch.from_numpy(draw_offsets(elements, request.count, request.seed)).to(self.x.device)
+        elements = math.prod(self.operation.output_shape(self.batch))
+        offsets = torch.from_numpy(draw_offsets(elements, request.count, request.seed)).to("cuda")
         chosen = [output.flatten()[offsets] for output in self.outputs]
         torch.stack(chosen).cpu().numpy().tofile(Path(request.out))
         return protocol.Done()
 
     def _make_calls(self, seed: int, launches: int) -> tuple[float, ...]:
         self.outputs = []
-        times, self.outputs = time_calls(self.arm, self.x, self.flush, seed, launches)
+        times, self.outputs = time_calls(
+            self.arm, partial(fill_batches, self.operation, self.free), self.flush, seed, launches
+        )
         return times
 
 
 def time_calls(
-    arm: TimedArm, x: torch.Tensor, flush: torch.Tensor, seed: int, launches: int
+    arm: TimedArm, renew: Callable[[int], None], flush: torch.Tensor, seed: int, launches: int
 ) -> tuple[tuple[float, ...], list[torch.Tensor]]:
-    """Return the event times of calls in milliseconds, and their answers."""
+    """Return the event times of calls in milliseconds, and their answers; `renew` takes a seed."""
     marks = [(_event(), _event()) for _ in range(launches)]
     outputs = []
     _hold_gpu(LEAD_CYCLES)  # or the first calls are timed with the host's delay in launching them
     for call, (start, end) in enumerate(marks):
-        fill_timing_input(x, seed + call)  # other contents in the same storage: no answer before is this one
+        renew(seed + call)  # other contents in the same storage: no answer before is this one
         flush.zero_()
         start.record()
         outputs.append(arm.call(call))

@@ -1,5 +1,6 @@
 """Calls of launch plans on the judge's tensors, one after the other: what they wrote, and where beside."""
 
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -9,35 +10,34 @@ import torch
 
 from kernelgate import protocol
 from kernelgate.execution.launch_plan import Launch, LaunchPlan
-from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.inputs import draw_images, make_parameters
-from kernelgate.operations.recipe import Recipe
+from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.draws.tensors import draw_items, make_parameters
 from kernelgate.worker.execute.arena import Arena
 from kernelgate.worker.execute.memory import PlanMemory, bytes_of
 from kernelgate.worker.execute.programs import Programs, fill_constants
 from kernelgate.worker.execute.steps import bind
-from kernelgate.worker.tensors.answers import write_images
-from kernelgate.worker.tensors.layouts import lay_out, lay_out_weight, stored_images
+from kernelgate.worker.tensors.answers import write_items
+from kernelgate.worker.tensors.layouts import lay_out, lay_out_weight, stored_items
 from kernelgate.worker.tensors.poison import fill_with_bits
 
-IMAGES_AT_ONCE = 256
+ITEMS_AT_ONCE = 256
 
 DEVICE = "cuda"
 
 
 class Given(NamedTuple):
-    """What a call gets: x as it lies in the arena, the images that it holds, and the parameters' bytes."""
+    """What a call gets: inputs as they lie in the arena, what they hold, and the other tensors' bytes."""
 
-    x: torch.Tensor
-    drawn: torch.Tensor
+    inputs: dict[str, torch.Tensor]
+    drawn: dict[str, torch.Tensor]
     places: torch.Tensor
-    parameters: dict[int, torch.Tensor]
+    fixed: dict[int, torch.Tensor]
 
 
 class Trial:
     """Runs plans in one process, and keeps the last answer until it is asked for."""
 
-    def __init__(self, operation: Convolution) -> None:
+    def __init__(self, operation: Operation) -> None:
         self.operation = operation
         self.programs = Programs()
         self.answer: torch.Tensor | None = None
@@ -63,39 +63,63 @@ class Trial:
             dtype="torch.float32",
             device="cuda:0",
             launches=tuple(_seen(plan, launch) for launch in plan.launches),
-            inputs_intact=_is_intact(given, arena.memory),
+            inputs_intact=self._is_intact(given, arena.memory),
             memory=(f"{broken} bytes outside the tensors were written",) if broken else (),
         )
 
     def send(self, request: protocol.SendRun) -> protocol.Sent:
-        """Write images of the answer that was kept, all of them if none is named."""
+        """Write items of the answer that was kept, all of them if none is named."""
         assert self.answer is not None
-        return write_images(self.answer, request.images, request.out)
+        return write_items(self.answer, request.items, request.out)
 
     def _fill(self, plan: LaunchPlan, memory: PlanMemory, request: protocol.RunPlan) -> Given:
-        """Put x and the parameters of the recipe into memory, and poison into what holds nothing yet."""
-        recipe = request.recipe
-        weight, bias = make_parameters(self.operation, recipe)
-        parameters = {"weight": lay_out_weight(weight, request.layout), "bias": bias}
-        held: dict[int, torch.Tensor] = {}
+        """Put the tensors of the recipe into memory, and poison into what holds nothing yet."""
+        recipe, inputs, held = request.recipe, {}, {}
+        fixed = make_parameters(self.operation, recipe)
         for number, buffer in enumerate(plan.buffers):
-            if buffer.role in parameters:
-                held[number] = bytes_of(parameters[buffer.role]).to(DEVICE)
+            if buffer.role in fixed:
+                laid = lay_out_weight(fixed[buffer.role], request.layout)
+                held[number] = bytes_of(laid).to(DEVICE)
                 memory.buffers[number][: held[number].numel()].copy_(held[number])
-            elif buffer.role == "x":
-                x = self._view_x(memory.buffers[number], recipe, request.layout)
+            elif buffer.is_given:
+                shape = self.operation.shape_of(buffer.role, recipe.batch)
+                inputs[buffer.role] = _view_input(memory.buffers[number], shape, request.layout)
             else:
                 fill_with_bits(_as_floats(memory.buffers[number]), request.poison_bits)
-        drawn, places = draw_images(self.operation, recipe, DEVICE)
-        for span in _spans(len(stored_images(x))):
-            x[span].copy_(drawn[places[span]])
-        return Given(x, drawn, places, held)
+        drawn, places = draw_items(self.operation, recipe, DEVICE)
+        given = Given(inputs, drawn, places, held)
+        for name, values in inputs.items():
+            for part, content in self._parts(given, name, stored_items(values)):
+                part.copy_(content)
+        return given
 
-    def _view_x(self, buffer: torch.Tensor, recipe: Recipe, layout: str) -> torch.Tensor:
-        """Return x as the layout has it; what lies beside it in its memory becomes NaN."""
-        like = lay_out(torch.empty(self.operation.input_shape(recipe.batch), device="meta"), layout)
-        floats = _as_floats(buffer).fill_(torch.nan)
-        return floats.as_strided(like.shape, like.stride(), floats.storage_offset() + like.storage_offset())
+    def _is_intact(self, given: Given, memory: PlanMemory) -> bool:
+        """Return whether inputs and parameters still hold what was put there."""
+        fixed = (
+            torch.equal(memory.buffers[number][: held.numel()], held) for number, held in given.fixed.items()
+        )
+        return all(fixed) and all(
+            torch.equal(_bits(part), _bits(content))
+            for name, values in given.inputs.items()
+            for part, content in self._parts(given, name, values)
+        )
+
+    def _parts(
+        self, given: Given, name: str, values: torch.Tensor
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield an input in parts along N, each with what it is to hold."""
+        axis = next(each.axis for each in self.operation.inputs if each.name == name)
+        for first in range(0, values.shape[axis], ITEMS_AT_ONCE):
+            part = values.narrow(axis, first, min(ITEMS_AT_ONCE, values.shape[axis] - first))
+            places = given.places[first : first + part.shape[axis]]
+            yield part, given.drawn[name].index_select(axis, places)
+
+
+def _view_input(buffer: torch.Tensor, shape: tuple[int, ...], layout: str) -> torch.Tensor:
+    """Return an input as the layout has it; what lies beside it in its memory becomes NaN."""
+    like = lay_out(torch.empty(shape, device="meta"), layout)
+    floats = _as_floats(buffer).fill_(torch.nan)
+    return floats.as_strided(like.shape, like.stride(), floats.storage_offset() + like.storage_offset())
 
 
 @cache
@@ -108,24 +132,10 @@ def _as_floats(buffer: torch.Tensor) -> torch.Tensor:
     return buffer[: buffer.numel() // 4 * 4].view(torch.float32)
 
 
-def _spans(count: int) -> list[slice]:
-    return [slice(first, min(count, first + IMAGES_AT_ONCE)) for first in range(0, count, IMAGES_AT_ONCE)]
-
-
 def _seen(plan: LaunchPlan, launch: Launch) -> protocol.SeenLaunch:
     program = plan.program_of(launch)
     return protocol.SeenLaunch(
         kernel=program.kernel, ttir=program.ttir, programs_run=0, programs_total=0, makes_answer=False
-    )
-
-
-def _is_intact(given: Given, memory: PlanMemory) -> bool:
-    """Return whether x and the parameters still hold what was put there."""
-    return all(
-        torch.equal(memory.buffers[number][: held.numel()], held) for number, held in given.parameters.items()
-    ) and all(
-        torch.equal(_bits(given.x[span]), _bits(given.drawn[given.places[span]]))
-        for span in _spans(len(given.places))
     )
 
 

@@ -15,8 +15,10 @@ from kernelgate.execution.plan_files import StoredPlan, read_plan
 from kernelgate.execution.sampled_launch import LaunchSeen, Sampling
 from kernelgate.interpreter.launch import ReadyKernel
 from kernelgate.interpreter.text.parser import parse
-from kernelgate.operations.inputs import image_numbers, make_image, make_parameters, make_x
-from kernelgate.operations.operation import find_operation
+from kernelgate.operations import find_operation
+from kernelgate.operations.declaration.argument import FLOAT_BYTES, Argument
+from kernelgate.operations.draws.recipe import FEATURES, Recipe
+from kernelgate.operations.draws.tensors import item_numbers, make_batches, make_item, make_parameters
 from kernelgate.worker.interpret.findings import check_ended, told
 from kernelgate.worker.interpret.places import Places
 from kernelgate.worker.tensors.layouts import CONTIGUOUS, lay_out, lay_out_weight
@@ -93,25 +95,27 @@ class InterpretMode:
         return count_covered(stored.plan, lambda ttir: stored.read(ttir, "ttir").decode())
 
     def _given(self, request: protocol.RunPlan) -> dict[str, Given]:
-        """Return x, weight and bias of a recipe as they lie in memory."""
-        weight, bias = make_parameters(self.operation, request.recipe)
-        given = {"weight": lay_out_weight(weight, request.layout), "bias": bias}
-        if request.layout != CONTIGUOUS:
-            given["x"] = lay_out(make_x(self.operation, request.recipe), request.layout)
-            return {role: Given(content=_bytes_of(tensor)) for role, tensor in given.items()}
-        whole = {role: Given(content=_bytes_of(tensor)) for role, tensor in given.items()}
-        return whole | {"x": self._lazy_x(request)}
-
-    def _lazy_x(self, request: protocol.RunPlan) -> Given:
-        """Return an x of which an image is made when it is touched."""
+        """Return the tensors of a recipe as they lie in memory."""
         recipe, operation = request.recipe, self.operation
-        numbers = image_numbers(recipe)
+        fixed = make_parameters(operation, recipe)
+        laid = {name: lay_out_weight(values, request.layout) for name, values in fixed.items()}
+        given = {name: Given(content=_bytes_of(tensor)) for name, tensor in laid.items()}
+        free = [each for each in operation.inputs if each.is_free]
+        if request.layout == CONTIGUOUS and operation.has_items and recipe.shuffled != FEATURES:
+            return given | {each.name: self._lazy(recipe, each) for each in free}
+        whole = make_batches(operation, recipe)
+        strided = {each.name: lay_out(whole[each.name], request.layout) for each in free}
+        return given | {name: Given(content=_bytes_of(tensor)) for name, tensor in strided.items()}
+
+    def _lazy(self, recipe: Recipe, argument: Argument) -> Given:
+        """Return an input of which an item is made when it is touched."""
+        operation, numbers = self.operation, item_numbers(recipe)
 
         def fill(place: int, into: NDArray[np.uint8]) -> None:
-            image = make_image(operation, recipe, int(numbers[place])).numpy()
-            into[:] = image.reshape(-1).view(np.uint8)
+            item = make_item(operation, recipe, argument, int(numbers[place])).numpy()
+            into[:] = item.reshape(-1).view(np.uint8)
 
-        return Given(fill=fill, granule=4 * int(np.prod(operation.input_shape(1))))
+        return Given(fill=fill, granule=FLOAT_BYTES * int(np.prod(argument.shape_at(1))))
 
     def _send(self, request: protocol.SendRun) -> protocol.Sent:
         assert self.call is not None

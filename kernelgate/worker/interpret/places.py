@@ -8,7 +8,7 @@ import numpy as np
 from kernelgate.execution.launch_plan import LaunchPlan
 from kernelgate.interpreter.findings import Finding
 from kernelgate.interpreter.text.source_lines import SourceLines
-from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.declaration.operation import Operation
 
 ELEMENT_BYTES = 4
 ANSWER = "the answer"
@@ -17,12 +17,10 @@ ANSWER = "the answer"
 class Places:
     """The tensors and texts of one plan; `text_of` returns the TTIR that a digest names."""
 
-    def __init__(self, operation: Convolution, plan: LaunchPlan, text_of: Callable[[str], str]) -> None:
+    def __init__(self, operation: Operation, plan: LaunchPlan, text_of: Callable[[str], str]) -> None:
         self.plan, self.text_of = plan, text_of
         self.shapes = {
-            "x": operation.input_shape(plan.batch),
-            "weight": operation.weight_shape,
-            "bias": (operation.out_channels,),
+            **{each.name: each.shape_at(plan.batch) for each in operation.arguments},
             ANSWER: operation.output_shape(plan.batch),
         }
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from triton.runtime.autotuner import Autotuner, Config
 
-from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.operations.declaration.kernel_config import KernelConfig
+from kernelgate.operations.declaration.operation import Operation
 from kernelgate.protocol import Autotuned
 from kernelgate.worker.failures import NotOfferedError
 from kernelgate.worker.fake_cuda.tensors import PretendedGpu
@@ -21,7 +21,7 @@ class KernelModel:
     Raises UnmatchedParametersError unless its model has the operation's parameters.
     """
 
-    def __init__(self, path: str, operation: Convolution) -> None:
+    def __init__(self, path: str, operation: Operation) -> None:
         self.autotuners: list[Any] = []
         with _collected(self.autotuners), PretendedGpu():
             self.make_model = ModelMaker(operation, import_file(path))

@@ -9,14 +9,14 @@ from typing import Any
 
 from torch import nn
 
-from kernelgate.operations.convolution import Convolution
+from kernelgate.operations.declaration.operation import Operation
 from kernelgate.worker.model.parameters import ModelParameters
 
 
 class ModelMaker:
     """Makes models of one kernel file, and finds the operation's parameters in them."""
 
-    def __init__(self, operation: Convolution, module: Any) -> None:
+    def __init__(self, operation: Operation, module: Any) -> None:
         self.operation, self._module = operation, module
 
     def __call__(self, classes: int | None = None) -> nn.Module:

@@ -1,8 +1,10 @@
 """The parameters of a model that the operation names, wherever the model keeps them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import nn
+
+from kernelgate.operations.declaration.argument import Argument
 
 Shape = tuple[int, ...]
 
@@ -12,39 +14,40 @@ class UnmatchedParametersError(RuntimeError):
 
 
 class ModelParameters:
-    """The operation's parameters in one model, by the last part of their names: `weight`, `bias`.
+    """The operation's parameters in one model, by the operation's names of them: `weight`, `bias`.
 
-    `wanted` are their names in `state_dict`, with their shapes. Where the model knows a parameter by that
+    Their names in `state_dict` are others, such as `conv1.weight`. Where the model knows a parameter by that
     name, users change it there, and whatever else holds it keeps the old one. Under names of its own it may
     have several places, which are one to a user. Raises UnmatchedParametersError.
     """
 
-    def __init__(self, model: nn.Module, wanted: Mapping[str, Shape]) -> None:
+    def __init__(self, model: nn.Module, wanted: Sequence[Argument]) -> None:
         self.held: dict[str, nn.Parameter | None] = {}
         self._places: dict[str, list[tuple[nn.Module, str]]] = {}
-        for name, parameter in match_parameters(dict(model.named_parameters()), wanted).items():
-            role = name.rpartition(".")[2]
-            self.held[role] = parameter
-            self._places[role] = _place_of(model, name, parameter) or _all_places(model, parameter)
+        shapes = {each.stored_as or each.name: each.shape_at(1) for each in wanted}
+        found = match_parameters(dict(model.named_parameters()), shapes)
+        for argument, (name, parameter) in zip(wanted, found.items(), strict=True):
+            self.held[argument.name] = parameter
+            self._places[argument.name] = _place_of(model, name, parameter) or _all_places(model, parameter)
 
-    def __getitem__(self, role: str) -> nn.Parameter:
+    def __getitem__(self, name: str) -> nn.Parameter:
         """Return the parameter, as it is now; raises KeyError where it was taken out."""
-        parameter = self.held[role]
+        parameter = self.held[name]
         if parameter is None:
-            raise KeyError(role)
+            raise KeyError(name)
         return parameter
 
-    def put(self, role: str, parameter: nn.Parameter | None) -> None:
+    def put(self, name: str, parameter: nn.Parameter | None) -> None:
         """Put another parameter, or none, in the place of this one."""
-        self.held[role] = parameter
-        for module, key in self._places[role]:
+        self.held[name] = parameter
+        for module, key in self._places[name]:
             setattr(module, key, parameter)
 
     def are_in_place(self) -> bool:
         """Return whether the model still holds what was found or put there."""
         return all(
-            module._parameters.get(key) is self.held[role]
-            for role, places in self._places.items()
+            module._parameters.get(key) is self.held[name]
+            for name, places in self._places.items()
             for module, key in places
         )
 

@@ -10,21 +10,31 @@ import msgspec
 import torch
 
 from kernelgate.execution.contents import Held
-from kernelgate.execution.launch_plan import Argument, Buffer, Copy, Fill, Null, Pointer, Scalar, Step, View
-from kernelgate.worker.record.tape import RawCopy, RawFill, RawStep, Tape, address_of
+from kernelgate.execution.launch_plan import (
+    Argument,
+    Buffer,
+    Copy,
+    Fill,
+    Null,
+    Pointer,
+    Scalar,
+    Step,
+    View,
+)
+from kernelgate.worker.record.tape import OTHER_PARAMETER, RawCopy, RawFill, RawStep, Tape, address_of
 
 
 class BufferTable:
-    """Numbers storages in the order in which the plan names them: x and the parameters first."""
+    """Numbers storages in the order in which the plan names them: inputs and parameters first."""
 
     def __init__(self, tape: Tape, folder: Path) -> None:
         self.tape, self.folder = tape, folder
         self.places: dict[int, int] = {}
         self.buffers: list[Buffer] = []
         for address, role in tape.roles.items():
-            if role in ("x", "weight", "bias"):
+            if role != OTHER_PARAMETER:
                 size = next(t for t in tape.kept if address_of(t) == address).untyped_storage().nbytes()
-                self._add(address, Buffer(role=role, bytes=size))  # type: ignore[arg-type]
+                self._add(address, Buffer(role=role, bytes=size))
 
     def finish(self, answer: torch.Tensor) -> tuple[tuple[Buffer, ...], tuple[Step, ...], View]:
         """Return buffers, steps and answer of the call; constants are written into the folder."""

@@ -19,7 +19,7 @@ from triton.runtime.errors import OutOfResources, PTXASError
 from kernelgate import protocol
 from kernelgate.execution.contents import Touched, find_touched, follow
 from kernelgate.execution.launch_plan import CallForm, Launch, LaunchPlan, Program, Scalar, Unplanned
-from kernelgate.operations.operation import find_operation
+from kernelgate.operations import find_operation
 from kernelgate.worker.failures import NotOfferedError
 from kernelgate.worker.fake_cuda.streams import ORDER
 from kernelgate.worker.fake_cuda.tensors import CudaLookalike, PretendedGpu
@@ -31,7 +31,7 @@ from kernelgate.worker.record.buffer_table import BufferTable
 from kernelgate.worker.record.memo import remember_back_half
 from kernelgate.worker.record.moves import Moves
 from kernelgate.worker.record.tape import CannotPlanError, RawLaunch, RawStep, Tape, address_of
-from kernelgate.worker.record.user_model import UserModel, make_x, name_fresh_contents
+from kernelgate.worker.record.user_model import UserModel, make_input, name_fresh_contents
 from kernelgate.worker.target.assembler import Assembler
 
 TOLERATED = (OutOfResources, CompileTimeAssertionFailure, PTXASError, NotOfferedError)
@@ -96,7 +96,7 @@ class RecordMode:
 
     def _make_calls(self, request: protocol.Record) -> protocol.Recorded:
         """Return the plan of a call, made after those before it; the first that has none ends them."""
-        user, x = UserModel(self.kernel, request.form), self._make_x(request)
+        user, inputs = UserModel(self.kernel, request.form), self._make_inputs(request, request.batch)
         if request.form.changed == "batch":
             earlier = self._call_another_batch(request, user)
             if earlier is not None and not earlier.plan_file:
@@ -106,22 +106,22 @@ class RecordMode:
             for number in range(request.form.call + 1):
                 if number and number == request.form.call:
                     self._change(user, request)
-                recorded = self._make_call(request, user, x, request.batch)
+                recorded = self._make_call(request, user, inputs, request.batch)
                 if not recorded.plan_file:
                     break
-                if request.form.changed != "x":
-                    x = self._make_x(request)
+                if request.form.changed not in inputs:
+                    inputs = self._make_inputs(request, request.batch)
         return recorded
 
-    def _make_x(self, request: protocol.Record) -> torch.Tensor:
-        return make_x(self.operation.input_shape(request.batch), request.form.layout)
+    def _make_inputs(self, request: protocol.Record, batch: int) -> dict[str, torch.Tensor]:
+        return {each.name: make_input(each, batch, request.form.layout) for each in self.operation.inputs}
 
     def _call_another_batch(self, request: protocol.Record, user: UserModel) -> protocol.Recorded | None:
         """Return the plan of a call on another batch, None if the configuration is not for that."""
         batch = 3 if request.batch != 3 else 2
-        x = make_x(self.operation.input_shape(batch), request.form.layout)
+        inputs = self._make_inputs(request, batch)
         with suppress(*TOLERATED), self.kernel.pinned(request.pin):
-            return self._make_call(request, user, x, batch)
+            return self._make_call(request, user, inputs, batch)
         return None
 
     def _change(self, user: UserModel, request: protocol.Record) -> None:
@@ -130,19 +130,18 @@ class RecordMode:
         if name in user.held:
             user.change(name, way)
         elif name == "model":
-            self._make_call(
-                request, UserModel(self.kernel, request.form), self._make_x(request), request.batch
-            )
+            inputs = self._make_inputs(request, request.batch)
+            self._make_call(request, UserModel(self.kernel, request.form), inputs, request.batch)
 
     def _make_call(
-        self, request: protocol.Record, user: UserModel, x: torch.Tensor, batch: int
+        self, request: protocol.Record, user: UserModel, inputs: dict[str, torch.Tensor], batch: int
     ) -> protocol.Recorded:
-        given = {"x": x, "weight": user.weight, "bias": user.bias}
+        given = inputs | user.given
         self.tape.begin_call(given, user.others)
-        for name, held in (user.held | {"x": name_fresh_contents()}).items():
+        for name, held in (user.held | {name: name_fresh_contents() for name in inputs}).items():
             self.tape.held[address_of(given[name])] = held
         ORDER.begin_call()
-        answer = self._forward(user.model, x, user.form)
+        answer = self._forward(user.model, inputs, user.form)
         if self.tape.refused is None and (amiss := ORDER.end_call()):
             return protocol.Recorded(unplanned=Unplanned.STREAM_ORDER, detail=f"forward {amiss}")
         if self.tape.refused is not None:  # the file caught it, and went on
@@ -152,11 +151,11 @@ class RecordMode:
         self.tape.refuse_earlier_answer(answer)
         return self._write(request, answer, batch)
 
-    def _forward(self, model: nn.Module, x: torch.Tensor, form: CallForm) -> Any:
+    def _forward(self, model: nn.Module, inputs: dict[str, torch.Tensor], form: CallForm) -> Any:
         pretended = PretendedGpu()
         pretended.on_host_read = lambda _: self.tape.refuse("reads-values", HOST_READ)
         with pretended, Moves(self.tape, pretended), torch.set_grad_enabled(form.gradients):
-            return model(x)
+            return model(*inputs.values())
 
     def _write(self, request: protocol.Record, answer: torch.Tensor, batch: int) -> protocol.Recorded:
         """Write the plan of the call that was made, and note what it leaves behind."""
@@ -167,7 +166,7 @@ class RecordMode:
         self.tape.answers.add(address_of(answer))
         launched = {step.program for step in steps if isinstance(step, Launch)}
         plan = LaunchPlan(
-            schema="kernelgate.plan/1",
+            schema="kernelgate.plan/2",
             operation=self.operation.name,
             kernel_sha256=self.sha256,
             target=f"sm_{request.card.capability}",

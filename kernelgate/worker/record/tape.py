@@ -51,6 +51,10 @@ class RawLaunch(NamedTuple):
 RawStep = RawFill | RawCopy | RawLaunch
 
 
+OTHER_PARAMETER = "other parameter"
+"""The role of a model's parameter that the operation does not name."""
+
+
 class Tape:
     """The steps of one call of a model. `unknown` are the addresses of storages whose values nobody knows.
 
@@ -71,13 +75,13 @@ class Tape:
         self.note_order: Callable[[], str] = lambda: ""
 
     def begin_call(self, given: dict[str, torch.Tensor], others: Sequence[torch.Tensor]) -> None:
-        """Forget the steps of the last call; `given` are x and the parameters, `others` further ones."""
+        """Forget the steps of the last call; `given` are inputs and parameters, `others` further ones."""
         self.steps, self.refused, self.roles = [], None, {}
         for name, tensor in given.items():
             self.roles[address_of(tensor)] = name
             self._keep(tensor)
         for tensor in others:
-            self.roles[address_of(tensor)] = "other parameter"
+            self.roles[address_of(tensor)] = OTHER_PARAMETER
             self._keep(tensor)
 
     def make(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -143,7 +147,7 @@ class Tape:
     def meet(self, tensor: torch.Tensor) -> None:
         """Keep what a table of the host's holds before anything works on it."""
         address = address_of(tensor)
-        if self.roles.get(address) == "other parameter":
+        if self.roles.get(address) == OTHER_PARAMETER:
             self.refuse(
                 "unknown-parameter",
                 "uses a parameter of the model that the operation does not have",

@@ -7,9 +7,10 @@ from torch import nn
 
 from kernelgate.execution.contents import Held, hold_all
 from kernelgate.execution.launch_plan import CallForm
+from kernelgate.operations.declaration.argument import Argument
 from kernelgate.worker.fake_cuda.tensors import CudaLookalike, PretendedGpu, dress_model
 from kernelgate.worker.model.kernel_model import KernelModel
-from kernelgate.worker.tensors.layouts import lay_out, lay_out_weight
+from kernelgate.worker.tensors.layouts import CONTIGUOUS, lay_out, lay_out_weight
 
 _CONTENTS = itertools.count()
 
@@ -20,7 +21,7 @@ def name_fresh_contents() -> Held:
 
 
 class UserModel:
-    """A fresh model for a form of the call; `held` is what its weight and its bias hold."""
+    """A fresh model for a form of the call; `held` is what each parameter of the operation holds."""
 
     def __init__(self, kernel: KernelModel, form: CallForm) -> None:
         self.form = form
@@ -29,43 +30,37 @@ class UserModel:
         self.model.train(form.training)
         dress_model(self.model)
         self._parameters = kernel.make_model.parameters_of(self.model)
-        self.bias = self._parameters["bias"]
-        self.weight.data = lay_out_weight(self.weight.data, form.layout)
-        if not form.bias:
-            self._parameters.put("bias", None)
-        self.held = {"weight": name_fresh_contents(), "bias": name_fresh_contents()}
-
-    @property
-    def weight(self) -> nn.Parameter:
-        """The filters, as they are now."""
-        return self._parameters["weight"]
+        self.given = {name: self._parameters[name] for name in self._parameters.held}
+        for parameter in self.given.values():
+            parameter.data = lay_out_weight(parameter.data, form.layout)
+        for name in form.absent:
+            self._parameters.put(name, None)
+        self.held = {name: name_fresh_contents() for name in self.given}
 
     @property
     def others(self) -> list[nn.Parameter]:
-        """Every parameter but filters and bias."""
-        return [each for each in self.model.parameters() if each is not self.weight and each is not self.bias]
+        """Every parameter but those of the operation."""
+        given = {id(each) for each in self.given.values()}
+        return [each for each in self.model.parameters() if id(each) not in given]
 
     def change(self, name: str, way: str) -> None:
         """Give a parameter other contents: in place, in new memory (`data`), or make it a new `parameter`."""
         self.held[name] = name_fresh_contents()
-        parameter = getattr(self, name)
+        parameter = self.given[name]
         fresh = parameter.detach().clone(memory_format=torch.preserve_format)
         with torch.no_grad():
             if way == "data":
                 parameter.data = fresh
             elif way == "parameter":
-                self._replace(name, nn.Parameter(fresh))
+                self.given[name] = nn.Parameter(fresh)
+                self._parameters.put(name, self.given[name])
             else:
                 parameter.copy_(fresh)
 
-    def _replace(self, name: str, parameter: nn.Parameter) -> None:
-        self._parameters.put(name, parameter)
-        if name == "bias":
-            self.bias = parameter
 
-
-def make_x(shape: tuple[int, ...], layout: str) -> torch.Tensor:
-    """Return x of that shape and layout in memory that nothing touches."""
-    like = lay_out(torch.empty(shape, device="meta"), layout)
+def make_input(argument: Argument, batch: int, layout: str) -> torch.Tensor:
+    """Return an input in memory that nothing touches; one that has N lies in the layout."""
+    shape = argument.shape_at(batch)
+    like = lay_out(torch.empty(shape, device="meta"), layout if argument.is_free else CONTIGUOUS)
     memory = torch.empty(like.untyped_storage().nbytes() // like.element_size())
     return memory.as_strided(like.shape, like.stride(), like.storage_offset()).as_subclass(CudaLookalike)

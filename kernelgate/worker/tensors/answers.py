@@ -8,9 +8,9 @@ import torch
 from kernelgate import protocol
 
 
-def write_images(answer: torch.Tensor, images: Sequence[int], out: str) -> protocol.Sent:
-    """Write those images of an answer [N, K, P, Q] to a file, all of them if none is named."""
-    chosen = answer[list(images)] if images else answer
+def write_items(answer: torch.Tensor, items: Sequence[int], out: str) -> protocol.Sent:
+    """Write those items of an answer [N, ...] to a file, all of them if none is named."""
+    chosen = answer[list(items)] if items else answer
     values = chosen.contiguous().cpu().numpy()
     values.tofile(Path(out))
     return protocol.Sent(count=values.size, whole=True)

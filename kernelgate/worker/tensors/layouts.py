@@ -1,4 +1,4 @@
-"""The layouts that x comes in: the same values, other strides. Beside what belongs to x lies NaN."""
+"""The layouts that inputs come in: the same values, other strides. Beside what belongs to one lies NaN."""
 
 from collections.abc import Callable
 
@@ -6,28 +6,32 @@ import torch
 
 CONTIGUOUS = "contiguous"
 CHANNELS_LAST = "channels-last"
+PICTURE_RANK = 4
+"""Axes of pictures and of filters: PyTorch's `channels_last` is for these alone."""
+
 OFFSET = 1024
 """Elements before and after x in layout `offset`: a whole number of cache lines."""
 
 
 def lay_out(x: torch.Tensor, layout: str) -> torch.Tensor:
-    """Return x [N, C, H, W] in another memory of that layout; raises KeyError for one that is not known."""
+    """Return x [N, ...] in another memory of that layout; raises KeyError for one that is not known."""
     return _LAYOUTS[layout](x)
 
 
 def lay_out_weight(weight: torch.Tensor, layout: str) -> torch.Tensor:
-    """Return the weight as it lies beside an x of that layout: channels-last is said of a whole model."""
-    return _channels_last(weight) if layout == CHANNELS_LAST else weight
+    """Return a parameter as it lies beside inputs of that layout: channels-last is said of a whole model."""
+    pictures = layout == CHANNELS_LAST and weight.dim() == PICTURE_RANK
+    return _channels_last(weight) if pictures else weight
 
 
 def overwrite(x: torch.Tensor, values: torch.Tensor) -> None:
     """Write values into the memory of x, as a raw copy would: the version that PyTorch counts stays."""
-    stored = stored_images(x.data)
+    stored = stored_items(x.data)
     stored.copy_(values[: len(stored)])
 
 
-def stored_images(x: torch.Tensor) -> torch.Tensor:
-    """Return the images of x that lie in memory: one of an expanded batch, which shows it again and again."""
+def stored_items(x: torch.Tensor) -> torch.Tensor:
+    """Return the items of x that lie in memory: one of an expanded batch, which shows it again and again."""
     return x[:1] if x.stride(0) == 0 else x
 
 
@@ -35,13 +39,13 @@ def _channels_last(x: torch.Tensor) -> torch.Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def _every_second_image(x: torch.Tensor) -> torch.Tensor:
+def _every_second_item(x: torch.Tensor) -> torch.Tensor:
     return _within(x, (2 * x.shape[0], *x.shape[1:]), lambda whole: whole[::2])
 
 
 def _column_slice(x: torch.Tensor) -> torch.Tensor:
     margin = 8
-    shape = (*x.shape[:3], x.shape[3] + 2 * margin)
+    shape = (*x.shape[:-1], x.shape[-1] + 2 * margin)
     return _within(x, shape, lambda whole: whole[..., margin:-margin])
 
 
@@ -58,7 +62,7 @@ def _expanded(x: torch.Tensor) -> torch.Tensor:
 
 
 def _transposed(x: torch.Tensor) -> torch.Tensor:
-    return x.transpose(2, 3).contiguous().transpose(2, 3)
+    return x.transpose(-2, -1).contiguous().transpose(-2, -1)
 
 
 def _within(
@@ -72,7 +76,7 @@ def _within(
 _LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     CONTIGUOUS: lambda x: x.clone(),
     CHANNELS_LAST: _channels_last,
-    "every-second-image": _every_second_image,
+    "every-second-item": _every_second_item,
     "column-slice": _column_slice,
     "offset": _offset,
     "odd-offset": _odd_offset,

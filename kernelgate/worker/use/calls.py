@@ -1,7 +1,7 @@
 """Calls of the models of one kernel file, as the judge asks: what came back, and what else changed."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from kernelgate import protocol
-from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.inputs import draw_images, make_parameters, make_x
+from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.draws.tensors import make_parameters, make_tensors
 from kernelgate.worker.model.kernel_module import ModelMaker
 from kernelgate.worker.model.parameters import ModelParameters
-from kernelgate.worker.tensors.answers import write_images
-from kernelgate.worker.tensors.layouts import lay_out, lay_out_weight, overwrite
+from kernelgate.worker.tensors.answers import write_items
+from kernelgate.worker.tensors.layouts import CONTIGUOUS, lay_out, lay_out_weight, overwrite
 from kernelgate.worker.use.ways import WAYS, Called
 
 TENSORS = (torch.Tensor, nn.Parameter)
@@ -30,29 +30,30 @@ DEVICE = "cuda"
 class ModelCalls:
     """The models of one kernel file on the GPU, and the last answer, kept until it is sent."""
 
-    def __init__(self, operation: Convolution, module: Any) -> None:
+    def __init__(self, operation: Operation, module: Any) -> None:
         self.operation, self.make_model = operation, ModelMaker(operation, module)
         self.models: list[tuple[nn.Module, ModelParameters]] = []
-        self.x: torch.Tensor | None = None
+        self.inputs: dict[str, torch.Tensor] = {}
         self.answer: torch.Tensor | None = None
         self.earlier: deque[Callable[[], bool]] = deque(maxlen=EARLIER_ANSWERS)
 
     def run(self, request: protocol.UseOne) -> protocol.Ran:
         """Return what forward returned, called in the way that is asked for."""
         model, parameters = self._model(request.model)
-        x = self._place_x(request)
-        weight, bias = make_parameters(self.operation, request.recipe)
-        given = weight, bias if request.recipe.bias else None
-        with _holding(parameters, *given, request.layout):
-            answer = WAYS[request.way](Called(model, parameters, self.make_model), x)
+        inputs = self._place_inputs(request)
+        fixed = make_parameters(self.operation, request.recipe)
+        held = {each.name: fixed[each.name] for each in self.operation.parameters}
+        with _holding(parameters, held, request.recipe.absent, request.layout):
+            called = Called(model, parameters, self.make_model)
+            answer = WAYS[request.way](called, list(inputs.values()))
             torch.cuda.synchronize()
-            intact = self._x_is_intact(request, x) and _hold(parameters, *given)
+            intact = self._inputs_are_intact(request, inputs) and _hold(parameters, held)
         return self._describe(answer, intact=intact)
 
     def send(self, request: protocol.SendRun) -> protocol.Sent:
-        """Write images of the answer that was kept, all of them if none is named."""
+        """Write items of the answer that was kept, all of them if none is named."""
         assert self.answer is not None
-        return write_images(self.answer, request.images, request.out)
+        return write_items(self.answer, request.items, request.out)
 
     def _model(self, index: int) -> tuple[nn.Module, ModelParameters]:
         while index >= len(self.models):
@@ -60,13 +61,23 @@ class ModelCalls:
             self.models.append((model, self.make_model.parameters_of(model)))
         return self.models[index]
 
-    def _place_x(self, request: protocol.UseOne) -> torch.Tensor:
-        if request.same_storage and self.x is not None:
-            overwrite(self.x, make_x(self.operation, request.recipe, DEVICE))
-            return self.x
-        self.x = self.answer = None  # given back before the next is made: two of the largest do not fit
-        self.x = lay_out(make_x(self.operation, request.recipe, DEVICE), request.layout)
-        return self.x
+    def _place_inputs(self, request: protocol.UseOne) -> dict[str, torch.Tensor]:
+        if request.same_storage and self.inputs:
+            for name, values in self._make_inputs(request).items():
+                overwrite(self.inputs[name], values)
+            return self.inputs
+        self.inputs, self.answer = {}, None  # given back before the next are made: two large ones do not fit
+        free = {each.name for each in self.operation.inputs if each.is_free}
+        self.inputs = {
+            name: lay_out(values, request.layout if name in free else CONTIGUOUS)
+            for name, values in self._make_inputs(request).items()
+        }
+        return self.inputs
+
+    def _make_inputs(self, request: protocol.UseOne) -> dict[str, torch.Tensor]:
+        """Return the arguments of `forward`, in order."""
+        made = make_tensors(self.operation, request.recipe, DEVICE)
+        return {each.name: made[each.name] for each in self.operation.inputs}
 
     def _describe(self, answer: object, *, intact: bool) -> protocol.Ran:
         if type(answer) not in TENSORS:
@@ -85,32 +96,34 @@ class ModelCalls:
             earlier_intact=intact_so_far,
         )
 
-    def _x_is_intact(self, request: protocol.UseOne, x: torch.Tensor) -> bool:
-        drawn, places = draw_images(self.operation, request.recipe, DEVICE)
-        return torch.equal(_bits(x), _bits(drawn[places]))
+    def _inputs_are_intact(self, request: protocol.UseOne, inputs: dict[str, torch.Tensor]) -> bool:
+        fresh = self._make_inputs(request)
+        return all(torch.equal(_bits(held), _bits(fresh[name])) for name, held in inputs.items())
 
 
 @contextmanager
 def _holding(
-    parameters: ModelParameters, weight: torch.Tensor, bias: torch.Tensor | None, layout: str
+    parameters: ModelParameters, given: dict[str, torch.Tensor], absent: Sequence[str], layout: str
 ) -> Iterator[None]:
     """Copy into the model's own storage: a cache of the old contents that survives this is a fault."""
-    held, kept = parameters["weight"], parameters["bias"]
+    held = {name: parameters[name] for name in given}
     with torch.no_grad():
-        for parameter, values in ((held, weight), (kept, kept if bias is None else bias)):
+        for name, parameter in held.items():
+            values = parameter if name in absent else given[name]
             # What has not changed is left alone: its version must not tell more than its contents.
             if not torch.equal(_bits(parameter), _bits(values.to(DEVICE))):
                 parameter.copy_(values)
-    plain = held.data
+    plain = {name: parameter.data for name, parameter in held.items()}
     try:
-        held.data = lay_out_weight(held.data, layout)
-        if bias is None:
-            parameters.put("bias", None)
+        for parameter in held.values():
+            parameter.data = lay_out_weight(parameter.data, layout)
+        for name in absent:
+            parameters.put(name, None)
         yield
     finally:
-        held.data = plain
-        parameters.put("weight", held)
-        parameters.put("bias", kept)
+        for name, parameter in held.items():
+            parameter.data = plain[name]
+            parameters.put(name, parameter)
 
 
 def _watch(answer: torch.Tensor) -> Callable[[], bool]:
@@ -121,11 +134,12 @@ def _watch(answer: torch.Tensor) -> Callable[[], bool]:
     return lambda: torch.equal(_bits(answer), kept)
 
 
-def _hold(parameters: ModelParameters, weight: torch.Tensor, bias: torch.Tensor | None) -> bool:
-    """Return whether the model's parameters are still those that were set."""
-    given = {"weight": weight} | ({} if bias is None else {"bias": bias})
+def _hold(parameters: ModelParameters, given: dict[str, torch.Tensor]) -> bool:
+    """Return whether the model's parameters are still those that were set; what is absent holds nothing."""
     return parameters.are_in_place() and all(
-        torch.equal(_bits(parameters[role]), _bits(values.to(DEVICE))) for role, values in given.items()
+        torch.equal(_bits(parameters[name]), _bits(values.to(DEVICE)))
+        for name, values in given.items()
+        if parameters.held[name] is not None
     )
 
 

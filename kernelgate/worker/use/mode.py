@@ -3,7 +3,7 @@
 import torch
 
 from kernelgate import protocol
-from kernelgate.operations.operation import find_operation
+from kernelgate.operations import find_operation
 from kernelgate.worker.model.kernel_module import import_file
 from kernelgate.worker.target.assembler import take_ada_path
 from kernelgate.worker.tensors.gpu_share import GpuShare

@@ -1,14 +1,14 @@
 """What is done to call a model, whose parameters are set, in each of the ways of users."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from kernelgate.operations.ways import Way
+from kernelgate.operations.declaration.ways import Way
 from kernelgate.worker.model.kernel_module import ModelMaker
 from kernelgate.worker.model.parameters import ModelParameters
 
@@ -24,109 +24,124 @@ class Called(NamedTuple):
     make: ModelMaker
 
 
-Use = Callable[[Called, torch.Tensor], object]
+Inputs = Sequence[torch.Tensor]
+"""The arguments of `forward`."""
+
+Use = Callable[[Called, Inputs], object]
 
 
-def _call(model: nn.Module, x: torch.Tensor) -> object:
+class _Outer(nn.Module):
+    """A module of a user that has the model within."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, *inputs: torch.Tensor) -> object:
+        """Return what the model does."""
+        return self.model(*inputs)
+
+
+def _call(model: nn.Module, inputs: Inputs) -> object:
     with torch.no_grad():
-        return model(x)
+        return model(*inputs)
 
 
-def _plainly(called: Called, x: torch.Tensor) -> object:
-    return _call(called.model, x)
+def _plainly(called: Called, inputs: Inputs) -> object:
+    return _call(called.model, inputs)
 
 
-def _in_eval_mode(called: Called, x: torch.Tensor) -> object:
-    return _call(called.model.eval(), x)
+def _in_eval_mode(called: Called, inputs: Inputs) -> object:
+    return _call(called.model.eval(), inputs)
 
 
-def _with_gradients(called: Called, x: torch.Tensor) -> object:
-    answer = called.model(x)
+def _with_gradients(called: Called, inputs: Inputs) -> object:
+    answer = called.model(*inputs)
     return answer.detach() if isinstance(answer, torch.Tensor) else answer
 
 
-def _in_inference_mode(called: Called, x: torch.Tensor) -> object:
+def _in_inference_mode(called: Called, inputs: Inputs) -> object:
     with torch.inference_mode():
-        return called.model(x)
+        return called.model(*inputs)
 
 
-def _under_autocast(called: Called, x: torch.Tensor) -> object:
+def _under_autocast(called: Called, inputs: Inputs) -> object:
     with torch.autocast("cuda"):
-        return _call(called.model, x)
+        return _call(called.model, inputs)
 
 
-def _on_another_stream(called: Called, x: torch.Tensor) -> object:
+def _on_another_stream(called: Called, inputs: Inputs) -> object:
     own, other = torch.cuda.current_stream(), torch.cuda.Stream()
     other.wait_stream(own)
     with torch.cuda.stream(other):
-        answer = _call(called.model, x)
+        answer = _call(called.model, inputs)
     own.wait_stream(other)
     return answer
 
 
-def _in_another_thread(called: Called, x: torch.Tensor) -> object:
+def _in_another_thread(called: Called, inputs: Inputs) -> object:
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(_call, called.model, x).result()
+        return thread.submit(_call, called.model, inputs).result()
 
 
-def _copied(called: Called, x: torch.Tensor) -> object:
-    return _call(copy.deepcopy(called.model), x)
+def _copied(called: Called, inputs: Inputs) -> object:
+    return _call(copy.deepcopy(called.model), inputs)
 
 
-def _within_another(called: Called, x: torch.Tensor) -> object:
-    return _call(nn.Sequential(called.model, nn.Identity()), x)
+def _within_another(called: Called, inputs: Inputs) -> object:
+    return _call(_Outer(called.model), inputs)
 
 
-def _moved_back_and_forth(called: Called, x: torch.Tensor) -> object:
-    return _call(called.model.cpu().to(x.device), x)
+def _moved_back_and_forth(called: Called, inputs: Inputs) -> object:
+    return _call(called.model.cpu().to(inputs[0].device), inputs)
 
 
-def _from_state_dict(called: Called, x: torch.Tensor) -> object:
-    fresh = called.make().to(x.device)
-    _call(fresh, x)  # on the parameters that it was made with
+def _from_state_dict(called: Called, inputs: Inputs) -> object:
+    fresh = called.make().to(inputs[0].device)
+    _call(fresh, inputs)  # on the parameters that it was made with
     fresh.load_state_dict(called.model.state_dict())
-    return _call(fresh, x)
+    return _call(fresh, inputs)
 
 
-def _with_other_classes(called: Called, x: torch.Tensor) -> object:
-    fresh = called.make(OTHER_CLASSES).to(x.device)
+def _with_other_classes(called: Called, inputs: Inputs) -> object:
+    fresh = called.make(OTHER_CLASSES).to(inputs[0].device)
     parameters = called.make.parameters_of(fresh)
     with torch.no_grad():
-        for role in _roles(called):
-            parameters[role].copy_(called.parameters[role])
-    return _call(fresh, x)
+        for name in _names(called):
+            parameters[name].copy_(called.parameters[name])
+    return _call(fresh, inputs)
 
 
-def _after_parameters_changed_in_place(called: Called, x: torch.Tensor) -> object:
-    changed = [called.parameters[role] for role in _roles(called)]
+def _after_parameters_changed_in_place(called: Called, inputs: Inputs) -> object:
+    changed = [called.parameters[name] for name in _names(called)]
     kept = [parameter.detach().clone() for parameter in changed]
     with torch.no_grad():
         for parameter in changed:
             parameter.mul_(-0.5)
-        called.model(x)
+        called.model(*inputs)
         for parameter, values in zip(changed, kept, strict=True):
             parameter.copy_(values)
-    return _call(called.model, x)
+    return _call(called.model, inputs)
 
 
-def _after_parameters_were_replaced(called: Called, x: torch.Tensor) -> object:
-    kept = {role: called.parameters[role] for role in _roles(called)}
-    for role, parameter in kept.items():
-        called.parameters.put(role, nn.Parameter(-0.5 * parameter.detach()))
-    _call(called.model, x)
-    for role, parameter in kept.items():
-        called.parameters.put(role, nn.Parameter(parameter.detach().clone()))
-    return _call(called.model, x)
+def _after_parameters_were_replaced(called: Called, inputs: Inputs) -> object:
+    kept = {name: called.parameters[name] for name in _names(called)}
+    for name, parameter in kept.items():
+        called.parameters.put(name, nn.Parameter(-0.5 * parameter.detach()))
+    _call(called.model, inputs)
+    for name, parameter in kept.items():
+        called.parameters.put(name, nn.Parameter(parameter.detach().clone()))
+    return _call(called.model, inputs)
 
 
-def _many_times(called: Called, x: torch.Tensor) -> object:
+def _many_times(called: Called, inputs: Inputs) -> object:
     for _ in range(MANY_CALLS - 1):
-        _call(called.model, x)
-    return _call(called.model, x)
+        _call(called.model, inputs)
+    return _call(called.model, inputs)
 
 
-def _roles(called: Called) -> list[str]:
-    return [role for role, parameter in called.parameters.held.items() if parameter is not None]
+def _names(called: Called) -> list[str]:
+    return [name for name, parameter in called.parameters.held.items() if parameter is not None]
 
 
 WAYS: dict[Way, Use] = {

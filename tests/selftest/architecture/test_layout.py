@@ -77,7 +77,7 @@ def test_imports_keep_the_contracts() -> None:
         ("operations/values", "from kernelgate.sandbox.sandbox import Sandbox"),
         ("verdict", "def late():\n    import kernelgate.pipeline"),
         ("correctness/case", "from kernelgate.performance import samples"),
-        ("worker/loop", "from kernelgate.operations import accuracy"),
+        ("worker/loop", "from kernelgate.operations.accuracy import laws as accuracy"),
         ("worker/loop", "from kernelgate import verdict"),
         ("worker/loop", "from kernelgate import settings"),
         ("worker/interpret/mode", "from kernelgate.worker.model import kernel_model"),

@@ -66,14 +66,14 @@ LAUNCH = make_launch(
     warps_per_sm=12,
     products=("fma", "tf32"),
 )
-CONFIG = ConfigRecord(config=ALEXNET_CONV1.original_config, launches=(LAUNCH,), error="")
+CONFIG = ConfigRecord(config=ALEXNET_CONV1.original.config, launches=(LAUNCH,), error="")
 COMPILE_RECORD = CompileRecord(
     operation=NAME,
     target="sm_89",
     kernel_sha256=SHA,
     triton="3.6.0",
     ptxas="12.9",
-    configs=(CONFIG, ConfigRecord(config=ALEXNET_CONV1.original_config, launches=(), error="over 99 KB")),
+    configs=(CONFIG, ConfigRecord(config=ALEXNET_CONV1.original.config, launches=(), error="over 99 KB")),
     history=(),
 )
 GOOD_BYTES = msgspec.json.format(msgspec.json.encode(SPEED_RECORD), indent=2) + b"\n"

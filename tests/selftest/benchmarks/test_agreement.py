@@ -11,7 +11,7 @@ from benchmarks.agreement import Agreement, main, render
 from benchmarks.file_arm import Times
 from kernelgate.correctness.calls import Call, Run
 from kernelgate.machine.gpu import Gpu
-from kernelgate.operations.recipe import Recipe
+from kernelgate.operations.draws.recipe import Recipe
 from kernelgate.protocol import Ran
 
 ALIKE = Agreement(

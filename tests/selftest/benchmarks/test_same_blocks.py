@@ -44,7 +44,7 @@ def test_the_original_has_the_one_configuration_of_its_blocks(
     tuned, original = decided
     assert tuned.source == (same_blocks.ROOT / "kernels" / "alexnet_conv1.py").read_text(encoding="utf-8")
     assert original.source.count("triton.Config(") == 1
-    assert render_config(ALEXNET_CONV1.original_config) in original.source
+    assert render_config(ALEXNET_CONV1.original.config) in original.source
     assert capsys.readouterr().out.splitlines() == [
         "KEEP: proven-gain: 20 %",
         "1.250 times as fast as the original at the same blocks",

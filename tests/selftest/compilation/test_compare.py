@@ -8,7 +8,7 @@ import pytest
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compare import describe_changes, describe_twins
 from kernelgate.compilation.compiler import CompiledKernel
-from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.operations.declaration.kernel_config import KernelConfig
 from tests.selftest.support.made_up_launches import make_launch
 
 LAUNCH = make_launch(

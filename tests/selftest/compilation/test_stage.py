@@ -19,9 +19,9 @@ from tests.selftest.support.made_up_launches import make_launch
 
 SOURCE = (Path(__file__).parents[3] / "kernels" / "alexnet_conv1_original.py").read_text()
 LAUNCH = make_launch(kernel="conv2d_fwd_kernel")
-RUNS = ConfigRecord(config=ALEXNET_CONV1.original_config, launches=(LAUNCH,), error="")
+RUNS = ConfigRecord(config=ALEXNET_CONV1.original.config, launches=(LAUNCH,), error="")
 REFUSED = ConfigRecord(
-    config=msgspec.structs.replace(ALEXNET_CONV1.original_config, num_warps=8), launches=(), error="refused"
+    config=msgspec.structs.replace(ALEXNET_CONV1.original.config, num_warps=8), launches=(), error="refused"
 )
 
 

@@ -9,7 +9,7 @@ from kernelgate.baselines.compiled import ConfigRecord, LaunchRecord
 from kernelgate.compilation.compiler import CompiledKernel
 from kernelgate.compilation.stage_rules import STAGES, check_config, check_stage
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.operations.declaration.kernel_config import KernelConfig
 from tests.selftest.support.project_settings import RULES
 
 TUNING = "final-micro-tuning"
@@ -29,7 +29,7 @@ def make_record(
 ) -> ConfigRecord:
     """Return a configuration of the original's blocks, compiled, with so many resident warps."""
     config = msgspec.structs.replace(
-        ALEXNET_CONV1.original_config, num_warps=num_warps, num_stages=num_stages, **options
+        ALEXNET_CONV1.original.config, num_warps=num_warps, num_stages=num_stages, **options
     )
     launch = LaunchRecord(
         kernel="conv",
@@ -92,7 +92,7 @@ def test_the_original_must_be_among_them(first: ConfigRecord) -> None:
     assert broken_rules(make_kernel(first, *HONEST[1:]), ACCEPTED) == ["original-missing"]
 
 
-@pytest.mark.parametrize("stages", ALEXNET_CONV1.original_stages)
+@pytest.mark.parametrize("stages", ALEXNET_CONV1.original.stages)
 def test_either_of_the_originals_stages_will_do(stages: int) -> None:
     """The first kernel lists its blocks with both."""
     candidate = make_kernel(make_record(4, stages), *HONEST[1:])
@@ -106,7 +106,7 @@ def test_blocks_may_not_change() -> None:
 
 def test_a_name_more_among_the_blocks_is_a_change() -> None:
     """A new compile-time value is not micro-tuning."""
-    blocks = {**ALEXNET_CONV1.original_config.blocks, "GROUP_M": 8}
+    blocks = {**ALEXNET_CONV1.original.config.blocks, "GROUP_M": 8}
     assert add(make_record(blocks=blocks)) == ["blocks-changed"]
 
 
@@ -236,8 +236,8 @@ def test_an_unknown_stage_is_an_error(stage: str) -> None:
 
 def test_a_configuration_is_compared_by_value() -> None:
     """The order in which blocks are written does not matter."""
-    blocks = dict(reversed(ALEXNET_CONV1.original_config.blocks.items()))
-    assert KernelConfig(blocks=blocks, num_warps=4, num_stages=2) == ALEXNET_CONV1.original_config
+    blocks = dict(reversed(ALEXNET_CONV1.original.config.blocks.items()))
+    assert KernelConfig(blocks=blocks, num_warps=4, num_stages=2) == ALEXNET_CONV1.original.config
     assert add(make_record(blocks=blocks)) == []
 
 

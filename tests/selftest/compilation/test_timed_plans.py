@@ -13,7 +13,7 @@ from kernelgate.execution.plan_files import StoredPlan
 from kernelgate.execution.timed_plan import TimedPlan
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.operations.declaration.kernel_config import KernelConfig
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.settings import load_settings
 from tests.selftest.support.made_up_launches import make_launch

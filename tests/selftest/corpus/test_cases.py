@@ -6,7 +6,7 @@ import pytest
 
 from kernelgate.correctness.case import LAYOUTS, NO_RELATION, Case
 from kernelgate.correctness.relations import RELATIONS
-from kernelgate.operations.values import FAMILIES
+from kernelgate.operations.draws.values import FAMILIES
 from tests.selftest.corpus.planted.cases import SOON, as_planned, kinds_in_turn, one_in
 
 NUMBERS = itertools.count()

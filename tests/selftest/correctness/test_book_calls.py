@@ -17,7 +17,7 @@ from kernelgate.correctness.planning.plan import batches_of, plan_for_gpu
 from kernelgate.execution.cards import HOPPER
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.near_values import KINDS
+from kernelgate.operations.draws.near_values import KINDS
 from tests.selftest.support.made_up_launches import make_launch
 from tests.selftest.support.project_settings import LAWS
 
@@ -31,7 +31,7 @@ COMPILED = CompiledKernel(
     kernel_sha256="0" * 64,
     configs=tuple(
         ConfigRecord(
-            config=ALEXNET_CONV1.original_config, launches=(make_launch(code_sha256=code * 64),), error=""
+            config=ALEXNET_CONV1.original.config, launches=(make_launch(code_sha256=code * 64),), error=""
         )
         for code in "abc"
     ),

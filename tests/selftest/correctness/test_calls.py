@@ -18,8 +18,8 @@ from kernelgate.correctness.calls import Call, Run, draw_poison
 from kernelgate.execution.plan_files import StoredPlan
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.recipe import Recipe
-from kernelgate.operations.ways import Way
+from kernelgate.operations.declaration.ways import Way
+from kernelgate.operations.draws.recipe import Recipe
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
 from tests.selftest.support.made_up_plans import make_plan

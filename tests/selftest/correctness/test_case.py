@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from kernelgate.correctness.case import EXPANDED, LAYOUTS, NO_RELATION, SEED_LIMIT, Case, parse_case
 from kernelgate.correctness.relations import RELATIONS
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.inputs import make_x
-from kernelgate.operations.recipe import Recipe
-from kernelgate.operations.values import FAMILIES
+from kernelgate.operations.draws.recipe import Recipe
+from kernelgate.operations.draws.tensors import make_x
+from kernelgate.operations.draws.values import FAMILIES
 
 PLAIN = Case(batch=2, family="normal", seed=7, pin=0)
 

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from kernelgate.operations.reference import Truth, truth_everywhere
 
 from kernelgate.compilation.recording import UnplannedError
 from kernelgate.correctness import case_runner
@@ -14,12 +15,11 @@ from kernelgate.correctness.case_runner import HOPELESS, CaseResult
 from kernelgate.correctness.relation_calls import CALLS
 from kernelgate.correctness.relations import RELATIONS
 from kernelgate.correctness.result import Finding
-from kernelgate.operations.accuracy import hard_bound
+from kernelgate.operations.accuracy.laws import hard_bound
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.inputs import Inputs, make_inputs
-from kernelgate.operations.reference import Truth, truth_everywhere
-from kernelgate.operations.values import FAMILIES
+from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.draws.tensors import Inputs, make_inputs
+from kernelgate.operations.draws.values import FAMILIES
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
 from tests.selftest.support.pretended_runner import SMALL, Change, make_case, make_case_runner, spoiled
@@ -134,7 +134,7 @@ def test_the_truth_of_equal_contents_is_computed_once(monkeypatch: pytest.Monkey
     """Of other contents it is another: a call that is right by the truth of the one before is found."""
     computed: list[object] = []
 
-    def count(operation: Convolution, inputs: Inputs) -> Truth:
+    def count(operation: Operation, inputs: Inputs) -> Truth:
         computed.append(inputs)
         return truth_everywhere(operation, inputs)
 

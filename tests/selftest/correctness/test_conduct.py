@@ -8,10 +8,10 @@ import pytest
 
 from kernelgate.correctness import conduct
 from kernelgate.correctness.calls import Call, Run
-from kernelgate.operations.accuracy import Broken
+from kernelgate.operations.accuracy.laws import Broken
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.recipe import Recipe
-from kernelgate.operations.ways import Way
+from kernelgate.operations.declaration.ways import Way
+from kernelgate.operations.draws.recipe import Recipe
 from kernelgate.protocol import Ran, SeenLaunch
 from tests.selftest.support.project_settings import LAWS
 

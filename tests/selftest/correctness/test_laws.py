@@ -11,7 +11,7 @@ from kernelgate.correctness.coverage.laws import LAWS, describe_laws, law_of
 from kernelgate.correctness.relations import RELATIONS
 from kernelgate.correctness.result import Finding, LawLine
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.values import FAMILIES
+from kernelgate.operations.draws.values import FAMILIES
 
 NAMES = [law.name for law in LAWS]
 ALWAYS = [

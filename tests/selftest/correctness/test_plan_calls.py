@@ -20,7 +20,7 @@ from kernelgate.execution.plan_check import PlanError
 from kernelgate.execution.plan_files import StoredPlan
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.recipe import Recipe
+from kernelgate.operations.draws.recipe import Recipe
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import NO_PROOF, WorkerFault
 from kernelgate.verdict import Outcome

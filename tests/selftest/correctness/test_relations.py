@@ -9,17 +9,17 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from kernelgate.operations.reference import truth_everywhere
 from numpy.typing import NDArray
 
 from kernelgate.correctness.calls import Call, Run
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.relation_calls import CALLS, SCALE_EXPONENT
 from kernelgate.correctness.relations import NO_RELATION, RELATIONS
-from kernelgate.operations.accuracy import Broken
+from kernelgate.operations.accuracy.laws import Broken
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.inputs import make_inputs
-from kernelgate.operations.recipe import Recipe
-from kernelgate.operations.reference import truth_everywhere
+from kernelgate.operations.draws.recipe import Recipe
+from kernelgate.operations.draws.tensors import make_inputs
 from kernelgate.protocol import Ran, SeenLaunch
 
 SMALL = msgspec.structs.replace(ALEXNET_CONV1, in_size=15, out_channels=6)

@@ -18,9 +18,9 @@ from kernelgate.correctness.planning.planned_cases import FEW_PROGRAMS, WHOLE_BA
 from kernelgate.correctness.relations import RELATIONS
 from kernelgate.correctness.result import Correctness, Finding
 from kernelgate.correctness.search import CaseSearch, explore
-from kernelgate.operations.accuracy import Errors
+from kernelgate.operations.accuracy.laws import Errors
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.values import FAMILIES
+from kernelgate.operations.draws.values import FAMILIES
 
 PLAN = CasePlan(planned=(), pins=(2, 5), max_batch=64, programs=10, relations=tuple(RELATIONS))
 PROFILE = Profile(name="default", fixed=False, examples=30, draw_seconds=20.0, shrink_seconds=20.0)

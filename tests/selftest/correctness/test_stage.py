@@ -23,7 +23,7 @@ from kernelgate.execution.launch_plan import CallForm
 from kernelgate.execution.observed.decisions import SeenDecision
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import GpuError
-from kernelgate.operations.ways import Way
+from kernelgate.operations.declaration.ways import Way
 from kernelgate.plan_book.index import CallKey
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault

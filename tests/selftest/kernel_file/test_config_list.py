@@ -11,10 +11,10 @@ from kernelgate.kernel_file.format import check_format
 from kernelgate.kernel_file.source import KernelFile, read_kernel
 from kernelgate.kernel_file.violation import UnreadableKernel
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.operations.declaration.kernel_config import KernelConfig
 
 ROOT = Path(__file__).resolve().parents[3]
-ORIGINAL = ALEXNET_CONV1.original_config
+ORIGINAL = ALEXNET_CONV1.original.config
 OTHER = msgspec.structs.replace(ORIGINAL, num_warps=8, num_stages=3)
 FILES = [ROOT / "kernels/alexnet_conv1_original.py", ROOT / "docs/examples/pipelined/kernel.py"]
 

@@ -41,6 +41,6 @@ def test_original_keeps_its_nine_configs_in_order() -> None:
 
 def test_original_config_of_the_operation_is_one_of_the_nine() -> None:
     """What the operation calls the original config stands in the original file."""
-    original = ALEXNET_CONV1.original_config
+    original = ALEXNET_CONV1.original.config
     launch = {"num_warps": original.num_warps, "num_stages": original.num_stages}
     assert (original.blocks, launch) in read_configs()

@@ -6,17 +6,17 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from kernelgate.operations.reference import Truth, round_to_tf32, truth_everywhere
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from kernelgate.operations import accuracy as laws
-from kernelgate.operations.accuracy import Answer
+from kernelgate.operations.accuracy import laws
+from kernelgate.operations.accuracy.laws import Answer
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.inputs import Inputs, make_inputs
-from kernelgate.operations.recipe import Recipe
-from kernelgate.operations.reference import Truth, round_to_tf32, truth_everywhere
-from kernelgate.operations.values import FAMILIES
+from kernelgate.operations.draws.recipe import Recipe
+from kernelgate.operations.draws.tensors import Inputs, make_inputs
+from kernelgate.operations.draws.values import FAMILIES
 from tests.selftest.support.project_settings import LAWS
 
 SMALL = msgspec.structs.replace(ALEXNET_CONV1, in_size=47, out_channels=24)

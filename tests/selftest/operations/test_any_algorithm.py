@@ -6,15 +6,6 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
-from torch.nn.functional import conv2d
-
-from kernelgate.operations import accuracy as laws
-from kernelgate.operations.accuracy import Answer
-from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.inputs import Inputs, make_inputs
-from kernelgate.operations.recipe import Recipe
 from kernelgate.operations.reference import (
     NEIGHBOURS,
     Truth,
@@ -24,7 +15,16 @@ from kernelgate.operations.reference import (
     truth_of,
     unravel,
 )
-from kernelgate.operations.values import FAMILIES
+from torch import Tensor
+from torch.nn.functional import conv2d
+
+from kernelgate.operations.accuracy import laws
+from kernelgate.operations.accuracy.laws import Answer
+from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
+from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.draws.recipe import Recipe
+from kernelgate.operations.draws.tensors import Inputs, make_inputs
+from kernelgate.operations.draws.values import FAMILIES
 from tests.selftest.support.fast_convolution import convolve_fast
 from tests.selftest.support.project_settings import LAWS
 
@@ -43,7 +43,7 @@ def draw(family: str, seed: int = 11) -> Inputs:
     return make_inputs(BY_ANY, Recipe(family=family, seed=seed, batch=BATCH))
 
 
-def answer_of(operation: Convolution, values: Tensor, truth: Truth) -> Answer:
+def answer_of(operation: Operation, values: Tensor, truth: Truth) -> Answer:
     flat = values.flatten()
     return Answer(
         operation=operation,
@@ -54,7 +54,7 @@ def answer_of(operation: Convolution, values: Tensor, truth: Truth) -> Answer:
     )
 
 
-def broken_laws(operation: Convolution, values: Tensor, inputs: Inputs, family: str) -> list[str]:
+def broken_laws(operation: Operation, values: Tensor, inputs: Inputs, family: str) -> list[str]:
     """Return the laws of values that are broken, as a case of the family asks for them."""
     answer = answer_of(operation, values, truth_everywhere(operation, inputs))
     broken = list(laws.check_bound(answer))
@@ -69,7 +69,7 @@ def broken_laws(operation: Convolution, values: Tensor, inputs: Inputs, family: 
     return [each.law for each in broken]
 
 
-def refused(operation: Convolution, wrong: Callable[[Inputs], Tensor], families: Sequence[str]) -> set[str]:
+def refused(operation: Operation, wrong: Callable[[Inputs], Tensor], families: Sequence[str]) -> set[str]:
     return {
         family for family in families if broken_laws(operation, wrong(draw(family)), draw(family), family)
     }

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from kernelgate.errors import InputsError
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.inputs import (
+from kernelgate.operations.draws.recipe import Recipe
+from kernelgate.operations.draws.tensors import (
     channel_order,
     draw_images,
     image_numbers,
@@ -20,8 +21,7 @@ from kernelgate.operations.inputs import (
     make_parameters,
     make_x,
 )
-from kernelgate.operations.recipe import Recipe
-from kernelgate.operations.values import FAMILIES
+from kernelgate.operations.draws.values import FAMILIES
 
 SMALL = msgspec.structs.replace(ALEXNET_CONV1, in_size=15, out_channels=12)
 POOL = 4

@@ -6,8 +6,7 @@ import torch
 
 from kernelgate.correctness.case import parse_case
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.inputs import make_image, make_parameters
-from kernelgate.operations.near_values import (
+from kernelgate.operations.draws.near_values import (
     ABOVE,
     BELOW,
     KINDS,
@@ -16,8 +15,9 @@ from kernelgate.operations.near_values import (
     near_family,
     parse_near,
 )
-from kernelgate.operations.recipe import Recipe
-from kernelgate.operations.values import seeded
+from kernelgate.operations.draws.recipe import Recipe
+from kernelgate.operations.draws.tensors import make_image, make_parameters
+from kernelgate.operations.draws.values import seeded
 
 THOUSAND = "447a0000"
 

@@ -2,11 +2,11 @@
 
 import msgspec
 import pytest
+from kernelgate.operations.convolution import MAX_OUTPUT_ELEMENTS, Operation
 
+from kernelgate.operations import OPERATIONS, find_operation
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.convolution import MAX_OUTPUT_ELEMENTS, Convolution
-from kernelgate.operations.kernel_config import KernelConfig
-from kernelgate.operations.operation import OPERATIONS, find_operation
+from kernelgate.operations.declaration.kernel_config import KernelConfig
 
 OUTPUTS_AN_IMAGE = 96 * 55 * 55
 
@@ -55,7 +55,7 @@ def test_the_domain_ends_with_the_last_int32_offset() -> None:
 
 def test_the_blocks_of_the_original_make_the_measured_grid() -> None:
     """24200 tiles of pixels by 2 of channels are the 48400 programs of the first profile."""
-    blocks = ALEXNET_CONV1.original_config.blocks
+    blocks = ALEXNET_CONV1.original.config.blocks
     tiles = (256 * 55 * 55 / int(blocks["BLOCK_M"]), -(-96 // int(blocks["BLOCK_N"])))
     assert tiles == (24200, 2)
 
@@ -90,7 +90,7 @@ def test_a_configuration_is_named_by_all_that_it_sets(changes: dict[str, object]
 
 def test_padding_and_stride_count() -> None:
     """A small convolution whose output can be counted on the fingers: places 0, 2 and 4 of 1 + 5 + 1."""
-    small: Convolution = msgspec.structs.replace(
+    small: Operation = msgspec.structs.replace(
         ALEXNET_CONV1, in_channels=1, in_size=5, kernel_size=3, stride=2, padding=1
     )
     assert small.out_size == 3

@@ -6,12 +6,12 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from kernelgate.operations.reference import round_to_tf32, truth_at, truth_everywhere, unravel
 
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.inputs import Inputs, make_images, make_inputs, make_parameters
-from kernelgate.operations.recipe import Recipe
-from kernelgate.operations.reference import round_to_tf32, truth_at, truth_everywhere, unravel
-from kernelgate.operations.values import FAMILIES
+from kernelgate.operations.draws.recipe import Recipe
+from kernelgate.operations.draws.tensors import Inputs, make_images, make_inputs, make_parameters
+from kernelgate.operations.draws.values import FAMILIES
 
 SMALL = msgspec.structs.replace(ALEXNET_CONV1, in_size=31, out_channels=6)
 """The same window, stride and padding on a smaller picture: 7 by 7 places, every border among them."""

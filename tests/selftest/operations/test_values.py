@@ -8,14 +8,14 @@ import sys
 import msgspec
 import pytest
 import torch
+from kernelgate.operations.reference import round_to_tf32
 from torch import Tensor
 from torch.nn.functional import conv2d
 
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.inputs import Inputs, make_inputs
-from kernelgate.operations.recipe import Recipe
-from kernelgate.operations.reference import round_to_tf32
-from kernelgate.operations.values import FAMILIES, HUGE, TAPS, TINY, seeded
+from kernelgate.operations.draws.recipe import Recipe
+from kernelgate.operations.draws.tensors import Inputs, make_inputs
+from kernelgate.operations.draws.values import FAMILIES, HUGE, TAPS, TINY, seeded
 
 SMALL = msgspec.structs.replace(ALEXNET_CONV1, in_size=47, out_channels=32)
 """The same window, stride and padding on a smaller picture."""
@@ -97,7 +97,9 @@ def test_an_image_a_weight_and_a_bias_of_one_seed_are_drawn_apart() -> None:
 
 def test_a_seed_means_the_same_in_every_process() -> None:
     """Judge and worker draw apart, and Python's own hash of a text differs between them."""
-    script = "from kernelgate.operations.values import seeded; print(seeded(7, 'weight').initial_seed())"
+    script = (
+        "from kernelgate.operations.draws.values import seeded; print(seeded(7, 'weight').initial_seed())"
+    )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": "1"}
     child = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, check=True)
     assert int(child.stdout) == seeded(7, "weight").initial_seed()

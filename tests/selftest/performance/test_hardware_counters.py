@@ -22,7 +22,7 @@ from kernelgate.execution.plan_files import StoredPlan, plan_file
 from kernelgate.execution.timed_plan import TimedPlan
 from kernelgate.machine.gpu import Gpu, GpuError
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.operations.declaration.kernel_config import KernelConfig
 from kernelgate.performance import hardware_counters as counters
 from kernelgate.performance.hardware_counters import METRICS, Counters, read_counters
 from kernelgate.profile_order import ProfileOrder, decode_profile_order

@@ -6,12 +6,12 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from kernelgate.operations.reference import truth_everywhere
 
 from kernelgate.machine.gpu import Gpu, Health
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.inputs import Inputs
-from kernelgate.operations.reference import truth_everywhere
-from kernelgate.operations.timing_inputs import draw_offsets
+from kernelgate.operations.draws.tensors import Inputs
+from kernelgate.operations.draws.timing_tensors import draw_offsets
 from kernelgate.performance import timed_answers
 from kernelgate.performance.roofline import physical_floor_ms
 from kernelgate.performance.samples import Arm, MeasuredReplicate, Reading, Sample, TimedAnswer

@@ -16,7 +16,7 @@ from kernelgate.execution.cards import ADA, HOPPER
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.versions import triton_version
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.recipe import Recipe
+from kernelgate.operations.draws.recipe import Recipe
 from kernelgate.plan_book.book import BookError, read_book
 from kernelgate.plan_book.notes import BookNotes
 from kernelgate.sandbox.sandbox import Sandbox

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad, pixel_unshuffle
 
-from kernelgate.operations.accuracy import WINOGRAD_ANSWER, WINOGRAD_INPUT, WINOGRAD_WEIGHT
-from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.inputs import Inputs
+from kernelgate.operations.accuracy.laws import WINOGRAD_ANSWER, WINOGRAD_INPUT, WINOGRAD_WEIGHT
+from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.draws.tensors import Inputs
 
 
-def convolve_fast(operation: Convolution, inputs: Inputs, seen_as: Callable[[Tensor], Tensor]) -> Tensor:
+def convolve_fast(operation: Operation, inputs: Inputs, seen_as: Callable[[Tensor], Tensor]) -> Tensor:
     """Return the answer [N, C_out, OH, OW]: transforms in float32, operands seen so, sums rounded once.
 
     Squares of stride x stride pixels become channels, and the filter grows to whole squares, three each way.

@@ -10,7 +10,7 @@ import msgspec
 from kernelgate.execution.cards import ADA
 from kernelgate.execution.launch_plan import LaunchPlan
 from kernelgate.execution.plan_files import PLAN_NAME
-from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.operations.declaration.kernel_config import KernelConfig
 from kernelgate.plan_book.index import INDEX_NAME, BookedCall, BookIndex
 from kernelgate.protocol import Autotuned
 from tests.selftest.support.made_up_plans import CONTENTS, NAMES, make_plan

@@ -21,7 +21,7 @@ from kernelgate.execution.launch_plan import (
     View,
 )
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.operations.declaration.kernel_config import KernelConfig
 
 BATCH = 2
 X, WEIGHT, BIAS, PACKED, PADDED, OUT, TABLE = range(7)

@@ -11,7 +11,7 @@ from kernelgate.correctness.case import Case
 from kernelgate.correctness.result import Correctness, Finding, LawLine
 from kernelgate.machine.gpu import Gpu
 from kernelgate.machine.versions import Provenance
-from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.operations.declaration.kernel_config import KernelConfig
 from kernelgate.performance.decision.log_ratio import Slowdown
 from kernelgate.performance.result import Performance
 from kernelgate.performance.samples import Arm

@@ -39,7 +39,7 @@ def compiled(code: str, narrow: tuple[str, ...] = ()) -> CompiledKernel:
     )
     configs = tuple(
         ConfigRecord(
-            config=msgspec.structs.replace(ALEXNET_CONV1.original_config, num_stages=stages),
+            config=msgspec.structs.replace(ALEXNET_CONV1.original.config, num_stages=stages),
             launches=(launch,),
             error="",
         )

@@ -7,16 +7,16 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from kernelgate.operations.reference import truth_at, truth_everywhere, unravel
 from numpy.typing import NDArray
 
 from kernelgate.correctness.calls import Call, Run
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseRunner
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.inputs import Inputs, make_images, make_parameters
-from kernelgate.operations.recipe import Recipe
-from kernelgate.operations.reference import truth_at, truth_everywhere, unravel
+from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.draws.recipe import Recipe
+from kernelgate.operations.draws.tensors import Inputs, make_images, make_parameters
 from kernelgate.protocol import Ran, SeenLaunch
 from tests.selftest.support.project_settings import LAWS
 
@@ -32,7 +32,7 @@ Change = Callable[[Run, int], Run]
 class PretendedRunner:
     """Stands in for a caller: `calls` are those made, `closed` is how often it started afresh."""
 
-    def __init__(self, change: Change | None, operation: Convolution, *, interprets: bool) -> None:
+    def __init__(self, change: Change | None, operation: Operation, *, interprets: bool) -> None:
         self.change, self.interprets = change, interprets
         self.sandbox: Any = SimpleNamespace(operation=operation)
         self.calls: list[Call] = []
@@ -54,7 +54,7 @@ class PretendedRunner:
         self.closed += 1
 
 
-def answer(operation: Convolution, call: Call) -> Run:
+def answer(operation: Operation, call: Call) -> Run:
     """Return what a kernel that is right answers: all on the small picture, or a sample on any."""
     shape = operation.output_shape(call.recipe.batch)
     launch = SeenLaunch(
@@ -76,7 +76,7 @@ def answer(operation: Convolution, call: Call) -> Run:
     return Run(call=call, ran=ran, bits=bits, offsets=offsets, poison_bits=0x7FC0BEEF)
 
 
-def _sampled(operation: Convolution, call: Call) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+def _sampled(operation: Operation, call: Call) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     end = int(np.prod(operation.output_shape(call.recipe.batch)))
     offsets = np.arange(min(SAMPLE, end))
     offsets[-1] = end - 1
@@ -102,7 +102,7 @@ def make_case(**changes: Any) -> Case:
 
 
 def make_case_runner(
-    change: Change | None = None, operation: Convolution = SMALL, *, interprets: bool = True
+    change: Change | None = None, operation: Operation = SMALL, *, interprets: bool = True
 ) -> tuple[CaseRunner, PretendedRunner]:
     """Return a case runner of answers that are right but for the change, and its caller."""
     caller = PretendedRunner(change, operation, interprets=interprets)

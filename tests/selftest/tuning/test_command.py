@@ -15,7 +15,7 @@ from kernelgate.kernel_file.config_list import ConfigListError
 from kernelgate.kernel_file.source import KernelFile, read_kernel
 from kernelgate.machine.gpu import Gpu, GpuError
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.operations.declaration.kernel_config import KernelConfig
 from kernelgate.performance.hardware_counters import Counters
 from kernelgate.performance.samples import Arm
 from kernelgate.sandbox.faults import FaultKind
@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SETTINGS = load_settings(ROOT / "pyproject.toml")
 FILE = ROOT / "docs" / "examples" / "pipelined" / "kernel.py"
 GPU = Gpu(name="NVIDIA Test", uuid="GPU-0", capability=90, driver="1", l2_bytes=1024)
-ORIGINAL = ALEXNET_CONV1.original_config
+ORIGINAL = ALEXNET_CONV1.original.config
 EIGHT = msgspec.structs.replace(ORIGINAL, num_warps=8)
 DEEP = msgspec.structs.replace(ORIGINAL, num_stages=3)
 

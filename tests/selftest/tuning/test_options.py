@@ -9,13 +9,13 @@ from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compiler import CompiledKernel
 from kernelgate.compilation.stage_rules import nearby_configs
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.operations.declaration.kernel_config import KernelConfig
 from kernelgate.tuning.options import Option, Timed, choose_configs, sort_out
 from kernelgate.verdict import Outcome
 from tests.selftest.support.made_up_launches import make_launch
 from tests.selftest.support.project_settings import RULES
 
-ORIGINAL = ALEXNET_CONV1.original_config
+ORIGINAL = ALEXNET_CONV1.original.config
 
 
 def config(warps: int = 4, stages: int = 2, **changes: Any) -> KernelConfig:

@@ -12,8 +12,8 @@ import torch
 from kernelgate import protocol
 from kernelgate.execution.launch_plan import Launch, LaunchPlan
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.inputs import Inputs
-from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.operations.declaration.kernel_config import KernelConfig
+from kernelgate.operations.draws.tensors import Inputs
 from kernelgate.worker.execute import programs, steps
 from kernelgate.worker.execute.arms import PlanArm
 from kernelgate.worker.execute.cuda_driver import Parameters

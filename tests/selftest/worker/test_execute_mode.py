@@ -11,12 +11,12 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
+from kernelgate.operations.reference import truth_everywhere
 
 from kernelgate import protocol
 from kernelgate.execution.cards import ADA
 from kernelgate.operations import timing_inputs
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.reference import truth_everywhere
 from kernelgate.protocol import FailureKind
 from kernelgate.worker.execute import choice, timing
 from kernelgate.worker.execute.arms import TimedArm

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from kernelgate.operations.reference import unravel
 
 from kernelgate.compilation.compiler import Target
 from kernelgate.correctness.callers.plan_calls import PlanCaller
@@ -18,9 +19,8 @@ from kernelgate.correctness.case_runner import CaseRunner
 from kernelgate.execution.cards import ADA
 from kernelgate.kernel_file.source import read_kernel
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.inputs import make_inputs
-from kernelgate.operations.recipe import Recipe
-from kernelgate.operations.reference import unravel
+from kernelgate.operations.draws.recipe import Recipe
+from kernelgate.operations.draws.tensors import make_inputs
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault, live_pids
 from kernelgate.settings import load_settings
@@ -221,7 +221,7 @@ def test_a_wrapper_that_ignores_strides_is_seen_in_each_layout(runner_of: MakeRu
     """The launch gets x with the strides of the layout, and reads other elements than those it means."""
     caller, call = runner_of(TWO_LAUNCHES), call_of(2)
     plain = caller.run(call)
-    for layout in ("channels-last", "every-second-image", "column-slice", "transposed"):
+    for layout in ("channels-last", "every-second-item", "column-slice", "transposed"):
         run = caller.run(msgspec.structs.replace(call, layout=layout))
         assert run.ran.inputs_intact
         assert not np.array_equal(plain.bits, run.bits), layout

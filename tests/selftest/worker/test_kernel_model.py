@@ -6,7 +6,7 @@ import pytest
 from triton.runtime.autotuner import Autotuner
 
 from kernelgate.compilation.compiler import count_pins
-from kernelgate.operations.kernel_config import KernelConfig
+from kernelgate.operations.declaration.kernel_config import KernelConfig
 from kernelgate.protocol import Autotuned, Loaded
 from kernelgate.worker.model.kernel_model import KernelModel
 

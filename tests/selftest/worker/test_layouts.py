@@ -10,7 +10,7 @@ SHAPE = (3, 2, 4, 6)
 STRIDES = {
     "contiguous": (48, 24, 6, 1),
     "channels-last": (48, 1, 12, 2),
-    "every-second-image": (96, 24, 6, 1),
+    "every-second-item": (96, 24, 6, 1),
     "column-slice": (176, 88, 22, 1),
     "offset": (48, 24, 6, 1),
     "odd-offset": (48, 24, 6, 1),

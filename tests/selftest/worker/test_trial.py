@@ -14,8 +14,8 @@ from kernelgate import protocol
 from kernelgate.correctness.case import EXPANDED, LAYOUTS
 from kernelgate.execution.launch_plan import Launch
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.inputs import make_parameters, make_x
-from kernelgate.operations.recipe import Recipe
+from kernelgate.operations.draws.recipe import Recipe
+from kernelgate.operations.draws.tensors import make_parameters, make_x
 from kernelgate.worker.execute import programs, steps, trial
 from kernelgate.worker.execute.arena import ALIGNMENT, BAND_BYTES, Arena
 from kernelgate.worker.execute.cuda_driver import Parameters

@@ -14,9 +14,9 @@ from torch import nn
 
 from kernelgate import protocol
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.inputs import make_inputs
-from kernelgate.operations.recipe import Recipe
-from kernelgate.operations.ways import Way
+from kernelgate.operations.declaration.ways import Way
+from kernelgate.operations.draws.recipe import Recipe
+from kernelgate.operations.draws.tensors import make_inputs
 from kernelgate.worker.use import calls as use_calls
 from kernelgate.worker.use import ways
 from kernelgate.worker.use.calls import ModelCalls

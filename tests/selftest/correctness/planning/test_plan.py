@@ -26,7 +26,7 @@ from kernelgate.correctness.planning.planned_cases import FEW_PROGRAMS, WHOLE_BA
 from kernelgate.correctness.planning.programs import MAX_RUN_WHOLE, samplable
 from kernelgate.correctness.relations import RELATIONS
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.values import FAMILIES
+from kernelgate.operations.draws.values import FAMILIES
 from kernelgate.protocol import SeenLaunch
 from tests.selftest.support.made_up_launches import make_launch
 
@@ -52,7 +52,7 @@ def make_record(code: str, *grids: tuple[int, int, int], arguments: str = "0") -
         for grid in grids
     )
     error = "" if grids else "out of shared memory"
-    return ConfigRecord(config=ALEXNET_CONV1.original_config, launches=launches, error=error)
+    return ConfigRecord(config=ALEXNET_CONV1.original.config, launches=launches, error=error)
 
 
 def make_kernel(*records: ConfigRecord) -> CompiledKernel:

@@ -13,11 +13,11 @@ import torch
 
 from kernelgate.correctness.case import LAYOUTS
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
+from kernelgate.operations.draws.recipe import Recipe
+from kernelgate.operations.draws.tensors import make_inputs
+from kernelgate.operations.draws.values import FAMILIES
 from kernelgate.operations.faults.plain_draws import PLAIN_LAYOUTS
 from kernelgate.operations.faults.script import Shown, has_script, render_script
-from kernelgate.operations.inputs import make_inputs
-from kernelgate.operations.recipe import Recipe
-from kernelgate.operations.values import FAMILIES
 from kernelgate.worker.tensors.layouts import lay_out
 
 MAX_LINES = 36

@@ -11,7 +11,8 @@ import msgspec
 import torch
 from torch import Generator, Tensor
 
-from kernelgate.operations.values import FAMILIES, Draw, Family, Shape
+from kernelgate.operations.declaration.argument import Shape
+from kernelgate.operations.draws.values import Draw, Family, make_family
 
 NEAR = ("x", "weight", "bias", "sum")
 BELOW, ABOVE = "<", ">"
@@ -27,7 +28,6 @@ EXPONENTS = 0x7F800000
 DECADES = 4.0
 """In powers of two: how far on either side of the number most values lie."""
 
-FAN_IN = 363
 KINDS = 4
 """Of images, which take turns: a batch of so many has one of each."""
 
@@ -97,26 +97,26 @@ def can_be_drawn(near: Near) -> bool:
 
 
 @cache
-def near_family(text: str, number: int = 0) -> Family:
-    """Return how values near a number are drawn, and the image of that number; raises ValueError."""
+def near_family(text: str, fan_in: int, number: int = 0) -> Family:
+    """Return how values near a number are drawn, and the item of that number; raises ValueError."""
     near = parse_near(text)
-    normal = FAMILIES["normal"]
+    normal = make_family("normal", fan_in)
     small = _scaled(near.scale)
     if near.what == "sum":
         return Family(
-            image=partial(_image_of_sums, number % KINDS),
+            x=partial(_item_of_sums, number % KINDS, fan_in),
             weight=partial(_filters_of_sums, near),
             bias=partial(_bias_of_sums, near),
         )
     if near.what == "weight":
-        return Family(image=normal.image, weight=_around(near), bias=small, special=near.is_nan)
+        return Family(x=normal.x, weight=_around(near), bias=small, special=near.is_nan)
     if near.what == "x":
         return Family(
-            image=partial(_image, near, number % KINDS), weight=normal.weight, bias=small, special=near.is_nan
+            x=partial(_item, near, number % KINDS), weight=normal.weight, bias=small, special=near.is_nan
         )
     # The sums are so small that a fault of the bias shows beside them.
-    image = _scaled(near.scale / 64)
-    return Family(image=image, weight=normal.weight, bias=_around(near), special=near.is_nan)
+    x = _scaled(near.scale / 64)
+    return Family(x=x, weight=normal.weight, bias=_around(near), special=near.is_nan)
 
 
 def _scaled(factor: float) -> Draw:
@@ -167,8 +167,8 @@ def _mixed(near: Near, planted: Tensor, shape: Shape, generator: Generator) -> T
     return torch.where(here, chosen, values)
 
 
-def _image(near: Near, kind: int, shape: Shape, generator: Generator) -> Tensor:
-    """Draw an image of one of four kinds: mixed, all below the number, all above it, all above with its sign.
+def _item(near: Near, kind: int, shape: Shape, generator: Generator) -> Tensor:
+    """Draw an item of one of four kinds: mixed, all below the number, all above it, all above with its sign.
 
     A kernel that decides for a whole tile takes one side only where no value of the tile is on the other.
     """
@@ -184,18 +184,19 @@ def _image(near: Near, kind: int, shape: Shape, generator: Generator) -> Tensor:
     return values if kind == 2 else values.abs() * sign
 
 
-def _image_of_sums(kind: int, shape: Shape, generator: Generator) -> Tensor:
-    """Draw an image such that sums are near the filters' magnitude, or single values of them, or nothing."""
+def _item_of_sums(kind: int, fan_in: int, shape: Shape, generator: Generator) -> Tensor:
+    """Draw an item such that sums are near the filters' magnitude, or single values of them, or nothing."""
     if kind == 0:
-        return torch.randn(shape, generator=generator) / math.sqrt(FAN_IN)
+        return torch.randn(shape, generator=generator) / math.sqrt(fan_in)
     if kind == 1:
         return torch.zeros(shape)
     if kind == 2:
         # No window holds two of them: each answer is one value of a filter, and the bias.
         lattice = torch.zeros(shape)
-        lattice[int(torch.randint(0, shape[0], (), generator=generator)), ::13, ::13] = 1
+        inner = lattice[int(torch.randint(0, shape[0], (), generator=generator))]
+        inner[(slice(None, None, 13),) * inner.dim()] = 1
         return lattice
-    values = torch.randn(shape, generator=generator) / math.sqrt(FAN_IN)
+    values = torch.randn(shape, generator=generator) / math.sqrt(fan_in)
     half = shape[-1] // 2
     values[..., :half] *= 2.0**DECADES
     values[..., half:] *= 2.0**-12

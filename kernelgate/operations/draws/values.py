@@ -3,22 +3,21 @@
 import math
 import random
 from collections.abc import Callable
+from functools import cache
 
 import msgspec
 import torch
 from torch import Generator, Tensor
 
-Shape = tuple[int, ...]
+from kernelgate.operations.declaration.argument import Role, Shape
+
 Draw = Callable[[Shape, Generator], Tensor]
 
 HUGE, TINY = 2.0**60, 2.0**-60
-"""Far from ordinary values, and so far from overflow and subnormals that sums of 363 products stay clear."""
+"""Far from ordinary values, and as far from overflow and subnormals: sums of many products stay clear."""
 
 MAGNITUDES = (1.0, 2.0**-22, 2.0**-44, 2.0**-66)
 """Twenty decades in all: what is small is right by its own size, beside whatever is large."""
-
-FAN_IN = 363
-"""Of the convolution; a new `nn.Conv2d` draws its parameters within one over the root of it."""
 
 TAPS = 1024
 """Integers up to here are exact in TF32, and so is each alone beside another in a float32 sum."""
@@ -28,17 +27,21 @@ SPECIALS = torch.tensor([math.nan, math.inf, -math.inf])
 
 
 class Family(msgspec.Struct, frozen=True, kw_only=True):
-    """How one image, the weight and the bias are drawn.
+    """How an item, a matrix or filters, and a vector are drawn.
 
-    `exact` where float32 sums of any order are exact, `special` where NaN and infinities are among the
-    values.
+    `exact` where float32 sums of products, of any order, are exact, `special` where NaN and infinities are
+    among the values.
     """
 
-    image: Draw
+    x: Draw
     weight: Draw
     bias: Draw
     exact: bool = False
     special: bool = False
+
+    def of(self, role: Role) -> Draw:
+        """Return how a tensor of that role is drawn."""
+        return {"x": self.x, "weight": self.weight, "bias": self.bias}[role]
 
 
 def _normal(shape: Shape, generator: Generator) -> Tensor:
@@ -60,7 +63,7 @@ def _wide_range(shape: Shape, generator: Generator) -> Tensor:
 
 def _channel_range(shape: Shape, generator: Generator) -> Tensor:
     exponents = torch.randint(-10, 11, shape[:1], generator=generator).float()
-    return _normal(shape, generator) * torch.exp2(exponents).reshape(-1, 1, 1)
+    return _normal(shape, generator) * torch.exp2(exponents).reshape(-1, *[1] * (len(shape) - 1))
 
 
 def _striped(shape: Shape, generator: Generator) -> Tensor:
@@ -71,8 +74,9 @@ def _striped(shape: Shape, generator: Generator) -> Tensor:
     return values
 
 
-def _as_a_new_layer(shape: Shape, generator: Generator) -> Tensor:
-    return (2 * _uniform(shape, generator) - 1) / math.sqrt(FAN_IN)
+def _as_a_new_layer(fan_in: int) -> Draw:
+    """Return what a new layer of PyTorch draws: within one over the root of its fan-in."""
+    return lambda shape, generator: (2 * _uniform(shape, generator) - 1) / math.sqrt(fan_in)
 
 
 def _scaled(factor: float) -> Draw:
@@ -108,27 +112,31 @@ def _one_hot(shape: Shape, generator: Generator) -> Tensor:
     hot = torch.zeros(shape)
     place = [int(torch.randint(0, size, (), generator=generator)) for size in shape]
     if bool(torch.randint(0, 2, (), generator=generator)):
-        place[-2:] = [(place[-2] % 2) * (shape[-2] - 1), (place[-1] % 2) * (shape[-1] - 1)]
+        outer = zip(place[-2:], shape[-2:], strict=True)
+        place[-2:] = [axis % 2 * (size - 1) for axis, size in outer]
     hot[tuple(place)] = 1
     return hot
 
 
 def _one_hot_filters(shape: Shape, generator: Generator) -> Tensor:
+    """Set a single 1 in each filter, or row."""
     return torch.stack([_one_hot(shape[1:], generator) for _ in range(shape[0])])
 
 
 def _smooth(shape: Shape, generator: Generator) -> Tensor:
-    """Draw a low-frequency picture: neighbours nearly equal, as in photographs."""
-    phase = torch.rand((shape[0], 2, 1), generator=generator) * 2 * math.pi
-    steps = torch.linspace(0, 2 * math.pi, shape[-1])
-    waves = torch.sin(steps + phase)
-    return waves[:, 0, :, None] * waves[:, 1, None, :]
+    """Draw low-frequency values, a picture where there are rows: neighbours nearly equal."""
+    channels = math.prod(shape[:-2])
+    phase = torch.rand((channels, 2, 1), generator=generator) * 2 * math.pi
+    rows, columns = (torch.linspace(0, 2 * math.pi, extent) for extent in (1, 1, *shape)[-2:])
+    waves = torch.sin(rows + phase[:, 0])[:, :, None] * torch.sin(columns + phase[:, 1])[:, None, :]
+    return waves.reshape(shape)
 
 
 def _half_black(shape: Shape, generator: Generator) -> Tensor:
     """Return normal values over zeros: whole blocks of a product see nothing but the latter."""
     values = _normal(shape, generator)
-    values[:, shape[1] // 4 :] = 0
+    axis = min(1, len(shape) - 1)
+    values.narrow(axis, shape[axis] // 4, shape[axis] - shape[axis] // 4).zero_()
     return values
 
 
@@ -140,7 +148,8 @@ def _with_specials(count: int, margin: int = 0) -> Draw:
 
     def draw(shape: Shape, generator: Generator) -> Tensor:
         values = _normal(shape, generator)
-        margins = [0] * (len(shape) - 2) + [margin] * min(2, len(shape))
+        inner = [min(margin, (size - 1) // 2) for size in shape[-2:]]
+        margins = [0] * (len(shape) - len(inner)) + inner
         for number in range(count):
             place = (
                 margins[-len(shape) :]
@@ -157,18 +166,19 @@ def _with_specials(count: int, margin: int = 0) -> Draw:
     return draw
 
 
-def _ordinary(image: Draw) -> Family:
-    return Family(image=image, weight=_normal, bias=_normal)
+def _ordinary(x: Draw) -> Family:
+    return Family(x=x, weight=_normal, bias=_normal)
 
 
-FAMILIES: dict[str, Family] = {
+_FAMILIES: dict[str, Family] = {
     "normal": _ordinary(_normal),
     "uniform": _ordinary(_uniform),
-    "new-layer": Family(image=_normal, weight=_as_a_new_layer, bias=_as_a_new_layer),
-    "integer": Family(image=_small_integers, weight=_small_integers, bias=_small_integers, exact=True),
-    "zero": Family(image=_zero, weight=_normal, bias=_normal, exact=True),
-    "one-hot": Family(image=_one_hot, weight=_taps, bias=_taps, exact=True),
-    "one-hot-weight": Family(image=_taps, weight=_one_hot_filters, bias=_taps, exact=True),
+    # The parameters are those of a new layer, which depend on its fan-in: `make_family` has them.
+    "new-layer": _ordinary(_normal),
+    "integer": Family(x=_small_integers, weight=_small_integers, bias=_small_integers, exact=True),
+    "zero": Family(x=_zero, weight=_normal, bias=_normal, exact=True),
+    "one-hot": Family(x=_one_hot, weight=_taps, bias=_taps, exact=True),
+    "one-hot-weight": Family(x=_taps, weight=_one_hot_filters, bias=_taps, exact=True),
     "constant": _ordinary(_constant),
     "sparse": _ordinary(_sparse),
     "smooth": _ordinary(_smooth),
@@ -176,20 +186,32 @@ FAMILIES: dict[str, Family] = {
     "channel-range": _ordinary(_channel_range),
     "wide-range": _ordinary(_wide_range),
     # A bias of ordinary size would hide what is small.
-    "magnitudes": Family(image=_striped, weight=_normal, bias=_zero),
+    "magnitudes": Family(x=_striped, weight=_normal, bias=_zero),
     # Bias and x alike: beside a bias of ordinary size, tiny products would not show in a float32.
-    "tiny": Family(image=_scaled(TINY), weight=_normal, bias=_scaled(TINY)),
-    "huge": Family(image=_scaled(HUGE), weight=_normal, bias=_scaled(HUGE)),
-    "special": Family(image=_with_specials(40), weight=_normal, bias=_normal, special=True),
+    "tiny": Family(x=_scaled(TINY), weight=_normal, bias=_scaled(TINY)),
+    "huge": Family(x=_scaled(HUGE), weight=_normal, bias=_scaled(HUGE)),
+    "special": Family(x=_with_specials(40), weight=_normal, bias=_normal, special=True),
     # Not where a tap may meet the padding: what zero times infinity is there, is not said.
     "special-weight": Family(
-        image=_half_black, weight=_with_specials(4, margin=2), bias=_with_specials(2), special=True
+        x=_half_black, weight=_with_specials(4, margin=2), bias=_with_specials(2), special=True
     ),
 }
-"""The simplest first: shrinking ends in the earliest family that still fails."""
+
+FAMILIES = tuple(_FAMILIES)
+"""Their names, the simplest first: shrinking ends in the earliest family that still fails."""
+
+
+@cache
+def make_family(name: str, fan_in: int) -> Family:
+    """Return a family for an operation of that fan-in; raises KeyError for a name that is none."""
+    family = _FAMILIES[name]
+    if name != "new-layer":
+        return family
+    parameters = _as_a_new_layer(fan_in)
+    return msgspec.structs.replace(family, weight=parameters, bias=parameters)
 
 
 def seeded(seed: int, role: str) -> Generator:
-    """Return a generator for one tensor of a seed: an image by its number, the weight, the bias."""
+    """Return a generator for one tensor of a seed: an item by its number, a parameter by its name."""
     mixed = random.Random(f"{seed} {role}").getrandbits(62)  # noqa: S311 - replayable, not secret
     return torch.Generator().manual_seed(mixed)

@@ -8,20 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kernelgate.operations.convolution import Convolution
-from kernelgate.operations.reference import Truth, unravel
+from kernelgate.operations.accuracy.bounds import hard_bound
+from kernelgate.operations.declaration.error_model import FLOAT32_UNIT
+from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.truth.reference import Truth
+from kernelgate.operations.truth.truth import unravel
 from kernelgate.settings import LawLimits
-
-TF32_UNIT = 2.0**-10
-"""TF32 keeps 10 fraction bits, and hardware may truncate: the relative error of an operand (CUDA C++
-Programming Guide, "Alternate floating point"; IEEE 754 section 4.3 for the direction of rounding)."""
-
-FLOAT32_UNIT = 2.0**-23
-
-WINOGRAD_INPUT = ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1))
-WINOGRAD_WEIGHT = ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1))
-WINOGRAD_ANSWER = ((1, 1, 1, 0), (0, 1, -1, -1))
-"""B^T, G and A^T of F(2, 3): Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016."""
 
 
 class Broken(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,15 +41,16 @@ class Errors(msgspec.Struct, frozen=True, kw_only=True):
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """The values of a run with the truth at the same places, one-dimensional and in one order."""
 
-    operation: Convolution
+    operation: Operation
     values: Tensor
     truth: Truth
     offsets: NDArray[np.int64]
+    batch: int
     poison_bits: int
 
     def name(self, element: int) -> str:
         """Return `out[n,c,h,w]: got ...` for an element of the values."""
-        place = unravel(self.operation, self.offsets[element : element + 1])
+        place = unravel(self.operation, self.offsets[element : element + 1], self.batch)
         index = ",".join(str(int(axis)) for axis in place)
         value = self.values[element]
         held = int(value.cpu().view(torch.int32)) & 0xFFFFFFFF
@@ -68,7 +61,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 def wrong_elements(answer: Answer, limits: LawLimits, *, exact: bool, special: bool) -> Tensor:
     """Return which elements break a law of values; `exact` and `special` as the family of values says.
 
-    Where none does by itself, those whose error no rms error of TF32 explains.
+    Where none does by itself, those whose error no rms error of the declared math explains.
     """
     if exact and answer.operation.keeps("exact"):
         return answer.values.double() != answer.truth.exact
@@ -121,45 +114,6 @@ def check_exact(answer: Answer) -> Iterator[Broken]:
         yield Broken(law="exact", detail=detail)
 
 
-def hard_bound(operation: Convolution, truth: Truth) -> Tensor:
-    """Return the largest honest error of each element: operands in TF32, sums in float32 in any order.
-
-    (2u + u^2 + g) S + 2^-23 |exact|, g = K 2^-23 / (1 - K 2^-23): Higham, Accuracy and Stability of Numerical
-    Algorithms, 2nd edition, section 3.1, with the operands' rounding added. By any algorithm S is the largest
-    nearby, times `spread`.
-    """
-    sums = operation.reduction * FLOAT32_UNIT / (1 - operation.reduction * FLOAT32_UNIT)
-    operands = 2 * TF32_UNIT + TF32_UNIT**2
-    factor = 1 if operation.keeps("hard-bound") else SPREAD
-    return factor * (operands + sums) * truth.magnitude + FLOAT32_UNIT * truth.exact.abs()
-
-
-def spread() -> tuple[float, int]:
-    """Return how many largest S nearby bound what F(2x2, 3x3) rounds, and within how many rows and columns.
-
-    Squares of stride x stride pixels are folded into channels. Along one axis g_i is the weight and d_j the
-    input, each a vector over channels, and output y of a tile is sum_m A[y,m] (G g)_m . (B d)_m. To round
-    both operands of each product by a share u is off by at most 2u + u^2 times
-    sum_m |A[y,m]| (|G| |g|)_m . (|B| |d|)_m = sum_ij c[y,i,j] |g_i| . |d_j|. S of output j - i is the sum of
-    |g_i| . |d_j| over i, so that the pairs of one output are at most max_i c times its S, and all pairs at
-    most the sum of these maxima, times the largest S. Two axes multiply.
-    """
-    answer, weight, x = (np.abs(matrix) for matrix in (WINOGRAD_ANSWER, WINOGRAD_WEIGHT, WINOGRAD_INPUT))
-    pairs = np.einsum("ym,mi,mj->yij", answer, weight, x)
-    largest, furthest = 0.0, 0
-    for y, i_by_j in enumerate(pairs):
-        outputs: dict[int, float] = {}
-        for (i, j), count in np.ndenumerate(i_by_j):
-            if count:
-                outputs[j - i - y] = max(outputs.get(j - i - y, 0.0), float(count))
-        largest = max(largest, sum(outputs.values()))
-        furthest = max(furthest, *map(abs, outputs))
-    return largest**2, furthest
-
-
-SPREAD, _ = spread()
-
-
 def measure_errors(answer: Answer, limits: LawLimits) -> Errors:
     """Return the errors of an answer where the truth is finite; not-a-number counts as infinite there.
 
@@ -172,7 +126,7 @@ def measure_errors(answer: Answer, limits: LawLimits) -> Errors:
     if not error.numel():
         return Errors()
     fraction = torch.where(error == 0, 0, error / hard_bound(answer.operation, truth)).max()
-    # Where operands are exact in TF32 the yardstick is zero, and float32 sums still round.
+    # Where operands are exact in the math the yardstick is zero, and float32 sums still round.
     own = _rms(truth.yardstick - truth.exact)
     yardstick = own + FLOAT32_UNIT * _rms(truth.magnitude)
     ratio = torch.where(yardstick > 0, _rms(error) / yardstick, 0)
@@ -199,10 +153,10 @@ def check_bound(answer: Answer) -> Iterator[Broken]:
 
 
 def check_error_ratio(errors: Errors, limits: LawLimits) -> Iterator[Broken]:
-    """Yield if the error as a whole is larger than TF32 explains."""
+    """Yield if the error as a whole is larger than the declared math explains."""
     if not errors.error_ratio <= limits.max_error_ratio:
         allowed = f"allowed {limits.max_error_ratio:g}"
-        detail = f"rms error is {errors.error_ratio:.2f} times TF32's own, {allowed}"
+        detail = f"rms error is {errors.error_ratio:.2f} times the declared math's own, {allowed}"
         yield Broken(law="error-ratio", detail=detail)
 
 
@@ -213,7 +167,9 @@ def check_second_opinion(answer: Answer, vendor: Tensor) -> Iterator[Broken]:
     beyond = _bounded(answer) & ~(apart <= allowed)
     if bool(beyond.any()):
         worst = int(torch.where(beyond, apart / allowed, -1).argmax())
-        detail = f"{answer.name(worst)}, cuDNN {float(vendor[worst]):.9g}: {float(apart[worst]):.3g} apart"
+        detail = (
+            f"{answer.name(worst)}, the vendor {float(vendor[worst]):.9g}: {float(apart[worst]):.3g} apart"
+        )
         yield Broken(law="second-opinion", detail=f"{detail}, allowed {float(allowed[worst]):.3g}")
 
 
@@ -223,8 +179,8 @@ def _bounded(answer: Answer) -> Tensor:
     return finite if beside is None else finite & (answer.values.isfinite() | ~beside)
 
 
-def _has_ratio(operation: Convolution, own: Tensor) -> bool:
-    """Whether TF32's own rms error measures the answer's: transforms round also what is exact in TF32."""
+def _has_ratio(operation: Operation, own: Tensor) -> bool:
+    """Whether the math's own rms error measures the answer's: transforms round also what is exact in it."""
     return operation.keeps("exact") or bool(own > 0)
 
 

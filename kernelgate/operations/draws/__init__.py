@@ -1,0 +1,1 @@
+"""What the tensors of a call hold, drawn from a seed."""

@@ -1,0 +1,1 @@
+"""The truth: an operation in float64, and the yardsticks of its error."""
