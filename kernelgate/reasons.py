@@ -57,16 +57,16 @@ class Reason(ReasonCode):
     ERROR_RATIO = "error-ratio", _WRONG, "The rms error is too many times TF32's own.", REPLAY
     SECOND_OPINION = "second-opinion", _WRONG, "An element is too far from cuDNN's.", REPLAY
     REPEAT = "repeat", _WRONG, "The same call gives other bits.", REPLAY
-    SCALED_INPUT = ("scaled-input", _WRONG, "Input and bias times a power of two do not scale the answer.",
+    SCALED_INPUT = ("scaled-input", _WRONG, "Inputs times a power of two do not scale the answer.",
         REPLAY)
-    SCALED_WEIGHT = ("scaled-weight", _WRONG, "Weight and bias times a power of two do not scale the answer.",
+    SCALED_WEIGHT = ("scaled-weight", _WRONG, "Weights times a power of two do not scale the answer.",
         REPLAY)
-    SHUFFLED_IMAGES = ("shuffled-images", _WRONG,
-        "Images in another order do not give the answers in that order.", REPLAY)
+    SHUFFLED_BATCH = ("shuffled-batch", _WRONG,
+        "Items of the batch in another order do not give the answers in that order.", REPLAY)
     SLICED_BATCH = ("sliced-batch", _WRONG,
         "A slice of the batch does not give that slice of the answer.", REPLAY)
-    SHUFFLED_CHANNELS = ("shuffled-channels", _WRONG,
-        "Output channels in another order do not give the answers in that order.", REPLAY)
+    SHUFFLED_FEATURES = ("shuffled-features", _WRONG,
+        "Output channels, columns or rows in another order do not give the answers in that order.", REPLAY)
     NEW_CONTENTS = ("new-contents", _WRONG,
         "New contents in the same storage do not give their own answer.", REPLAY)
     TWO_MODELS = "two-models", _WRONG, "Two models at once mix their answers.", REPLAY
@@ -156,8 +156,9 @@ class Reason(ReasonCode):
         "Give each argument of `__init__` a default.")
     FORMAT_MODEL_FORWARD = ("format-model-forward", _FORBIDDEN,
         "ModelNew.forward does not take exactly one argument.", "Write `def forward(self, x)`.")
-    FORMAT_MODEL_CONV1 = ("format-model-conv1", _FORBIDDEN, "No method of ModelNew assigns self.conv1.",
-        "Assign `self.conv1` in `__init__`, or judge by stage open.")
+    FORMAT_MODEL_LAYER = ("format-model-layer", _FORBIDDEN,
+        "ModelNew does not assign the layer that has the parameters.",
+        "Assign the layer that is named in `__init__`, or judge by stage open.")
     FORMAT_REACHES_OUT = ("format-reaches-out", _FORBIDDEN,
         "The file reaches out of its libraries, or changes what is not its own.",
         "Mend the lines that the detail names; in stage open they are advice on a machine with a GPU.")

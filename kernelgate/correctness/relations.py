@@ -165,7 +165,7 @@ def _same_item(operation: Operation, recipe: Recipe, offsets: Offsets) -> Offset
 def _same_feature(operation: Operation, recipe: Recipe, offsets: Offsets) -> Offsets:
     features = operation.relations.features
     assert features is not None
-    shape = operation.output_shape(1)
+    shape = operation.output_shape(recipe.batch)
     within = math.prod(shape[features.output + 1 :])
     rest, inner = np.divmod(offsets, within)
     outer, feature = np.divmod(rest, shape[features.output])

@@ -3,11 +3,13 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import partial
 from itertools import takewhile
 
 from kernelgate.kernel_file.allowed_names import ALLOWED_IMPORTS
 from kernelgate.kernel_file.source import MODEL, KernelFile, callee_name, dotted_name, is_kernel, parse_kernel
 from kernelgate.kernel_file.violation import UnreadableKernel, Violation
+from kernelgate.operations.declaration.operation import Operation
 
 _KERNEL_DECORATORS = ("triton.jit", "triton.autotune", "triton.heuristics")
 
@@ -26,9 +28,16 @@ _ORDER = f"imports, @triton.jit kernels, wrapper functions, class {MODEL}"
 _KINDS = {"ImportFrom": "import", "ClassDef": "class", "Assign": "assignment", "Expr": "expression"}
 
 
-def check_format(kernel: KernelFile) -> tuple[Violation, ...]:
+def check_format(kernel: KernelFile, operation: Operation) -> tuple[Violation, ...]:
     """Return every broken rule of the strict form, by line; empty if the file keeps them all."""
-    checks = (_check_imports, _check_order, _check_statements, _check_everywhere, _check_names, _check_parts)
+    checks = (
+        _check_imports,
+        _check_order,
+        _check_statements,
+        _check_everywhere,
+        _check_names,
+        partial(_check_parts, operation),
+    )
     try:
         tree = parse_kernel(kernel)
         if ast.get_docstring(tree, clean=False) is not None:
@@ -167,16 +176,16 @@ def _check_decorators(node: ast.FunctionDef | ast.ClassDef) -> Iterator[Violatio
             yield _violation("decorator-not-allowed", decorator, message)
 
 
-def _check_parts(tree: ast.Module) -> Iterator[Violation]:
+def _check_parts(operation: Operation, tree: ast.Module) -> Iterator[Violation]:
     for kind in {"kernel", "wrapper"} - {_kind(node) for node in tree.body}:
         yield Violation(rule=f"{kind}-missing", line=1, message=f"got no {kind}; allowed: one or more")
     if (model := _find_model(tree)) is not None:
-        yield from _check_model(model)
+        yield from _check_model(operation, model)
     else:
         yield Violation(rule="model-missing", line=1, message=f"got no class {MODEL}; allowed: one, last")
 
 
-def _check_model(model: ast.ClassDef) -> Iterator[Violation]:
+def _check_model(operation: Operation, model: ast.ClassDef) -> Iterator[Violation]:
     bases = [ast.unparse(base) for base in [*model.bases, *model.keywords]]
     if bases not in (["nn.Module"], ["torch.nn.Module"]):
         yield _violation("model-base", model, f"{MODEL} has bases {bases}; allowed: nn.Module alone")
@@ -185,12 +194,16 @@ def _check_model(model: ast.ClassDef) -> Iterator[Violation]:
     if init and (required := required_arguments(init)):
         yield _violation("model-init", init, f"__init__ requires {required}; allowed: self alone")
     required = required_arguments(forward) if forward else []
-    if len(required) != 1:
-        message = f"forward requires {required}; allowed: one argument besides self"
+    if len(required) != len(operation.inputs):
+        names = ", ".join(each.name for each in operation.inputs)
+        message = f"forward requires {required}; allowed, besides self: {names}"
         yield _violation("model-forward", forward or model, message)
     stored = (node for node in ast.walk(model) if isinstance(getattr(node, "ctx", None), ast.Store))
-    if "self.conv1" not in map(dotted_name, stored):
-        yield _violation("model-conv1", model, f"no method of {MODEL} assigns self.conv1; allowed: one does")
+    layer = operation.layer
+    if layer and f"self.{layer}" not in map(dotted_name, stored):
+        yield _violation(
+            "model-layer", model, f"no method of {MODEL} assigns self.{layer}; allowed: one does"
+        )
 
 
 def required_arguments(method: ast.FunctionDef) -> list[str]:

@@ -7,16 +7,18 @@ from kernelgate.kernel_file.format import required_arguments
 from kernelgate.kernel_file.own_names import bound_names
 from kernelgate.kernel_file.source import MODEL, KernelFile, callee_name, parse_kernel
 from kernelgate.kernel_file.violation import UnreadableKernel, Violation
-
-OFFERED = ("num_classes",)
-"""Arguments that the gate gives a model which asks for them; others come from the file's get_init_inputs."""
+from kernelgate.operations.declaration.operation import Operation
 
 
-def check_open_form(kernel: KernelFile) -> tuple[Violation, ...]:
-    """Return which part that the gate needs is missing or cannot be called, by line; empty if none."""
+def check_open_form(kernel: KernelFile, operation: Operation) -> tuple[Violation, ...]:
+    """Return which part that the gate needs is missing or cannot be called, by line; empty if none.
+
+    A model that asks for the operation's `model_arguments` is given them; others come from the file's
+    get_init_inputs.
+    """
     try:
         tree = parse_kernel(kernel)
-        found = [*_check_parts(tree), *_check_model(tree)]
+        found = [*_check_parts(tree), *_check_model(tree, operation)]
     except UnreadableKernel as error:
         return (error.violation,)
     except RecursionError:
@@ -40,18 +42,20 @@ def _is_jit(decorator: ast.expr) -> bool:
     return callee_name(decorator).rpartition(".")[2] == "jit"
 
 
-def _check_model(tree: ast.Module) -> Iterator[Violation]:
+def _check_model(tree: ast.Module, operation: Operation) -> Iterator[Violation]:
     models = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == MODEL)
     methods = {
         node.name: node for model in models for node in model.body if isinstance(node, ast.FunctionDef)
     }
     required = required_arguments(methods["__init__"]) if "__init__" in methods else []
-    unknown = [name for name in required if name not in OFFERED]
+    unknown = [name for name in required if name not in operation.model_arguments]
     if unknown and "get_init_inputs" not in bound_names(tree):
         message = f"__init__ requires {unknown}; allowed: defaults, or a get_init_inputs() that returns them"
         yield _violation("model-init", methods["__init__"], message)
-    if "forward" in methods and len(required := required_arguments(methods["forward"])) != 1:
-        message = f"forward requires {required}; allowed: x alone, others with defaults"
+    required = required_arguments(methods["forward"]) if "forward" in methods else []
+    if "forward" in methods and len(required) != len(operation.inputs):
+        names = ", ".join(each.name for each in operation.inputs)
+        message = f"forward requires {required}; allowed: {names}, others with defaults"
         yield _violation("model-forward", methods["forward"], message)
 
 

@@ -8,7 +8,7 @@ from kernelgate.kernel_file.source import MODEL, KernelFile, callee_name, is_ker
 from kernelgate.kernel_file.violation import UnreadableKernel
 
 _MODULES = frozenset({"torch", "nn", "triton", "tl"})
-_NEVER_RENAMED = frozenset({MODEL, "conv1", "forward", *dir(builtins)})
+_NEVER_RENAMED = frozenset({MODEL, "forward", *dir(builtins)})
 # Code that asks for names at run time may notice a renaming, so it must not be renamed at all.
 _SCOPE_READERS = frozenset({"globals", "locals", "vars", "dir", "eval", "exec", "compile"})
 _OBJECT_READERS = frozenset({"getattr", "setattr", "hasattr", "delattr", "repr", "str", "ascii", "format"})

@@ -6,6 +6,7 @@ from kernelgate.kernel_file.open_form import check_open_form
 from kernelgate.kernel_file.reach import find_reaches
 from kernelgate.kernel_file.source import KernelFile, read_kernel
 from kernelgate.kernel_file.violation import Violation
+from kernelgate.operations.declaration.operation import Operation
 from kernelgate.pipeline.judgement import Judgement
 from kernelgate.pipeline.refusal import forbid
 from kernelgate.pipeline.stage import Result
@@ -25,7 +26,11 @@ def follow_format(judgement: Judgement) -> tuple[str, Result]:
     kernel = read_kernel(judgement.request.candidate, judgement.settings.limits.kernel_file_bytes)
     judgement.candidate = kernel
     is_open = judgement.request.stage == OPEN
-    if broken := check_open_form(kernel) if is_open else _check_strict_text(kernel):
+    if (
+        broken := check_open_form(kernel, judgement.operation)
+        if is_open
+        else _check_strict_text(judgement, kernel)
+    ):
         raise forbid("format", kernel.path, broken)
     prepare("record")  # its imports take as long as those of the next check, and have a core of their own
     if is_open:
@@ -35,9 +40,11 @@ def follow_format(judgement: Judgement) -> tuple[str, Result]:
     return f"{kernel.path} has the {'open' if is_open else 'strict'} form", None
 
 
-def _check_strict_text(kernel: KernelFile) -> tuple[Violation, ...]:
+def _check_form(kernel: KernelFile, operation: Operation, *, is_open: bool) -> tuple[Violation, ...]:
     """Return every broken rule that the text alone shows; what it names is looked at once the rest holds."""
-    return check_format(kernel) or check_names_as_written(kernel)
+    if is_open:
+        return check_open_form(kernel, operation)
+    return check_format(kernel, operation) or check_names_as_written(kernel)
 
 
 def refuse_unbound(judgement: Judgement) -> None:

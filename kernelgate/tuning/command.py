@@ -81,7 +81,7 @@ class _Tuning:
         self.operation: Operation = find_operation(settings.operation)
         max_bytes = settings.limits.kernel_file_bytes
         self.kernel = read_kernel(job.file, max_bytes)
-        if broken := [*check_format(self.kernel), *check_names(self.kernel)]:
+        if broken := [*check_format(self.kernel, self.operation), *check_names(self.kernel)]:
             raise TuneError(f"{job.file} breaks the format: {'; '.join(map(str, broken))}")
         self.accepted = find_accepted(job.root, self.operation, job.accepted, max_bytes)
         self.original = find_original(job.root, self.operation, max_bytes)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from kernelgate.operations.declaration.argument import Argument
-from kernelgate.operations.declaration.error_model import Multilinear
 from kernelgate.operations.declaration.operation import Operation, Original
 from kernelgate.operations.declaration.relations import Permutation, Relations
 from kernelgate.operations.truth.convolution import Convolution
@@ -33,8 +32,6 @@ def declare_convolution(
         ),
         output=("N", shape.out_channels, shape.out_size, shape.out_size),
         output_axes=("image", "channel", "row", "column"),
-        math="tf32",
-        error_model=Multilinear(shape.reduction),
         reference=shape,
         measured_batch=measured_batch,
         flops_each=2 * shape.reduction,

@@ -48,8 +48,6 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     parameters: tuple[Argument, ...] = ()
     output: tuple[Extent, ...]
     output_axes: tuple[str, ...]
-    math: Math
-    error_model: ErrorModel
     reference: Reference
     measured_batch: int
     flops_each: int
@@ -62,6 +60,16 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     border: tuple[int, ...] = ()
     last_batch: int | None = None
     algorithm: Algorithm = "direct"
+
+    @property
+    def math(self) -> Math:
+        """The least precise arithmetic that products may be formed in."""
+        return self.reference.math
+
+    @property
+    def error_model(self) -> ErrorModel:
+        """How far an honest answer may be from the truth."""
+        return self.reference.error_model
 
     @property
     def arguments(self) -> tuple[Argument, ...]:

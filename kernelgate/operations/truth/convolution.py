@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, max_pool2d, pad
 
+from kernelgate.operations.declaration.error_model import ErrorModel, Math, Multilinear
 from kernelgate.operations.truth.reference import Positions, Tensors, Truth, round_to_tf32
 
 IMAGES_AT_ONCE = 32
@@ -43,6 +44,16 @@ class Convolution(msgspec.Struct, frozen=True, kw_only=True):
     def reduction(self) -> int:
         """K: products summed for one output element."""
         return self.in_channels * self.kernel_size**2
+
+    @property
+    def math(self) -> Math:
+        """Products in TF32, sums in float32."""
+        return "tf32"
+
+    @property
+    def error_model(self) -> ErrorModel:
+        """A sum of `reduction` products, and the bias."""
+        return Multilinear(self.reduction)
 
     @property
     def padded_places(self) -> tuple[int, ...]:

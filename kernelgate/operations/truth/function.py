@@ -5,42 +5,49 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Generator, Tensor
 
-from kernelgate.operations.declaration.error_model import UNITS, ErrorModel, Math, Multilinear
+from kernelgate.operations.declaration.error_model import UNITS, ErrorModel, Math, Measured, Multilinear
 from kernelgate.operations.truth.reference import Positions, Tensors, Truth, round_to_tf32
 
 Compute = Callable[..., Tensor]
 """Takes the tensors by name, of any one floating-point type, and returns the output in that type."""
 
-ITEMS_AT_ONCE = 4096
-"""Items along N that are computed together in float64."""
+ROWS_AT_ONCE = 256
+"""Rows that are computed together in float64."""
+
+MEASURED = Measured()
 
 
 class FunctionReference:
-    """`compute` in float64 is the truth; items along N, of `free` inputs, are computed in parts.
+    """`compute` in float64 is the truth; rows, of the tensors named so, are computed in parts.
+
+    A row of the output needs the same row of these tensors, and all of the others.
 
     `expression` is the same as text, for a script that shows a fault without the gate.
     """
 
     def __init__(
-        self, compute: Compute, *, expression: str, free: tuple[str, ...], math: Math, model: ErrorModel
+        self,
+        compute: Compute,
+        expression: str,
+        *,
+        rows: tuple[str, ...],
+        math: Math = "float32",
+        error_model: ErrorModel = MEASURED,
     ) -> None:
-        self.compute, self.expression, self.free = compute, expression, free
-        self.math, self.model = math, model
+        self.compute, self.expression, self.rows = compute, expression, rows
+        self.math, self.error_model = math, error_model
 
     def everywhere(self, tensors: Tensors, *, nearby: bool) -> Truth:
         """Return the truth at every output position."""
         del nearby  # a bound for any algorithm is a convolution's alone
-        count = max((len(tensors[name]) for name in self.free), default=1)
-        parts = [self._part(tensors, first) for first in range(0, count, ITEMS_AT_ONCE)] or [
-            self._part(tensors, 0)
-        ]
-        joined = [torch.cat(each) for each in zip(*parts, strict=True)] if self.free else list(parts[0])
-        return Truth(*joined)
+        count = max((len(tensors[name]) for name in self.rows), default=1)
+        parts = [self._part(tensors, first) for first in range(0, count, ROWS_AT_ONCE)]
+        return Truth(*(torch.cat(each) for each in zip(*parts, strict=True)))
 
     def at(self, tensors: Tensors, positions: Positions, *, nearby: bool) -> Truth:
-        """Return the truth at these positions: whole items are computed, those that the positions name."""
+        """Return the truth at these positions: whole rows are computed, those that the positions name."""
         items, item = torch.unique(positions[0], return_inverse=True)
-        some = {name: values[items] if name in self.free else values for name, values in tensors.items()}
+        some = {name: values[items] if name in self.rows else values for name, values in tensors.items()}
         whole = self.everywhere(some, nearby=nearby)
         places = (item, *positions[1:])
         return Truth(whole.exact[places], whole.magnitude[places], whole.yardstick[places])
@@ -59,19 +66,19 @@ class FunctionReference:
         return self.expression, f"({self.expression}).abs()"
 
     def _part(self, tensors: Tensors, first: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return exact values, magnitudes and yardstick of some items."""
+        """Return exact values, magnitudes and yardstick of some rows."""
         some = {
-            name: values[first : first + ITEMS_AT_ONCE] if name in self.free else values
+            name: values[first : first + ROWS_AT_ONCE] if name in self.rows else values
             for name, values in tensors.items()
         }
         doubles = {name: values.double() for name, values in some.items()}
         exact = self.compute(**doubles)
         rounded = {name: round_to_tf32(values) for name, values in some.items()} if self._rounds else some
-        if isinstance(self.model, Multilinear):
+        if isinstance(self.error_model, Multilinear):
             yardstick = self.compute(**{name: values.double() for name, values in rounded.items()})
             return exact, self.compute(**{k: v.abs() for k, v in doubles.items()}), _stored(yardstick)
         yardstick = self.compute(**{name: values.float() for name, values in rounded.items()}).double()
-        return exact, self._measure(doubles, exact, self.model.draws), yardstick
+        return exact, self._measure(doubles, exact, self.error_model.draws), yardstick
 
     @property
     def _rounds(self) -> bool:

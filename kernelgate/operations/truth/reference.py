@@ -7,6 +7,8 @@ import msgspec
 import torch
 from torch import Tensor
 
+from kernelgate.operations.declaration.error_model import ErrorModel, Math
+
 Tensors = Mapping[str, Tensor]
 """The tensors of one call by name, on one device."""
 
@@ -45,6 +47,14 @@ class Truth(msgspec.Struct, frozen=True):
 
 class Reference(Protocol):
     """Computes an operation; `nearby` asks for the truth that fits any algorithm."""
+
+    @property
+    def math(self) -> Math:
+        """The least precise arithmetic that products may be formed in."""
+
+    @property
+    def error_model(self) -> ErrorModel:
+        """How far an honest answer may be from the truth."""
 
     def everywhere(self, tensors: Tensors, *, nearby: bool) -> Truth:
         """Return the truth at every output position, in the output's shape, on the tensors' device."""
