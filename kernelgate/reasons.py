@@ -48,14 +48,14 @@ class Reason(ReasonCode):
 
     FORM = "form", _WRONG, "The answer is no tensor of the right shape, type, place or layout.", REPLAY
     MEMORY = "memory", _WRONG, "A launch touches memory outside its tensors, or its programs race.", REPLAY
-    INPUTS_INTACT = "inputs-intact", _WRONG, "The call changes its input, weight or bias.", REPLAY
+    INPUTS_INTACT = "inputs-intact", _WRONG, "The call changes an input or a parameter.", REPLAY
     EARLIER_ANSWERS = "earlier-answers", _WRONG, "A call works in the answer of an earlier one.", MEND
     ALL_WRITTEN = "all-written", _WRONG, "Elements of the answer are never written.", REPLAY
     SPECIAL_VALUES = "special-values", _WRONG, "NaN or infinities are not where float64 has them.", REPLAY
     EXACT = "exact", _WRONG, "A sum that is exact in TF32 is off.", REPLAY
     HARD_BOUND = "hard-bound", _WRONG, "An element is further off than TF32's worst case.", REPLAY
     ERROR_RATIO = "error-ratio", _WRONG, "The rms error is too many times TF32's own.", REPLAY
-    SECOND_OPINION = "second-opinion", _WRONG, "An element is too far from cuDNN's.", REPLAY
+    SECOND_OPINION = "second-opinion", _WRONG, "An element is too far from the vendor's.", REPLAY
     REPEAT = "repeat", _WRONG, "The same call gives other bits.", REPLAY
     SCALED_INPUT = ("scaled-input", _WRONG, "Inputs times a power of two do not scale the answer.",
         REPLAY)

@@ -72,7 +72,7 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
     calls_file: bool = False
     """Its calls are of the file itself, on a GPU; without one `compilation/forms.py` asks for the like."""
     needs_whole: bool = False
-    """Its calls share no sampled program: where programs are interpreted, all of a few images are."""
+    """Its calls share no sampled program: where programs are interpreted, all of a small batch are."""
     also_strided: bool = False
     """A planned case tries it with another layout of x too."""
     fresh_worker: bool = False
@@ -249,7 +249,7 @@ _ALL = (
         calls_file=True,
         fresh_worker=True,
     ),
-    # The layer that a file is made for always has a bias: to say clearly that it is needed is right.
+    # The layer that a file is made for has every parameter: to say clearly that it is needed is right.
     Relation(
         name="no-bias",
         says="right without a bias, or a clear error",
