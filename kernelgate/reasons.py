@@ -48,30 +48,30 @@ class Reason(ReasonCode):
 
     FORM = "form", _WRONG, "The answer is no tensor of the right shape, type, place or layout.", REPLAY
     MEMORY = "memory", _WRONG, "A launch touches memory outside its tensors, or its programs race.", REPLAY
-    INPUTS_INTACT = "inputs-intact", _WRONG, "The call changes its input, weight or bias.", REPLAY
+    INPUTS_INTACT = "inputs-intact", _WRONG, "The call changes an input or a parameter.", REPLAY
     EARLIER_ANSWERS = "earlier-answers", _WRONG, "A call works in the answer of an earlier one.", MEND
     ALL_WRITTEN = "all-written", _WRONG, "Elements of the answer are never written.", REPLAY
     SPECIAL_VALUES = "special-values", _WRONG, "NaN or infinities are not where float64 has them.", REPLAY
-    EXACT = "exact", _WRONG, "A sum that is exact in TF32 is off.", REPLAY
-    HARD_BOUND = "hard-bound", _WRONG, "An element is further off than TF32's worst case.", REPLAY
-    ERROR_RATIO = "error-ratio", _WRONG, "The rms error is too many times TF32's own.", REPLAY
-    SECOND_OPINION = "second-opinion", _WRONG, "An element is too far from cuDNN's.", REPLAY
+    EXACT = "exact", _WRONG, "A sum that is exact in the declared math is off.", REPLAY
+    HARD_BOUND = "hard-bound", _WRONG, "An element is beyond the declared math's worst case.", REPLAY
+    ERROR_RATIO = "error-ratio", _WRONG, "The rms error is too many times the declared math's own.", REPLAY
+    SECOND_OPINION = "second-opinion", _WRONG, "An element is too far from the vendor's.", REPLAY
     REPEAT = "repeat", _WRONG, "The same call gives other bits.", REPLAY
-    SCALED_INPUT = ("scaled-input", _WRONG, "Input and bias times a power of two do not scale the answer.",
+    SCALED_INPUT = ("scaled-input", _WRONG, "Inputs times a power of two do not scale the answer.",
         REPLAY)
-    SCALED_WEIGHT = ("scaled-weight", _WRONG, "Weight and bias times a power of two do not scale the answer.",
+    SCALED_WEIGHT = ("scaled-weight", _WRONG, "Weights times a power of two do not scale the answer.",
         REPLAY)
-    SHUFFLED_IMAGES = ("shuffled-images", _WRONG,
-        "Images in another order do not give the answers in that order.", REPLAY)
+    SHUFFLED_BATCH = ("shuffled-batch", _WRONG,
+        "Items of the batch in another order do not give the answers in that order.", REPLAY)
     SLICED_BATCH = ("sliced-batch", _WRONG,
         "A slice of the batch does not give that slice of the answer.", REPLAY)
-    SHUFFLED_CHANNELS = ("shuffled-channels", _WRONG,
-        "Output channels in another order do not give the answers in that order.", REPLAY)
+    SHUFFLED_FEATURES = ("shuffled-features", _WRONG,
+        "Output channels or columns in another order do not give the answers in that order.", REPLAY)
     NEW_CONTENTS = ("new-contents", _WRONG,
         "New contents in the same storage do not give their own answer.", REPLAY)
     TWO_MODELS = "two-models", _WRONG, "Two models at once mix their answers.", REPLAY
     WAYS = "ways", _WRONG, "Called in another way, as in eval mode, the answer is off.", REPLAY
-    NO_BIAS = "no-bias", _WRONG, "The answer of a model without a bias is off.", REPLAY
+    NO_BIAS = "no-bias", _WRONG, "The answer without a parameter that may be absent is off.", REPLAY
     AUTOTUNED = "autotuned", _WRONG, "The answer is off as the autotuner leaves the kernel.", REPLAY
     LAYOUT = "layout", _WRONG, "The answer is off for an input of other strides.", REPLAY
     CALLS_DIFFER = ("calls-differ", _WRONG,
