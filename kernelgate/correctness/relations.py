@@ -48,6 +48,10 @@ def _anything(_operation: Operation) -> bool:
     return True
 
 
+def _has_independent_items(operation: Operation) -> bool:
+    return operation.relations.independent and operation.output[0] == "N"
+
+
 class Relation(msgspec.Struct, frozen=True, kw_only=True):
     """What a case calls after its first call, or in its place, and what must then hold.
 
@@ -202,7 +206,7 @@ _ALL = (
     Relation(
         name="shuffled-batch",
         says="items of the batch permuted, answers permuted",
-        asked_of=lambda operation: operation.relations.independent,
+        asked_of=_has_independent_items,
         later=once_more(shuffled=BATCH),
         source=_same_item,
         needs_whole=True,
@@ -210,7 +214,7 @@ _ALL = (
     Relation(
         name="sliced-batch",
         says="a slice of the batch, the slice of the answer",
-        asked_of=lambda operation: operation.relations.independent,
+        asked_of=_has_independent_items,
         later=slice_batch,
         source=_same_item,
         changes_batch=True,

@@ -6,6 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from kernelgate.operations.declaration.error_model import UNITS, ErrorModel, Math, Measured, Multilinear
+from kernelgate.operations.draws.values import seeded
 from kernelgate.operations.truth.reference import Positions, Tensors, Truth, round_to_tf32
 
 Compute = Callable[..., Tensor]
@@ -22,7 +23,8 @@ class FunctionReference:
 
     A row of the output needs the same row of these tensors, and all of the others.
 
-    `expression` is the same as text, for a script that shows a fault without the gate.
+    Without `rows` all is computed at once. `expression` is the same as text, for a script that shows a fault
+    without the gate.
     """
 
     def __init__(
@@ -46,6 +48,9 @@ class FunctionReference:
 
     def at(self, tensors: Tensors, positions: Positions, *, nearby: bool) -> Truth:
         """Return the truth at these positions: whole rows are computed, those that the positions name."""
+        if not self.rows:
+            whole = self.everywhere(tensors, nearby=nearby)
+            return Truth(whole.exact[positions], whole.magnitude[positions], whole.yardstick[positions])
         items, item = torch.unique(positions[0], return_inverse=True)
         some = {name: values[items] if name in self.rows else values for name, values in tensors.items()}
         whole = self.everywhere(some, nearby=nearby)
@@ -89,17 +94,22 @@ class FunctionReference:
         unit = UNITS[self.math]
         moved = torch.zeros_like(exact)
         for draw in range(draws):
-            off = {name: _perturbed(values, unit, draw) for name, values in doubles.items()}
+            off = {name: self._perturbed(name, values, unit, draw) for name, values in doubles.items()}
             apart = (self.compute(**off) - exact).abs() / unit
             moved = torch.maximum(moved, torch.where(apart.isfinite(), apart, 0))
         return moved + exact.abs()
 
+    def _perturbed(self, name: str, values: Tensor, unit: float, draw: int) -> Tensor:
+        """Return the values, each off by one unit up or down: in every item alike, in no two tensors alike.
 
-def _perturbed(values: Tensor, unit: float, draw: int) -> Tensor:
-    """Return the values, each off by one unit up or down."""
-    generator = Generator(values.device).manual_seed(draw)
-    signs = torch.randint(0, 2, values.shape, generator=generator, device=values.device).double() * 2 - 1
-    return values * (1 + unit * signs)
+        So an item's bound is the same wherever it stands. Tensors that were off alike would hide what their
+        quotient or their difference loses.
+        """
+        seed = seeded(draw, name).initial_seed()
+        generator = Generator(values.device).manual_seed(seed)
+        shape = values.shape[1:] if name in self.free else values.shape
+        signs = torch.randint(0, 2, shape, generator=generator, device=values.device).double() * 2 - 1
+        return values * (1 + unit * signs)
 
 
 def _stored(values: Tensor) -> Tensor:

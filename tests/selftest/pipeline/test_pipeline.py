@@ -252,7 +252,9 @@ def test_a_changed_original_is_refused_before_anything_runs(
     pretended: PretendedStages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control of every timing is frozen."""
-    changed = msgspec.structs.replace(ALEXNET_CONV1, original_sha256="0" * 64)
+    changed = msgspec.structs.replace(
+        ALEXNET_CONV1, original=msgspec.structs.replace(ALEXNET_CONV1.original, sha256="0" * 64)
+    )
     monkeypatch.setattr(judgement, "find_operation", lambda _: changed)
     with pytest.raises(AcceptedError, match="must never change"):
         pretended.gate()
