@@ -1,0 +1,63 @@
+"""A plane of a wrong answer: each element right, wrong, never written, or not looked at."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from xml.etree.ElementTree import Element
+
+from kernelgate.operations.faults.fault_map import RIGHT, UNWRITTEN, WRONG, FaultMap
+from kernelgate.reporting.html.elements import node
+
+CLASSES = {RIGHT: "right", WRONG: "wrong", UNWRITTEN: "unwritten"}
+WORDS = {RIGHT: "right", WRONG: "wrong", UNWRITTEN: "never written"}
+MARGIN, EDGE = 4, 2
+"""Room for the numbers of rows and columns, and on the other sides, in elements."""
+
+
+def draw_plane(found: FaultMap) -> Element:
+    """Return the drawing with its key; a mark that is no mark of a map is drawn as not looked at."""
+    rows, columns = len(found.rows), max(map(len, found.rows), default=0)
+    shapes = [
+        node("path", d="".join(_runs(found.rows, mark)), class_=f"cell {class_}")
+        for mark, class_ in CLASSES.items()
+        if any(mark in row for row in found.rows)
+    ]
+    drawing = node(
+        "svg",
+        _hatching(),
+        node("rect", x=0, y=0, width=columns, height=rows, class_="plane"),
+        *shapes,
+        *_numbers(rows, columns),
+        class_="picture",
+        viewBox=f"-{MARGIN} -{MARGIN} {columns + MARGIN + EDGE} {rows + MARGIN + EDGE}",
+        role="img",
+        aria_label=f"{found.plane}: {found.where} wrong",
+    )
+    key = [node("span", WORDS[mark], class_=f"key {class_}") for mark, class_ in CLASSES.items()]
+    caption = node("figcaption", f"{found.plane}, {rows} rows x {columns} columns: ", *key)
+    return node("figure", drawing, caption, class_="fault")
+
+
+def _runs(rows: Sequence[str], mark: str) -> Iterator[str]:
+    """Yield a rectangle for each run of the mark along a row."""
+    for y, row in enumerate(rows):
+        x = 0
+        for found, run in itertools.groupby(row):
+            width = len(list(run))
+            if found == mark:
+                yield f"M{x} {y}h{width}v1h-{width}z"
+            x += width
+
+
+def _hatching() -> Element:
+    stripe = node("path", d="M0 1L1 0", class_="stripe")
+    pattern = node("pattern", stripe, id="hatched", width=1, height=1, patternUnits="userSpaceOnUse")
+    return node("defs", pattern)
+
+
+def _numbers(rows: int, columns: int) -> Iterator[Element]:
+    """Yield the first and the last number of the columns, above, and of the rows, beside."""
+    for column in (0, columns - 1):
+        yield node("text", str(column), x=column + 0.5, y=-1, text_anchor="middle")
+    for row in (0, rows - 1):
+        yield node("text", str(row), x=-1, y=row + 1.2, text_anchor="end")
+    yield node("text", "column", x=columns / 2, y=-1, text_anchor="middle")
