@@ -4,6 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+UNSHOWN = (ArithmeticError, KeyError, ValueError)
+"""What figures that anybody may have written can come to on the way to a page."""
+
 
 def add(commands: Any) -> None:
     """Add the subcommand to the parser."""
@@ -22,5 +25,10 @@ def run(options: argparse.Namespace) -> None:
 
     if not options.folder.is_dir():
         raise ReportError(f"{options.folder}: is no folder; allowed: a report directory, such as gate-report")
-    for page in write_pages(read_report(options.folder / REPORT_NAME), options.folder):
-        print(page)
+    file = options.folder / REPORT_NAME
+    report = read_report(file)
+    try:
+        pages = write_pages(report, options.folder)
+    except UNSHOWN as error:
+        raise ReportError(f"{file}: cannot be shown: {error!r:.200}") from error
+    print(*pages, sep="\n")

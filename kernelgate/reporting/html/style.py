@@ -1,6 +1,6 @@
 """How the pages look: one column, system fonts, one accent colour by the class of the verdict."""
 
-STYLE = """
+PALETTE = """
 :root {
   color-scheme: light dark;
   --paper: #fcfcfa; --ink: #1b1c1a; --soft: #5a5b56; --line: #dddcd5; --wash: #f2f1ec;
@@ -12,6 +12,9 @@ STYLE = """
     --pass: #6fce92; --fail: #ff8f84; --unsure: #eeb64f; --blue: #86b6f4;
   }
 }
+"""
+
+PAGE = """
 .pass { --accent: var(--pass); } .fail { --accent: var(--fail); } .unsure { --accent: var(--unsure); }
 * { box-sizing: border-box; }
 body {
@@ -19,12 +22,8 @@ body {
   font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
 }
 main { max-width: 64rem; margin: 0 auto; padding: 1.5rem clamp(1rem, 4vw, 2.5rem) 4rem; }
-code, pre, .path { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; font-size: .9em; }
+code, .path { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; font-size: .9em; }
 code, .path { overflow-wrap: anywhere; }
-pre {
-  margin: .5rem 0; padding: .7rem .9rem; background: var(--wash); border-radius: .3rem;
-  white-space: pre-wrap; overflow-wrap: anywhere;
-}
 .kind { margin: 0; color: var(--soft); font-size: .9rem; }
 h1 { margin: .2rem 0 0; line-height: 1.1; }
 .verdict {
@@ -35,14 +34,12 @@ h1 .path { display: block; margin-top: .5rem; font-size: 1rem; font-weight: 400;
 .number-first small { display: block; color: var(--soft); font-size: 1rem; font-weight: 400; }
 .why, .do { margin: 1rem 0 0; max-width: 46rem; overflow-wrap: anywhere; }
 .do { padding: .8rem 1rem; border-left: .25rem solid var(--accent); background: var(--wash); }
-.do pre { padding: 0; margin: .4rem 0 0; background: none; }
 section { margin-top: 3rem; }
 h2 { margin: 0 0 .8rem; padding-bottom: .3rem; border-bottom: 1px solid var(--line); font-size: 1.25rem; }
 h3 { margin: 1.5rem 0 .4rem; font-size: 1rem; }
 p, ul { max-width: 46rem; }
 .note, figcaption { color: var(--soft); font-size: .9rem; max-width: 46rem; }
 ul { padding-left: 1.2rem; overflow-wrap: anywhere; }
-a { color: var(--blue); }
 .scroll { overflow-x: auto; margin: .8rem 0; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td {
@@ -75,6 +72,16 @@ figure { margin: 1.2rem 0; }
 .chart { display: block; overflow: visible; width: calc(100% - 4rem); margin: 2.6rem 1rem 3rem 3rem; }
 .chart.named { width: calc(100% - 6.5rem); margin-left: 5.5rem; }
 .chart svg { overflow: visible; }
+@media (max-width: 40rem) {
+  table { font-size: .85rem; }
+  th, td { padding-right: .5rem; }
+  thead .number { min-width: 0; }
+  .said:not(.laws) :is(th, td):nth-child(4) { display: none; }
+  .facts tbody th { width: 7rem; }
+}
+"""
+
+CHARTS = """
 .chart text, .picture text { fill: var(--soft); font-size: 12px; font-variant-numeric: tabular-nums; }
 .chart .strong, .chart text.candidate { fill: var(--ink); font-weight: 600; }
 .chart text.other { fill: var(--ink); }
@@ -110,13 +117,7 @@ figure { margin: 1.2rem 0; }
 .best { stroke: var(--pass); stroke-dasharray: 4 3; } .limit { stroke: var(--fail); stroke-dasharray: 4 3; }
 .run { stroke: var(--soft); stroke-dasharray: 2 3; }
 .today { fill: var(--paper); stroke: var(--blue); stroke-width: 2; }
-footer { margin-top: 3rem; color: var(--soft); font-size: .9rem; }
-@media (max-width: 40rem) {
-  table { font-size: .85rem; }
-  th, td { padding-right: .5rem; }
-  thead .number { min-width: 0; }
-  .said:not(.laws) :is(th, td):nth-child(4) { display: none; }
-  .facts tbody th { width: 7rem; }
-}
-@media print { details:not([open]) > :not(summary) { display: block; } }
 """
+
+STYLE = PALETTE + PAGE + CHARTS
+"""Of a page; a drawing that stands alone needs PALETTE and CHARTS."""
