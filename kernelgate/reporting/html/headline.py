@@ -6,7 +6,8 @@ import shlex
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
-from kernelgate.correctness.result import Correctness
+from kernelgate.correctness.result import Correctness, Finding
+from kernelgate.outcome import Outcome
 from kernelgate.performance.result import Performance
 from kernelgate.performance.samples import Arm
 from kernelgate.reporting.html.elements import node, prose
@@ -26,7 +27,7 @@ def render_headline(report: Report) -> Element:
         title,
         _render_figure(report),
         node("p", report.verdict.meaning, class_="why"),
-        node("p", node("b", "Why: "), *prose(report.detail), class_="why"),
+        node("p", node("b", "Why: "), *prose(_reason(report)), class_="why"),
         node("p", node("b", "What to do: "), *prose(fill_in(report)), class_="do"),
     )
 
@@ -43,17 +44,34 @@ def _circumstances(report: Report) -> Iterator[str]:
 
 def _render_figure(report: Report) -> Element | None:
     """Return the number that the verdict rests on, None where it rests on none."""
-    correctness = report.stages.get("correctness")
-    found = correctness.result if correctness else None
-    if isinstance(found, Correctness) and found.finding is not None:
-        fault = report.diagnosis.map if report.diagnosis else None
+    if (finding := _finding(report)) is not None:
+        fault = finding.diagnosis.map if finding.diagnosis else None
         if fault is not None:
             return _figure(f"{fault.wrong:,} of {fault.compared:,} elements wrong", fault.where)
-        return _figure(f"Broken law: {found.finding.law}", str(found.finding.case))
-    return _tell_gain(report.timing) if report.timing is not None else None
+        return _figure(f"Broken law: {finding.law}", str(finding.case))
+    if report.timing is None or report.verdict is Outcome.INVALID:  # whose figures say nothing
+        return None
+    return _tell_gain(report.timing, report.verdict is Outcome.UNSTABLE)
 
 
-def _tell_gain(timing: Performance) -> Element | None:
+def _finding(report: Report) -> Finding | None:
+    stage = report.stages.get("correctness")
+    return stage.result.finding if stage and isinstance(stage.result, Correctness) else None
+
+
+def _replay(report: Report) -> str:
+    """Return the case that shows the fault alone, empty if there is none."""
+    finding = _finding(report)
+    return finding.case.replay if finding and finding.alone else ""
+
+
+def _reason(report: Report) -> str:
+    """Return the detail without the case, which stands in the command beneath it."""
+    case = _replay(report)
+    return report.detail.removesuffix(f" Replay: --replay {case}") if case else report.detail
+
+
+def _tell_gain(timing: Performance, is_open: bool) -> Element | None:
     low, gain, high = (
         100 * each for each in (timing.candidate.gain_low, timing.candidate.gain, timing.candidate.gain_high)
     )
@@ -61,7 +79,9 @@ def _tell_gain(timing: Performance) -> Element | None:
     if not all(map(math.isfinite, (low, gain, high, ours, theirs))):
         return None
     says = f"{abs(gain):.2f} % {'less' if gain > 0 else 'more'} time than the accepted kernel"
-    if low <= 0 <= high:
+    if is_open:
+        says = f"Gain somewhere from {low:.2f} to {high:.2f} %"
+    elif low <= 0 <= high:
         says = f"No difference in time: {gain:+.2f} %"
     by_code = " by an RTX 4090's code" if timing.ada_path else ""
     interval = f"gain {low:.2f} to {high:.2f} % at {100 * timing.candidate.confidence:.2f} % confidence"
@@ -75,11 +95,7 @@ def _figure(number: str, note: str) -> Element:
 
 def fill_in(report: Report) -> str:
     """Return the next step; commands that name this judgement's file or case can be pasted."""
-    correctness = report.stages.get("correctness")
-    finding = (
-        correctness.result.finding if correctness and isinstance(correctness.result, Correctness) else None
-    )
-    case = finding.case.replay if finding and finding.alone else None
+    case = _replay(report)
 
     def fill(found: re.Match[str]) -> str:
         command = found[0]

@@ -31,7 +31,7 @@ def render_speed(result: Performance, operation: str) -> Element:
             "Gains",
             ("contrast", "gain", interval, "gain in each replicate"),
             list_contrasts(result),
-            numbers=(1, 2, 3),
+            numbers=(1, 2),
             kind="figures",
         ),
         _draw_roofline(roof, result) if roof else None,

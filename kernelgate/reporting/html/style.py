@@ -18,12 +18,12 @@ PAGE = """
 .pass { --accent: var(--pass); } .fail { --accent: var(--fail); } .unsure { --accent: var(--unsure); }
 * { box-sizing: border-box; }
 body {
-  margin: 0; background: var(--paper); color: var(--ink); border-top: .4rem solid var(--accent);
+  margin: 0; border-top: .4rem solid var(--accent);
+  background: var(--paper); color: var(--ink); overflow-wrap: anywhere;
   font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
 }
 main { max-width: 64rem; margin: 0 auto; padding: 1.5rem clamp(1rem, 4vw, 2.5rem) 4rem; }
 code, .path { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; font-size: .9em; }
-code, .path { overflow-wrap: anywhere; }
 .kind { margin: 0; color: var(--soft); font-size: .9rem; }
 h1 { margin: .2rem 0 0; line-height: 1.1; }
 .verdict {
@@ -32,18 +32,18 @@ h1 { margin: .2rem 0 0; line-height: 1.1; }
 h1 .path { display: block; margin-top: .5rem; font-size: 1rem; font-weight: 400; }
 .number-first { margin: 1rem 0 0; font-size: clamp(1.4rem, 5vw, 2rem); font-weight: 600; line-height: 1.25; }
 .number-first small { display: block; color: var(--soft); font-size: 1rem; font-weight: 400; }
-.why, .do { margin: 1rem 0 0; max-width: 46rem; overflow-wrap: anywhere; }
+.why, .do { margin: 1rem 0 0; max-width: 46rem; }
 .do { padding: .8rem 1rem; border-left: .25rem solid var(--accent); background: var(--wash); }
 section { margin-top: 3rem; }
 h2 { margin: 0 0 .8rem; padding-bottom: .3rem; border-bottom: 1px solid var(--line); font-size: 1.25rem; }
 h3 { margin: 1.5rem 0 .4rem; font-size: 1rem; }
 p, ul { max-width: 46rem; }
 .note, figcaption { color: var(--soft); font-size: .9rem; max-width: 46rem; }
-ul { padding-left: 1.2rem; overflow-wrap: anywhere; }
+ul { padding-left: 1.2rem; }
 .scroll { overflow-x: auto; margin: .8rem 0; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td {
-  padding: .35rem 1rem .35rem 0; text-align: left; vertical-align: top;
+  overflow-wrap: normal; padding: .35rem 1rem .35rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line);
 }
 th:last-child, td:last-child { padding-right: 0; }
@@ -55,6 +55,7 @@ thead .number { min-width: 5rem; }
 .facts thead { position: absolute; clip-path: inset(50%); }
 .facts td, .said td:last-child { overflow-wrap: anywhere; }
 .said td:nth-child(2) { white-space: nowrap; }
+.figures tbody td:last-child { min-width: 8rem; white-space: normal; }
 tbody th { min-width: 9rem; }
 .said tbody th, .facts tbody th { min-width: 0; }
 tbody th small { display: block; white-space: normal; color: var(--soft); font-weight: 400; }
@@ -82,7 +83,8 @@ figure { margin: 1.2rem 0; }
 """
 
 CHARTS = """
-.chart text, .picture text { fill: var(--soft); font-size: 12px; font-variant-numeric: tabular-nums; }
+.chart text, .picture text { fill: var(--soft); font-variant-numeric: tabular-nums; }
+.chart text { font-size: 12px; }
 .chart .strong, .chart text.candidate { fill: var(--ink); font-weight: 600; }
 .chart text.other { fill: var(--ink); }
 .grid { stroke: var(--line); } .axis, .roof { stroke: var(--ink); } .roof { stroke-width: 1.5; }
@@ -96,11 +98,11 @@ CHARTS = """
 .arm.other { fill: var(--paper); stroke: var(--ink); stroke-width: 1.5; } .arm.candidate { fill: var(--ink); }
 .fault { max-width: 30rem; }
 .picture { display: block; width: 100%; }
-.picture text { font-size: 2px; }
 .plane { fill: none; stroke: var(--soft); stroke-width: .1; }
 .cell { shape-rendering: crispEdges; }
 .cell.right { fill: var(--line); } .cell.wrong { fill: var(--fail); } .cell.unwritten { fill: url(#hatched); }
 .stripe { stroke: var(--unsure); stroke-width: .35; fill: none; }
+.key { white-space: nowrap; }
 .key::before {
   content: ""; display: inline-block; width: .8em; height: .8em; margin: 0 .35em 0 .8em;
   border: 1px solid var(--soft);

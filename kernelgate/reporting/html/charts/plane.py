@@ -4,18 +4,19 @@ import itertools
 from collections.abc import Iterator, Sequence
 from xml.etree.ElementTree import Element
 
-from kernelgate.operations.faults.fault_map import RIGHT, UNWRITTEN, WRONG, FaultMap
+from kernelgate.operations.faults.fault_map import RIGHT, UNSEEN, UNWRITTEN, WRONG, FaultMap
 from kernelgate.reporting.html.elements import node
 
 CLASSES = {RIGHT: "right", WRONG: "wrong", UNWRITTEN: "unwritten"}
 WORDS = {RIGHT: "right", WRONG: "wrong", UNWRITTEN: "never written"}
-MARGIN, EDGE = 4, 2
-"""Room for the numbers of rows and columns, and on the other sides, in elements."""
+LABELS = 28
+"""Lines of text that a picture is high or wide: their size goes by it, whatever the plane's."""
 
 
 def draw_plane(found: FaultMap) -> Element:
     """Return the drawing with its key; a mark that is no mark of a map is drawn as not looked at."""
     rows, columns = len(found.rows), max(map(len, found.rows), default=0)
+    size = max(rows, columns) / LABELS
     shapes = [
         node("path", d="".join(_runs(found.rows, mark)), class_=f"cell {class_}")
         for mark, class_ in CLASSES.items()
@@ -26,14 +27,15 @@ def draw_plane(found: FaultMap) -> Element:
         _hatching(),
         node("rect", x=0, y=0, width=columns, height=rows, class_="plane"),
         *shapes,
-        *_numbers(rows, columns),
+        *_numbers(rows, columns, size),
         class_="picture",
-        viewBox=f"-{MARGIN} -{MARGIN} {columns + MARGIN + EDGE} {rows + MARGIN + EDGE}",
+        viewBox=" ".join(f"{each:g}" for each in (-2 * size, -2 * size, columns + 3 * size, rows + 3 * size)),
         role="img",
         aria_label=f"{found.plane}: {found.where} wrong",
     )
     key = [node("span", WORDS[mark], class_=f"key {class_}") for mark, class_ in CLASSES.items()]
-    caption = node("figcaption", f"{found.plane}, {rows} rows x {columns} columns: ", *key)
+    unseen = " Blank was not looked at." if any(UNSEEN in row for row in found.rows) else None
+    caption = node("figcaption", f"{found.plane}, {rows} rows x {columns} columns:", *key, unseen)
     return node("figure", drawing, caption, class_="fault")
 
 
@@ -54,10 +56,14 @@ def _hatching() -> Element:
     return node("defs", pattern)
 
 
-def _numbers(rows: int, columns: int) -> Iterator[Element]:
+def _numbers(rows: int, columns: int, size: float) -> Iterator[Element]:
     """Yield the first and the last number of the columns, above, and of the rows, beside."""
+
+    def label(content: str, x: float, y: float, anchor: str) -> Element:
+        return node("text", content, x=f"{x:g}", y=f"{y:g}", text_anchor=anchor, font_size=f"{size:g}")
+
     for column in (0, columns - 1):
-        yield node("text", str(column), x=column + 0.5, y=-1, text_anchor="middle")
+        yield label(str(column), column + 0.5, -size / 2, "middle")
     for row in (0, rows - 1):
-        yield node("text", str(row), x=-1, y=row + 1.2, text_anchor="end")
-    yield node("text", "column", x=columns / 2, y=-1, text_anchor="middle")
+        yield label(str(row), -size / 2, row + 0.5 + size / 3, "end")
+    yield label("column", columns / 2, -size / 2, "middle")

@@ -6,6 +6,7 @@ from functools import partial
 from itertools import pairwise
 from xml.etree.ElementTree import Element
 
+import msgspec
 import pytest
 
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
@@ -129,7 +130,14 @@ def test_each_element_of_a_plane_is_drawn_as_what_it_is() -> None:
         assert cells(drawing, class_) == places
     assert [key for key in ("right", "wrong", "unwritten") if marks(drawing, "span", f"key {key}")]
     (picture,) = drawing.iter("svg")
-    assert picture.get("viewBox") == "-4 -4 12 11"
+    left, top, width, height = map(float, picture.get("viewBox", "").split())
+    assert left < 0
+    assert top < 0
+    assert left + width > 6
+    assert top + height > len(rows)
+    assert "Blank was not looked at" in "".join(drawing.itertext())
+    whole = msgspec.structs.replace(found, rows=("##", ".."))
+    assert "Blank" not in "".join(draw_plane(whole).itertext())
 
 
 def test_a_slower_accepted_kernel_sinks() -> None:

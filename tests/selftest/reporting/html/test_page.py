@@ -84,6 +84,25 @@ def test_the_figure_of_a_timing_stands_under_the_verdict() -> None:
     assert "No difference in time: -0.03 %" in same.words()
 
 
+def test_figures_that_decide_nothing_are_not_told_as_a_gain() -> None:
+    """UNSTABLE is somewhere within its interval; of INVALID no figure is to be trusted."""
+    report = with_result("performance", make_performance("chosen"))
+    unstable = msgspec.structs.replace(report, verdict=Outcome.UNSTABLE)
+    assert "Gain somewhere from 1.00 to 2.96 %" in Page(render_html(unstable)).words()
+    invalid = Page(render_html(msgspec.structs.replace(report, verdict=Outcome.INVALID)))
+    assert not invalid.all("p", "number-first")
+
+
+def test_the_case_is_told_once_in_the_command_that_makes_it_again() -> None:
+    """The reason ends before it."""
+    report = with_result("correctness", make_correctness("hard-bound"))
+    case = "batch=3,family=normal,seed=1,pin=0,programs=10,layout=contiguous,relation=none"
+    told = msgspec.structs.replace(report, detail=f"off by one. Replay: --replay {case}")
+    assert "Why: off by one. What to do:" in Page(render_html(told)).words()
+    other = msgspec.structs.replace(report, detail="off by one. Replay: --replay batch=9")
+    assert "off by one. Replay: --replay batch=9" in Page(render_html(other)).words()
+
+
 def test_the_figure_of_a_wrong_answer_is_how_much_is_wrong() -> None:
     """Where there is no picture of it, the broken law."""
     assert "3 of 16 elements wrong" in Page(render_html(make_full_report())).words()
