@@ -79,12 +79,12 @@ def _tell_gain(timing: Performance, is_open: bool) -> Element | None:
     if not all(map(math.isfinite, (low, gain, high, ours, theirs))):
         return None
     says = f"{abs(gain):.2f} % {'less' if gain > 0 else 'more'} time than the accepted kernel"
+    interval = f"gain {low:.2f} to {high:.2f} % at {100 * timing.candidate.confidence:.2f} % confidence"
     if is_open:
-        says = f"Gain somewhere from {low:.2f} to {high:.2f} %"
+        says, interval = f"Gain somewhere from {low:.2f} to {high:.2f} %", f"{gain:.2f} % in the middle"
     elif low <= 0 <= high:
         says = f"No difference in time: {gain:+.2f} %"
     by_code = " by an RTX 4090's code" if timing.ada_path else ""
-    interval = f"gain {low:.2f} to {high:.2f} % at {100 * timing.candidate.confidence:.2f} % confidence"
     times = f"{ours:.3f} ms in place of {theirs:.3f} ms a call{by_code}, {theirs / ours:.2f} times as fast"
     return _figure(says, f"{interval}; {times}")
 

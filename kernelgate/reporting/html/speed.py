@@ -32,7 +32,7 @@ def render_speed(result: Performance, operation: str) -> Element:
             ("contrast", "gain", interval, "gain in each replicate"),
             list_contrasts(result),
             numbers=(1, 2),
-            kind="figures",
+            kind="figures replicates",
         ),
         _draw_roofline(roof, result) if roof else None,
         _list_arms(roof, result),

@@ -56,6 +56,7 @@ thead .number { min-width: 5rem; }
 .facts td, .said td:last-child { overflow-wrap: anywhere; }
 .said td:nth-child(2) { white-space: nowrap; }
 .figures tbody td:last-child { min-width: 8rem; white-space: normal; }
+.replicates tbody td:last-child { min-width: 16rem; }
 tbody th { min-width: 9rem; }
 .said tbody th, .facts tbody th { min-width: 0; }
 tbody th small { display: block; white-space: normal; color: var(--soft); font-weight: 400; }

@@ -8,7 +8,7 @@ from kernelgate.operations.faults.fault_map import RIGHT, UNSEEN, UNWRITTEN, WRO
 from kernelgate.reporting.html.elements import node
 
 CLASSES = {RIGHT: "right", WRONG: "wrong", UNWRITTEN: "unwritten"}
-WORDS = {RIGHT: "right", WRONG: "wrong", UNWRITTEN: "never written"}
+WORDS = {RIGHT: "right", WRONG: "wrong", UNWRITTEN: "never written", UNSEEN: "not looked at"}
 LABELS = 28
 """Lines of text that a picture is high or wide: their size goes by it, whatever the plane's."""
 
@@ -33,9 +33,9 @@ def draw_plane(found: FaultMap) -> Element:
         role="img",
         aria_label=f"{found.plane}: {found.where} wrong",
     )
-    key = [node("span", WORDS[mark], class_=f"key {class_}") for mark, class_ in CLASSES.items()]
-    unseen = " Blank was not looked at." if any(UNSEEN in row for row in found.rows) else None
-    caption = node("figcaption", f"{found.plane}, {rows} rows x {columns} columns:", *key, unseen)
+    drawn = [mark for mark in WORDS if any(mark in row for row in found.rows)]
+    key = [node("span", WORDS[mark], class_=f"key {CLASSES.get(mark, '')}".strip()) for mark in drawn]
+    caption = node("figcaption", f"{found.plane}, {rows} rows x {columns} columns:", *key)
     return node("figure", drawing, caption, class_="fault")
 
 
