@@ -107,7 +107,7 @@ class FunctionReference:
         """
         seed = seeded(draw, name).initial_seed()
         generator = Generator(values.device).manual_seed(seed)
-        shape = values.shape[1:] if name in self.free else values.shape
+        shape = values.shape[1:] if name in self.rows else values.shape
         signs = torch.randint(0, 2, shape, generator=generator, device=values.device).double() * 2 - 1
         return values * (1 + unit * signs)
 
