@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kernelgate.performance.hardware_counters import Counters
+from kernelgate.performance.explanation.hardware_counters import Counters
 from kernelgate.reporting.contents.counters import COLUMNS, NOTE, list_counters
 from kernelgate.reporting.markdown import inert, table
 

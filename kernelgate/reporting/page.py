@@ -6,10 +6,12 @@ from kernelgate.compilation.stage import CompileResult
 from kernelgate.correctness.diagnosis.words import draw
 from kernelgate.correctness.result import Correctness
 from kernelgate.performance.result import Performance
+from kernelgate.reporting.contents import work
 from kernelgate.reporting.contents.checked import group_tried, list_facts, list_laws, name_gpu_laws
 from kernelgate.reporting.contents.compiled import COLUMNS, ProgramRow, compare_programs
 from kernelgate.reporting.contents.environment import list_environment
 from kernelgate.reporting.contents.timed import list_arms, list_contrasts, list_notes
+from kernelgate.reporting.contents.work import list_work
 from kernelgate.reporting.counters import render_counters
 from kernelgate.reporting.interval_chart import draw_gain
 from kernelgate.reporting.markdown import cell, code, inert, table
@@ -28,7 +30,7 @@ def render_markdown(report: Report) -> str:
     ]
     for result in report.stages.values():
         if isinstance(result.result, CompileResult):
-            parts += _render_compile(result.result)
+            parts += [*_render_compile(result.result), *_render_work(result.result)]
             parts += render_counters(report.counters, report.gpu)
         if isinstance(result.result, Correctness):
             parts += _render_correctness(result.result)
@@ -54,6 +56,13 @@ def _render_compile(result: CompileResult) -> Iterator[str]:
     yield f"## Compiled for {result.candidate.target}"
     yield table(("configuration", "kernel", "program", *COLUMNS, "products in"), rows)
     yield from _list("Changes against the accepted kernel:", (*result.changes, *result.twins))
+
+
+def _render_work(result: CompileResult) -> Iterator[str]:
+    if rows := list_work(result):
+        yield f"### {work.TITLE}"
+        yield table(work.COLUMNS, rows)
+        yield work.NOTE
 
 
 def _program_row(row: ProgramRow) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ class FunctionReference:
     ) -> None:
         self.compute, self.expression, self.rows = compute, expression, rows
         self.math, self.error_model = math, error_model
+        self.vendor_name = "PyTorch, TF32 allowed" if math == "tf32" else "PyTorch"
 
     def everywhere(self, tensors: Tensors, *, nearby: bool) -> Truth:
         """Return the truth at every output position."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kernelgate.performance.hardware_counters import METRICS, Counters, LaunchCounters
+from kernelgate.performance.explanation.hardware_counters import METRICS, Counters, LaunchCounters
 
 COLUMNS = (
     "configuration",

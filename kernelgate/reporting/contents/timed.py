@@ -61,4 +61,18 @@ def list_notes(result: Performance) -> Iterator[str]:
     if result.floor_ms is not None:
         said.append(f"no launch can take less than {result.floor_ms:.3f} ms, the time of its bytes")
     yield "; ".join(said) + "."
+    yield from _tell_users(result)
     yield from result.remarks
+
+
+def _tell_users(result: Performance) -> Iterator[str]:
+    """Yield what users get of the timed configuration: they run the file's own autotuner, not the judge's."""
+    if (users := result.users) is None:
+        return
+    if users.missing:
+        yield f"which configuration users get {users.missing}"
+    elif not users.matters:
+        yield f"users get {users.config}: the file's own autotuner takes one as fast as the fastest"
+    else:
+        slower = f"{100 * users.slower:.2f} % slower than the one that was timed, {users.fastest}"
+        yield f"users get {users.config}, which is {slower}: the file's own autotuner takes that"

@@ -1,13 +1,14 @@
 """What both kernels compile to, beside what the target holds, and what the GPU counted."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from xml.etree.ElementTree import Element
 
 from kernelgate.compilation.machine_code.occupancy import RESERVED_SHARED_BYTES, SM_LIMITS
 from kernelgate.compilation.stage import CompileResult
-from kernelgate.performance.hardware_counters import Counters
+from kernelgate.performance.explanation.hardware_counters import Counters
 from kernelgate.reporting.contents import counters as counted
+from kernelgate.reporting.contents import work
 from kernelgate.reporting.contents.compiled import COLUMNS, Change, ProgramRow, compare_programs
 from kernelgate.reporting.html.elements import Child, listed, node, section, table
 
@@ -37,7 +38,15 @@ def render_compiled(result: CompileResult) -> Element:
         ),
         node("p", "Accepted → candidate where they differ. A bar is the share of the limit.", class_="note"),
         listed(notes) if notes else None,
+        *_render_work(result),
     )
+
+
+def _render_work(result: CompileResult) -> Iterator[Element]:
+    if rows := work.list_work(result):
+        numbers = range(2, len(work.COLUMNS))
+        yield table(work.TITLE, work.COLUMNS, rows, numbers=numbers, kind="figures")
+        yield node("p", work.NOTE, class_="note")
 
 
 def _limits(target: str) -> tuple[int | None, ...]:

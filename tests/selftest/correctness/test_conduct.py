@@ -8,10 +8,11 @@ import pytest
 
 from kernelgate.correctness import conduct
 from kernelgate.correctness.calls import Call, Run
+from kernelgate.execution.observed.launches import SeenLaunch
 from kernelgate.operations.accuracy.laws import Broken
 from kernelgate.operations.declaration.ways import Way
 from kernelgate.operations.draws.recipe import Recipe
-from kernelgate.protocol import Ran, SeenLaunch
+from kernelgate.protocol import Ran
 from tests.selftest.support.project_settings import LAWS
 from tests.selftest.support.small_convolution import resize
 

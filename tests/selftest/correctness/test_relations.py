@@ -15,11 +15,12 @@ from kernelgate.correctness.calls import Call, Run
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.relation_calls import CALLS, SCALE_EXPONENT
 from kernelgate.correctness.relations import NO_RELATION, RELATIONS
+from kernelgate.execution.observed.launches import SeenLaunch
 from kernelgate.operations.accuracy.laws import Broken
 from kernelgate.operations.draws.recipe import Recipe
 from kernelgate.operations.draws.tensors import make_tensors
 from kernelgate.operations.truth.truth import truth_everywhere
-from kernelgate.protocol import Ran, SeenLaunch
+from kernelgate.protocol import Ran
 from tests.selftest.support.small_convolution import geometry_of, resize
 
 SMALL = resize(in_size=15, out_channels=6)

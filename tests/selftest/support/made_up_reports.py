@@ -23,7 +23,12 @@ from kernelgate.machine.versions import Provenance
 from kernelgate.operations.declaration.kernel_config import KernelConfig
 from kernelgate.operations.faults.fault_map import FaultMap, Guess
 from kernelgate.performance.decision.log_ratio import Slowdown
-from kernelgate.performance.hardware_counters import METRICS, ConfigCounters, Counters, LaunchCounters
+from kernelgate.performance.explanation.hardware_counters import (
+    METRICS,
+    ConfigCounters,
+    Counters,
+    LaunchCounters,
+)
 from kernelgate.performance.result import Performance
 from kernelgate.performance.samples import Arm
 from kernelgate.pipeline.pipeline import ORDER, StageResult

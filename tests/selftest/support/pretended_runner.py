@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from kernelgate.correctness.calls import Call, Run
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseRunner
+from kernelgate.execution.observed.launches import SeenLaunch
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.draws.recipe import Recipe
 from kernelgate.operations.draws.tensors import make_items, make_parameters
 from kernelgate.operations.truth.truth import truth_at, truth_everywhere, unravel
-from kernelgate.protocol import Ran, SeenLaunch
+from kernelgate.protocol import Ran
 from tests.selftest.support.project_settings import LAWS
 from tests.selftest.support.small_convolution import resize
 
