@@ -8,6 +8,7 @@ from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.stage import CompileResult
 from kernelgate.correctness.diagnosis.words import draw, tell
 from kernelgate.correctness.result import Correctness, Count, Tried
+from kernelgate.execution.work import PlanWork
 from kernelgate.performance.decision.log_ratio import Slowdown
 from kernelgate.performance.result import Performance
 from kernelgate.performance.samples import Arm
@@ -22,6 +23,11 @@ ADA_NOTE = (
     "code. That compares kernels with each other; how fast they are on an RTX 4090 it does not say."
 )
 
+WORK_NOTE = (
+    "Products that all programs form, over those of the direct algorithm; bytes that they ask of memory, "
+    "masked or not, over each tensor once. What is over 1 is padding, or fetched again."
+)
+
 
 def render_markdown(report: Report) -> str:
     """Return the report as GitHub's step summary shows it."""
@@ -34,7 +40,7 @@ def render_markdown(report: Report) -> str:
     ]
     for result in report.stages.values():
         if isinstance(result.result, CompileResult):
-            parts.append(_render_compile(result.result))
+            parts += [_render_compile(result.result), *_render_work(result.result)]
             parts += render_counters(report.counters, report.gpu)
         if isinstance(result.result, Correctness):
             parts.append(_render_correctness(result.result))
@@ -72,6 +78,31 @@ def _render_compile(result: CompileResult) -> str:
     listed = "\n".join(f"- {cell(note)}" for note in notes)
     shown = f"## Compiled for {result.candidate.target}\n\n{table(header, rows)}"
     return shown + (f"\n\n{listed}" if notes else "")
+
+
+def _render_work(result: CompileResult) -> Iterator[str]:
+    """Yield the table of what the plans do; nothing where none could be counted."""
+    rows = [
+        (name, str(record.config), *_work_columns(work))
+        for name, kernel in (("accepted", result.accepted), ("candidate", result.candidate))
+        for record, work in zip(kernel.configs, kernel.works, strict=bool(kernel.works))
+        if work is not None
+    ]
+    if rows:
+        header = (
+            "kernel",
+            "configuration",
+            "products formed",
+            "of those needed",
+            "asked",
+            "of what must move",
+        )
+        yield f"### Work of a call\n\n{table(header, rows)}\n\n{WORK_NOTE}"
+
+
+def _work_columns(work: PlanWork) -> tuple[str, ...]:
+    products = (f"{work.products:.3e}", f"{work.products_ratio:.2f}") if work.products else ("-", "-")
+    return *products, f"{work.bytes_asked / 2**20:.1f} MiB", f"{work.bytes_ratio:.1f}"
 
 
 def _compile_row(record: ConfigRecord) -> tuple[str, ...]:

@@ -8,11 +8,12 @@ from typing import cast
 import msgspec
 import pytest
 
+from kernelgate.execution.work import PlanWork
 from kernelgate.kernel_file.violation import Violation
 from kernelgate.pipeline.pipeline import ORDER, Gate, StageResult
 from kernelgate.reporting.interval_chart import draw_gain
 from kernelgate.reporting.page import render_markdown
-from kernelgate.reporting.report import KernelIdentity, make_report
+from kernelgate.reporting.report import KernelIdentity, Report, make_report
 from kernelgate.reporting.report_files import write_report
 from kernelgate.sandbox.confinement import Confinement
 from kernelgate.verdict import Outcome, Rule, conclude
@@ -70,6 +71,34 @@ def test_the_products_of_a_kernel_are_named(products: tuple[str, ...]) -> None:
     text = render_markdown(with_result("compile", msgspec.structs.replace(result, candidate=kernel)))
     shown = "/".join(products) or "-"
     assert f"| 12 + 8 | {shown} + {shown} |" in text
+
+
+WORK = PlanWork(
+    products=38_060_000_000, products_needed=26_990_000_000, bytes_asked=20 * 2**20, bytes_needed=2**20
+)
+
+
+def with_works(*works: PlanWork | None) -> Report:
+    """Return a report whose candidate has a configuration of each of these works."""
+    result = make_compile_result("64")
+    configs = result.candidate.configs * len(works)
+    kernel = msgspec.structs.replace(result.candidate, configs=configs, works=works)
+    return with_result("compile", msgspec.structs.replace(result, candidate=kernel))
+
+
+def test_the_work_of_a_call_is_told_beside_what_is_needed() -> None:
+    """Products formed, and bytes asked; a dash for the products of a kernel without any."""
+    page = render_markdown(with_works(WORK, msgspec.structs.replace(WORK, products=0)))
+    assert "| 3.806e+10 | 1.41 | 20.0 MiB | 20.0 |" in page
+    assert "| - | - | 20.0 MiB | 20.0 |" in page
+
+
+@pytest.mark.parametrize("works", [(None,), (None, WORK)])
+def test_work_that_cannot_be_counted_is_left_out(works: tuple[PlanWork | None, ...]) -> None:
+    """Of the other configurations it is told; without any there is no table."""
+    page = render_markdown(with_works(*works))
+    assert ("### Work of a call" in page) == (WORK in works)
+    assert page.count("20.0 MiB") == works.count(WORK)
 
 
 def test_the_json_has_every_promised_key(tmp_path: Path) -> None:
