@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
-from kernelgate.compilation.timed_plans import find_plans
+from kernelgate.compilation.timed_plans import find_plans, name_plan
 from kernelgate.execution.timed_plan import TimedPlan
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import Gpu
@@ -50,7 +50,7 @@ def measure_replicates(
 def _name(plans: tuple[TimedPlan, ...] | None) -> tuple[str, ...]:
     if plans is None:
         return (VENDOR,)
-    return tuple(str(each.stored.plan.config or "no configurations") for each in plans)
+    return tuple(map(name_plan, plans))
 
 
 def _keep_to(

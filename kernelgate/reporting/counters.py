@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kernelgate.performance.hardware_counters import METRICS, Counters, LaunchCounters
+from kernelgate.performance.explanation.hardware_counters import METRICS, Counters, LaunchCounters
 from kernelgate.reporting.markdown import inert, table
 
 COLUMNS = ("SM throughput", "programs", "warps active", "DRAM throughput", "L2 hits")

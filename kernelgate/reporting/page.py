@@ -192,12 +192,25 @@ def _render_performance(result: Performance) -> str:
     floor = f", physical floor {result.floor_ms:.3f} ms" if result.floor_ms else ""
     code_of = " by an RTX 4090's code" if result.ada_path else ""
     head = f"## Performance{code_of} on {cell(result.gpu.name)}, N = {result.batch}, rule `{result.rule}`"
-    remarks = "".join(f"\n- {cell(remark)}" for remark in result.remarks)
+    remarks = "".join(f"\n- {cell(remark)}" for remark in [*_tell_users(result), *result.remarks])
     note = f"Times are of this machine today{clocks}{floor}; only the contrasts decide."
     if result.ada_path:
         note = f"{ADA_NOTE} Times are of this machine today{clocks}{floor}."
     chart = draw_gain(result.candidate, result.band)
     return f"{head}\n\n{chart}\n\n{gains}\n\n{arms}\n\n{note}{remarks}"
+
+
+def _tell_users(result: Performance) -> Iterator[str]:
+    """Yield what users get of the timed configuration: they run the file's own autotuner, not the judge's."""
+    if (users := result.users) is None:
+        return
+    if users.missing:
+        yield f"which configuration users get {users.missing}"
+    elif not users.matters:
+        yield f"users get {users.config}: the file's own autotuner takes one as fast as the fastest"
+    else:
+        slower = f"{100 * users.slower:.2f} % slower than the one that was timed, {users.fastest}"
+        yield f"users get {users.config}, which is {slower}: the file's own autotuner takes that"
 
 
 def _gain_row(name: str, slowdown: Slowdown) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import msgspec
 from kernelgate.correctness.result import Correctness, Diagnosis
 from kernelgate.machine.versions import Provenance
 from kernelgate.operations.convolution import Algorithm
-from kernelgate.performance.hardware_counters import Counters
+from kernelgate.performance.explanation.hardware_counters import Counters
 from kernelgate.performance.result import Performance
 from kernelgate.pipeline.pipeline import Gate
 from kernelgate.pipeline.stage import ORDER, StageName, StageResult

@@ -9,7 +9,6 @@ from kernelgate.operations.inputs import Inputs
 from kernelgate.worker.execute.arms import TimedArm
 from kernelgate.worker.execute.timing import time_calls
 
-ROUNDS = 3
 LAUNCHES = 6
 FLUSH_BYTES = 2**28
 """Twice the second-level cache of any GPU so far, or more."""
@@ -26,20 +25,20 @@ def try_each(operation: Convolution, arm: TimedArm, batch: int) -> None:
         arm.release()
 
 
-def choose_fastest(operation: Convolution, arm: TimedArm, batch: int) -> int:
-    """Choose the configuration whose median time is the least, and return its number."""
+def choose_fastest(operation: Convolution, arm: TimedArm, batch: int, rounds: int) -> list[float]:
+    """Return the median time of each configuration in milliseconds; the fastest is chosen."""
     inputs = _noise(operation, batch)
     flush = torch.empty(FLUSH_BYTES, dtype=torch.int8, device=inputs.x.device)
     times: list[list[float]] = [[] for _ in range(arm.choices)]
-    for _ in range(ROUNDS):  # by turns, so that a drift of the clock meets all of them
+    for _ in range(rounds):  # by turns, so that a drift of the clock meets all of them
         for number, found in enumerate(times):
             arm.choose(number)
             arm.place(inputs, LAUNCHES)
             found.extend(time_calls(arm, inputs.x, flush, 0, LAUNCHES)[0][1:])
             arm.release()
-    best = min(range(len(times)), key=lambda number: statistics.median(times[number]))
-    arm.choose(best)
-    return best
+    medians = [statistics.median(each) for each in times]
+    arm.choose(medians.index(min(medians)))
+    return medians
 
 
 def _noise(operation: Convolution, batch: int) -> Inputs:

@@ -9,6 +9,7 @@ import torch
 
 from kernelgate import protocol
 from kernelgate.execution.launch_plan import Launch, LaunchPlan
+from kernelgate.execution.observed.launches import SeenLaunch
 from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.inputs import draw_images, make_parameters
 from kernelgate.operations.recipe import Recipe
@@ -112,9 +113,9 @@ def _spans(count: int) -> list[slice]:
     return [slice(first, min(count, first + IMAGES_AT_ONCE)) for first in range(0, count, IMAGES_AT_ONCE)]
 
 
-def _seen(plan: LaunchPlan, launch: Launch) -> protocol.SeenLaunch:
+def _seen(plan: LaunchPlan, launch: Launch) -> SeenLaunch:
     program = plan.program_of(launch)
-    return protocol.SeenLaunch(
+    return SeenLaunch(
         kernel=program.kernel, ttir=program.ttir, programs_run=0, programs_total=0, makes_answer=False
     )
 

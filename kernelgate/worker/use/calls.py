@@ -49,6 +49,13 @@ class ModelCalls:
             intact = self._x_is_intact(request, x) and _hold(parameters, *given)
         return self._describe(answer, intact=intact)
 
+    def call_on_noise(self, batch: int) -> None:
+        """Call a model that holds what it was made with, as a script does."""
+        model, _ = self._model(0)
+        with torch.no_grad():
+            model(torch.randn(self.operation.input_shape(batch), device=DEVICE))
+        torch.cuda.synchronize()
+
     def send(self, request: protocol.SendRun) -> protocol.Sent:
         """Write images of the answer that was kept, all of them if none is named."""
         assert self.answer is not None

@@ -8,11 +8,12 @@ import pytest
 
 from kernelgate.correctness import conduct
 from kernelgate.correctness.calls import Call, Run
+from kernelgate.execution.observed.launches import SeenLaunch
 from kernelgate.operations.accuracy import Broken
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.recipe import Recipe
 from kernelgate.operations.ways import Way
-from kernelgate.protocol import Ran, SeenLaunch
+from kernelgate.protocol import Ran
 from tests.selftest.support.project_settings import LAWS
 
 SMALL = msgspec.structs.replace(ALEXNET_CONV1, in_size=15, out_channels=4)

@@ -15,12 +15,13 @@ from kernelgate.correctness.calls import Call, Run
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.relation_calls import CALLS, SCALE_EXPONENT
 from kernelgate.correctness.relations import NO_RELATION, RELATIONS
+from kernelgate.execution.observed.launches import SeenLaunch
 from kernelgate.operations.accuracy import Broken
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.inputs import make_inputs
 from kernelgate.operations.recipe import Recipe
 from kernelgate.operations.reference import truth_everywhere
-from kernelgate.protocol import Ran, SeenLaunch
+from kernelgate.protocol import Ran
 
 SMALL = msgspec.structs.replace(ALEXNET_CONV1, in_size=15, out_channels=6)
 BATCH = 4

@@ -10,6 +10,7 @@ import pytest
 
 from kernelgate.execution.work import PlanWork
 from kernelgate.kernel_file.violation import Violation
+from kernelgate.performance.explanation.users_choice import UsersChoice
 from kernelgate.pipeline.pipeline import ORDER, Gate, StageResult
 from kernelgate.reporting.interval_chart import draw_gain
 from kernelgate.reporting.page import render_markdown
@@ -187,3 +188,25 @@ def test_a_timing_is_drawn_with_the_confidence_of_its_interval() -> None:
     page = render_markdown(report)
     assert draw_gain(narrow, (0.03, 0.04)) in page
     assert "| interval at 99.26 % |" in page
+
+
+@pytest.mark.parametrize(
+    ("users", "told"),
+    [
+        (UsersChoice(config="b", fastest="b"), "users get b: the file's own autotuner takes one as fast as"),
+        (
+            UsersChoice(config="c", fastest="b", slower=0.004),
+            "users get c: the file's own autotuner takes one",
+        ),
+        (
+            UsersChoice(config="c", fastest="b", slower=0.0123),
+            "users get c, which is 1.23 % slower than the one that was timed, b",
+        ),
+        (UsersChoice(missing="was not asked"), "which configuration users get was not asked"),
+    ],
+)
+def test_what_users_get_is_told(users: UsersChoice, told: str) -> None:
+    """Where it is slower than what was timed, by how much; and where it is not known, why."""
+    report = with_result("performance", msgspec.structs.replace(make_performance("b"), users=users))
+    assert f"\n- {told}" in render_markdown(report)
+    assert "users get" not in render_markdown(with_result("performance", make_performance("b")))

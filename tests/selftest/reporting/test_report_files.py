@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from kernelgate.kernel_file.violation import Violation
-from kernelgate.performance.hardware_counters import Counters
+from kernelgate.performance.explanation.hardware_counters import Counters
 from kernelgate.reporting.report import Report
 from kernelgate.reporting.report_files import (
     MAX_REPORT_BYTES,

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from kernelgate.correctness.calls import Call, Run
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseRunner
+from kernelgate.execution.observed.launches import SeenLaunch
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.convolution import Convolution
 from kernelgate.operations.inputs import Inputs, make_images, make_parameters
 from kernelgate.operations.recipe import Recipe
 from kernelgate.operations.reference import truth_at, truth_everywhere, unravel
-from kernelgate.protocol import Ran, SeenLaunch
+from kernelgate.protocol import Ran
 from tests.selftest.support.project_settings import LAWS
 
 SMALL = msgspec.structs.replace(ALEXNET_CONV1, in_size=15, out_channels=32)

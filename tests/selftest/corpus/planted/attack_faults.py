@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from kernelgate import protocol
+from kernelgate.execution.observed.launches import SeenLaunch
 from kernelgate.operations import inputs
 from kernelgate.worker.use.calls import ModelCalls
 from tests.selftest.corpus.planted.base import Planted, after_call, changed, in_forward, in_init
@@ -34,9 +35,7 @@ LAYER_ANSWERS = "out = self.conv1(x).contiguous()"
 REQUEST = variable_of(ModelCalls.run, "request")
 RECIPE = field_of(protocol.UseOne, "recipe")
 OPERATION = attribute_of(ModelCalls, "operation")
-LAUNCHED = protocol.SeenLaunch(
-    kernel="conv2d_fwd_kernel", programs_run=48, programs_total=48, makes_answer=True
-)
+LAUNCHED = SeenLaunch(kernel="conv2d_fwd_kernel", programs_run=48, programs_total=48, makes_answer=True)
 RESPONSE = protocol.encode(
     protocol.Ran(
         returned="Tensor",

@@ -25,9 +25,9 @@ from kernelgate.correctness.planning.plan import (
 from kernelgate.correctness.planning.planned_cases import FEW_PROGRAMS, WHOLE_BATCH, swept_shapes
 from kernelgate.correctness.planning.programs import MAX_RUN_WHOLE, samplable
 from kernelgate.correctness.relations import RELATIONS
+from kernelgate.execution.observed.launches import SeenLaunch
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.values import FAMILIES
-from kernelgate.protocol import SeenLaunch
 from tests.selftest.support.made_up_launches import make_launch
 
 LIGHT, HEAVY, PERSISTENT = (24200, 2, 1), (3025, 1, 1), (128, 1, 1)
