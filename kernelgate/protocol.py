@@ -146,7 +146,7 @@ class WarmUp(_Message, frozen=True):
 
 
 class PlaceTensors(_Message, frozen=True):
-    """Allocate on the GPU what the next timed calls need, parameters from a seed; make them once, untimed.
+    """Allocate on the GPU what the next timed calls need, parameters from a seed; make one of them, untimed.
 
     `launches` is how many calls will be timed in one request.
     """

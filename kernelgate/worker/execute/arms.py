@@ -52,9 +52,12 @@ class VendorArm:
     def choose(self, _number: int) -> None:
         """There is no choice: cuDNN makes its own."""
 
-    def place(self, inputs: Inputs, _calls: int) -> None:
-        """Take note of the inputs."""
+    def place(self, inputs: Inputs, calls: int) -> None:
+        """Take note of the inputs, and have PyTorch hold the memory of so many answers."""
         self.inputs = inputs
+        shape = self.operation.output_shape(inputs.x.shape[0])
+        answers = [torch.empty(shape, device=inputs.x.device) for _ in range(calls)]
+        del answers  # PyTorch keeps what they lay in for the calls
 
     def load_code(self) -> None:
         """Leave cuDNN's code where cuDNN keeps it."""
