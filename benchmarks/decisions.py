@@ -87,8 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.count < 1:
         parser.error(f"--count {options.count}: allowed 1 or more")
-    settings, made = load_settings(ROOT / "pyproject.toml"), []
-    started = time.monotonic()
+    settings, started = load_settings(ROOT / "pyproject.toml"), time.monotonic()
+    made: list[tuple[str, Decision]] = []
     bursts = load_in_bursts(options.bursts == "unseen") if options.bursts else nullcontext()
     with tempfile.TemporaryDirectory() as folder, bursts:
         kernels = {arm: make_variant(arm, Path(folder)) for arm in (Arm.ACCEPTED, *options.arm)}
