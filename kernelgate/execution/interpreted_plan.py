@@ -12,12 +12,16 @@ from kernelgate.execution.launch_plan import Buffer, Copy, Fill, Launch, LaunchP
 from kernelgate.execution.observed.decisions import ContentsOf, SeenDecision, see_decisions
 from kernelgate.execution.sampled_launch import LaunchSeen, Sampling, run_sampled
 from kernelgate.interpreter import launch as interpreted
+from kernelgate.interpreter.errors import CannotInterpretError
 from kernelgate.interpreter.launch import LaunchRun, ReadyKernel
 from kernelgate.interpreter.memory.buffer import PAGE_BYTES, poison
 from kernelgate.interpreter.memory.buffer import Fill as Filler
 from kernelgate.interpreter.memory.memory import Memory
 
 INPUTS = ("x", "weight", "bias")
+
+KNOWN_TRITON = ("3.6", "3.7")
+"""Whose TTIR is interpreted: an operation of another version may mean something else."""
 
 MAX_TURNS = 200_000
 """Of all loops of a launch, those of programs that run together counted once: thousands are usual."""
@@ -35,6 +39,7 @@ class InterpretedPlan:
     """One call: a plan, and memory in which its inputs and constants are `given`, by role or by digest.
 
     Temporaries hold the word `poison_bits` again and again. `kernel_of` returns what a TTIR's digest names.
+    Raises CannotInterpretError for a plan of a version of Triton that is not known.
     """
 
     def __init__(
@@ -44,6 +49,9 @@ class InterpretedPlan:
         given: Mapping[str, Given],
         poison_bits: int,
     ) -> None:
+        if ".".join(plan.triton.split(".")[:2]) not in KNOWN_TRITON:
+            known = " and ".join(KNOWN_TRITON)
+            raise CannotInterpretError(f"TTIR of Triton {plan.triton} cannot be interpreted, {known}'s can")
         self.plan, self.kernel_of = plan, kernel_of
         self.decided: list[SeenDecision] = []
         self.memory = Memory(undefined=poison_bits)

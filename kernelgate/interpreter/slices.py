@@ -79,8 +79,6 @@ class _Needs:
                     self._follow_operation(operation)
 
     def _follow_operation(self, operation: Operation) -> None:
-        for successor in operation.successors:
-            self.names.update(successor.arguments)
         if operation.name in ("scf.for", "scf.if"):
             self._follow_pruned(operation)
             return
@@ -91,7 +89,7 @@ class _Needs:
                 self.names.update(operation.results)
                 self.follow(region, tuple(range(len(operation.carried))))
             else:
-                self.names.update(name for each in region.every() for name in each.operands)
+                self.names.update(name for each in region.every() for name in each.used)
 
     def _follow_pruned(self, operation: Operation) -> None:
         """Follow a loop or branch of which only some results are needed."""
@@ -120,7 +118,7 @@ def _operands_of(operation: Operation) -> tuple[str, ...]:
     """Return the operands that are needed where an operation stays: of a store all but the value."""
     if operation.name == "tt.store":
         return (operation.operands[0], *operation.operands[2:])
-    return operation.operands[:-1] if operation.name == "tt.descriptor_store" else operation.operands
+    return operation.operands[:-1] if operation.name == "tt.descriptor_store" else operation.used
 
 
 def _cut_region(region: Region, needs: _Needs, handed_on: tuple[int, ...] | None) -> Region:

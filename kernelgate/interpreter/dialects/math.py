@@ -7,7 +7,7 @@ import numpy as np
 
 from kernelgate.interpreter.dialects.arith import rounded, unsigned
 from kernelgate.interpreter.dialects.registry import Compute, computes
-from kernelgate.interpreter.elements import Array
+from kernelgate.interpreter.elements import TINY_FLOATS, Array
 from kernelgate.interpreter.text.module import Operation
 
 Real = Callable[..., Array]
@@ -82,7 +82,9 @@ _REAL: dict[str, Real] = {
 
 @computes(*(f"math.{name}" for name in _REAL), "tt.precise_sqrt")
 def make_real(operation: Operation) -> Compute:
-    """Return the function of real numbers."""
+    """Return the function of real numbers; of 8-bit ones only the absolute value, which drops the sign."""
+    if operation.name == "math.absf" and operation.result_type.element in TINY_FLOATS:
+        return lambda a: a & np.uint8(0x7F)
     name = operation.name.removeprefix("math.").removeprefix("tt.precise_")
     return rounded(_REAL[name], operation)
 

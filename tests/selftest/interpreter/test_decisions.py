@@ -88,6 +88,20 @@ def in_a_branch(x, w, out, n):
 
 
 @triton.jit
+def below(value):
+    if value > 500.0:
+        return 0.0
+    return value
+
+
+@triton.jit
+def mapped(x, w, out, n):
+    place = tl.arange(0, 16)
+    value = tl.map_elementwise(below, tl.load(x + place))
+    tl.store(out + place, tl.where(value == 3.0, 0.0, value))
+
+
+@triton.jit
 def by_argument(x, w, out, limit):
     place = tl.arange(0, 16)
     value = tl.load(x + place)
@@ -185,6 +199,12 @@ def test_what_a_branch_chose_depends_on_its_condition() -> None:
     compared = [each for each in ready(in_a_branch).sides.decisions if each.operation.name == "arith.cmpf"]
     assert len(compared) >= 2
     assert all(each.data == frozenset(["%x"]) for each in compared)
+
+
+def test_what_a_function_makes_of_each_lane_depends_on_the_lanes() -> None:
+    """A decision within it is one, and one behind it."""
+    compared = [each for each in ready(mapped).sides.decisions if each.operation.name == "arith.cmpf"]
+    assert [each.data for each in compared] == [frozenset(["%x"])] * 2
 
 
 @pytest.mark.parametrize("kernel", [ordinary, settled])

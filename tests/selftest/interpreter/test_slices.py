@@ -65,6 +65,23 @@ def blocks(a, out, n, SIZE: tl.constexpr):
     target.store([tl.program_id(0) * SIZE, tl.program_id(0) * SIZE], value)
 
 
+@triton.jit
+def shift(value, program):
+    if value > 3:
+        return 8
+    if value == 2:
+        return 5
+    return program
+
+
+@triton.jit
+def moves(a, out, n, SIZE: tl.constexpr):
+    place, program = tl.arange(0, SIZE), tl.program_id(0)
+    value = tl.load(a + program * SIZE + place)
+    at = tl.map_elementwise(shift, value, program + tl.zeros_like(place))
+    tl.store(out + n * (program * SIZE + place) + at, value * 2.0)
+
+
 def launch(module: Module, kernel: Any) -> tuple[LaunchResult, np.ndarray]:
     memory = Memory()
     memory.add("a", 4 * 64, content=np.arange(64, dtype=np.float32) % 7)
@@ -74,7 +91,7 @@ def launch(module: Module, kernel: Any) -> tuple[LaunchResult, np.ndarray]:
     return result, memory.written("out")
 
 
-@pytest.mark.parametrize("kernel", [loops, calls, blocks])
+@pytest.mark.parametrize("kernel", [loops, calls, blocks, moves])
 def test_the_same_elements_are_covered(kernel: Any) -> None:
     arguments = {"a": np.zeros(1, np.float32), "out": np.zeros(1, np.float32), "n": 1}
     signature = {name: kind_of(each) for name, each in arguments.items()}
