@@ -17,7 +17,7 @@ from triton.compiler.compiler import AsmDict
 from kernelgate.execution.cards import Card
 from kernelgate.execution.launch_plan import Scalar
 from kernelgate.interpreter import launch as interpreted
-from kernelgate.interpreter.launch import LaunchResult, Pointer, ReadyKernel, run_launch
+from kernelgate.interpreter.launch import LaunchResult, LaunchRun, Pointer, ReadyKernel
 from kernelgate.interpreter.memory.memory import Memory
 from kernelgate.interpreter.text.parser import parse
 from kernelgate.worker.fake_cuda.tensors import plain
@@ -101,11 +101,12 @@ def _launcher_that_interprets(note: Note) -> type:
             tensors = _Tensors()
             arguments = [tensors.place(each) for each in given]
             try:
-                result = run_launch(kernel, self.metadata.name, (x, y, z), arguments, tensors.memory)
+                run = LaunchRun(kernel, self.metadata.name, (x, y, z), arguments, tensors.memory)
+                run.run()
             except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError) as error:
                 raise InterpreterFaultError(repr(error)) from error
             tensors.write_back()
-            note(result)
+            note(run.result())
 
     return InterpretingLauncher
 

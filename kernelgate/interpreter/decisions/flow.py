@@ -7,10 +7,12 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from kernelgate.interpreter.elements import FLOATS, TINY_FLOATS
-from kernelgate.interpreter.provenance import ANYWHERE
 from kernelgate.interpreter.text.module import Function, Module, Operation, Region, Successor, Type
 
 Names = frozenset[str]
+
+ANYWHERE = "anywhere"
+"""Stands for a pointer of unknown origin."""
 
 NOTHING: Names = frozenset()
 READS = frozenset(["tt.load", "tt.descriptor_load", "tt.descriptor_gather", "tt.atomic_rmw", "tt.atomic_cas"])

@@ -46,7 +46,7 @@ def reciprocal_root(a: Array) -> Array:
     return (1 / np.sqrt(a.astype(np.float64))).astype(a.dtype)
 
 
-_REAL: dict[str, Real] = {
+REAL: dict[str, Real] = {
     "absf": np.abs,
     "acos": np.arccos,
     "asin": np.arcsin,
@@ -80,13 +80,13 @@ _REAL: dict[str, Real] = {
 }
 
 
-@computes(*(f"math.{name}" for name in _REAL), "tt.precise_sqrt")
+@computes(*(f"math.{name}" for name in REAL), "tt.precise_sqrt")
 def make_real(operation: Operation) -> Compute:
     """Return the function of real numbers; of 8-bit ones only the absolute value, which drops the sign."""
     if operation.name == "math.absf" and operation.result_type.element in TINY_FLOATS:
         return lambda a: a & np.uint8(0x7F)
     name = operation.name.removeprefix("math.").removeprefix("tt.precise_")
-    return rounded(_REAL[name], operation)
+    return rounded(REAL[name], operation)
 
 
 @computes("math.absi")

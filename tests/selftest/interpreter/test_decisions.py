@@ -13,13 +13,13 @@ import triton.language as tl
 from kernelgate.interpreter.decisions.find import Decision
 from kernelgate.interpreter.decisions.known_bits import Bits, constant, known_bits
 from kernelgate.interpreter.decisions.thresholds import find_thresholds
-from kernelgate.interpreter.launch import Pointer, ReadyKernel, Scalar, run_launch
+from kernelgate.interpreter.launch import Pointer, ReadyKernel, Scalar
 from kernelgate.interpreter.memory.memory import Memory
 from kernelgate.interpreter.text.module import Operation
 from kernelgate.interpreter.text.module import Type as Kind
 from kernelgate.interpreter.text.parser import parse
 from kernelgate.interpreter.text.source_lines import SourceLines
-from tests.selftest.interpreter.compiled import ttir_of
+from tests.selftest.interpreter.compiled import run_launch, ttir_of
 
 SIZE = 16
 FLOATS = {"x": "*fp32", "w": "*fp32", "out": "*fp32", "n": "i32"}

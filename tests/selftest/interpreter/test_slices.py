@@ -9,13 +9,13 @@ import pytest
 import triton
 import triton.language as tl
 
-from kernelgate.interpreter.launch import LaunchResult, Pointer, Scalar, run_launch
+from kernelgate.interpreter.launch import LaunchResult, Pointer, Scalar
 from kernelgate.interpreter.memory.buffer import poison
 from kernelgate.interpreter.memory.memory import Memory
 from kernelgate.interpreter.slices import stores_of
 from kernelgate.interpreter.text.module import Module
 from kernelgate.interpreter.text.parser import parse
-from tests.selftest.interpreter.compiled import HOPPER, kind_of, ttir_of
+from tests.selftest.interpreter.compiled import HOPPER, kind_of, run_launch, ttir_of
 from tests.selftest.interpreter.kernel_files import NAN, PIXELS, compile_direct, kernels_of, pointers
 
 PROGRAMS, SIZE = 5, 8
