@@ -26,6 +26,7 @@ OF_THE_COMPILER = frozenset(
 )
 """They look at texts and files, at no answer."""
 
+STDERR = 2
 SHOWN = ("wrong", "too-slow", "not-interpreted", "with-findings")
 
 
@@ -43,7 +44,7 @@ def run_tests(options: argparse.Namespace, folder: Path) -> list[Judged]:
     ]
     alone = {"CUDA_VISIBLE_DEVICES": "", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     environment = os.environ | alone | {"TRITON_CACHE_DIR": str(folder / "cache"), "PYTHONPATH": str(ROOT)}
-    subprocess.run(command, cwd=folder, env=environment, stdout=sys.stderr, check=False)
+    subprocess.run(command, cwd=folder, env=environment, stdout=STDERR, check=False)
     return msgspec.json.decode(judged.read_bytes(), type=list[Judged])
 
 
