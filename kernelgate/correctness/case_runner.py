@@ -35,7 +35,7 @@ ELEMENTS_AT_ONCE = 10_000_000
 """Float64 takes nine times the answer's memory, and the judge must fit beside a worker on a GPU."""
 
 ITEMS_OF_LARGE = 16
-"""Of a larger batch so many items are compared: first, last, and others evenly between."""
+"""Of a larger batch so many items are compared: first, last, and others evenly between; and those named."""
 
 LAWS_OF_VALUES = ("hard-bound", "error-ratio", "exact", "special-values", "second-opinion", "all-written")
 """Broken in a case that is there for another law, they are a fault of what is unusual about it."""
@@ -82,6 +82,9 @@ class CaseRunner:
     ) -> None:
         self.caller, self.limits, self.sampled, self.lane = caller, limits, sampled, lane
         self.user = user or caller
+        self.named_items: tuple[int, ...] = ()
+        """Of a batch that is compared in part these items are, which the kernel may mean by its numbers."""
+
         self.covers_at = 0
         """The batch at which a sampled case asks what all programs write together."""
 
@@ -158,7 +161,8 @@ class CaseRunner:
         items: tuple[int, ...] = ()
         large = batch > MAX_WHOLE_BATCH * self.operation.granule and self.operation.has_items
         if not self.caller.interprets and large:
-            items = tuple(sorted({i * (batch - 1) // (ITEMS_OF_LARGE - 1) for i in range(ITEMS_OF_LARGE)}))
+            spread = {i * (batch - 1) // (ITEMS_OF_LARGE - 1) for i in range(ITEMS_OF_LARGE)}
+            items = tuple(sorted(spread | {item for item in self.named_items if 0 <= item < batch}))
         return Call(
             recipe=case.recipe,
             pin=case.pin,

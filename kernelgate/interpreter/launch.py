@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 import kernelgate.interpreter.dialects.all
 import kernelgate.interpreter.reductions  # noqa: F401 - its operations are registered
 from kernelgate.interpreter.control import EndlessError, run_function, spend_turn
+from kernelgate.interpreter.decisions.constants import compared_numbers
 from kernelgate.interpreter.decisions.find import find_decisions, may_decide
 from kernelgate.interpreter.decisions.flow import ANYWHERE, DataFlow, Names
 from kernelgate.interpreter.decisions.sides import Sides
@@ -83,6 +84,11 @@ class ReadyKernel:
         self.may_wait = waits(module)
         self.accessed = find_accessed(self.flow)
         self.chunk = min(MAX_CHUNK, max(1, CHUNK_ELEMENTS // largest_tensor(module)))
+
+    @cached_property
+    def compared(self) -> tuple[int, ...]:
+        """The numbers that its integers are compared with, the largest first."""
+        return compared_numbers(self.module)
 
     @cached_property
     def source_lines(self) -> SourceLines:

@@ -90,6 +90,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         return max(1, PICTURE // math.prod(self.output_shape(1)))
 
     @property
+    def pixels(self) -> int:
+        """How many places one item's channel has: rows times columns of a picture, 1 of a row."""
+        return math.prod(self.output_shape(1)[2:])
+
+    @property
     def has_items(self) -> bool:
         """Whether N comes first in every tensor that has it: then items lie one after the other."""
         return self.output[0] == "N" and all(each.axis == 0 for each in self.inputs if each.is_free)
