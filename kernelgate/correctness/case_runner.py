@@ -34,7 +34,7 @@ IMAGES_AT_ONCE = 32
 """Float64 takes nine times the answer's memory, and the judge must fit beside a worker on a GPU."""
 
 IMAGES_OF_LARGE = 16
-"""Of a larger batch so many images are compared: first, last, and others evenly between."""
+"""Of a larger batch so many images are compared: first, last, and others evenly between; and those named."""
 
 LAWS_OF_VALUES = ("hard-bound", "error-ratio", "exact", "special-values", "second-opinion", "all-written")
 """Broken in a case that is there for another law, they are a fault of what is unusual about it."""
@@ -81,6 +81,9 @@ class CaseRunner:
     ) -> None:
         self.caller, self.limits, self.sampled, self.lane = caller, limits, sampled, lane
         self.user = user or caller
+        self.named_images: tuple[int, ...] = ()
+        """Of a batch that is compared in part these images are, which the kernel may mean by its numbers."""
+
         self.covers_at = 0
         """The batch at which a sampled case asks what all programs write together."""
 
@@ -156,7 +159,8 @@ class CaseRunner:
         batch = case.batch
         images: tuple[int, ...] = ()
         if not self.caller.interprets and batch > MAX_WHOLE_BATCH:
-            images = tuple(sorted({i * (batch - 1) // (IMAGES_OF_LARGE - 1) for i in range(IMAGES_OF_LARGE)}))
+            spread = {i * (batch - 1) // (IMAGES_OF_LARGE - 1) for i in range(IMAGES_OF_LARGE)}
+            images = tuple(sorted(spread | {image for image in self.named_images if 0 <= image < batch}))
         return Call(
             recipe=case.recipe,
             pin=case.pin,

@@ -86,6 +86,7 @@ class Unplanned(enum.StrEnum):
     UNPLANNABLE = "unplannable"
     STREAM_ORDER = "stream-order"
     RAISES = "raises"
+    CALLS_DIFFER = "calls-differ"
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -195,7 +196,7 @@ class CallForm(_Record, frozen=True, kw_only=True):
 
     `call` counts calls of one model from 0, and `changed` is what has changed since the one before: what an
     input holds, by each way of writing or replacing it, or that another model, or another batch, was called.
-    `classes` is what the model is made with, None for its default.
+    `classes` is what the model is made with, None for its default; `within` is what the call is made in.
     """
 
     layout: str = "contiguous"
@@ -205,6 +206,7 @@ class CallForm(_Record, frozen=True, kw_only=True):
     call: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
     changed: Changed | None = None
     classes: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    within: Literal["", "inference", "autocast", "thread", "gradient-of-x"] = ""
 
 
 class LaunchPlan(_Record, frozen=True, kw_only=True):

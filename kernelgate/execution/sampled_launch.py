@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from kernelgate.execution.sampling import (
     Program,
     busiest_written,
+    choose_landmarks,
     choose_programs,
     count_idle,
     find_owners,
@@ -20,6 +21,9 @@ from kernelgate.operations.convolution import Convolution
 
 MIN_FOLLOWED_BATCH = 256
 """From here on numbers of images, tiles and elements outgrow the types that hold them."""
+
+MIN_LANDMARK_BATCH = 100
+"""From here on a sample is a small part of the programs: those that a number may name are run as well."""
 
 MANY_LAUNCHES = 8
 FEW_PROGRAMS = 3
@@ -88,6 +92,9 @@ class _Sample:
         """Return how many programs are idle, and what the busiest wrote."""
         batch, seed, idle = self.sampling.batch, self.sampling.seed, 0
         self._run(choose_programs(self.grid, count, batch, seed))
+        if not self.alike and batch > MIN_LANDMARK_BATCH:
+            numbers, pixels = self.launch_run.ready.compared, self.sampling.operation.out_size**2
+            self._run(choose_landmarks(self.grid, numbers, batch, pixels))
         if batch >= MIN_FOLLOWED_BATCH:
             if len(self.alike) < MANY_LAUNCHES:
                 self._run(self._find_owners())

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 import kernelgate.interpreter.dialects.all
 import kernelgate.interpreter.reductions  # noqa: F401 - its operations are registered
 from kernelgate.interpreter.control import EndlessError, run_function, spend_turn
+from kernelgate.interpreter.decisions.constants import compared_numbers
 from kernelgate.interpreter.decisions.find import find_decisions, may_decide
 from kernelgate.interpreter.decisions.flow import DataFlow
 from kernelgate.interpreter.decisions.sides import Sides
@@ -87,6 +88,11 @@ class ReadyKernel:
     def flow(self) -> DataFlow:
         """What each value of the kernel is made of."""
         return DataFlow(self.module)
+
+    @cached_property
+    def compared(self) -> tuple[int, ...]:
+        """The numbers that its integers are compared with, the largest first."""
+        return compared_numbers(self.module)
 
     @cached_property
     def source_lines(self) -> SourceLines:

@@ -32,6 +32,7 @@ from kernelgate.operations.values import FAMILIES
 
 MAX_SEED = 2**31 - 1
 
+SCOUTED = 128
 MAX_DRAWN_BATCH = 64
 DRAWN_SHAPES = 12
 """Of those that a book holds plans of, beside the planned ones; recording them all would take minutes."""
@@ -48,7 +49,8 @@ class CasePlan(msgspec.Struct, frozen=True, kw_only=True):
     """`planned` come first; then, if it `draws`, other batches up to `max_batch` and the `pins`.
 
     `sampled` names the kernels of which `programs` are run in a case that samples. Where launch plans are
-    those of a book, cases are `drawn_from` these, with other values.
+    those of a book, cases are `drawn_from` these, with other values. Of `scouted` cases the plans are
+    recorded; those that do what no planned one does are tried too.
     """
 
     planned: tuple[Case, ...]
@@ -58,6 +60,7 @@ class CasePlan(msgspec.Struct, frozen=True, kw_only=True):
     programs: int
     relations: tuple[str, ...]
     sampled: tuple[str, ...] = ()
+    scouted: tuple[Case, ...] = ()
     drawn_from: tuple[Case, ...] = ()
 
     def strategy(self) -> strategies.SearchStrategy[Case]:
@@ -139,6 +142,7 @@ def plan_for_gpu(
     return CasePlan(
         planned=tuple(planned),
         pins=pins,
+        scouted=_scouted(pins[0], operation.max_batch, 0, seeds),
         max_batch=MAX_DRAWN_BATCH,
         programs=0,
         relations=_of_plans(),
@@ -186,7 +190,24 @@ def _plan_of_samples(
         *each_pinned(measured, "normal", pins, programs, seeds),
         *everything(operation, make, relations, named),
     )
-    return CasePlan(planned=planned, pins=pins, max_batch=measured, programs=programs, relations=relations)
+    return CasePlan(
+        planned=planned,
+        pins=pins,
+        scouted=_scouted(pins[0], largest, programs, seeds),
+        max_batch=measured,
+        programs=programs,
+        relations=relations,
+    )
+
+
+def _scouted(pin: int, largest: int, programs: int, seeds: Iterator[int]) -> tuple[Case, ...]:
+    """Return plain cases of one configuration, their batches log-uniform up to the largest."""
+    chance = random.Random(next(seeds))  # noqa: S311 - replayable, not secret
+    drawn = {int((largest + 1) ** chance.random()) for _ in range(SCOUTED)}
+    return tuple(
+        fitted(Case(batch=batch, family="normal", seed=next(seeds), pin=pin, programs=programs))
+        for batch in sorted(drawn)
+    )
 
 
 def _of_plans() -> tuple[str, ...]:

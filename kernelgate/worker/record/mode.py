@@ -30,6 +30,7 @@ from kernelgate.worker.record.arguments import lower_arguments
 from kernelgate.worker.record.buffer_table import BufferTable
 from kernelgate.worker.record.memo import remember_back_half
 from kernelgate.worker.record.moves import Moves
+from kernelgate.worker.record.surroundings import Surroundings, drawn_so_far, mode_of
 from kernelgate.worker.record.tape import CannotPlanError, RawLaunch, RawStep, Tape, address_of
 from kernelgate.worker.record.user_model import UserModel, make_x, name_fresh_contents
 from kernelgate.worker.target.assembler import Assembler
@@ -38,6 +39,7 @@ TOLERATED = (OutOfResources, CompileTimeAssertionFailure, PTXASError, NotOffered
 """What Triton's autotuner takes for a configuration to leave out; of anything else the first call dies."""
 
 WARP_THREADS = 32
+DRAWS = "forward draws a random number on the host: another call may do something else"
 HOST_READ = "the host reads values of the GPU's memory"
 
 
@@ -54,6 +56,8 @@ class RecordMode:
         backend.print = self.assembler_said.append
         remember_back_half()
         self.assembler = Assembler()
+        self.surroundings = Surroundings()
+        self.surroundings.pretend()
 
     def is_crowded(self) -> bool:
         """Return False: no GPU's memory is used here."""
@@ -142,7 +146,10 @@ class RecordMode:
         for name, held in (user.held | {"x": name_fresh_contents()}).items():
             self.tape.held[address_of(given[name])] = held
         ORDER.begin_call()
-        answer = self._forward(user.model, x, user.form)
+        drawn = drawn_so_far()
+        answer = self.surroundings.call(user.form, partial(self._forward, user.model, x, user.form))
+        if drawn_so_far() != drawn:
+            return protocol.Recorded(unplanned=Unplanned.CALLS_DIFFER, detail=DRAWS)
         if self.tape.refused is None and (amiss := ORDER.end_call()):
             return protocol.Recorded(unplanned=Unplanned.STREAM_ORDER, detail=f"forward {amiss}")
         if self.tape.refused is not None:  # the file caught it, and went on
@@ -155,8 +162,8 @@ class RecordMode:
     def _forward(self, model: nn.Module, x: torch.Tensor, form: CallForm) -> Any:
         pretended = PretendedGpu()
         pretended.on_host_read = lambda _: self.tape.refuse("reads-values", HOST_READ)
-        with pretended, Moves(self.tape, pretended), torch.set_grad_enabled(form.gradients):
-            return model(x)
+        with pretended, Moves(self.tape, pretended), mode_of(form):
+            return model(x.requires_grad_() if form.within == "gradient-of-x" else x)
 
     def _write(self, request: protocol.Record, answer: torch.Tensor, batch: int) -> protocol.Recorded:
         """Write the plan of the call that was made, and note what it leaves behind."""
