@@ -161,6 +161,9 @@ class Reason(ReasonCode):
     FORMAT_REACHES_OUT = ("format-reaches-out", _FORBIDDEN,
         "The file reaches out of its libraries, or changes what is not its own.",
         "Mend the lines that the detail names; in stage open they are advice on a machine with a GPU.")
+    FORMAT_LOOKS_AROUND = ("format-looks-around", _FORBIDDEN,
+        "The file looks at its process or at who calls it, and could do so to see that it is judged.",
+        "Take the line out, or put it under `if __name__ == \"__main__\":`.")
     NOTHING_RUNS_OPEN = ("open-nothing-runs", _FORBIDDEN, "In stage open: no configuration can run.",
         "Add a configuration that fits the GPU: the detail says what each lacks.")
     NOTHING_RUNS_TUNING = ("final-micro-tuning-nothing-runs", _FORBIDDEN,
