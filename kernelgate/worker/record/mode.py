@@ -39,6 +39,9 @@ TOLERATED = (OutOfResources, CompileTimeAssertionFailure, PTXASError, NotOffered
 """What Triton's autotuner takes for a configuration to leave out; of anything else the first call dies."""
 
 WARP_THREADS = 32
+OTHER_BATCHES = (3, 2, 1025)
+"""Small ones and a larger one before the call: what a file keeps of a batch may serve another."""
+
 DRAWS = "forward draws a random number on the host: another call may do something else"
 HOST_READ = "the host reads values of the GPU's memory"
 
@@ -102,9 +105,10 @@ class RecordMode:
         """Return the plan of a call, made after those before it; the first that has none ends them."""
         user, x = UserModel(self.kernel, request.form), self._make_x(request)
         if request.form.changed == "batch":
-            earlier = self._call_another_batch(request, user)
-            if earlier is not None and not earlier.plan_file:
-                return earlier
+            for batch in OTHER_BATCHES:
+                earlier = self._call_another_batch(request, user, batch)
+                if earlier is not None and not earlier.plan_file:
+                    return earlier
         with self.kernel.pinned(request.pin):
             recorded = protocol.Recorded()
             for number in range(request.form.call + 1):
@@ -120,9 +124,10 @@ class RecordMode:
     def _make_x(self, request: protocol.Record) -> torch.Tensor:
         return make_x(self.operation.input_shape(request.batch), request.form.layout)
 
-    def _call_another_batch(self, request: protocol.Record, user: UserModel) -> protocol.Recorded | None:
+    def _call_another_batch(
+        self, request: protocol.Record, user: UserModel, batch: int
+    ) -> protocol.Recorded | None:
         """Return the plan of a call on another batch, None if the configuration is not for that."""
-        batch = 3 if request.batch != 3 else 2
         x = make_x(self.operation.input_shape(batch), request.form.layout)
         with suppress(*TOLERATED), self.kernel.pinned(request.pin):
             return self._make_call(request, user, x, batch)
