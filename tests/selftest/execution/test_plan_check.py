@@ -267,7 +267,7 @@ def of_launch(**changes: Any) -> Change:
 
 
 ILL_FORMED: dict[str, tuple[Change, str]] = {
-    "other-schema": (lambda plan: plan.update(schema="kernelgate.plan/2"), "Invalid enum value"),
+    "other-schema": (lambda plan: plan.update(schema="kernelgate.plan/1"), "Invalid enum value"),
     "schema-missing": (lambda plan: plan.pop("schema"), "missing required field `schema`"),
     "unknown-field": (lambda plan: plan.update(trusted=True), "unknown field `trusted`"),
     "unknown-field-of-a-launch": (of_launch(priority=1), "unknown field `priority`"),
