@@ -99,5 +99,5 @@ def describe_correctness(result: Correctness) -> str:
     untried = ", ".join(line.law for line in result.laws if line.status == "not tried")
     laws = f"{held} laws held" + (f", not tried: {untried}" if untried else "")
     errors = f"worst element at {result.bound_fraction:.2g} of its bound"
-    ratio = f"rms error {result.error_ratio:.2g} times TF32's own"
+    ratio = f"rms error {result.error_ratio:.2g} times the declared math's own"
     return f"{result.examples} examples in the {result.where}, {laws}: {errors}, {ratio}"
