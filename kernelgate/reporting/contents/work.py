@@ -4,7 +4,7 @@ from kernelgate.compilation.stage import CompileResult
 from kernelgate.execution.work import PlanWork
 
 TITLE = "Work of a call"
-COLUMNS = ("kernel", "configuration", "products formed", "of those needed", "asked", "of what must move")
+COLUMNS = ("kernel", "configuration", "products", "times those needed", "bytes asked", "times what must move")
 
 NOTE = (
     "Products that all programs form, over those of the direct algorithm; bytes that they ask of memory, "
