@@ -92,10 +92,10 @@ def _render_work(result: CompileResult) -> Iterator[str]:
         header = (
             "kernel",
             "configuration",
-            "products",
-            "times those needed",
-            "bytes asked",
-            "times what must move",
+            "products formed",
+            "of those needed",
+            "asked",
+            "of what must move",
         )
         yield f"### Work of a call\n\n{table(header, rows)}\n\n{WORK_NOTE}"
 
