@@ -4,6 +4,7 @@ Every message is decoded into one of these records; whatever else comes over the
 """
 
 import enum
+import math
 from typing import Annotated, Literal
 
 import msgspec
@@ -105,7 +106,8 @@ class RunPlan(_Message, frozen=True):
 
     Tensors lie in memory as `layout` says, and what is unwritten holds `poison_bits`. Mode `interpret` alone
     runs so many `programs` of each launch of the `sampled` kernels, all programs `backwards`, and tells
-    what all of them together write, if that is asked for (`covers`).
+    what all of them together write, if that is asked for (`covers`). Of launches that take longer than
+    `seconds`, and that no other reads, it runs fewer programs.
     """
 
     plan: str
@@ -116,6 +118,7 @@ class RunPlan(_Message, frozen=True):
     sampled: tuple[str, ...] = ()
     backwards: bool = False
     covers: bool = False
+    seconds: float = math.inf
 
 
 class SendRun(_Message, frozen=True):

@@ -25,6 +25,7 @@ def list_forms(operation: Operation) -> dict[str, CallForm]:
         "in inference mode": CallForm(within="inference"),
         "under autocast": CallForm(within="autocast"),
         "in another thread": CallForm(within="thread"),
+        "with a hook registered": CallForm(within="hook"),
         "at a second call": CallForm(call=1),
         "at a twentieth call": CallForm(call=19),
         "with num_classes=10": CallForm(classes=10),

@@ -202,7 +202,7 @@ class CallForm(_Record, frozen=True, kw_only=True):
     call: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
     changed: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
     classes: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    within: Literal["", "inference", "autocast", "thread", "gradient-of-inputs"] = ""
+    within: Literal["", "inference", "autocast", "thread", "gradient-of-inputs", "hook"] = ""
 
 
 class LaunchPlan(_Record, frozen=True, kw_only=True):

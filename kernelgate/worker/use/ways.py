@@ -92,6 +92,14 @@ def _within_another(called: Called, inputs: Inputs) -> object:
     return _call(_Outer(called.model), inputs)
 
 
+def _with_a_hook(called: Called, inputs: Inputs) -> object:
+    hook = called.model.register_forward_hook(lambda _model, _given, answer: answer)
+    try:
+        return _call(called.model, inputs)
+    finally:
+        hook.remove()
+
+
 def _moved_back_and_forth(called: Called, inputs: Inputs) -> object:
     return _call(called.model.cpu().to(inputs[0].device), inputs)
 
@@ -169,6 +177,7 @@ WAYS: dict[Way, Use] = {
     Way.THREAD: _in_another_thread,
     Way.COPY: _copied,
     Way.WITHIN: _within_another,
+    Way.HOOKED: _with_a_hook,
     Way.MOVED: _moved_back_and_forth,
     Way.STATE_DICT: _from_state_dict,
     Way.CLASSES: _with_other_classes,
