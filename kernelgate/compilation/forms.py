@@ -20,6 +20,7 @@ FORMS = {
     "in inference mode": CallForm(within="inference"),
     "under autocast": CallForm(within="autocast"),
     "in another thread": CallForm(within="thread"),
+    "with a hook registered": CallForm(within="hook"),
     "at a second call": CallForm(call=1),
     "at a twentieth call": CallForm(call=19),
     "with num_classes=10": CallForm(classes=10),

@@ -43,7 +43,8 @@ LAWS_OF_VALUES = ("hard-bound", "error-ratio", "exact", "special-values", "secon
 class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
     """What one case showed; `untried` says why it could not be tried here, if so.
 
-    `decisions` are those on loaded values, one after the other call.
+    `decisions` are those on loaded values, one after the other call; `thinned` counts the programs that ran,
+    and all there are, of launches that were too slow to interpret for more.
     """
 
     case: Case
@@ -54,6 +55,7 @@ class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
     calls: int = 0
     first_run: Run | None = None
     decisions: tuple[SeenDecision, ...] = ()
+    thinned: tuple[int, int] = (0, 0)
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,6 +130,7 @@ class CaseRunner:
             calls=len(seen.runs),
             first_run=seen.runs[0],
             decisions=tuple(each for run in seen.runs for each in run.ran.decisions),
+            thinned=_count_thinned(seen.runs),
         )
 
     def replay(self, case: Case) -> Replayed:
@@ -285,6 +288,11 @@ class CaseRunner:
         yield from accuracy.check_error_ratio(errors, self.limits)
         if vendor is not None:
             yield from accuracy.check_second_opinion(answer, vendor)
+
+
+def _count_thinned(runs: list[Run]) -> tuple[int, int]:
+    thinned = [launch for run in runs for launch in run.ran.launches if launch.thinned]
+    return sum(each.programs_run for each in thinned), sum(each.programs_total for each in thinned)
 
 
 def _attribute(broken: Broken, case: Case, number: int, max_batch: int) -> Broken:

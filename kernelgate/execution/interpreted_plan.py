@@ -1,5 +1,6 @@
 """Runs a launch plan on the interpreter: its buffers, its moves of data, its launches, whole or sampled."""
 
+import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -67,7 +68,10 @@ class InterpretedPlan:
             if isinstance(step, Launch):
                 run = self._begin(step)
                 run.ready.sides.clear()
-                seen.append(run_sampled(run, sampling, seen))
+                began = time.process_time()
+                seen.append(run_sampled(run, sampling, seen, may_thin=self._stands_alone(run)))
+                left = sampling.seconds - (time.process_time() - began)
+                sampling = msgspec.structs.replace(sampling, seconds=max(0.0, left))
                 if self._decides:
                     contents.note_launch(step, run.ready)
                     self.decided += see_decisions(step, run.ready, contents)
@@ -78,6 +82,18 @@ class InterpretedPlan:
                 target, source = self._buffer(step.target.buffer), self._buffer(step.source.buffer)
                 interpreted_moves.copy(target, source, step)
         return seen
+
+    def _stands_alone(self, run: LaunchRun) -> bool:
+        """Whether a launch writes the answer alone, which nothing reads: then some programs will do."""
+        if run.waits or run.ready.may_write(run.arguments) != frozenset([self.answer]):
+            return False
+        return not self._reads_answer and self.answer not in self.copied()
+
+    @cached_property
+    def _reads_answer(self) -> bool:
+        runs = (self._begin(launch) for launch in self.plan.launches)
+        read = (run.ready.may_read(run.arguments) for run in runs)
+        return any(each is None or self.answer in each for each in read)
 
     @cached_property
     def _decides(self) -> bool:

@@ -206,7 +206,7 @@ class CallForm(_Record, frozen=True, kw_only=True):
     call: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
     changed: Changed | None = None
     classes: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    within: Literal["", "inference", "autocast", "thread", "gradient-of-x"] = ""
+    within: Literal["", "inference", "autocast", "thread", "gradient-of-x", "hook"] = ""
 
 
 class LaunchPlan(_Record, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """One launch of a kernel, run on the CPU: its programs in chunks, each chunk's operation by operation."""
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
@@ -82,6 +83,9 @@ class ReadyKernel:
         self.code = Code(module, self.sides)
         self.may_wait = waits(module)
         self.accessed = Accessed(module)
+        self.program_s: float | None = None
+        """Seconds of one of its programs, once that was measured."""
+
         self.chunk = min(MAX_CHUNK, max(1, CHUNK_ELEMENTS // largest_tensor(module)))
 
     @cached_property
@@ -181,6 +185,13 @@ class LaunchRun:
                 (self._in_rounds if self.waits else self._in_chunks)(chunks)
             except EndlessError as error:
                 self.launch.find("endless", self.last, str(error))
+
+    def time_programs(self, programs: Sequence[Place]) -> float:
+        """Return the seconds of one of these programs, which may be run once more; they do not count."""
+        finished, began = self.finished, time.process_time()
+        self.run(programs)
+        self.finished = finished
+        return (time.process_time() - began) / len(programs)
 
     def _start(self, indices: NDArray[np.int64]) -> Turns:
         group = Programs(self.launch, indices)

@@ -133,6 +133,9 @@ def _render_tried(tried: Tried, where: str) -> str:
         ("configurations", _count_each(tried.configurations)),
         ("seen on a GPU only", gpu if where == "GPU" else f"not seen here: {gpu}"),
     ]
+    if thinned := tried.thinned:
+        few = f"{thinned.programs} of {thinned.of} programs ran in {thinned.cases} cases"
+        rows.append(("too slow to interpret for more", few))
     return "### What was tried\n\n" + table(("what", "cases"), rows)
 
 

@@ -4,17 +4,20 @@ A plan is recorded in hundredths of a second, a hundred times as fast as a case 
 recorded, and one is tried of each kind of plan: a host that asks for `N % 29` cannot hide by being rare.
 """
 
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+from kernelgate.compilation.recording import Recorded
 from kernelgate.correctness.callers.planner import Planner
-from kernelgate.correctness.calls import Call
 from kernelgate.correctness.case import CONTIGUOUS, NO_RELATION, Case
 from kernelgate.correctness.case_runner import CaseRunner
 from kernelgate.correctness.planning.plan import CasePlan
 from kernelgate.execution.launch_plan import Copy, Fill, Launch, LaunchPlan, Pointer, Scalar
 
 MAX_FOUND = 8
+SECONDS = 6.0
+AT_ONCE = 8
 SWITCH = 4
 """An argument of at most so many values over all batches is a switch, no size."""
 
@@ -22,12 +25,17 @@ Kind = tuple[object, ...]
 
 
 def scout(planner: Planner, case_runner: CaseRunner, plan: CasePlan) -> tuple[Case, ...]:
-    """Return one of a plan's scouted cases for each kind of launch plan that no planned case has."""
-    plain = [case for case in plan.planned if _is_plain(case)]
-    pins = {case.pin for case in plan.scouted}
-    calls = {case: case_runner.calls_of(case)[0] for case in (*plain, *plan.scouted) if case.pin in pins}
-    known = {case: call for case, call in calls.items() if planner.has(call)}
-    kinds = _kinds(planner, known)
+    """Return one of a plan's scouted cases for each kind of launch plan that no planned case has.
+
+    No more are recorded after SECONDS: where PyTorch moves data, a plan of a large batch may take one.
+    """
+    pins, ends = {case.pin for case in plan.scouted}, time.monotonic() + SECONDS
+    plain = [case for case in plan.planned if _is_plain(case) and case.pin in pins]
+    recorded = dict(_record(planner, case_runner, plain))
+    for few in _few(plan.scouted, AT_ONCE):
+        if time.monotonic() < ends:
+            recorded |= dict(_record(planner, case_runner, few))
+    kinds = _kinds(recorded)
     seen = {kinds[case] for case in plain if case in kinds}
     chosen: dict[Kind, Case] = {}
     for case in plan.scouted:
@@ -36,14 +44,26 @@ def scout(planner: Planner, case_runner: CaseRunner, plan: CasePlan) -> tuple[Ca
     return tuple(chosen.values())[:MAX_FOUND]
 
 
+def _few(cases: Sequence[Case], size: int) -> Iterator[Sequence[Case]]:
+    """Yield the cases, so many at a time."""
+    yield from (cases[first : first + size] for first in range(0, len(cases), size))
+
+
 def _is_plain(case: Case) -> bool:
     return case.relation == NO_RELATION and case.layout == CONTIGUOUS and not case.near
 
 
-def _kinds(planner: Planner, calls: dict[Case, Call]) -> dict[Case, Kind]:
-    """Return the kind of each call's plan; of one that has none, why."""
-    waiting = {case: planner.expect(call) for case, call in calls.items()}
-    recorded = {case: each.result() for case, each in waiting.items()}
+def _record(
+    planner: Planner, case_runner: CaseRunner, cases: Sequence[Case]
+) -> Iterator[tuple[Case, Recorded]]:
+    """Yield what is recorded of each case's one call, where it is known."""
+    calls = [(case, case_runner.calls_of(case)[0]) for case in cases]
+    waiting = [(case, planner.expect(call)) for case, call in calls if planner.has(call)]
+    yield from ((case, each.result()) for case, each in waiting)
+
+
+def _kinds(recorded: dict[Case, Recorded]) -> dict[Case, Kind]:
+    """Return the kind of each plan; of a call that has none, why."""
     plans = {case: each.stored.plan for case, each in recorded.items() if each.stored is not None}
     switches = _find_switches(plans.values())
     kinds = {case: _kind_of(plan, switches) for case, plan in plans.items()}

@@ -136,6 +136,7 @@ def plan_for_gpu(
     planned = [
         *each_pinned(3, PROBE_FAMILY, pins, 0, seeds),
         *each_pinned(operation.measured_batch, "normal", pins, 0, seeds),
+        *each_pinned(operation.measured_batch, PROBE_FAMILY, pins[:1], 0, seeds),
         *everything(operation, CaseMaker(pins, seeds, operation.max_batch), relations, named),
         *sweep(swept, pins, seeds),
     ]
@@ -188,6 +189,7 @@ def _plan_of_samples(
     make = CaseMaker(pins, seeds, largest, programs)
     planned = (
         *each_pinned(measured, "normal", pins, programs, seeds),
+        *each_pinned(measured, PROBE_FAMILY, pins[:1], programs, seeds),
         *everything(operation, make, relations, named),
     )
     return CasePlan(
@@ -203,10 +205,10 @@ def _plan_of_samples(
 def _scouted(pin: int, largest: int, programs: int, seeds: Iterator[int]) -> tuple[Case, ...]:
     """Return plain cases of one configuration, their batches log-uniform up to the largest."""
     chance = random.Random(next(seeds))  # noqa: S311 - replayable, not secret
-    drawn = {int((largest + 1) ** chance.random()) for _ in range(SCOUTED)}
+    drawn = dict.fromkeys(int((largest + 1) ** chance.random()) for _ in range(SCOUTED))
     return tuple(
-        fitted(Case(batch=batch, family="normal", seed=next(seeds), pin=pin, programs=programs))
-        for batch in sorted(drawn)
+        fitted(Case(batch=batch, family=PROBE_FAMILY, seed=next(seeds), pin=pin, programs=programs))
+        for batch in drawn
     )
 
 

@@ -109,7 +109,8 @@ class RecordMode:
                 earlier = self._call_another_batch(request, user, batch)
                 if earlier is not None and not earlier.plan_file:
                     return earlier
-        with self.kernel.pinned(request.pin):
+        # The compile stage asks each configuration by itself, with its log; others what a call of users does.
+        with self.kernel.pinned(request.pin, strictly=request.with_log):
             recorded = protocol.Recorded()
             for number in range(request.form.call + 1):
                 if number and number == request.form.call:

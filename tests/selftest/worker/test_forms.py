@@ -87,6 +87,7 @@ SOURCES = {
     "in inference mode": only_if("torch.is_inference_mode_enabled()"),
     "under autocast": only_if("torch.is_autocast_enabled()"),
     "in another thread": importing("threading", "threading.current_thread() is not threading.main_thread()"),
+    "with a hook registered": only_if("len(self._forward_hooks) > 0"),
     "at a second call": counting("self.calls == 2"),
     "at a twentieth call": counting("self.calls == 20"),
     "with num_classes=10": WITH_CLASSES,
