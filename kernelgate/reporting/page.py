@@ -55,7 +55,7 @@ def _render_advice(report: Report) -> list[str]:
 
 
 def _render_compile(result: CompileResult) -> str:
-    records = [("accepted", each) for each in result.accepted.configs]
+    records = [("accepted", each) for each in result.accepted.configs] if result.accepted else []
     records += [("candidate", each) for each in result.candidate.configs]
     header = (
         "kernel",
