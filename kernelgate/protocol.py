@@ -14,6 +14,7 @@ from kernelgate.execution.contents import Held
 from kernelgate.execution.launch_plan import MAX_STEPS, CallForm, Sha256, Unplanned
 from kernelgate.execution.observed.decisions import SeenDecision
 from kernelgate.execution.observed.launches import SeenLaunch
+from kernelgate.operations import Declared
 from kernelgate.operations.declaration.kernel_config import KernelConfig
 from kernelgate.operations.declaration.ways import Way
 from kernelgate.operations.draws.recipe import Recipe
@@ -43,7 +44,7 @@ class Load(_Message, frozen=True):
     `card` is what host code sees where there is no GPU. With `ada_on` mode `use` runs PTX for sm_89 on that.
     """
 
-    operation: str
+    operation: Declared
     file: str
     gpu_memory_bytes: int
     ada_on: int | None = None
@@ -60,7 +61,7 @@ class PlannedCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class LoadPlans(_Message, frozen=True):
     """Run launch plans; the calls that are timed are of these, one a configuration, or the vendor's."""
 
-    operation: str
+    operation: Declared
     gpu_memory_bytes: int
     timed: Annotated[tuple[PlannedCall, ...], msgspec.Meta(min_length=1)] | None = None
 

@@ -19,7 +19,7 @@ def list_forms(operation: Operation) -> dict[str, CallForm]:
     first = operation.inputs[0].name
     forms = {
         "in another model": CallForm(),
-        "in eval mode": CallForm(training=False),
+        **({"in eval mode": CallForm(training=False)} if operation.same_in_eval else {}),
         "with gradients on": CallForm(gradients=True),
         "on inputs that ask for their gradient": CallForm(gradients=True, within="gradient-of-inputs"),
         "in inference mode": CallForm(within="inference"),

@@ -122,6 +122,8 @@ def _hold_against_record(
     accepted_to_original: Slowdown,
     verdict: Verdict,
 ) -> Verdict:
+    if conditions.operation.problem is not None:  # which has no record
+        return verdict
     if conditions.record is None:
         detail = f"{conditions.gpu.name} has no record; measured here: {verdict.outcome}, {verdict.detail}"
         return conclude(Outcome.NO_BASELINE, Reason.NO_RECORD, detail)

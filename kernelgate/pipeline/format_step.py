@@ -16,10 +16,11 @@ UNBOUND = "without a GPU nothing holds the file to its launch plan; on a machine
 
 
 def follow_format(judgement: Judgement) -> tuple[str, Result]:
-    """Return that the file has its form; raises Stopped or UnreadableKernel.
+    """Return that the file has its form; raises Stopped, UnreadableKernel or ProblemError.
 
     It leaves `candidate`, and in the open form `advice`: where the file could reach its recorder.
     """
+    judgement.read_problem()
     kernel = read_kernel(judgement.request.candidate, judgement.settings.limits.kernel_file_bytes)
     judgement.candidate = kernel
     is_open = judgement.request.stage == OPEN

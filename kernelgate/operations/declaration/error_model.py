@@ -30,11 +30,14 @@ class Measured(msgspec.Struct, frozen=True):
 
     An honest answer is the exact answer of operands that are a little off (Higham, Accuracy and Stability of
     Numerical Algorithms, 2nd edition, section 1.5). The reference is computed for `draws` such operands
-    (Parker, Monte Carlo Arithmetic, 1997), and an answer may be off by `factor` times what that shows.
+    (Parker, Monte Carlo Arithmetic, 1997), and an answer may be off by `factor` times what that shows, or by
+    what the reference is off itself in float32. Beside that it may be off by `absolute`: a formula such as
+    exp(x) - 1 rounds at 1, however small its answer.
     """
 
     draws: int = 4
     factor: float = 32.0
+    absolute: float = 0.0
 
 
 ErrorModel = Multilinear | Measured

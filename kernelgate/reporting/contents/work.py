@@ -17,6 +17,7 @@ def list_work(result: CompileResult) -> list[tuple[str, ...]]:
     return [
         (name, str(record.config), *_tell(work))
         for name, kernel in (("accepted", result.accepted), ("candidate", result.candidate))
+        if kernel is not None
         for record, work in zip(kernel.configs, kernel.works, strict=bool(kernel.works))
         if work is not None
     ]
