@@ -8,7 +8,7 @@ Extent = int | Literal["N"]
 Shape = tuple[int, ...]
 
 Role = Literal["x", "weight", "bias"]
-"""How values are drawn: item by item along N, as a matrix or filters, as a vector."""
+"""How values are drawn: item by item along N, as what is multiplied by, as what is added."""
 
 FLOAT_BYTES = 4
 
@@ -18,12 +18,14 @@ class Argument(msgspec.Struct, frozen=True):
 
     `N` in its shape is the free size: batch, rows, tokens, or the length of a row. `stored_as` is the name of
     a parameter in `state_dict`, if that is another one. An `optional` parameter may be absent (None).
+    `drawn_as` is how its values are drawn, if that is not what its shape suggests.
     """
 
     name: str
     shape: tuple[Extent, ...]
     stored_as: str = ""
     optional: bool = False
+    drawn_as: Role | None = None
 
     @property
     def is_free(self) -> bool:
@@ -38,8 +40,8 @@ class Argument(msgspec.Struct, frozen=True):
     @property
     def role(self) -> Role:
         """How its values are drawn."""
-        if self.is_free:
-            return "x"
+        if self.is_free or self.drawn_as:
+            return self.drawn_as or "x"
         return "weight" if len(self.shape) > 1 else "bias"
 
     def shape_at(self, batch: int) -> Shape:
