@@ -61,7 +61,7 @@ def record(file: Path, replicates: int) -> None:
         targets = [target_at_hand(gpu.capability, None)]
         compile_kernels(sandbox, dict.fromkeys({k.sha256: k for k in arms.values()}.values(), targets))
         with locked(gpu):
-            measure_replicates(sandbox, arms, gpu, every, write, lambda: None)
+            measure_replicates(sandbox, arms, gpu, every, write, lambda one: one)
     finally:
         sandbox.close()
 

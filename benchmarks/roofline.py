@@ -1,8 +1,7 @@
 """How near to the GPU's peaks kernels come: `python -m benchmarks.roofline NAME=REPORT... --output FILE.svg`.
 
 Each report.json is of a judgement with timing; the point NAME is its candidate, and original and cuDNN come
-from the last of them. Roofs are the data sheet's (Williams, Waterman and Patterson, "Roofline", CACM 2009).
-The intensity is the operation's own: every byte of x, weights and output moved once, every product made once.
+from the last of them.
 """
 
 import argparse
@@ -11,27 +10,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib as mpl
-import msgspec
-from matplotlib.figure import Figure
-
 from kernelgate.operations import find_operation
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.performance.result import Performance
-from kernelgate.performance.roofline import find_peaks
 from kernelgate.performance.samples import Arm
+from kernelgate.reporting.html.charts.plot import text
+from kernelgate.reporting.html.charts.roofline import Point, draw_roofline, find_roof
+from kernelgate.reporting.html.elements import node, render
+from kernelgate.reporting.html.style import CHARTS, PALETTE
 from kernelgate.reporting.report_files import read_report
 
-TERA = 1e12
-INTENSITIES = (4.0, 1024.0)
-"""The ends of the drawing, in FLOP a byte."""
-
-
-class Point(msgspec.Struct, frozen=True, kw_only=True):
-    """One kernel: its name, and the time of a call at the measured batch."""
-
-    name: str
-    time_ms: float
+WIDTH, HEIGHT = 720, 410
+"""Of the drawing, in pixels."""
 
 
 class RooflineError(ValueError):
@@ -66,44 +56,36 @@ def gather(named: Sequence[tuple[str, Path]]) -> tuple[Operation, str, int, list
     if len(machines) > 1:
         raise RooflineError(f"the reports are not of one operation, GPU and batch: {sorted(machines)}")
     _, operation, last = timings[-1]
-    points = [Point(name=name, time_ms=timing.time_ms[Arm.CANDIDATE]) for name, _, timing in timings]
+    points = [_make_point(name, timing.time_ms[Arm.CANDIDATE], True) for name, _, timing in timings]
     points += [
-        Point(name=name, time_ms=last.time_ms[arm])
+        _make_point(name, last.time_ms[arm], False)
         for name, arm in (("original", Arm.ORIGINAL), ("cuDNN", Arm.VENDOR))
     ]
     points.sort(key=lambda point: -point.time_ms)
     return operation, last.gpu.name, last.batch, points
 
 
-def draw(operation: Operation, gpu: str, batch: int, points: Sequence[Point]) -> Figure:
-    """Return the drawing; raises RooflineError for a GPU whose peaks are not known."""
-    peaks = find_peaks(gpu)
-    if peaks is None:
+def _make_point(name: str, time_ms: float, is_candidate: bool) -> Point:
+    return Point(name=f"{name}: {time_ms:.3f} ms,", time_ms=time_ms, is_candidate=is_candidate)
+
+
+def draw(operation: Operation, gpu: str, batch: int, points: Sequence[Point]) -> str:
+    """Return the drawing, an SVG file; raises RooflineError for a GPU whose peaks are not known."""
+    roof = find_roof(operation, batch, gpu)
+    if roof is None:
         raise RooflineError(f"the peaks of {gpu} are not known")
-    bytes_per_s, flops_per_s = peaks
-    flops = operation.flops(batch)
-    intensity = flops / operation.min_bytes(batch)
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.add_subplot()
-    corner = flops_per_s / bytes_per_s
-    roof = [(x, min(x * bytes_per_s, flops_per_s) / TERA) for x in (INTENSITIES[0], corner, INTENSITIES[1])]
-    axes.plot(
-        *zip(*roof, strict=True),
-        color="black",
-        label=f"{gpu}: {bytes_per_s / TERA:g} TB/s, {flops_per_s / TERA:g} TFLOP/s",
+    image = node(
+        "svg",
+        node("style", PALETTE, CHARTS, "svg { overflow: visible; font-family: system-ui, sans-serif; }"),
+        node("rect", width=WIDTH, height=HEIGHT, fill="var(--paper)"),
+        node(
+            "g", text(f"{operation.name} on {gpu}, batch {batch}", 70, 24, "start", "strong"), class_="chart"
+        ),
+        node("svg", draw_roofline(roof, points), x=70, y=60, width=WIDTH - 100, height=HEIGHT - 110),
+        xmlns="http://www.w3.org/2000/svg",
+        viewBox=f"0 0 {WIDTH} {HEIGHT}",
     )
-    reached = min(intensity * bytes_per_s, flops_per_s)
-    axes.axvline(intensity, color="grey", linewidth=0.8, linestyle=":")
-    for point in points:
-        speed = flops / (point.time_ms / 1000)
-        label = f"{point.name}: {point.time_ms:.3f} ms, {100 * speed / reached:.0f} % of the roof"
-        axes.plot([intensity], [speed / TERA], marker="o", linestyle="none", label=label)
-    axes.set(
-        xscale="log", yscale="log", xlim=INTENSITIES, ylim=(flops_per_s / TERA / 200, 2 * flops_per_s / TERA)
-    )
-    axes.set(xlabel="FLOP a byte", ylabel="TFLOP/s", title=f"{operation.name}, N = {batch}")
-    axes.legend(loc="lower right", fontsize="small")
-    return figure
+    return render(image)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -118,10 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not all(name and report for name, _, report in pairs):
         parser.error("each report is given as NAME=REPORT")
     try:
-        figure = draw(*gather([(name, Path(report)) for name, _, report in pairs]))
-        # Text stays text, and the same figures give the same file.
-        with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "kernelgate"}):
-            figure.savefig(options.output, format="svg", metadata={"Date": None})
+        drawing = draw(*gather([(name, Path(report)) for name, _, report in pairs]))
+        options.output.write_text(drawing, encoding="utf-8")
     except (RooflineError, OSError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1

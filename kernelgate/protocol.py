@@ -10,8 +10,9 @@ import msgspec
 
 from kernelgate.execution.cards import ADA, Card
 from kernelgate.execution.contents import Held
-from kernelgate.execution.launch_plan import CallForm, Unplanned
+from kernelgate.execution.launch_plan import MAX_STEPS, CallForm, Sha256, Unplanned
 from kernelgate.execution.observed.decisions import SeenDecision
+from kernelgate.execution.observed.launches import SeenLaunch
 from kernelgate.operations.declaration.kernel_config import KernelConfig
 from kernelgate.operations.declaration.ways import Way
 from kernelgate.operations.draws.recipe import Recipe
@@ -93,6 +94,12 @@ class UseOne(_Message, frozen=True):
     same_storage: bool = False
 
 
+class NameLaunches(_Message, frozen=True):
+    """Call the model on noise at this batch, so that autotuners choose; name what one more call launches."""
+
+    batch: int
+
+
 class RunPlan(_Message, frozen=True):
     """Run a launch plan, a file of the judge's, on the tensors of a recipe, and keep its answer.
 
@@ -132,13 +139,14 @@ class Prepare(_Message, frozen=True):
 
 
 class WarmUp(_Message, frozen=True):
-    """Time every configuration at this batch, with the GPU to itself, and choose the fastest."""
+    """Time every configuration at this batch by turns, with the GPU to itself, and choose the fastest."""
 
     batch: int
+    rounds: Annotated[int, msgspec.Meta(ge=1)] = 3
 
 
 class PlaceTensors(_Message, frozen=True):
-    """Allocate on the GPU what the next timed calls need, parameters from a seed; make them once, untimed.
+    """Allocate on the GPU what the next timed calls need, parameters from a seed; make one of them, untimed.
 
     `launches` is how many calls will be timed in one request.
     """
@@ -173,7 +181,7 @@ class SendAnswers(_Message, frozen=True):
     out: str
 
 
-OfAnswers = Load | LoadPlans | Record | UseOne | RunPlan | SendRun
+OfAnswers = Load | LoadPlans | Record | UseOne | NameLaunches | RunPlan | SendRun
 OfTimes = Prepare | WarmUp | PlaceTensors | ReleaseTensors | MoveCode | TimeLaunches | SendAnswers
 Request = OfAnswers | OfTimes
 
@@ -207,25 +215,6 @@ class Recorded(_Message, frozen=True):
     line: int = 0
 
 
-class SeenLaunch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One launch of a call: the programs of its grid, how many of them ran, and what the busiest wrote.
-
-    `ttir` is the digest of what was compiled: where it differs, bits may.
-    `programs_idle` are those at the end of the grid that write nothing, where programs are sampled.
-    `most_written` counts its elements, averaged over the rows of the grid where each has a busiest one.
-    `makes_answer` if it wrote into the memory of the answer alone, and no later launch read what it wrote:
-    then some of its programs can be run without the others. Mode `execute` counts none of these.
-    """
-
-    kernel: str
-    ttir: str = ""
-    programs_run: int
-    programs_total: int
-    makes_answer: bool
-    most_written: int = 0
-    programs_idle: int = 0
-
-
 class Ran(_Message, frozen=True):
     """What forward returned, or what its launches wrote.
 
@@ -248,6 +237,12 @@ class Ran(_Message, frozen=True):
     covered: int | None = None
 
 
+class Launched(_Message, frozen=True):
+    """The machine code of each launch of a call, by its sha256, in order."""
+
+    cubins: Annotated[tuple[Sha256, ...], msgspec.Meta(max_length=MAX_STEPS)]
+
+
 class Sent(_Message, frozen=True):
     """How many values were written; `whole` if they are all that was asked for, in order, without offsets."""
 
@@ -256,9 +251,13 @@ class Sent(_Message, frozen=True):
 
 
 class Warm(_Message, frozen=True):
-    """Every configuration has run; `chosen` is the number of the one that calls are timed with."""
+    """Every configuration has run; `chosen` is the number of the one that calls are timed with.
+
+    `times_ms` has the median time of each, where they were timed.
+    """
 
     chosen: int | None
+    times_ms: tuple[float, ...] = ()
 
 
 class Done(_Message, frozen=True):
@@ -294,7 +293,7 @@ class Failed(_Message, frozen=True):
     line: int
 
 
-Response = Loaded | Recorded | Ran | Sent | Warm | Timed | Done | Failed
+Response = Loaded | Recorded | Ran | Launched | Sent | Warm | Timed | Done | Failed
 
 
 def encode(message: msgspec.Struct) -> bytes:

@@ -48,14 +48,14 @@ class Reason(ReasonCode):
 
     FORM = "form", _WRONG, "The answer is no tensor of the right shape, type, place or layout.", REPLAY
     MEMORY = "memory", _WRONG, "A launch touches memory outside its tensors, or its programs race.", REPLAY
-    INPUTS_INTACT = "inputs-intact", _WRONG, "The call changes its input, weight or bias.", REPLAY
+    INPUTS_INTACT = "inputs-intact", _WRONG, "The call changes an input or a parameter.", REPLAY
     EARLIER_ANSWERS = "earlier-answers", _WRONG, "A call works in the answer of an earlier one.", MEND
     ALL_WRITTEN = "all-written", _WRONG, "Elements of the answer are never written.", REPLAY
     SPECIAL_VALUES = "special-values", _WRONG, "NaN or infinities are not where float64 has them.", REPLAY
-    EXACT = "exact", _WRONG, "A sum that is exact in TF32 is off.", REPLAY
-    HARD_BOUND = "hard-bound", _WRONG, "An element is further off than TF32's worst case.", REPLAY
-    ERROR_RATIO = "error-ratio", _WRONG, "The rms error is too many times TF32's own.", REPLAY
-    SECOND_OPINION = "second-opinion", _WRONG, "An element is too far from cuDNN's.", REPLAY
+    EXACT = "exact", _WRONG, "A sum that is exact in the declared math is off.", REPLAY
+    HARD_BOUND = "hard-bound", _WRONG, "An element is beyond the declared math's worst case.", REPLAY
+    ERROR_RATIO = "error-ratio", _WRONG, "The rms error is too many times the declared math's own.", REPLAY
+    SECOND_OPINION = "second-opinion", _WRONG, "An element is too far from the vendor's.", REPLAY
     REPEAT = "repeat", _WRONG, "The same call gives other bits.", REPLAY
     SCALED_INPUT = ("scaled-input", _WRONG, "Inputs times a power of two do not scale the answer.",
         REPLAY)
@@ -71,7 +71,7 @@ class Reason(ReasonCode):
         "New contents in the same storage do not give their own answer.", REPLAY)
     TWO_MODELS = "two-models", _WRONG, "Two models at once mix their answers.", REPLAY
     WAYS = "ways", _WRONG, "Called in another way, as in eval mode, the answer is off.", REPLAY
-    NO_BIAS = "no-bias", _WRONG, "The answer of a model without a bias is off.", REPLAY
+    NO_BIAS = "no-bias", _WRONG, "The answer without a parameter that may be absent is off.", REPLAY
     AUTOTUNED = "autotuned", _WRONG, "The answer is off as the autotuner leaves the kernel.", REPLAY
     LAYOUT = "layout", _WRONG, "The answer is off for an input of other strides.", REPLAY
     CALLS_DIFFER = ("calls-differ", _WRONG,

@@ -1,4 +1,4 @@
-"""A matrix product of float32 matrices by TF32 products: one tile of the output a program."""
+"""A matrix product of float32 matrices by TF32 products: b is turned first, so that both operands lie along K."""
 
 import torch
 import torch.nn as nn
@@ -6,16 +6,21 @@ import triton
 import triton.language as tl
 
 
+# Hopper's tensor cores take TF32 operands from shared memory only where these lie along K. The wide blocks are
+# for its shared memory; a smaller card has the others.
 @triton.autotune(
     configs=[
         triton.Config({"BLOCK_M": 128, "BLOCK_N": 128, "BLOCK_K": 32}, num_warps=8, num_stages=2),
+        triton.Config({"BLOCK_M": 128, "BLOCK_N": 128, "BLOCK_K": 32}, num_warps=8, num_stages=3),
+        triton.Config({"BLOCK_M": 128, "BLOCK_N": 256, "BLOCK_K": 32}, num_warps=8, num_stages=3),
+        triton.Config({"BLOCK_M": 128, "BLOCK_N": 256, "BLOCK_K": 32}, num_warps=8, num_stages=4),
     ],
     key=["N"],
 )
 @triton.jit
 def matmul_kernel(
     a_ptr,
-    b_ptr,
+    turned_ptr,
     out_ptr,
     N,
     K: tl.constexpr,
@@ -24,30 +29,33 @@ def matmul_kernel(
     BLOCK_N: tl.constexpr,
     BLOCK_K: tl.constexpr,
 ):
-    """Store one BLOCK_M x BLOCK_N tile; all matrices are contiguous, and blocks divide K and COLUMNS."""
-    m = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)
-    n = tl.program_id(1) * BLOCK_N + tl.arange(0, BLOCK_N)
+    """Store one BLOCK_M x BLOCK_N tile of a [N, K] times turned [COLUMNS, K]; blocks divide K and COLUMNS."""
+    # Neighbours take the columns of the same rows, so that a is read from memory once.
+    program = tl.program_id(0)
+    across: tl.constexpr = COLUMNS // BLOCK_N
+    m = program // across * BLOCK_M + tl.arange(0, BLOCK_M)
+    n = program % across * BLOCK_N + tl.arange(0, BLOCK_N)
     inside = m[:, None] < N
     total = tl.zeros((BLOCK_M, BLOCK_N), dtype=tl.float32)
-    for start in range(0, K, BLOCK_K):
+    for start in tl.range(0, K, BLOCK_K):
         k = start + tl.arange(0, BLOCK_K)
         a = tl.load(a_ptr + m[:, None] * K + k[None, :], mask=inside, other=0.0)
-        b = tl.load(b_ptr + k[:, None] * COLUMNS + n[None, :])
-        total += tl.dot(a, b)
+        turned = tl.load(turned_ptr + n[:, None] * K + k[None, :])
+        total = tl.dot(a, turned.T, total)
     tl.store(out_ptr + m[:, None] * COLUMNS + n[None, :], total, mask=inside)
 
 
 def triton_matmul(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Return a [N, K] times b [K, M], float32 on a CUDA device."""
-    a, b = a.contiguous(), b.contiguous()
+    a, turned = a.contiguous(), b.t().contiguous()
     N, K = a.shape
     columns = b.shape[1]
     out = torch.empty((N, columns), device=a.device, dtype=a.dtype)
 
     def grid(meta):
-        return triton.cdiv(N, meta["BLOCK_M"]), triton.cdiv(columns, meta["BLOCK_N"])
+        return (triton.cdiv(N, meta["BLOCK_M"]) * (columns // meta["BLOCK_N"]),)
 
-    matmul_kernel[grid](a, b, out, N, K=K, COLUMNS=columns)
+    matmul_kernel[grid](a, turned, out, N, K=K, COLUMNS=columns)
     return out
 
 

@@ -9,6 +9,8 @@ import triton.language as tl
 @triton.autotune(
     configs=[
         triton.Config({}, num_warps=4, num_stages=1),
+        triton.Config({}, num_warps=8, num_stages=1),
+        triton.Config({}, num_warps=16, num_stages=1),
     ],
     key=["N"],
 )

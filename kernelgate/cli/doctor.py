@@ -1,10 +1,11 @@
 """`kernelgate doctor`: say whether this machine is fit to judge 1 %."""
 
 import argparse
+import os
 from typing import Any
 
 from kernelgate.cli.common_options import add_root
-from kernelgate.cli.workflow_marks import print_marks
+from kernelgate.pull_request.github import mark_failures
 
 
 def add(commands: Any) -> None:
@@ -31,5 +32,5 @@ def run(options: argparse.Namespace) -> int:
         checks.append(check)
     print(answer(checks))
     unfit = [check for check in checks if check.status == "unfit"]
-    print_marks([f"{check.name}: {check.seen}: {check.advice}" for check in unfit])
+    mark_failures(os.environ, [f"{check.name}: {check.seen}: {check.advice}" for check in unfit])
     return int(bool(unfit))

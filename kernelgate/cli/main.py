@@ -1,14 +1,15 @@
 """The command line for what is not a test: changes, records, raw samples, and a doctor for the machine."""
 
 import argparse
+import os
 import sys
 
 from kernelgate import __version__
-from kernelgate.cli import accept, doctor, guard, history, judge, plan, replay, tune
-from kernelgate.cli.workflow_marks import print_marks
+from kernelgate.cli import accept, doctor, guard, history, judge, plan, replay, report, tune
 from kernelgate.errors import KernelgateError
+from kernelgate.pull_request.github import mark_failures
 
-SUBCOMMANDS = (tune, plan, accept, replay, doctor, history, judge, guard)
+SUBCOMMANDS = (tune, plan, accept, replay, report, doctor, history, judge, guard)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
         return int(options.run(options) or 0)
     except (KernelgateError, OSError) as error:
         print(f"kernelgate: {error}", file=sys.stderr)
-        print_marks([str(error)])
+        mark_failures(os.environ, [str(error)])
         return 1
 
 

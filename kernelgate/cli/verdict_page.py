@@ -5,10 +5,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from kernelgate.cli.workflow_marks import print_marks
 from kernelgate.files import write_whole
 from kernelgate.pull_request.change import Change
-from kernelgate.pull_request.github import write_outputs, write_summary
+from kernelgate.pull_request.github import mark_failures, write_outputs, write_summary
 from kernelgate.pull_request.judge import Judged, JudgeSetup
 from kernelgate.pull_request.summary import failures_of, outputs_of, passes, render_page, summarise
 
@@ -33,6 +32,6 @@ def publish(reports: Path, change: Change | None, judged: Sequence[Judged]) -> i
     write_whole(reports / "summary.md", page)
     write_summary(os.environ, page)
     write_outputs(os.environ, outputs_of(change, judged))
-    print_marks(failures_of(change, judged))
+    mark_failures(os.environ, failures_of(change, judged))
     print(f"kernelgate: {summarise(change, judged)}\n  summary: {reports / 'summary.md'}")
     return int(not passes(change, judged))

@@ -19,9 +19,11 @@ from kernelgate.compilation.timed_plans import different_plans, plan_for_timing
 from kernelgate.execution.cards import ADA, KNOWN, Card
 from kernelgate.execution.plan_check import PlanError
 from kernelgate.execution.timed_plan import TimedPlan
+from kernelgate.execution.work import PlanWork, weigh_plan
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import read_card_at_hand
 from kernelgate.operations.declaration.kernel_config import KernelConfig
+from kernelgate.operations.declaration.operation import Operation
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault
@@ -38,11 +40,16 @@ class TooManyConfigsError(ValueError):
 
 
 class CompiledKernel(msgspec.Struct, frozen=True, kw_only=True):
-    """A kernel file compiled for one target: one record a configuration, in the order of the file."""
+    """A kernel file compiled for one target: one record a configuration, in the order of the file.
+
+    `works` has for each of them what its plan does, None where that cannot be counted; it is empty where the
+    configurations come from a stored record.
+    """
 
     target: str
     kernel_sha256: str
     configs: tuple[ConfigRecord, ...]
+    works: tuple[PlanWork | None, ...] = ()
 
     @property
     def capability(self) -> int:
@@ -229,7 +236,7 @@ def _keep(
     """Return what was compiled for a target, after keeping the plans to time it by."""
     measured = sandbox.operation.measured_batch
     planned = [answers[target, measured, pin] for pin in range(count_pins(loaded))]
-    compiled = _gather(kernel, loaded, target, [each.recorded for each in planned])
+    compiled = _gather(sandbox.operation, kernel, loaded, target, [each.recorded for each in planned])
     if target.is_timed:
         plans = tuple(each.timed for each in planned)
         sandbox.timed_plans[kernel.sha256] = different_plans(compiled.configs, plans)
@@ -237,7 +244,11 @@ def _keep(
 
 
 def _gather(
-    kernel: KernelFile, loaded: protocol.Loaded, target: Target, answers: Sequence[Recorded]
+    operation: Operation,
+    kernel: KernelFile,
+    loaded: protocol.Loaded,
+    target: Target,
+    answers: Sequence[Recorded],
 ) -> CompiledKernel:
     configs = _named_configs(loaded) or (_untuned_config(answers[0]),)
     return CompiledKernel(
@@ -246,6 +257,7 @@ def _gather(
         configs=tuple(
             _record(config, answer, target) for config, answer in zip(configs, answers, strict=True)
         ),
+        works=tuple(weigh_plan(each.stored, operation) if each.stored else None for each in answers),
     )
 
 

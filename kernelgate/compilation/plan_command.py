@@ -12,7 +12,7 @@ from kernelgate.errors import KernelgateError
 from kernelgate.execution.cards import KNOWN, Card
 from kernelgate.execution.launch_plan import Copy, Launch, LaunchPlan, Step
 from kernelgate.execution.plan_files import StoredPlan, keep_plan, plan_file
-from kernelgate.execution.work import Work, count_work
+from kernelgate.execution.work import PlanWork, weigh_plan
 from kernelgate.kernel_file.source import read_kernel
 from kernelgate.machine.gpu import read_card_at_hand
 from kernelgate.operations.declaration.operation import Operation
@@ -67,7 +67,6 @@ def describe_plan(stored: StoredPlan, operation: Operation, capability: int) -> 
     records = iter(measure_launches(stored, capability))
     lines = [f"{plan.config or 'no configurations'}, N = {plan.batch}, {plan.target}: {plan_file(stored)}"]
     lines += [f"  memory    {_describe_memory(plan)}"]
-    works: list[Work | None] = []
     for step in plan.steps:
         lines.append(f"  {_describe_step(plan, step)}")
         if isinstance(step, Launch):
@@ -77,9 +76,7 @@ def describe_plan(stored: StoredPlan, operation: Operation, capability: int) -> 
                 f"            {found.registers} registers, {spills} bytes spilled, "
                 f"{step.shared_bytes} bytes of shared memory, {found.warps_per_sm} warps an SM"
             )
-            ttir = stored.read(plan.program_of(step).ttir, "ttir").decode(errors="replace")
-            works.append(count_work(ttir, step))
-    return "\n".join([*lines, *_describe_work(works, operation, plan.batch)])
+    return "\n".join([*lines, *_describe_work(weigh_plan(stored, operation))])
 
 
 def _describe_memory(plan: LaunchPlan) -> str:
@@ -97,17 +94,16 @@ def _describe_step(plan: LaunchPlan, step: Step) -> str:
     return f"fill      {shape} {step.target.dtype} of {role} with {step.value}"
 
 
-def _describe_work(works: list[Work | None], operation: Operation, batch: int) -> Iterator[str]:
-    counted = [work for work in works if work is not None]
-    if len(counted) < len(works):
+def _describe_work(work: PlanWork | None) -> Iterator[str]:
+    if work is None:
         yield "  work      not counted: a loop's length depends on the program"
         return
-    products, asked = sum(w.products for w in counted), sum(w.bytes_asked for w in counted)
-    needed = operation.flops(batch) / 2
-    formed = f"{products:.3e} products formed, {products / needed:.2f} of the {needed:.3e} needed"
-    yield f"  work      {formed if products else 'no products of tl.dot'}"
-    least = operation.min_bytes(batch)
-    yield f"  traffic   {_mib(asked)} asked, {asked / least:.1f} times the {_mib(least)} that must move"
+    formed = (
+        f"{work.products:.3e} products formed, {work.products_ratio:.2f} of the {work.products_needed:.3e}"
+    )
+    yield f"  work      {f'{formed} needed' if work.products else 'no products of tl.dot'}"
+    least = f"{work.bytes_ratio:.1f} times the {_mib(work.bytes_needed)} that must move"
+    yield f"  traffic   {_mib(work.bytes_asked)} asked, {least}"
 
 
 def _mib(count: int) -> str:

@@ -89,5 +89,5 @@ def _what_is_broken(answer: protocol.Recorded) -> tuple[str, str] | None:
     where = f" (line {answer.line} of the kernel file)" if answer.line else ""
     if answer.unplanned is not None:
         return answer.unplanned.value, shown(answer.detail) + where
-    allowed = "float32, row-major NCHW, on the input's device"
+    allowed = "float32, row-major, on the input's device"
     return "form", f"forward returned {answer.returned or 'nothing'}, allowed {allowed}"

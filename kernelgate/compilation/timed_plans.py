@@ -53,6 +53,11 @@ def different_records(records: Sequence[ConfigRecord]) -> list[ConfigRecord]:
     return list(first.values())
 
 
+def name_plan(plan: TimedPlan) -> str:
+    """Return what a report calls the configuration of a plan."""
+    return str(plan.stored.plan.config or "no configurations")
+
+
 def find_plans(sandbox: Sandbox, kernel: KernelFile) -> tuple[TimedPlan, ...]:
     """Return the plans that the compile of a kernel file for the GPU at hand has left.
 

@@ -20,7 +20,7 @@ from kernelgate.sandbox.worker_process import Worker, WorkerFault
 
 MAX_KEPT_ITEMS = 4
 MAX_VALUES_SENT = 2**28
-"""A gigabyte: larger answers are compared in some of their images."""
+"""A gigabyte: larger answers are compared in some of their items."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,7 +123,7 @@ def _offsets_of(items: tuple[int, ...], an_item: int) -> NDArray[np.int64]:
 
 
 _offsets_of_few = lru_cache(maxsize=16)(_offsets_of)
-"""Most cases are of a few images: new memory for their offsets takes longer than reading the answer."""
+"""Most cases are of a few items: new memory for their offsets takes longer than reading the answer."""
 
 
 def _is_ascending(offsets: NDArray[np.int64], end: int) -> bool:

@@ -20,7 +20,7 @@ from kernelgate.operations.accuracy.laws import Answer, Broken, Errors
 from kernelgate.operations.draws.recipe import Recipe
 from kernelgate.operations.draws.tensors import family_of, make_items, make_parameters, make_tensors
 from kernelgate.operations.draws.values import Family
-from kernelgate.operations.truth.reference import Truth
+from kernelgate.operations.truth.reference import Tensors, Truth
 from kernelgate.operations.truth.truth import truth_at, truth_everywhere, unravel, vendor_answer
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
@@ -202,20 +202,17 @@ class CaseRunner:
         return broken or next(conduct.check_as_planned(run), None), errors, vendor_ratio
 
     def _judge_answer(self, run: Run) -> tuple[Broken | None, Errors, float | None]:
-        broken = next(self._check_conduct(run), None)
         errors, vendor_ratio = Errors(), None
-        if broken is not None:
+        if broken := next(self._check_conduct(run), None):
             return broken, errors, vendor_ratio
+        family = family_of(self.operation, run.call.recipe)
         for answer, vendor in self.answers(run):
             seen = accuracy.measure_errors(answer, self.limits)
             errors = errors.worst(seen)
             if vendor is not None:
                 theirs = accuracy.measure_errors(msgspec.structs.replace(answer, values=vendor), self.limits)
                 vendor_ratio = max(vendor_ratio or 0.0, theirs.error_ratio)
-            broken = next(
-                self._check_values(answer, seen, vendor, family_of(self.operation, run.call.recipe)), None
-            )
-            if broken is not None:
+            if broken := next(self._check_values(answer, seen, vendor, family), None):
                 break
         return broken, errors, vendor_ratio
 
@@ -240,29 +237,26 @@ class CaseRunner:
         if self.caller.interprets:
             yield self._part(run, slice(None), values, self._truth_on_host(run)), None
             return
-        if not self.operation.has_items:
-            yield self._whole_part(run, values)
-            return
-        fixed = {k: v.cuda() for k, v in make_parameters(self.operation, run.call.recipe).items()}
-        items = run.call.items or tuple(range(run.call.recipe.batch))
-        an_item = math.prod(self.operation.output_shape(1))
-        at_once = max(1, ELEMENTS_AT_ONCE // an_item)
         special = family_of(self.operation, run.call.recipe).special
-        for first in range(0, len(items), at_once):
-            chosen = items[first : first + at_once]
-            free = make_items(self.operation, run.call.recipe, chosen)
-            tensors = fixed | {name: values.cuda() for name, values in free.items()}
-            span = slice(first * an_item, (first + len(chosen)) * an_item)
+        for span, tensors in self._tensors_in_parts(run.call):
             truth = truth_everywhere(self.operation, tensors).flattened()
             vendor = None if special else vendor_answer(self.operation, tensors).flatten()
             yield self._part(run, span, values[span].cuda(), truth), vendor
 
-    def _whole_part(self, run: Run, values: torch.Tensor) -> tuple[Answer, torch.Tensor | None]:
-        tensors = make_tensors(self.operation, run.call.recipe, "cuda")
-        truth = truth_everywhere(self.operation, tensors).flattened()
-        special = family_of(self.operation, run.call.recipe).special
-        vendor = None if special else vendor_answer(self.operation, tensors).flatten()
-        return self._part(run, slice(None), values.cuda(), truth), vendor
+    def _tensors_in_parts(self, call: Call) -> Iterator[tuple[slice, Tensors]]:
+        """Yield what some items are computed from, and where their answers lie; all at once without items."""
+        operation, recipe = self.operation, call.recipe
+        if not operation.has_items:
+            yield slice(None), make_tensors(operation, recipe, "cuda")
+            return
+        fixed = {name: values.cuda() for name, values in make_parameters(operation, recipe).items()}
+        items, an_item = call.items or tuple(range(recipe.batch)), math.prod(operation.output_shape(1))
+        at_once = max(1, ELEMENTS_AT_ONCE // an_item)
+        for first in range(0, len(items), at_once):
+            chosen = items[first : first + at_once]
+            free = make_items(operation, recipe, chosen)
+            span = slice(first * an_item, (first + len(chosen)) * an_item)
+            yield span, fixed | {name: values.cuda() for name, values in free.items()}
 
     def _truth_on_host(self, run: Run) -> Truth:
         recipe = run.call.recipe

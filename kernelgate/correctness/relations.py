@@ -48,6 +48,10 @@ def _anything(_operation: Operation) -> bool:
     return True
 
 
+def _has_independent_items(operation: Operation) -> bool:
+    return operation.relations.independent and operation.output[0] == "N"
+
+
 class Relation(msgspec.Struct, frozen=True, kw_only=True):
     """What a case calls after its first call, or in its place, and what must then hold.
 
@@ -72,7 +76,7 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
     calls_file: bool = False
     """Its calls are of the file itself, on a GPU; without one `compilation/forms.py` asks for the like."""
     needs_whole: bool = False
-    """Its calls share no sampled program: where programs are interpreted, all of a few images are."""
+    """Its calls share no sampled program: where programs are interpreted, all of a small batch are."""
     also_strided: bool = False
     """A planned case tries it with another layout of x too."""
     fresh_worker: bool = False
@@ -202,7 +206,7 @@ _ALL = (
     Relation(
         name="shuffled-batch",
         says="items of the batch permuted, answers permuted",
-        asked_of=lambda operation: operation.relations.independent,
+        asked_of=_has_independent_items,
         later=once_more(shuffled=BATCH),
         source=_same_item,
         needs_whole=True,
@@ -210,7 +214,7 @@ _ALL = (
     Relation(
         name="sliced-batch",
         says="a slice of the batch, the slice of the answer",
-        asked_of=lambda operation: operation.relations.independent,
+        asked_of=_has_independent_items,
         later=slice_batch,
         source=_same_item,
         changes_batch=True,
@@ -249,7 +253,7 @@ _ALL = (
         calls_file=True,
         fresh_worker=True,
     ),
-    # The layer that a file is made for always has a bias: to say clearly that it is needed is right.
+    # The layer that a file is made for has every parameter: to say clearly that it is needed is right.
     Relation(
         name="no-bias",
         says="right without a bias, or a clear error",

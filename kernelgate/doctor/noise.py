@@ -65,7 +65,7 @@ def _check_noise(gpu: Gpu, accepted: KernelFile, settings: Settings) -> Iterator
             (Arm.CANDIDATE, Arm.ACCEPTED, Arm.CONTROL), accepted
         )
         with locked(gpu):
-            measured = measure_replicates(sandbox, arms, gpu, short, lambda _: True, lambda: None)
+            measured = measure_replicates(sandbox, arms, gpu, short, lambda _: True, lambda one: one)
     except GpuError as error:
         yield Check(name="A/A run", status="unfit", seen=str(error), advice="end the other judge, or wait")
         return

@@ -15,7 +15,7 @@ def choose_programs(grid: Program, count: int, batch: int, seed: int) -> list[Pr
     """Return the programs to run, in order; all of them where `count` is 0 or covers the grid.
 
     First and last of all; first and last along each axis, whatever the order of tiles; those that straddle
-    two images if tiles follow the images along the longest axis; then random ones: as many as asked for.
+    two items if tiles follow the items along the longest axis; then random ones: as many as asked for.
     """
     total = grid[0] * grid[1] * grid[2]
     if count == 0 or total <= count:
@@ -25,9 +25,9 @@ def choose_programs(grid: Program, count: int, batch: int, seed: int) -> list[Pr
     chosen = dict.fromkeys([(0, 0, 0), (grid[0] - 1, grid[1] - 1, grid[2] - 1)])
     chosen |= dict.fromkeys((x, y, z) for x in ends_x for y in ends_y for z in ends_z)
     axis = max(range(3), key=lambda a: grid[a])
-    for image in sorted({1, batch // 2, batch - 1} - {0, batch}):
+    for item in sorted({1, batch // 2, batch - 1} - {0, batch}):
         place = [chance.randrange(extent) for extent in grid]
-        place[axis] = grid[axis] * image // batch
+        place[axis] = grid[axis] * item // batch
         chosen[place[0], place[1], place[2]] = None
     while len(chosen) < count:
         chosen[chance.randrange(grid[0]), chance.randrange(grid[1]), chance.randrange(grid[2])] = None
@@ -35,7 +35,7 @@ def choose_programs(grid: Program, count: int, batch: int, seed: int) -> list[Pr
 
 
 SUSPICIOUS = 2
-"""Tiles by which a program may stand off its place, where tiles follow the images."""
+"""Tiles by which a program may stand off its place, where tiles follow the items."""
 
 MAX_OWNERS = 18
 NEIGHBOURS = 16
@@ -45,7 +45,7 @@ PixelOf = Callable[[NDArray[np.int64]], NDArray[np.int64]]
 def find_owners(
     grid: Program, wrote: Mapping[Program, NDArray[np.int64]], pixels_in_all: int, pixel_of: PixelOf
 ) -> list[Program]:
-    """Return the programs whose place others seem to have written, if tiles follow the images on one axis.
+    """Return the programs whose place others seem to have written, if tiles follow the items on one axis.
 
     A number that wrapped sends a program to the place of another, where it writes what is right there; only
     the owner's run shows that both write it, and that some place is left out. Where tiles come in another

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from kernelgate.execution.launch_plan import SCALAR_BYTES, Launch, Scalar
+from kernelgate.execution.plan_files import StoredPlan
 from kernelgate.interpreter.elements import BYTES
 from kernelgate.interpreter.text.module import Function, Operation, Type
 from kernelgate.interpreter.text.parser import parse
+from kernelgate.operations.declaration import operation as declared
 
 PRODUCTS = ("tt.dot", "tt.dot_scaled")
 ACCESSES = (
@@ -48,6 +50,28 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     bytes_asked: int
 
 
+class PlanWork(msgspec.Struct, frozen=True, kw_only=True):
+    """The work of all launches of a call, beside what the operation needs at its batch.
+
+    `products_needed` are those of the direct algorithm, `bytes_needed` those of each tensor, moved once.
+    """
+
+    products: int
+    products_needed: int
+    bytes_asked: int
+    bytes_needed: int
+
+    @property
+    def products_ratio(self) -> float:
+        """Products formed over products needed: over 1 where blocks are padded beyond the problem."""
+        return self.products / self.products_needed
+
+    @property
+    def bytes_ratio(self) -> float:
+        """Bytes asked over bytes needed: what is fetched again counts again, wherever it comes from."""
+        return self.bytes_asked / self.bytes_needed
+
+
 class _UncountableError(Exception):
     """How often something runs depends on the program, or on a value."""
 
@@ -65,6 +89,26 @@ def count_work(ttir: str, launch: Launch) -> Work | None:
     return Work(
         products=programs * sum(times * _products(each) for each, times in counted if each.name in PRODUCTS),
         bytes_asked=programs * sum(times * _bytes(each) for each, times in counted if each.name in ACCESSES),
+    )
+
+
+def weigh_plan(stored: StoredPlan, operation: declared.Operation) -> PlanWork | None:
+    """Return the work of a plan, None if that of a launch cannot be told.
+
+    Moves of data that are no launch are not counted. Raises TtirSyntaxError as `count_work` does.
+    """
+    plan, works = stored.plan, []
+    for launch in plan.launches:
+        ttir = stored.read(plan.program_of(launch).ttir, "ttir").decode(errors="replace")
+        work = count_work(ttir, launch)
+        if work is None:
+            return None
+        works.append(work)
+    return PlanWork(
+        products=sum(each.products for each in works),
+        products_needed=operation.flops(plan.batch) // 2,
+        bytes_asked=sum(each.bytes_asked for each in works),
+        bytes_needed=operation.min_bytes(plan.batch),
     )
 
 

@@ -2,15 +2,17 @@
 
 import pkgutil
 from functools import cache
+from typing import TYPE_CHECKING
 
-from kernelgate.operations.declaration.operation import Operation
+if TYPE_CHECKING:  # it imports PyTorch, which a help text does not need
+    from kernelgate.operations.declaration.operation import Operation
 
 OPERATIONS = tuple(sorted(each.name for each in pkgutil.iter_modules(__path__) if not each.ispkg))
 """The names of all operations: those of the modules of this package."""
 
 
 @cache
-def find_operation(name: str) -> Operation:
+def find_operation(name: str) -> "Operation":
     """Return the operation of that name; raises KeyError that lists the known ones.
 
     Module `matmul` declares `MATMUL`. A module is imported when its operation is asked for.

@@ -52,15 +52,20 @@ class Replicate:
     ) -> None:
         self.place, self.sandbox, self.crew, self.names = place, sandbox, crew, names
         self.chosen: dict[str, int] = {}
+        self.prepared: list[protocol.Warm] = []
         self.gpu, self.settings, self.chance = gpu, settings, chance
         self.parameters = 0
         self.samples: list[Sample] = []
         self.readings: list[Reading] = []
         self.answers: list[TimedAnswer] = []
 
+    def prepare(self) -> None:
+        """Have all arms make a call in each configuration, side by side."""
+        self.prepared = _prepare(self.sandbox, self.crew)
+
     def measure(self) -> MeasuredReplicate:
-        """Return the replicate, measured."""
-        self.chosen = _warm_up(self.sandbox, self.crew)
+        """Return the replicate, measured; its arms are prepared."""
+        self.chosen = _choose(self.sandbox, self.crew, self.prepared)
         arms, blocks, together = tuple(self.crew), self.settings.blocks, self.settings.blocks_per_layout
         places: dict[tuple[str, ...], Iterator[tuple[str, ...]]] = {}
         for block, order in enumerate(draw_orders(arms, blocks, self.chance)):
@@ -133,12 +138,19 @@ def _placing(
     )
 
 
-def _warm_up(sandbox: Sandbox, crew: Mapping[str, Worker]) -> dict[str, int]:
-    """Prepare arms side by side, and have each choose in turn, with the GPU to itself."""
+def _prepare(sandbox: Sandbox, crew: Mapping[str, Worker]) -> list[protocol.Warm]:
+    """Return what each arm says once all have prepared, side by side."""
     for worker in crew.values():
         sandbox.await_loaded(worker)
+    request = protocol.Prepare(batch=sandbox.operation.measured_batch)
+    return _ask_all(crew.values(), request, protocol.Warm, sandbox.limits.run_timeout_s)
+
+
+def _choose(
+    sandbox: Sandbox, crew: Mapping[str, Worker], prepared: Sequence[protocol.Warm]
+) -> dict[str, int]:
+    """Have each arm that has a choice choose in turn, with the GPU to itself."""
     batch, timeout_s = sandbox.operation.measured_batch, sandbox.limits.run_timeout_s
-    prepared = _ask_all(crew.values(), protocol.Prepare(batch=batch), protocol.Warm, timeout_s)
     chosen = {}
     for (name, worker), warm in zip(crew.items(), prepared, strict=True):
         has_choice = warm.chosen is None

@@ -1,19 +1,19 @@
 """Timing the arms against each other: replicate after replicate, until they decide."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
-from kernelgate.compilation.timed_plans import find_plans
+from kernelgate.compilation.timed_plans import find_plans, name_plan
 from kernelgate.execution.timed_plan import TimedPlan
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import Gpu
 from kernelgate.performance.replicate import Replicate
 from kernelgate.performance.samples import MeasuredReplicate
 from kernelgate.sandbox.sandbox import Sandbox
+from kernelgate.sandbox.worker_process import Worker
 from kernelgate.settings import PerformanceSettings
-
-VENDOR = "cuDNN, TF32 allowed"
 
 
 def measure_replicates(
@@ -22,35 +22,55 @@ def measure_replicates(
     gpu: Gpu,
     settings: PerformanceSettings,
     is_decided: Callable[[Sequence[MeasuredReplicate]], bool],
-    tick: Callable[[], None],
+    settle: Callable[[MeasuredReplicate], MeasuredReplicate],
     attempt: int = 1,
 ) -> list[MeasuredReplicate]:
     """Return the replicates up to the look at which they decide, or to the last; None is the vendor's arm.
 
     Kernel files are called by their launch plans, which the compile of each for the GPU at hand has left. The
-    first replicate chooses one configuration of each file, the fastest, and the others keep to it. Raises
-    WorkerFault with the arm's name in it, GpuError as soon as another program is on the GPU.
+    first replicate chooses one configuration of each file, the fastest, and the others keep to it. Each
+    replicate is settled while the next processes get ready, on another thread: whatever that does on the GPU,
+    nothing is timed meanwhile. What it returns stands for the replicate. Raises WorkerFault with the arm's
+    name in it, GpuError as soon as another program is on the GPU.
     """
     chance = random.Random()  # noqa: S311 - the order of arms, not a secret
     replicates: list[MeasuredReplicate] = []
     plans = {name: None if kernel is None else find_plans(sandbox, kernel) for name, kernel in arms.items()}
-    for index in range(settings.looks[-1]):
-        with ExitStack() as stack:
-            crew = {name: stack.enter_context(sandbox.start_arm(each, name)) for name, each in plans.items()}
-            names = {name: _name(each) for name, each in plans.items()}
-            replicate = Replicate((attempt, index), sandbox, crew, names, gpu, settings, chance)
-            replicates.append(replicate.measure())
-        tick()
-        if len(replicates) in settings.looks and is_decided(replicates):
-            break
-        plans = _keep_to(plans, replicate.chosen)
-    return replicates
+    with ThreadPoolExecutor(1) as beside:
+        settled: list[Future[MeasuredReplicate]] = []
+        for index in range(settings.looks[-1]):
+            with _crew(sandbox, plans) as crew:
+                names = {name: _name(sandbox, each) for name, each in plans.items()}
+                replicate = Replicate((attempt, index), sandbox, crew, names, gpu, settings, chance)
+                replicate.prepare()
+                if settled:
+                    settled[-1].result()
+                replicates.append(replicate.measure())
+                settled.append(beside.submit(settle, replicates[-1]))
+            if len(replicates) in settings.looks and is_decided(replicates):
+                break
+            plans = _keep_to(plans, replicate.chosen)
+        return [each.result() for each in settled]
 
 
-def _name(plans: tuple[TimedPlan, ...] | None) -> tuple[str, ...]:
+@contextmanager
+def _crew(sandbox: Sandbox, plans: Mapping[str, tuple[TimedPlan, ...] | None]) -> Iterator[dict[str, Worker]]:
+    """Give a fresh process of each arm; all of them are ended at once."""
+    crew: dict[str, Worker] = {}
+    try:
+        for name, each in plans.items():
+            crew[name] = sandbox.start_arm(each, name)
+        yield crew
+    finally:
+        with ThreadPoolExecutor(len(plans)) as together:
+            for ended in [together.submit(worker.close) for worker in crew.values()]:
+                ended.result()
+
+
+def _name(sandbox: Sandbox, plans: tuple[TimedPlan, ...] | None) -> tuple[str, ...]:
     if plans is None:
-        return (VENDOR,)
-    return tuple(str(each.stored.plan.config or "no configurations") for each in plans)
+        return (sandbox.operation.reference.vendor_name,)
+    return tuple(map(name_plan, plans))
 
 
 def _keep_to(

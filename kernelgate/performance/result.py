@@ -4,13 +4,15 @@ import msgspec
 
 from kernelgate.machine.gpu import Gpu
 from kernelgate.performance.decision.log_ratio import Slowdown
+from kernelgate.performance.explanation.users_choice import UsersChoice
 from kernelgate.verdict import Verdict
 
 
 class Performance(msgspec.Struct, frozen=True, kw_only=True, tag="performance"):
     """The stage's result: log-ratios with intervals, typical times for orientation, and the verdict.
 
-    `band` are the gains between which the 1-2 % rule asks for more.
+    `band` are the gains between which the 1-2 % rule asks for more. `users` is None where nobody asked, and
+    in reports that are older than it.
     """
 
     gpu: Gpu
@@ -31,3 +33,4 @@ class Performance(msgspec.Struct, frozen=True, kw_only=True, tag="performance"):
     remarks: tuple[str, ...]
     verdict: Verdict
     ada_path: bool = False
+    users: UsersChoice | None = None

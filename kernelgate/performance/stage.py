@@ -1,7 +1,8 @@
 """The performance stage at work: the stored record, the lock, the replicates, the conclusion."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -28,6 +29,7 @@ from kernelgate.performance.replicates import measure_replicates
 from kernelgate.performance.result import Performance
 from kernelgate.performance.samples import Arm, MeasuredReplicate
 from kernelgate.performance.samples_file import SamplesError, Timing, read_samples, write_samples
+from kernelgate.performance.timed_answers import judge_answers
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.verdict import Outcome, Reason, Verdict
@@ -80,20 +82,39 @@ def _measure(
         Arm.ORIGINAL: kernels.original,
     }
 
+    def settle(one: MeasuredReplicate) -> MeasuredReplicate:
+        tick()
+        return _judge_answers(conditions, one)
+
     def is_decided(so_far: Sequence[MeasuredReplicate]) -> bool:
         return decide_look(conditions, so_far).outcome is not Outcome.UNSTABLE
 
     gpu, settings = conditions.gpu, conditions.settings
     try:
-        return measure_replicates(sandbox, arms, gpu, settings, is_decided, tick, attempt)
+        return measure_replicates(sandbox, arms, gpu, settings, is_decided, settle, attempt)
     except WorkerFault:
         read_health(gpu, set())  # which raises GpuError: a GPU that fell off is no arm's fault
         raise
 
 
+def _judge_answers(conditions: Conditions, one: MeasuredReplicate) -> MeasuredReplicate:
+    """Return the replicate without its timed answers if all are right; those of a wrong one are kept."""
+    with _memory_named():
+        if judge_answers(conditions.operation, one.answers, conditions.laws):
+            return one
+    torch.cuda.empty_cache()  # as before the first replicate
+    return msgspec.structs.replace(one, answers=())
+
+
 def _conclude(conditions: Conditions, measured: Sequence[MeasuredReplicate], seconds: float) -> Performance:
-    try:
+    with _memory_named():
         return conclude_performance(conditions, measured, seconds)
+
+
+@contextmanager
+def _memory_named() -> Iterator[None]:
+    try:
+        yield
     except torch.OutOfMemoryError as error:
         detail = f"no GPU memory left to judge the timed answers: {error}"
         raise GpuError(detail, Reason.GPU_MEMORY) from error

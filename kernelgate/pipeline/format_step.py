@@ -26,11 +26,7 @@ def follow_format(judgement: Judgement) -> tuple[str, Result]:
     kernel = read_kernel(judgement.request.candidate, judgement.settings.limits.kernel_file_bytes)
     judgement.candidate = kernel
     is_open = judgement.request.stage == OPEN
-    if (
-        broken := check_open_form(kernel, judgement.operation)
-        if is_open
-        else _check_strict_text(judgement, kernel)
-    ):
+    if broken := _check_form(kernel, judgement.operation, is_open=is_open):
         raise forbid("format", kernel.path, broken)
     prepare("record")  # its imports take as long as those of the next check, and have a core of their own
     if is_open:

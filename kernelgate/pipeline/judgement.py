@@ -10,7 +10,7 @@ from kernelgate.kernel_file.source import KernelFile
 from kernelgate.kernel_file.violation import Violation
 from kernelgate.machine.versions import describe_environment, describe_installation, triton_version
 from kernelgate.operations import find_operation
-from kernelgate.performance.hardware_counters import Counters
+from kernelgate.performance.explanation.hardware_counters import Counters
 from kernelgate.pipeline.stage import Request, StageName, StageResult
 from kernelgate.plan_book.book import PlanBook, read_book
 from kernelgate.plan_book.notes import BookNotes

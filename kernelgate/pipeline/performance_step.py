@@ -1,9 +1,13 @@
 """Stage `performance`: the candidate is timed beside the accepted kernel, and the rule decides."""
 
+import msgspec
+
 from kernelgate.machine.gpu import Gpu
 from kernelgate.performance.conclusion import Conditions
-from kernelgate.performance.hardware_counters import read_counters
+from kernelgate.performance.explanation.hardware_counters import read_counters
+from kernelgate.performance.explanation.users_choice import find_users_choice
 from kernelgate.performance.result import Performance
+from kernelgate.performance.samples import Arm
 from kernelgate.performance.stage import keep_samples, load_record, measure_performance, propose_speed
 from kernelgate.pipeline.judgement import Judgement
 from kernelgate.pipeline.stage import Result, Stopped
@@ -20,6 +24,9 @@ def prove_speed(judgement: Judgement) -> tuple[str, Result]:
     result = _measure(judgement, _conditions(judgement, gpu))
     if result.verdict.outcome is not Outcome.INVALID:
         judgement.progress("performance")
+        fastest = result.chosen[Arm.CANDIDATE][0]
+        users = find_users_choice(judgement.sandbox, judgement.kernel, gpu, fastest)
+        result = msgspec.structs.replace(result, users=users)
         configs = judgement.programs.at_hand.configs
         judgement.counters = read_counters(judgement.sandbox, judgement.kernel, configs, gpu)
     if not result.verdict.outcome.passes:

@@ -3,7 +3,7 @@
 https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 MAX_MARK_CHARACTERS = 1000
@@ -19,10 +19,11 @@ def write_outputs(environment: Mapping[str, str], outputs: Mapping[str, str]) ->
     _append(environment.get("GITHUB_OUTPUT"), "".join(f"{key}={value}\n" for key, value in outputs.items()))
 
 
-def mark_failures(environment: Mapping[str, str], failures: Sequence[str]) -> Iterator[str]:
-    """Yield the commands, to be printed, that show failures beside a check; none where no runner reads."""
+def mark_failures(environment: Mapping[str, str], failures: Sequence[str]) -> None:
+    """Print the commands that show failures beside a check; none where no runner reads."""
     if environment.get("GITHUB_ACTIONS"):
-        yield from (f"::error title=kernelgate::{_escape(line[:MAX_MARK_CHARACTERS])}" for line in failures)
+        for line in failures:
+            print(f"::error title=kernelgate::{_escape(line[:MAX_MARK_CHARACTERS])}")
 
 
 def _append(file: str | None, text: str) -> None:

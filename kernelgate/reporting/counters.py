@@ -1,12 +1,10 @@
-"""What the GPU counted, as a person reads it: one row a launch."""
+"""What the GPU counted, as a section in Markdown."""
 
 from collections.abc import Iterator
 
-from kernelgate.performance.hardware_counters import METRICS, Counters, LaunchCounters
+from kernelgate.performance.explanation.hardware_counters import Counters
+from kernelgate.reporting.contents.counters import COLUMNS, NOTE, list_counters
 from kernelgate.reporting.markdown import inert, table
-
-COLUMNS = ("SM throughput", "programs", "warps active", "DRAM throughput", "L2 hits")
-"""In the order of METRICS; all but the programs in percent."""
 
 
 def render_counters(counters: Counters | None, gpu: str | None) -> Iterator[str]:
@@ -17,16 +15,5 @@ def render_counters(counters: Counters | None, gpu: str | None) -> Iterator[str]
     if counters.missing:
         yield f"{inert(counters.missing)}."
         return
-    rows = [
-        (str(each.config), launch.kernel, *_numbers(launch))
-        for each in counters.configs
-        for launch in each.launches
-    ]
-    yield table(("configuration", "kernel", *COLUMNS), rows)
-    yield "Percent of the peak, of the warps that fit, and of the sectors asked of L2; clocks as they were."
-
-
-def _numbers(launch: LaunchCounters) -> Iterator[str]:
-    for name in METRICS:
-        value = launch.metrics[name]
-        yield f"{value:.0f}" if name == "launch__grid_size" else f"{value:.1f}"
+    yield table(COLUMNS, list_counters(counters))
+    yield NOTE

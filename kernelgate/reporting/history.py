@@ -1,7 +1,7 @@
-"""How the accepted kernel's speed has moved: what was accepted on each GPU, and where a run stands."""
+"""How the accepted kernel's speed has moved: what was accepted on each GPU, and where later runs stand."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,49 +13,127 @@ from kernelgate.operations.declaration.operation import Operation
 from kernelgate.reporting.markdown import table
 from kernelgate.reporting.report_files import ReportError, read_report
 
+COLUMNS = ("date", "reason", "gain over the original", "error", "against the best", "kernel")
+
 
 class HistoryError(KernelgateError, ValueError):
     """A report that cannot be read, or does not say how fast the accepted kernel was."""
 
 
-class Today(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run measured: ln(t_accepted / t_original), and half of its interval's width."""
+class Moment(msgspec.Struct, frozen=True, kw_only=True):
+    """How fast an accepted kernel was: ln(t_accepted / t_original), its error; None if nobody measured it.
 
+    `best` is the least log-ratio among it and the accepted kernels before it. `is_run` is a later run of a
+    kernel that was accepted already, which may have no date.
+    """
+
+    date: str
+    log_ratio: float | None
+    error: float | None
+    best: float | None
+    kernel_sha256: str
+    reason: str
+    is_run: bool = False
+
+    @property
+    def gain(self) -> float | None:
+        """In percent of the original's time."""
+        return to_gain(self.log_ratio)
+
+    @property
+    def behind_percent(self) -> float | None:
+        """How much more time it takes than the best kernel accepted until then, in percent."""
+        if self.log_ratio is None or self.best is None:
+            return None
+        return 100 * math.expm1(self.log_ratio - self.best)
+
+
+class Course(msgspec.Struct, frozen=True, kw_only=True):
+    """The moments of an operation's accepted kernels on one GPU, oldest first."""
+
+    operation: str
     gpu: str
+    moments: tuple[Moment, ...]
+
+
+class _Run(msgspec.Struct, frozen=True, kw_only=True):
+    gpu: str
+    date: str
     log_ratio: float
     half_width: float
+    error: float
     kernel_sha256: str
 
 
-def render_history(root: Path, operation: Operation, report: Path | None) -> Iterator[str]:
-    """Yield a Markdown table for each GPU that has a record: gains over the original, oldest first.
+def read_courses(root: Path, operation: Operation, reports: Sequence[Path]) -> list[Course]:
+    """Return the course on each GPU that has a record, at its end the runs of the reports, by date.
 
-    The last row is the report's own measurement of the accepted kernel. Raises BaselineError, HistoryError.
+    A report counts by its measurement of the accepted kernel. Raises BaselineError, HistoryError.
     """
-    today = _read_today(report) if report else None
-    for path in sorted((root / "baselines" / operation.name).glob("*.json")):
-        record = read_proposal(path)
-        if isinstance(record, SpeedRecord):
-            yield f"**{record.gpu}**: {operation.name}, gain of the accepted kernel over the original"
-            yield table(("date", "gain", "error", "kernel", "reason"), list(_rows(record, today)))
+    runs = sorted((_read_run(report) for report in reports), key=lambda run: run.date)
+    records = (read_proposal(file) for file in sorted((root / "baselines" / operation.name).glob("*.json")))
+    return [
+        Course(operation=operation.name, gpu=record.gpu, moments=tuple(_moments(record, operation, runs)))
+        for record in records
+        if isinstance(record, SpeedRecord)
+    ]
 
 
-def _rows(record: SpeedRecord, today: Today | None) -> Iterator[tuple[str, ...]]:
+def render_history(courses: Sequence[Course]) -> Iterator[str]:
+    """Yield a Markdown table for each GPU."""
+    for course in courses:
+        yield f"**{course.gpu}**: {course.operation}, the accepted kernel against the original"
+        yield table(COLUMNS, [list_moment(moment) for moment in course.moments])
+
+
+def list_moment(moment: Moment) -> tuple[str, ...]:
+    """Return the row of a moment, in the order of COLUMNS; what nobody measured is left blank."""
+    gain, behind = moment.gain, moment.behind_percent
+    return (
+        moment.date,
+        moment.reason,
+        "" if gain is None else f"{gain:+z.2f} %",
+        "" if moment.error is None else f"{100 * moment.error:.2f} %",
+        "" if behind is None else f"{behind:z.2f} % more time" if behind >= 0.005 else "the best",
+        moment.kernel_sha256[:12],
+    )
+
+
+def to_gain(log_ratio: float | None) -> float | None:
+    """Return the gain in percent that a log-ratio is."""
+    return None if log_ratio is None else -100 * math.expm1(log_ratio)
+
+
+def _moments(record: SpeedRecord, operation: Operation, runs: Sequence[_Run]) -> Iterator[Moment]:
+    best: float | None = None
     for accepted in record.history:
-        yield (
-            accepted.date,
-            _percent_gain(accepted.log_ratio_original),
-            _percent(accepted.error_original),
-            accepted.kernel_sha256[:12],
-            accepted.reason,
+        log_ratio = accepted.log_ratio_original
+        if log_ratio is None and accepted.kernel_sha256 == operation.original.sha256:
+            log_ratio = 0.0  # it is the original
+        best = min((each for each in (best, log_ratio) if each is not None), default=None)
+        yield Moment(
+            date=accepted.date,
+            log_ratio=log_ratio,
+            error=accepted.error_original,
+            best=best,
+            kernel_sha256=accepted.kernel_sha256,
+            reason=accepted.reason,
         )
-    if today and today.gpu == record.gpu:
-        offset = today.log_ratio - record.log_ratio_original
-        off = f"{100 * offset:+.2f} % off the record; the interval is +-{100 * today.half_width:.2f} %"
-        yield "this run", _percent_gain(today.log_ratio), "", today.kernel_sha256[:12], off
+    for run in (run for run in runs if run.gpu == record.gpu):
+        offset = 100 * (run.log_ratio - record.log_ratio_original)
+        off = f"{offset:+.2f} % off the record; the interval is +-{100 * run.half_width:.2f} %"
+        yield Moment(
+            date=run.date[:10] or "this run",
+            log_ratio=run.log_ratio,
+            error=run.error,
+            best=record.log_ratio_original if best is None else min(best, record.log_ratio_original),
+            kernel_sha256=run.kernel_sha256,
+            reason=off,
+            is_run=True,
+        )
 
 
-def _read_today(report: Path) -> Today:
+def _read_run(report: Path) -> _Run:
     try:
         said = read_report(report)
     except ReportError as error:
@@ -64,17 +142,11 @@ def _read_today(report: Path) -> Today:
     # Written so that NaN fails it too.
     if contrast is None or said.accepted.sha256 is None or not contrast.half_width < math.inf:
         raise HistoryError(f"{report}: does not say how fast the accepted kernel was: give one of `-m perf`")
-    return Today(
+    return _Run(
         gpu=said.gpu or "",
+        date=said.judged_at,
         log_ratio=contrast.estimate,
         half_width=contrast.half_width,
+        error=contrast.standard_error,
         kernel_sha256=said.accepted.sha256,
     )
-
-
-def _percent_gain(log_ratio: float | None) -> str:
-    return "" if log_ratio is None else f"{100 * (1 - math.exp(log_ratio)):+.2f} %"
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.2f} %"

@@ -1,5 +1,6 @@
 """The gate's answer as people and programs read it: report.json, report.md and the terminal's summary."""
 
+from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
@@ -7,7 +8,7 @@ import msgspec
 from kernelgate.correctness.result import Correctness, Diagnosis
 from kernelgate.machine.versions import Provenance
 from kernelgate.operations.declaration.operation import Algorithm
-from kernelgate.performance.hardware_counters import Counters
+from kernelgate.performance.explanation.hardware_counters import Counters
 from kernelgate.performance.result import Performance
 from kernelgate.pipeline.pipeline import Gate
 from kernelgate.pipeline.stage import ORDER, StageName, StageResult
@@ -39,7 +40,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     `sandbox` is what confined the kernel files, None in reports that are older than it. `advice` are
     places of the file that decide nothing, and that a reader may want to see. `book` is the plan
     book: a judgement by one binds its plans, and the file was not run. `algorithm` says whose laws held: the
-    direct one's, or those of any.
+    direct one's, or those of any. `judged_at` is the time in UTC, ISO 8601, empty in reports that are older.
     """
 
     schema: Literal["kernelgate.report/2"] = "kernelgate.report/2"
@@ -62,6 +63,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     advice: tuple[str, ...] = ()
     book: BookIdentity | None = None
     algorithm: Algorithm = "direct"
+    judged_at: str = ""
 
     @property
     def timing(self) -> Performance | None:
@@ -103,6 +105,7 @@ def make_report(gate: Gate) -> Report:
         advice=tuple(map(str, gate.advice)),
         book=_identify_book(gate),
         algorithm=request.algorithm,
+        judged_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a judgement leaves on disk: report.json, which can be read back, report.md, and reproduce.py."""
+"""What a judgement leaves on disk: report.json, which can be read back, its pages, and reproduce.py."""
 
 import tempfile
 from pathlib import Path
@@ -9,11 +9,15 @@ import msgspec
 from kernelgate.correctness.diagnosis.words import SCRIPT_NAME
 from kernelgate.errors import KernelgateError
 from kernelgate.files import read_foreign, write_whole
+from kernelgate.reporting.html.page import render_html
 from kernelgate.reporting.lost_numbers import restore_numbers
 from kernelgate.reporting.page import render_markdown
 from kernelgate.reporting.report import Report
 
 REPORT_NAME = "report.json"
+PAGES = {"report.html": render_html, "report.md": render_markdown}
+"""What people read, by the names of the files that are made of a report."""
+
 MAX_REPORT_BYTES = 32 * 2**20
 SCHEMA = Report.__struct_defaults__[0]
 
@@ -42,19 +46,24 @@ def prepare_folder(asked: Path, *, is_default: bool) -> Path:
 
 
 def write_report(report: Report, directory: Path) -> None:
-    """Write report.json and report.md into the directory, which is made if it is missing.
+    """Write report.json and its pages into the directory, which is made if it is missing.
 
     Beside them goes reproduce.py, where a script can show the fault.
     """
     plain: Any = msgspec.to_builtins(report)
     text = msgspec.json.format(msgspec.json.encode(plain), indent=2) + b"\n"
     write_whole(directory / REPORT_NAME, text)
-    write_whole(directory / "report.md", render_markdown(report))
+    write_pages(report, directory)
     script = directory / SCRIPT_NAME
     if report.diagnosis is not None and report.diagnosis.script:
         write_whole(script, report.diagnosis.script)
     else:
         script.unlink(missing_ok=True)  # of an earlier judgement
+
+
+def write_pages(report: Report, directory: Path) -> list[Path]:
+    """Return the pages of the report, which are written into the directory."""
+    return [write_whole(directory / name, render(report)) for name, render in PAGES.items()]
 
 
 def read_report(file: Path) -> Report:

@@ -22,7 +22,7 @@ from kernelgate.operations import find_operation
 from kernelgate.operations.declaration.kernel_config import KernelConfig
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.performance.conclusion import Conditions
-from kernelgate.performance.hardware_counters import Counters, read_counters
+from kernelgate.performance.explanation.hardware_counters import Counters, read_counters
 from kernelgate.performance.samples import Arm
 from kernelgate.performance.stage import measure_performance, verdict_by_rule
 from kernelgate.sandbox.blame import blame

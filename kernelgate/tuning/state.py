@@ -7,7 +7,7 @@ import msgspec
 
 from kernelgate.files import write_whole
 from kernelgate.operations.declaration.kernel_config import KernelConfig
-from kernelgate.performance.hardware_counters import Counters
+from kernelgate.performance.explanation.hardware_counters import Counters
 from kernelgate.tuning.options import Option, Timed
 
 STATE_NAME = "tune.json"

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from kernelgate import protocol
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compiler import CompiledKernel, Launched, launched
+from kernelgate.execution.observed.launches import SeenLaunch
 from kernelgate.operations.declaration.operation import Operation
 
 MAX_OUTPUTS_A_PROGRAM = 16_384
@@ -15,7 +15,7 @@ MAX_RUN_WHOLE = 2000
 """Programs of launches that prepare something, such as filters: about a second."""
 
 
-def samplable(launches: Sequence[protocol.SeenLaunch], compiled: CompiledKernel) -> tuple[str, ...]:
+def samplable(launches: Sequence[SeenLaunch], compiled: CompiledKernel) -> tuple[str, ...]:
     """Return the kernels of a file of which some programs can run without the others.
 
     A launch that another one reads runs whole. If that takes many programs at the measured batch, no kernel

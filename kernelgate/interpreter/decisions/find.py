@@ -1,6 +1,6 @@
 """The operations of a module that decide by loaded values, and how many sides each has.
 
-Sums and products of what was loaded decide nothing: they are what a convolution is. A comparison does, a
+Sums and products of what was loaded decide nothing: they are what a product is. A comparison does, a
 maximum, a conversion to an integer, a function that saturates, and bits that are cut out of a float.
 """
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -10,7 +10,9 @@ from kernelgate.operations.declaration.argument import FLOAT_BYTES, Argument, Ex
 from kernelgate.operations.declaration.error_model import ErrorModel, Math, Multilinear
 from kernelgate.operations.declaration.kernel_config import KernelConfig
 from kernelgate.operations.declaration.relations import Relations
-from kernelgate.operations.truth.reference import Reference
+
+if TYPE_CHECKING:  # it imports PyTorch, which a report that names an operation does not need
+    from kernelgate.operations.truth.reference import Reference
 
 Algorithm = Literal["direct", "any"]
 """How the products may be formed: one for each tap, or fewer behind transforms, as Winograd's are."""
@@ -48,7 +50,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     parameters: tuple[Argument, ...] = ()
     output: tuple[Extent, ...]
     output_axes: tuple[str, ...]
-    reference: Reference
+    reference: "Reference"
     measured_batch: int
     flops_each: int
     original: Original

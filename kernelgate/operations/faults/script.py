@@ -37,7 +37,9 @@ def has_script(recipe: Recipe, layout: str) -> bool:
 def render_script(operation: Operation, shown: Shown) -> str:
     """Return the script, which makes the very tensors of the call."""
     place = [int(axis) for axis in unravel(operation, np.array([shown.offset]), shown.recipe.batch)]
-    free = [each.name for each in operation.inputs if each.is_free]
+    names = [each.name for each in operation.arguments]
+    part = f"[{place[0]} : {place[0] + 1}]"
+    of_item = [each.name + part if each.is_free else each.name for each in operation.arguments]
     truth, scale = operation.reference.script()
     item = f"{operation.output_axes[0]} {place[0]}"
     lines = [
@@ -51,10 +53,8 @@ def render_script(operation: Operation, shown: Shown) -> str:
         *_tensors(operation, shown.recipe, PLAIN_DRAWS[shown.recipe.family]),
         *_model(operation, shown.layout),
         *_call(operation, shown.layout, place[0]),
-        *(f"{name} = {name}[{place[0]} : {place[0] + 1}]" for name in free),
-        *(f"{each.name} = {each.name}.cpu().double()" for each in operation.arguments),
-        f"exact = ({truth})[0]",
-        f"scale = ({scale})[0]",
+        f"[{', '.join(names)}] = [each.cpu().double() for each in ({', '.join(of_item)},)]",
+        f"exact, scale = ({truth})[0], ({scale})[0]",
         "same = (got == exact) | (got.isnan() & exact.isnan())",
         f"wrong = ~(same | ((got - exact).abs() <= {'0 * scale' if shown.is_exact else '0.002 * scale'}))",
         f"at = {tuple(place[1:])}",

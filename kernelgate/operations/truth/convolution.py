@@ -56,6 +56,11 @@ class Convolution(msgspec.Struct, frozen=True, kw_only=True):
         return Multilinear(self.reduction)
 
     @property
+    def vendor_name(self) -> str:
+        """Whose code the vendor's answer is."""
+        return "cuDNN, TF32 allowed"
+
+    @property
     def padded_places(self) -> tuple[int, ...]:
         """The rows of the output, and likewise the columns, that have taps in the padding."""
         starts = ((place, place * self.stride - self.padding) for place in range(self.out_size))

@@ -22,7 +22,8 @@ class FunctionReference:
 
     A row of the output needs the same row of these tensors, and all of the others.
 
-    `expression` is the same as text, for a script that shows a fault without the gate.
+    Without `rows` all is computed at once. `expression` is the same as text, for a script that shows a fault
+    without the gate.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class FunctionReference:
     ) -> None:
         self.compute, self.expression, self.rows = compute, expression, rows
         self.math, self.error_model = math, error_model
+        self.vendor_name = "PyTorch, TF32 allowed" if math == "tf32" else "PyTorch"
 
     def everywhere(self, tensors: Tensors, *, nearby: bool) -> Truth:
         """Return the truth at every output position."""
@@ -46,6 +48,9 @@ class FunctionReference:
 
     def at(self, tensors: Tensors, positions: Positions, *, nearby: bool) -> Truth:
         """Return the truth at these positions: whole rows are computed, those that the positions name."""
+        if not self.rows:
+            whole = self.everywhere(tensors, nearby=nearby)
+            return Truth(whole.exact[positions], whole.magnitude[positions], whole.yardstick[positions])
         items, item = torch.unique(positions[0], return_inverse=True)
         some = {name: values[items] if name in self.rows else values for name, values in tensors.items()}
         whole = self.everywhere(some, nearby=nearby)

@@ -56,6 +56,10 @@ class Reference(Protocol):
     def error_model(self) -> ErrorModel:
         """How far an honest answer may be from the truth."""
 
+    @property
+    def vendor_name(self) -> str:
+        """Whose code the vendor's answer is, and what it may round to."""
+
     def everywhere(self, tensors: Tensors, *, nearby: bool) -> Truth:
         """Return the truth at every output position, in the output's shape, on the tensors' device."""
 

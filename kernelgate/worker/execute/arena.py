@@ -11,7 +11,7 @@ import torch
 from kernelgate.worker.execute.memory import PlanMemory
 
 BAND_BYTES = 2 * 2**20
-"""More than an image of the output: a tile of rows that a mask let through lands in it."""
+"""More than a picture of the output: a tile of rows that a mask let through lands in it."""
 
 ALIGNMENT = 512
 """Of every buffer, as PyTorch's allocator aligns it."""

@@ -52,9 +52,12 @@ class VendorArm:
     def choose(self, _number: int) -> None:
         """There is no choice: the vendor makes its own."""
 
-    def place(self, tensors: Tensors, _calls: int) -> None:
-        """Take note of the tensors."""
+    def place(self, tensors: Tensors, calls: int) -> None:
+        """Take note of the tensors, and have PyTorch hold the memory of so many answers."""
         self.tensors = tensors
+        answer = self.call(0)
+        answers = [torch.empty_like(answer) for _ in range(calls)]
+        del answers  # PyTorch keeps what they lay in for the calls
 
     def load_code(self) -> None:
         """Leave the vendor's code where it keeps it."""

@@ -11,7 +11,6 @@ from kernelgate.operations.truth.reference import Tensors
 from kernelgate.worker.execute.arms import TimedArm
 from kernelgate.worker.execute.timing import time_calls
 
-ROUNDS = 3
 LAUNCHES = 6
 FLUSH_BYTES = 2**28
 """Twice the second-level cache of any GPU so far, or more."""
@@ -28,22 +27,22 @@ def try_each(operation: Operation, arm: TimedArm, batch: int) -> None:
         arm.release()
 
 
-def choose_fastest(operation: Operation, arm: TimedArm, batch: int) -> int:
-    """Choose the configuration whose median time is the least, and return its number."""
+def choose_fastest(operation: Operation, arm: TimedArm, batch: int, rounds: int) -> list[float]:
+    """Return the median time of each configuration in milliseconds; the fastest is chosen."""
     tensors = _noise(operation, batch)
     free = {each.name: tensors[each.name] for each in operation.inputs if each.is_free}
     flush = torch.empty(FLUSH_BYTES, dtype=torch.int8, device="cuda")
     times: list[list[float]] = [[] for _ in range(arm.choices)]
-    for _ in range(ROUNDS):  # by turns, so that a drift of the clock meets all of them
+    for _ in range(rounds):  # by turns, so that a drift of the clock meets all of them
         for number, found in enumerate(times):
             arm.choose(number)
             arm.place(tensors, LAUNCHES)
             contents = partial(fill_batches, operation, free)
             found.extend(time_calls(arm, contents, flush, 0, LAUNCHES)[0][1:])
             arm.release()
-    best = min(range(len(times)), key=lambda number: statistics.median(times[number]))
-    arm.choose(best)
-    return best
+    medians = [statistics.median(each) for each in times]
+    arm.choose(medians.index(min(medians)))
+    return medians
 
 
 def _noise(operation: Operation, batch: int) -> Tensors:

@@ -67,6 +67,6 @@ class ExecuteMode:
         return protocol.Warm(chosen=0 if self.arm.choices == 1 else None)
 
     def _warm_up(self, request: protocol.WarmUp) -> protocol.Warm:
-        chosen = choose_fastest(self.operation, self.arm, request.batch)
+        times_ms = choose_fastest(self.operation, self.arm, request.batch, request.rounds)
         self.timing.release()
-        return protocol.Warm(chosen=chosen)
+        return protocol.Warm(chosen=times_ms.index(min(times_ms)), times_ms=tuple(times_ms))

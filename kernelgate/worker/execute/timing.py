@@ -35,7 +35,7 @@ class Timing:
         self.outputs: list[torch.Tensor] = []
 
     def place(self, request: protocol.PlaceTensors) -> protocol.Done:
-        """Allocate what the next timed calls need, and make them once, untimed."""
+        """Allocate what the next timed calls need, and do once, untimed, what a sample does."""
         # Held while the others are taken, so that they lie elsewhere than the last time.
         pad = torch.empty(request.pad_bytes, dtype=torch.int8, device="cuda")
         parameters = make_timing_parameters(self.operation, request.seed)
@@ -43,7 +43,7 @@ class Timing:
         self.free = make_timing_batches(self.operation, request.batch, request.seed)
         self.flush = torch.empty(request.flush_bytes, dtype=torch.int8, device="cuda")
         self.arm.place(self.free | parameters, request.launches)
-        self._make_calls(request.seed, request.launches)
+        self._make_calls(request.seed, 1)
         self.outputs = []
         del pad
         gc.collect()  # now, and not while calls are timed

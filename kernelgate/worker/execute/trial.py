@@ -10,6 +10,7 @@ import torch
 
 from kernelgate import protocol
 from kernelgate.execution.launch_plan import Launch, LaunchPlan
+from kernelgate.execution.observed.launches import SeenLaunch
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.draws.tensors import draw_items, make_parameters
 from kernelgate.worker.execute.arena import Arena
@@ -132,9 +133,9 @@ def _as_floats(buffer: torch.Tensor) -> torch.Tensor:
     return buffer[: buffer.numel() // 4 * 4].view(torch.float32)
 
 
-def _seen(plan: LaunchPlan, launch: Launch) -> protocol.SeenLaunch:
+def _seen(plan: LaunchPlan, launch: Launch) -> SeenLaunch:
     program = plan.program_of(launch)
-    return protocol.SeenLaunch(
+    return SeenLaunch(
         kernel=program.kernel, ttir=program.ttir, programs_run=0, programs_total=0, makes_answer=False
     )
 

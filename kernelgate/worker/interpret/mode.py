@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kernelgate import protocol
 from kernelgate.execution.interpreted_plan import Given, InterpretedPlan
 from kernelgate.execution.observed.covered import count_covered
+from kernelgate.execution.observed.launches import SeenLaunch
 from kernelgate.execution.plan_files import StoredPlan, read_plan
 from kernelgate.execution.sampled_launch import LaunchSeen, Sampling
 from kernelgate.interpreter.launch import ReadyKernel
@@ -172,11 +173,11 @@ def _text_of(contents: Path, ttir: str) -> str:
     return (contents / f"{ttir}.ttir").read_text(encoding="utf-8")
 
 
-def _describe(call: InterpretedPlan, launches: list[LaunchSeen], number: int) -> protocol.SeenLaunch:
+def _describe(call: InterpretedPlan, launches: list[LaunchSeen], number: int) -> SeenLaunch:
     launch = launches[number]
     read = any(each.may_read is None or call.answer in each.may_read for each in launches)
     alone = not read and call.answer not in call.copied()
-    return protocol.SeenLaunch(
+    return SeenLaunch(
         kernel=launch.kernel,
         ttir=call.plan.program_of(call.plan.launches[number]).ttir,
         programs_run=launch.programs_run,

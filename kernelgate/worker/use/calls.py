@@ -50,6 +50,13 @@ class ModelCalls:
             intact = self._inputs_are_intact(request, inputs) and _hold(parameters, held)
         return self._describe(answer, intact=intact)
 
+    def call_on_noise(self, batch: int) -> None:
+        """Call a model that holds what it was made with, as a script does."""
+        model, _ = self._model(0)
+        with torch.no_grad():
+            model(*(torch.randn(each.shape_at(batch), device=DEVICE) for each in self.operation.inputs))
+        torch.cuda.synchronize()
+
     def send(self, request: protocol.SendRun) -> protocol.Sent:
         """Write items of the answer that was kept, all of them if none is named."""
         assert self.answer is not None

@@ -1,5 +1,7 @@
 """Mode `use`: call the kernel file on an NVIDIA GPU as any script would, with nothing of it watched."""
 
+from functools import partial
+
 import torch
 
 from kernelgate import protocol
@@ -8,6 +10,7 @@ from kernelgate.worker.model.kernel_module import import_file
 from kernelgate.worker.target.assembler import take_ada_path
 from kernelgate.worker.tensors.gpu_share import GpuShare
 from kernelgate.worker.use.calls import ModelCalls
+from kernelgate.worker.use.launches import name_launches
 
 
 class UseMode:
@@ -25,6 +28,8 @@ class UseMode:
         self.share.take()
         if isinstance(request, protocol.UseOne):
             return self.calls.run(request)
+        if isinstance(request, protocol.NameLaunches):
+            return protocol.Launched(cubins=name_launches(partial(self.calls.call_on_noise, request.batch)))
         if isinstance(request, protocol.SendRun):
             return self.calls.send(request)
         raise ValueError(f"mode use does not answer {type(request).__name__}")

@@ -153,16 +153,27 @@ def test_without_a_gpu_there_is_nothing_to_time(
 def test_decisions_are_told_one_by_one_and_summed_up(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With the medians of what they cost."""
+    """Candidates take turns; the medians of what they cost are of all."""
     names = pretend(monkeypatch, decisions, REVERT, KEEP, REVERT)
-    assert decisions.main(["--count", "3", "--arm", "faster-2"]) == 0
-    assert names == ["faster-2"] * 3
+    assert decisions.main(["--count", "3", "--arm", "candidate", "faster-2"]) == 0
+    assert names == ["candidate", "faster-2", "candidate"]
     out = capsys.readouterr().out.splitlines()
-    assert out[0] == "REVERT +0.00 % after 0: 20.0 s, 6.0 s on the GPU, 0 attempts; gain-too-small"
-    assert out[-2:] == [
-        "1 KEEP, 2 REVERT",
+    assert out[0] == "candidate: REVERT +0.00 % after 0: 20.0 s, 6.0 s on the GPU, 0 attempts; gain-too-small"
+    assert out[-3:] == [
+        "candidate: 2 REVERT",
+        "faster-2: 1 KEEP",
         "median of 3: 20.0 s of wall time, 6.0 s of it with samples on the GPU",
     ]
+
+
+def test_no_decision_is_begun_after_its_time(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One is made in any case."""
+    names = pretend(monkeypatch, decisions, REVERT, KEEP)
+    assert decisions.main(["--count", "2", "--seconds", "0"]) == 0
+    assert names == ["candidate"]
+    assert capsys.readouterr().out.splitlines()[-2] == "candidate: 1 REVERT"
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,15 @@
 """The roofline is drawn from reports: the same ones give the same picture, others say what is wrong."""
 
-import math
 import shutil
 from pathlib import Path
+from xml.etree import ElementTree
 
 import msgspec
 import pytest
 
 from benchmarks import roofline
-from benchmarks.roofline import Point, RooflineError, draw, gather
+from benchmarks.roofline import RooflineError, draw, gather
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.performance.roofline import find_peaks
 
 ROOT = Path(__file__).resolve().parents[3]
 REPORT = ROOT / "docs" / "examples" / "tuned" / "report.json"
@@ -31,36 +30,18 @@ def test_points_are_the_candidates_and_what_they_are_held_against(tmp_path: Path
     fast = changed(tmp_path, time_ms=times)
     operation, gpu, batch, points = gather([("tuned", REPORT), ("fast", fast)])
     assert (operation, gpu, batch) == (ALEXNET_CONV1, "NVIDIA H200", 256)
-    assert [point.name for point in points] == ["cuDNN", "original", "tuned", "fast"]
+    assert [point.name.split(":")[0] for point in points] == ["cuDNN", "original", "tuned", "fast"]
+    assert [point.is_candidate for point in points] == [False, False, True, True]
     assert [point.time_ms for point in points] == pytest.approx([2.2, 1.9, 1.67, 0.25], abs=0.01)
 
 
-def test_a_kernel_that_reaches_the_peaks_lies_on_the_roof() -> None:
-    """The same figures say both: the time of the bytes, and that of the products, which is longer here."""
-    peaks = find_peaks("NVIDIA H200")
-    assert peaks is not None
-    of_bytes, of_products = ALEXNET_CONV1.min_bytes(256) / peaks[0], ALEXNET_CONV1.flops(256) / peaks[1]
-    time_ms = 1000 * max(of_bytes, of_products)
-    figure = draw(ALEXNET_CONV1, "NVIDIA H200", 256, [Point(name="best", time_ms=time_ms)])
-    (axes,) = figure.axes
-    roof, _, best = axes.lines
-    ((x,), (y,)) = best.get_data()
-    slope = math.log(roof.get_ydata()[1] / roof.get_ydata()[0]) / math.log(
-        roof.get_xdata()[1] / roof.get_xdata()[0]
-    )
-    assert slope == pytest.approx(1), "the memory's roof"
-    assert y == pytest.approx(max(roof.get_ydata())), "which this operation does not lie under"
-    assert x > roof.get_xdata()[1]
-    assert "100 % of the roof" in str(best.get_label())
-
-
 def test_the_picture_is_written_the_same_again(tmp_path: Path) -> None:
-    """As text that can be searched."""
+    """As text that can be searched, in a file that any reader of XML takes."""
     for name in ("one", "two"):
         assert roofline.main([f"tuned={REPORT}", "--output", str(tmp_path / f"{name}.svg")]) == 0
     one, two = ((tmp_path / f"{name}.svg").read_text() for name in ("one", "two"))
     assert one == two
-    assert "tuned: 1.673 ms" in one
+    assert "tuned: 1.673 ms, 7 %" in "".join(ElementTree.fromstring(one).itertext())  # noqa: S314
 
 
 def test_a_report_that_cannot_be_drawn_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,7 +67,7 @@ def test_what_no_program_comes_to_decides_nothing() -> None:
 
 def test_a_kernel_that_decides_nothing_is_not_refused_and_has_no_more_cases() -> None:
     assert one_sided(gather([outcome()]), 1) is None
-    assert near_cases(gather([outcome()]), 5) == ()
+    assert near_cases(ALEXNET_CONV1, gather([outcome()]), 5) == ()
 
 
 def test_values_near_the_number_are_tried_in_each_configuration_that_decides() -> None:
@@ -75,7 +75,7 @@ def test_values_near_the_number_are_tried_in_each_configuration_that_decides() -
     decided = gather(
         [outcome(seen(ones=1, thresholds=("x:447a0000",))), outcome(seen(thresholds=("x:447a0000",)), pin=2)]
     )
-    cases = near_cases(decided, 5)
+    cases = near_cases(ALEXNET_CONV1, decided, 5)
     assert [(case.near, case.pin, case.programs) for case in cases] == [
         ("x:447a0000", 0, 0),
         ("x:447a0000", 2, 0),
@@ -84,12 +84,12 @@ def test_values_near_the_number_are_tried_in_each_configuration_that_decides() -
 
 
 def test_values_that_no_honest_kernel_can_compute_are_not_tried() -> None:
-    assert near_cases(gather([outcome(seen(thresholds=("x:7f800000",)))]), 5) == ()
+    assert near_cases(ALEXNET_CONV1, gather([outcome(seen(thresholds=("x:7f800000",)))]), 5) == ()
 
 
 def test_a_kernel_of_many_numbers_has_a_bounded_number_of_cases() -> None:
     many = tuple(f"x:447a{number:04x}" for number in range(100))
-    assert len(near_cases(gather([outcome(seen(thresholds=many))]), 5)) == MAX_NEAR_CASES
+    assert len(near_cases(ALEXNET_CONV1, gather([outcome(seen(thresholds=many))]), 5)) == MAX_NEAR_CASES
 
 
 def test_the_law_is_broken_by_all_cases_together() -> None:

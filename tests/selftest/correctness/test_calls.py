@@ -17,14 +17,14 @@ from kernelgate.correctness.callers.use_calls import UseCaller
 from kernelgate.correctness.calls import Call, Run, draw_poison
 from kernelgate.execution.plan_files import StoredPlan
 from kernelgate.kernel_file.source import KernelFile
-from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.declaration.ways import Way
 from kernelgate.operations.draws.recipe import Recipe
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
 from tests.selftest.support.made_up_plans import make_plan
+from tests.selftest.support.small_convolution import resize
 
-SMALL = msgspec.structs.replace(ALEXNET_CONV1, in_size=15, out_channels=4)
+SMALL = resize(in_size=15, out_channels=4)
 BATCH, AN_IMAGE = 3, 4 * 3 * 3
 TOTAL = BATCH * AN_IMAGE
 RAN = protocol.Ran(returned="Tensor", shape=SMALL.output_shape(BATCH), dtype="torch.float32", device="cuda:0")
@@ -145,7 +145,7 @@ def test_a_whole_answer_arrives_in_order(workers: PretendedWorkers) -> None:
 def test_chosen_images_arrive_at_their_places(workers: PretendedWorkers) -> None:
     """The first and the last of three."""
     workers.write = write_words(np.arange(2 * AN_IMAGE))
-    run = workers.caller(on_gpu=True).run(msgspec.structs.replace(CALL, images=(0, 2)))
+    run = workers.caller(on_gpu=True).run(msgspec.structs.replace(CALL, items=(0, 2)))
     assert run.offsets is not None
     assert run.offsets.tolist() == [*range(AN_IMAGE), *range(2 * AN_IMAGE, 3 * AN_IMAGE)]
 

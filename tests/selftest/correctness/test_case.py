@@ -9,7 +9,7 @@ from kernelgate.correctness.case import EXPANDED, LAYOUTS, NO_RELATION, SEED_LIM
 from kernelgate.correctness.relations import RELATIONS
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.draws.recipe import Recipe
-from kernelgate.operations.draws.tensors import make_x
+from kernelgate.operations.draws.tensors import make_batches
 from kernelgate.operations.draws.values import FAMILIES
 
 PLAIN = Case(batch=2, family="normal", seed=7, pin=0)
@@ -79,7 +79,7 @@ def test_any_text_is_a_case_or_a_value_error(text: str) -> None:
 def test_the_largest_seed_that_is_taken_makes_tensors() -> None:
     """The limit is one that torch's generators hold to."""
     case = parse_case(msgspec.structs.replace(PLAIN, batch=1, seed=SEED_LIMIT - 1).replay)
-    assert bool(make_x(ALEXNET_CONV1, case.recipe).any())
+    assert bool(make_batches(ALEXNET_CONV1, case.recipe)["x"].any())
 
 
 @given(cases)

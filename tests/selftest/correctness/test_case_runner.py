@@ -5,7 +5,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from kernelgate.operations.reference import Truth, truth_everywhere
 
 from kernelgate.compilation.recording import UnplannedError
 from kernelgate.correctness import case_runner
@@ -15,11 +14,13 @@ from kernelgate.correctness.case_runner import HOPELESS, CaseResult
 from kernelgate.correctness.relation_calls import CALLS
 from kernelgate.correctness.relations import RELATIONS
 from kernelgate.correctness.result import Finding
-from kernelgate.operations.accuracy.laws import hard_bound
+from kernelgate.operations.accuracy.bounds import hard_bound
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.declaration.operation import Operation
-from kernelgate.operations.draws.tensors import Inputs, make_inputs
+from kernelgate.operations.draws.tensors import make_tensors
 from kernelgate.operations.draws.values import FAMILIES
+from kernelgate.operations.truth.reference import Tensors, Truth
+from kernelgate.operations.truth.truth import truth_everywhere
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
 from tests.selftest.support.pretended_runner import SMALL, Change, make_case, make_case_runner, spoiled
@@ -119,7 +120,7 @@ def test_a_later_call_that_is_wrong_shows_what_a_model_remembers(
     assert finding.detail.startswith(f"call {number + 1}: hard-bound: ")
 
 
-@pytest.mark.parametrize("relation", ["repeat", "scaled-input", "shuffled-channels", "sliced-batch"])
+@pytest.mark.parametrize("relation", ["repeat", "scaled-input", "shuffled-features", "sliced-batch"])
 def test_answers_that_are_right_alone_may_break_a_relation(relation: str) -> None:
     """By one bit, far within every bound."""
 
@@ -134,7 +135,7 @@ def test_the_truth_of_equal_contents_is_computed_once(monkeypatch: pytest.Monkey
     """Of other contents it is another: a call that is right by the truth of the one before is found."""
     computed: list[object] = []
 
-    def count(operation: Operation, inputs: Inputs) -> Truth:
+    def count(operation: Operation, inputs: Tensors) -> Truth:
         computed.append(inputs)
         return truth_everywhere(operation, inputs)
 
@@ -152,7 +153,7 @@ def test_an_error_just_beyond_the_bound_is_found(beyond: float, law: str | None)
 
     def spoil(run: Run, _place: int) -> Run:
         assert run.bits is not None
-        truth = truth_everywhere(SMALL, make_inputs(SMALL, run.call.recipe)).flattened()
+        truth = truth_everywhere(SMALL, make_tensors(SMALL, run.call.recipe)).flattened()
         allowed = float(hard_bound(SMALL, truth)[7])
         values = run.bits.view(np.float32).copy()
         values[7] = float(truth.exact[7]) + beyond * allowed

@@ -7,7 +7,7 @@ import torch
 
 from kernelgate.correctness import case_runner as case_runner_module
 from kernelgate.correctness.case import Case
-from kernelgate.correctness.case_runner import IMAGES_OF_LARGE, MAX_WHOLE_BATCH, CaseResult
+from kernelgate.correctness.case_runner import ITEMS_OF_LARGE, MAX_WHOLE_BATCH, CaseResult
 from tests.selftest.support.pretended_runner import AN_IMAGE, Change, make_case, make_case_runner, spoiled
 
 
@@ -40,14 +40,14 @@ def test_a_fault_in_any_part_of_a_batch_is_named_by_its_place(image: int) -> Non
     assert seen.finding.detail.startswith(f"out[{image},1,0,1]: got 1000000")
 
 
-@pytest.mark.parametrize(("batch", "compared"), [(MAX_WHOLE_BATCH, 0), (700, IMAGES_OF_LARGE)])
+@pytest.mark.parametrize(("batch", "compared"), [(MAX_WHOLE_BATCH, 0), (700, ITEMS_OF_LARGE)])
 def test_of_a_large_batch_some_images_are_compared(batch: int, compared: int) -> None:
     """First and last among them, and none twice."""
     seen, caller = examine(make_case(batch=batch))
-    images = caller.calls[0].images
+    items = caller.calls[0].items
     assert seen.finding is None
-    assert len(set(images)) == len(images) == compared
-    assert not images or (images[0], images[-1]) == (0, batch - 1)
+    assert len(set(items)) == len(items) == compared
+    assert not items or (items[0], items[-1]) == (0, batch - 1)
 
 
 def test_a_fault_in_a_compared_image_of_a_large_batch_is_named() -> None:
@@ -57,13 +57,13 @@ def test_a_fault_in_a_compared_image_of_a_large_batch_is_named() -> None:
     assert seen.finding.detail.startswith("out[699,31,2,2]: got 1000000")
 
 
-@pytest.mark.parametrize("relation", ["sliced-batch", "shuffled-images", "repeat"])
+@pytest.mark.parametrize("relation", ["sliced-batch", "shuffled-batch", "repeat"])
 @pytest.mark.parametrize("seed", [4, 5])
 def test_a_large_batch_can_be_sliced_and_shuffled(relation: str, seed: int) -> None:
     """A replay may ask for it: no image is compared that the second call has not."""
     seen, caller = examine(make_case(batch=700, relation=relation, seed=seed))
     assert seen.finding is None
-    assert all(max(call.images) < call.recipe.batch for call in caller.calls)
+    assert all(max(call.items) < call.recipe.batch for call in caller.calls)
 
 
 def test_an_answer_far_from_the_vendors_is_not_right(monkeypatch: pytest.MonkeyPatch) -> None:

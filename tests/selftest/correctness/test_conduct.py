@@ -8,14 +8,15 @@ import pytest
 
 from kernelgate.correctness import conduct
 from kernelgate.correctness.calls import Call, Run
+from kernelgate.execution.observed.launches import SeenLaunch
 from kernelgate.operations.accuracy.laws import Broken
-from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.declaration.ways import Way
 from kernelgate.operations.draws.recipe import Recipe
-from kernelgate.protocol import Ran, SeenLaunch
+from kernelgate.protocol import Ran
 from tests.selftest.support.project_settings import LAWS
+from tests.selftest.support.small_convolution import resize
 
-SMALL = msgspec.structs.replace(ALEXNET_CONV1, in_size=15, out_channels=4)
+SMALL = resize(in_size=15, out_channels=4)
 BATCH = 3
 SHAPE = SMALL.output_shape(BATCH)
 TOTAL = int(np.prod(SHAPE))
@@ -169,7 +170,7 @@ def test_one_launch_that_ran_in_part_excuses_all() -> None:
 def test_images_that_were_not_asked_for_are_not_missing() -> None:
     """Of a large batch some images are compared."""
     run = make_run(np.arange(36))
-    asked = msgspec.structs.replace(run, call=msgspec.structs.replace(run.call, images=(0,)))
+    asked = msgspec.structs.replace(run, call=msgspec.structs.replace(run.call, items=(0,)))
     assert list(conduct.check_all_written(SMALL, asked)) == []
     assert list(conduct.check_all_written(SMALL, run))
 

@@ -94,12 +94,12 @@ def planner(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Planner]:
 def test_a_plan_is_recorded_once(planner: Callable[[Any], Any]) -> None:
     """By one recorder, which ends with the planner."""
     made = planner(Recorded(stored=STORED))
-    other = msgspec.structs.replace(CALL, recipe=msgspec.structs.replace(CALL.recipe, bias=False))
+    other = msgspec.structs.replace(CALL, recipe=msgspec.structs.replace(CALL.recipe, absent=("bias",)))
     new_values = msgspec.structs.replace(CALL, recipe=msgspec.structs.replace(CALL.recipe, seed=9))
     assert [made.plan(call) for call in (CALL, new_values, other, CALL)] == [STORED] * 4
     assert [(call.batch, call.pin, call.card, call.form) for call in made.asked] == [
         (3, 0, ADA, CallForm()),
-        (3, 0, ADA, CallForm(bias=False)),
+        (3, 0, ADA, CallForm(absent=("bias",))),
     ]
     ((mode, kernel, recorder),) = made.sandbox.started
     assert (mode, kernel) == ("record", KERNEL)

@@ -9,23 +9,24 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from kernelgate.operations.reference import truth_everywhere
 from numpy.typing import NDArray
 
 from kernelgate.correctness.calls import Call, Run
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.relation_calls import CALLS, SCALE_EXPONENT
 from kernelgate.correctness.relations import NO_RELATION, RELATIONS
+from kernelgate.execution.observed.launches import SeenLaunch
 from kernelgate.operations.accuracy.laws import Broken
-from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.draws.recipe import Recipe
-from kernelgate.operations.draws.tensors import make_inputs
-from kernelgate.protocol import Ran, SeenLaunch
+from kernelgate.operations.draws.tensors import make_tensors
+from kernelgate.operations.truth.truth import truth_everywhere
+from kernelgate.protocol import Ran
+from tests.selftest.support.small_convolution import geometry_of, resize
 
-SMALL = msgspec.structs.replace(ALEXNET_CONV1, in_size=15, out_channels=6)
+SMALL = resize(in_size=15, out_channels=6)
 BATCH = 4
 AN_IMAGE = 6 * 3 * 3
-COMPARED = ("repeat", "scaled-input", "scaled-weight", "shuffled-images", "sliced-batch", "shuffled-channels")
+COMPARED = ("repeat", "scaled-input", "scaled-weight", "shuffled-batch", "sliced-batch", "shuffled-features")
 COMPARED += ("two-models",)
 """Relations that hold between answers; of the others each answer is judged by its own values."""
 
@@ -41,13 +42,13 @@ def calls_of(case: Case) -> list[Call]:
     plain = Call(
         recipe=case.recipe, pin=case.pin, layout=case.layout, programs=case.programs, sampled=("conv",)
     )
-    return RELATIONS[case.relation].calls(plain)
+    return RELATIONS[case.relation].calls(SMALL, plain)
 
 
 @functools.cache
 def right(recipe: Recipe) -> Bits:
     """Return the bits of a kernel that is right: integers are exact in any order of their sums."""
-    answer = truth_everywhere(SMALL, make_inputs(SMALL, recipe)).exact.float()
+    answer = truth_everywhere(SMALL, make_tensors(SMALL, recipe)).exact.float()
     return answer.numpy().ravel().view(np.uint32)
 
 
@@ -142,7 +143,7 @@ def test_a_kernel_with_the_range_of_half_precision_does_not_scale(relation: str,
     assert broken_of(plain, runs_of(plain, in_half)) == []
 
 
-@pytest.mark.parametrize("relation", ["shuffled-images", "shuffled-channels", "sliced-batch", "scaled-input"])
+@pytest.mark.parametrize("relation", ["shuffled-batch", "shuffled-features", "sliced-batch", "scaled-input"])
 @pytest.mark.parametrize("seed", [3, 5])
 def test_an_answer_that_does_not_follow_its_input_is_seen(relation: str, seed: int) -> None:
     """Images and channels in their old order, the other end of the batch, the old scale: a stale answer."""
@@ -154,7 +155,7 @@ def test_an_answer_that_does_not_follow_its_input_is_seen(relation: str, seed: i
 
 def test_two_images_that_trade_places_are_seen() -> None:
     """Each right where it does not belong."""
-    case = make_case("shuffled-images")
+    case = make_case("shuffled-batch")
     runs = runs_of(case)
     swapped = bits_of(runs[-1]).reshape(BATCH, AN_IMAGE)[[1, 0, *range(2, BATCH)]].ravel()
     assert broken_of(case, change_last(runs, swapped))
@@ -223,7 +224,7 @@ def test_the_first_call_is_that_of_the_case_and_the_others_are_like_it(relation:
     assert {(call.layout, call.programs, call.sampled) for call in calls} == {("contiguous", 5, ("conv",))}
     assert [call.number for call in calls] == list(range(len(calls)))
     assert (calls[0].recipe.seed, calls[0].recipe.batch, calls[0].model) == (3, BATCH, 0)
-    assert calls[0].recipe.bias == (relation != "no-bias")
+    assert calls[0].recipe.absent == (("bias",) if relation == "no-bias" else ())
     assert {call.pin for call in calls} == ({None} if relation == "autotuned" else {2})
 
 
@@ -231,14 +232,14 @@ def test_contents_are_new_in_each_call_and_in_the_same_storage() -> None:
     """Everything is renewed in its turn, alone at times: what a model remembers of any part of it shows."""
     calls = calls_of(make_case("new-contents"))
     assert [call.same_storage for call in calls] == [False] + [True] * (CALLS - 1)
-    seen = [make_inputs(SMALL, call.recipe) for call in calls]
-    changed, half = set(), SMALL.out_channels // 2
+    seen = [make_tensors(SMALL, call.recipe) for call in calls]
+    changed, half = set(), geometry_of(SMALL).out_channels // 2
     for before, after in itertools.pairwise(seen):
         parts = {
-            "x": (before.x, after.x),
-            "first half": (before.weight[:half], after.weight[:half]),
-            "second half": (before.weight[half:], after.weight[half:]),
-            "bias": (before.bias, after.bias),
+            "x": (before["x"], after["x"]),
+            "first half": (before["weight"][:half], after["weight"][:half]),
+            "second half": (before["weight"][half:], after["weight"][half:]),
+            "bias": (before["bias"], after["bias"]),
         }
         changed.add(tuple(name for name, (old, new) in parts.items() if not torch.equal(old, new)))
     weight = ("first half", "second half")
@@ -248,12 +249,14 @@ def test_contents_are_new_in_each_call_and_in_the_same_storage() -> None:
 
 
 @pytest.mark.parametrize(
-    ("relation", "field"), [("scaled-input", "x_exponent"), ("scaled-weight", "weight_exponent")]
+    ("relation", "scaled"), [("scaled-input", ("x", "bias")), ("scaled-weight", ("weight", "bias"))]
 )
-def test_some_cases_scale_up_and_some_down(relation: str, field: str) -> None:
-    """Both ends of a narrow range are reached."""
-    exponents = {getattr(calls_of(make_case(relation, seed))[1].recipe, field) for seed in range(6)}
-    assert exponents == {SCALE_EXPONENT, -SCALE_EXPONENT}
+def test_some_cases_scale_up_and_some_down(relation: str, scaled: tuple[str, ...]) -> None:
+    """Both ends of a narrow range are reached, by the tensors that the operation declares and the answer."""
+    recipes = [calls_of(make_case(relation, seed))[1].recipe for seed in range(6)]
+    assert {recipe.answer_exponent for recipe in recipes} == {SCALE_EXPONENT, -SCALE_EXPONENT}
+    for recipe in recipes:
+        assert dict(recipe.exponents) == dict.fromkeys(scaled, recipe.answer_exponent)
 
 
 def test_some_cases_slice_off_the_first_image_and_some_the_last() -> None:

@@ -20,9 +20,12 @@ from kernelgate.correctness.result import Correctness, Finding
 from kernelgate.correctness.search import CaseSearch, explore
 from kernelgate.operations.accuracy.laws import Errors
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.draws.values import FAMILIES
+from kernelgate.operations.draws.values import FAMILIES, make_family
+from tests.selftest.support.small_convolution import FAN_IN
 
-PLAN = CasePlan(planned=(), pins=(2, 5), max_batch=64, programs=10, relations=tuple(RELATIONS))
+PLAN = CasePlan(
+    operation=ALEXNET_CONV1, planned=(), pins=(2, 5), max_batch=64, programs=10, relations=tuple(RELATIONS)
+)
 PROFILE = Profile(name="default", fixed=False, examples=30, draw_seconds=20.0, shrink_seconds=20.0)
 ENTROPY = 77
 
@@ -185,7 +188,10 @@ def test_drawn_cases_are_judged_side_by_side(pool: ThreadPoolExecutor) -> None:
         (lambda case: case.batch >= 9, {"batch": 9, "programs": 10}),
         (lambda case: case.relation == "repeat", {"relation": "repeat"}),
         (lambda case: case.layout in ("offset", "transposed"), {"layout": "offset"}),
-        (lambda case: FAMILIES[case.family].exact and case.batch > 2, {"batch": 3, "family": "integer"}),
+        (
+            lambda case: make_family(case.family, FAN_IN).exact and case.batch > 2,
+            {"batch": 3, "family": "integer"},
+        ),
         (lambda case: case.pin == 5, {"pin": 5}),
     ],
     ids=["batch", "relation", "layout", "family", "pin"],

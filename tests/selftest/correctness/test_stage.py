@@ -38,7 +38,7 @@ LAUNCH = make_launch(grid=(100, 1, 1))
 COMPILED = CompiledKernel(
     target="sm_89",
     kernel_sha256="0" * 64,
-    configs=(ConfigRecord(config=SMALL.original_config, launches=(LAUNCH,), error=""),),
+    configs=(ConfigRecord(config=SMALL.original.config, launches=(LAUNCH,), error=""),),
 )
 
 
@@ -196,7 +196,7 @@ def test_every_gpu_has_a_worker_of_its_own(stage: Stage) -> None:
     assert (result.where, result.passed) == ("GPU", True)
     for wanted in ("execute", "use"):
         assert [gpu for mode, gpu, _ in stage.runners if mode == wanted] == ["3", "GPU-ab"]
-    assert statuses(result)["second-opinion"] == statuses(result)["shuffled-images"] == "held"
+    assert statuses(result)["second-opinion"] == statuses(result)["shuffled-batch"] == "held"
     assert all(call.programs == 0 for call in stage.calls("execute"))
     assert {call.way for call in stage.calls("use")} == set(Way)
     assert {call.way for call in stage.calls("execute")} == {Way.PLAINLY}

@@ -48,7 +48,7 @@ def plan_of(programs: int, **changes: Any) -> LaunchPlan:
         arguments=(Pointer(buffer=0), Pointer(buffer=1), Scalar(kind="i32", bits=ELEMENTS)),
     )
     plan = LaunchPlan(
-        schema="kernelgate.plan/1",
+        schema="kernelgate.plan/2",
         operation="doubled",
         kernel_sha256=DIGEST,
         target="sm_89",

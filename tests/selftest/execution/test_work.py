@@ -2,13 +2,21 @@
 
 # ruff: noqa: ANN001, ANN201, N803 - kernels are written in Triton's own idiom
 
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import msgspec
 import pytest
 import triton
 import triton.language as tl
 
 from kernelgate.execution.launch_plan import Launch, Pointer, Scalar
-from kernelgate.execution.work import Work, count_work
+from kernelgate.execution.plan_files import StoredPlan
+from kernelgate.execution.work import PlanWork, Work, count_work, weigh_plan
+from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from tests.selftest.interpreter.compiled import ttir_of
+from tests.selftest.support.made_up_plans import BATCH, make_launch, make_plan
 
 GRID = (6, 2, 1)
 TILE_BYTES = 4 * 16 * 16
@@ -34,18 +42,48 @@ def multiply(a, b, out, K, STEP: tl.constexpr, HOW: tl.constexpr):
 
 
 def work_of(how: str, k: int, *, clusters: int = 1) -> Work | None:
+    return count_work(text_of(how), launch_with(k, cluster=(clusters, 1, 1)))
+
+
+def text_of(how: str) -> str:
     signature = {"a": "*fp32", "b": "*fp32", "out": "*fp32", "K": "i32"}
-    ttir = ttir_of(multiply, signature, {"STEP": 16, "HOW": how})
+    return ttir_of(multiply, signature, {"STEP": 16, "HOW": how})
+
+
+def launch_with(k: int, **changes: Any) -> Launch:
     pointers = tuple(Pointer(buffer=place) for place in range(3))
-    launch = Launch(
-        program="0" * 64,
-        grid=GRID,
-        threads=128,
-        cluster=(clusters, 1, 1),
-        shared_bytes=0,
-        arguments=(*pointers, Scalar(kind="i32", bits=k % 2**32)),
+    return make_launch(*pointers, Scalar(kind="i32", bits=k % 2**32), grid=GRID, **changes)
+
+
+def plan_of(folder: Path, *texts: str) -> StoredPlan:
+    """Return a plan that launches a kernel of each text, by 64 products an element."""
+    programs, launches = [], []
+    for number, text in enumerate(texts):
+        names = {"cubin": f"{number:064}", "ttir": hashlib.sha256(text.encode()).hexdigest()}
+        (folder / f"{names['ttir']}.ttir").write_text(text, encoding="utf-8")
+        programs.append(msgspec.structs.replace(make_plan().programs[0], **names))
+        launches.append(launch_with(64, program=names["cubin"]))
+    plan = make_plan(programs=tuple(programs), steps=tuple(launches))
+    return StoredPlan(plan=plan, sha256="0" * 64, contents=folder)
+
+
+def test_the_launches_of_a_plan_are_weighed_together(tmp_path: Path) -> None:
+    """Against what the operation needs at the plan's batch: 363 products an element, each tensor once."""
+    weighed = weigh_plan(plan_of(tmp_path, text_of("plain"), text_of("nested")), ALEXNET_CONV1)
+    programs = GRID[0] * GRID[1]
+    assert weighed == PlanWork(
+        products=programs * (4 + 8) * 16**3,
+        products_needed=BATCH * 96 * 55 * 55 * 363,
+        bytes_asked=programs * (9 + 17) * TILE_BYTES,
+        bytes_needed=4 * (BATCH * (3 * 224 * 224 + 96 * 55 * 55) + 96 * 363 + 96),
     )
-    return count_work(ttir, launch)
+    assert weighed.products_ratio == weighed.products / weighed.products_needed
+    assert weighed.bytes_ratio == weighed.bytes_asked / weighed.bytes_needed
+
+
+def test_a_plan_with_a_launch_that_cannot_be_counted_has_no_figure(tmp_path: Path) -> None:
+    """A part would pass for the whole."""
+    assert weigh_plan(plan_of(tmp_path, text_of("plain"), text_of("while")), ALEXNET_CONV1) is None
 
 
 @pytest.mark.parametrize(

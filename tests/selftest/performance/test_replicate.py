@@ -3,6 +3,7 @@
 import itertools
 import os
 import random
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -89,10 +90,12 @@ class PretendedSandbox:
         self.operation, self.limits = ALEXNET_CONV1, SETTINGS.limits
         self.log: list[tuple[PretendedWorker, protocol.Request]] = []
         self.started: list[PretendedWorker] = []
+        self.running: list[int] = []
         self.timed_plans = {KERNEL.sha256: (make_timed("config a"), make_timed("config b"))}
 
     def start_arm(self, plans: Sequence[Any] | None, name: str) -> PretendedWorker:
         assert (plans is None) == (name == Arm.VENDOR)
+        self.running.append(sum(not worker.closed for worker in self.started))
         self.started.append(PretendedWorker(self.log, self.folder, self.time_ms))
         self.started[-1].name, self.started[-1].missing_words = name, self.missing_words
         self.started[-1].choices = len(plans or [None])
@@ -128,8 +131,9 @@ def measure(
     sandbox: Any,
     settings: PerformanceSettings = PERFORMANCE,
     is_decided: Callable[[Sequence[MeasuredReplicate]], bool] = lambda _: True,
+    settle: Callable[[MeasuredReplicate], MeasuredReplicate] = lambda one: one,
 ) -> list[MeasuredReplicate]:
-    return timing.measure_replicates(sandbox, KERNELS, GPU, settings, is_decided, lambda: None)
+    return timing.measure_replicates(sandbox, KERNELS, GPU, settings, is_decided, settle)
 
 
 def test_every_arm_of_a_block_is_sampled_twice_in_every_replicate(sandbox: PretendedSandbox) -> None:
@@ -163,13 +167,38 @@ def test_each_replicate_has_fresh_processes_and_none_is_left(sandbox: PretendedS
 
 def test_a_crew_is_closed_before_the_next_is_on_the_gpu(sandbox: PretendedSandbox) -> None:
     """Its memory is given back, and none of its processes runs beside those that are timed."""
-    closed: list[int] = []
+    measure(sandbox)
+    assert sandbox.running == list(range(len(Arm))) * PERFORMANCE.looks[0]
 
-    def count() -> None:
-        closed.append(sum(worker.closed for worker in sandbox.started))
 
-    timing.measure_replicates(sandbox, KERNELS, GPU, PERFORMANCE, lambda _: True, count)  # type: ignore[arg-type]
-    assert closed == [len(Arm) * (index + 1) for index in range(PERFORMANCE.looks[0])]
+def test_a_replicate_is_settled_before_the_next_is_timed(sandbox: PretendedSandbox) -> None:
+    """While the next processes get ready: what is settled stands for what was measured."""
+    settled: list[tuple[int, int]] = []
+
+    def settle(one: MeasuredReplicate) -> MeasuredReplicate:
+        before = len(requests(sandbox, protocol.PlaceTensors))
+        while len(sandbox.started) <= len(Arm) * (len(settled) + 1) and len(settled) + 1 < last:
+            time.sleep(0.001)  # the next crew starts meanwhile
+        time.sleep(0.05)
+        settled.append((before, len(requests(sandbox, protocol.PlaceTensors))))
+        return msgspec.structs.replace(one, chosen={"settled": (str(len(settled)),)})
+
+    last = PERFORMANCE.looks[0]
+    measured = measure(sandbox, settle=settle)
+    assert [one.chosen["settled"] for one in measured] == [(str(count),) for count in range(1, last + 1)]
+    assert all(before == after for before, after in settled), "nothing was placed, nor timed, meanwhile"
+
+
+def test_what_settling_raises_ends_the_timing(sandbox: PretendedSandbox) -> None:
+    """Before more is timed; no process is left."""
+
+    def settle(_: MeasuredReplicate) -> MeasuredReplicate:
+        raise GpuError("no memory is left")
+
+    with pytest.raises(GpuError, match="no memory is left"):
+        measure(sandbox, settle=settle)
+    assert len(sandbox.started) == 2 * len(Arm)
+    assert all(worker.closed for worker in sandbox.started)
 
 
 def test_arms_are_prepared_side_by_side_and_warmed_one_after_the_other(sandbox: PretendedSandbox) -> None:

@@ -10,12 +10,12 @@ from kernelgate.cli.main import main
 from kernelgate.machine.gpu import GpuError
 from kernelgate.performance import stage as performance_stage
 from kernelgate.performance.conclusion import decide_look
-from kernelgate.performance.samples import Arm
+from kernelgate.performance.samples import Arm, TimedAnswer
 from kernelgate.performance.samples_file import FIRST_SETTINGS, SamplesError, read_samples
 from kernelgate.performance.stage import keep_samples, measure_performance, replay
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
-from kernelgate.verdict import Outcome, Rule
+from kernelgate.verdict import Outcome, Reason, Rule, Verdict, conclude
 from tests.selftest.support.made_up_samples import CONDITIONS, make_replicates
 from tests.selftest.support.project_settings import PERFORMANCE
 
@@ -156,6 +156,29 @@ def test_only_what_is_unstable_is_tried_again(
     measured = result.verdict.detail if outcome is not Outcome.UNSTABLE else str(result.verdict)
     assert outcome in (result.verdict.outcome, *measured.replace(",", " ").replace(";", " ").split())
     assert any("tried again" in remark for remark in result.remarks) == (tries == 2)
+
+
+@pytest.mark.parametrize("is_right", [False, True])
+def test_answers_that_are_right_are_not_judged_again(monkeypatch: pytest.MonkeyPatch, is_right: bool) -> None:
+    """They are judged while the next processes get ready; a wrong one is kept for the verdict."""
+    judged: list[Any] = []
+    wrong = conclude(Outcome.WRONG, Reason.TIMED_ANSWER, "off")
+
+    def judge(_operation: object, answers: Any, _laws: object) -> Verdict | None:
+        judged.append(answers)
+        return None if is_right or not answers else wrong
+
+    answer = TimedAnswer(parameters=1, contents=2, places=3, bits=None)
+    measured = [msgspec.structs.replace(one, answers=(answer,)) for one in make_replicates(GAIN, 1)]
+    for place in ("stage", "conclusion"):
+        monkeypatch.setattr(f"kernelgate.performance.{place}.judge_answers", judge)
+    monkeypatch.setattr(performance_stage, "measure_replicates", lambda *args: [*map(args[-2], measured)])
+    monkeypatch.setattr(performance_stage.torch.cuda, "empty_cache", lambda: None)
+    kernels: Any = type("Kernels", (), {"candidate": None, "accepted": None, "original": None})
+    result, _ = measure_performance(None, kernels, CONDITIONS, lambda: None)  # type: ignore[arg-type]
+    assert judged[: len(measured)] == [(answer,)] * len(measured)
+    assert judged[-1] == ([] if is_right else [answer] * len(measured))
+    assert (result.verdict == wrong) is not is_right
 
 
 @pytest.mark.parametrize("lost", [False, True])

@@ -6,12 +6,11 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from kernelgate.operations.reference import truth_everywhere
 
 from kernelgate.machine.gpu import Gpu, Health
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.draws.tensors import Inputs
 from kernelgate.operations.draws.timing_tensors import draw_offsets
+from kernelgate.operations.truth.truth import truth_everywhere
 from kernelgate.performance import timed_answers
 from kernelgate.performance.roofline import physical_floor_ms
 from kernelgate.performance.samples import Arm, MeasuredReplicate, Reading, Sample, TimedAnswer
@@ -20,6 +19,7 @@ from kernelgate.performance.validity import find_invalid
 from kernelgate.verdict import Outcome
 from tests.selftest.support.project_settings import LAWS
 from tests.selftest.support.project_settings import PERFORMANCE as OF_THE_PROJECT
+from tests.selftest.support.small_convolution import by_name, geometry_of, resize
 
 RTX_4090 = Gpu(name="NVIDIA GeForce RTX 4090", uuid="GPU-0", capability=89, driver="580", l2_bytes=72 * 2**20)
 UNHEARD_OF = msgspec.structs.replace(RTX_4090, name="NVIDIA Unheard-of")
@@ -169,23 +169,23 @@ def test_a_timed_call_without_an_output_is_wrong() -> None:
     assert (verdict.outcome, verdict.reason) == (Outcome.WRONG, "timed-answer")
 
 
-SMALL = msgspec.structs.replace(ALEXNET_CONV1, in_size=31, out_channels=4, measured_batch=2)
+SMALL = resize(in_size=31, out_channels=4, measured_batch=2)
 PLACES = 1000
 
 
 def draw_x(seed: int) -> torch.Tensor:
-    return torch.randn(SMALL.input_shape(2), generator=torch.Generator().manual_seed(seed))
+    return torch.randn(SMALL.shape_of("x", 2), generator=torch.Generator().manual_seed(seed))
 
 
-def draw_parameters(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+def draw_parameters(seed: int) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(SMALL.weight_shape, generator=generator), torch.randn(4, generator=generator)
+    return {name: torch.randn(SMALL.shape_of(name, 1), generator=generator) for name in ("weight", "bias")}
 
 
 def answer_as(dtype: torch.dtype = torch.float64, places: int = PLACES) -> TimedAnswer:
     """Return the answer to operands that were rounded to a type."""
-    inputs = Inputs(draw_x(6), *draw_parameters(5))
-    rounded = Inputs(inputs.x.to(dtype).float(), inputs.weight.to(dtype).float(), inputs.bias)
+    inputs = {"x": draw_x(6), **draw_parameters(5)}
+    rounded = by_name(inputs["x"].to(dtype).float(), inputs["weight"].to(dtype).float(), inputs["bias"])
     values = truth_everywhere(SMALL, rounded).exact.float().numpy().ravel()
     bits = values[draw_offsets(values.size, places, 9)].view(np.uint32)
     return TimedAnswer(parameters=5, contents=6, places=9, bits=bits)
@@ -202,7 +202,9 @@ def spoiled(answer: TimedAnswer, value: float) -> TimedAnswer:
 @pytest.fixture
 def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the inputs without a GPU."""
-    monkeypatch.setattr(timed_answers, "make_timing_input", lambda _op, batch, seed: draw_x(seed)[:batch])
+    monkeypatch.setattr(
+        timed_answers, "make_timing_batches", lambda _op, batch, seed: {"x": draw_x(seed)[:batch]}
+    )
     monkeypatch.setattr(timed_answers, "make_timing_parameters", lambda _op, seed: draw_parameters(seed))
 
 
@@ -227,7 +229,7 @@ def test_a_timed_answer_is_held_to_the_bound_of_the_algorithm_that_is_allowed(al
     right = answer_as(places=100)
     assert right.bits is not None
     largest = float(np.abs(right.bits.view(np.float32)).max())
-    bounds = SMALL.reduction * 2.0**-9 * 2 / np.pi
+    bounds = geometry_of(SMALL).reduction * 2.0**-9 * 2 / np.pi
     for times, is_right in ((4, algorithm == "any"), (1000, False)):
         answer = spoiled(right, largest + times * bounds)
         assert (judge_answers(operation, [answer], LAWS) is None) == is_right

@@ -2,7 +2,6 @@
 
 import hashlib
 from pathlib import Path
-from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -11,6 +10,8 @@ from kernelgate.baselines.kernels import AcceptedError
 from kernelgate.correctness.result import Finding
 from kernelgate.machine.gpu import GpuError
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
+from kernelgate.performance.explanation.users_choice import UsersChoice
+from kernelgate.performance.result import Performance
 from kernelgate.pipeline import judgement, performance_step
 from kernelgate.reporting.page import render_markdown
 from kernelgate.reporting.report import make_report
@@ -18,6 +19,7 @@ from kernelgate.reporting.terminal import render_summary
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.verdict import Outcome, Reason, Rule, Verdict, conclude
+from tests.selftest.support.made_up_reports import make_performance
 from tests.selftest.support.pretended_gate import (
     ACCEPTED,
     CASE,
@@ -187,6 +189,11 @@ def test_a_fault_while_timing_is_laid_at_the_right_door(
     assert (gate.verdict().outcome, gate.verdict().reason) == (outcome, reason)
 
 
+def timed(verdict: Verdict) -> Performance:
+    """Return a timing of one configuration that came to the verdict."""
+    return msgspec.structs.replace(make_performance("what was timed"), verdict=verdict)
+
+
 @pytest.mark.parametrize(
     ("verdict", "counts"),
     [
@@ -201,12 +208,28 @@ def test_the_counters_are_read_of_what_was_timed_and_change_no_verdict(
     """Of the candidate as the GPU at hand runs it; not where no figure is to be trusted."""
     for name in ("load_record", "keep_samples", "propose_speed"):
         monkeypatch.setattr(performance_step, name, lambda *_: None)
-    pretended.performance = SimpleNamespace(verdict=verdict), []
+    pretended.performance = timed(verdict), []
     gate = pretended.gate(gpu=GPU, measure=True)
     gate.stage("performance")
     assert gate.verdict() == verdict
     assert pretended.counted == [(str(pretended.candidate), pretended.compile.at_hand.configs, GPU)] * counts
     assert (make_report(gate).counters is not None) == counts
+
+
+def test_what_users_get_is_in_the_report_and_changes_no_verdict(
+    pretended: PretendedStages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Held against the configuration that was timed."""
+    for name in ("load_record", "keep_samples", "propose_speed"):
+        monkeypatch.setattr(performance_step, name, lambda *_: None)
+    kept = conclude(Outcome.KEEP, Reason.PROVEN_GAIN, "4 %")
+    pretended.performance = timed(kept), []
+    gate = pretended.gate(gpu=GPU, measure=True)
+    gate.stage("performance")
+    assert gate.verdict() == kept
+    timing = make_report(gate).timing
+    assert timing is not None
+    assert timing.users == UsersChoice(config="what users take", fastest="what was timed", slower=0.03)
 
 
 def test_an_error_in_counting_leaves_no_verdict_that_passes(
@@ -220,7 +243,7 @@ def test_an_error_in_counting_leaves_no_verdict_that_passes(
         raise RuntimeError("a mistake of the gate's")
 
     monkeypatch.setattr(performance_step, "read_counters", fail)
-    pretended.performance = SimpleNamespace(verdict=conclude(Outcome.KEEP, Reason.PROVEN_GAIN, "4 %")), []
+    pretended.performance = timed(conclude(Outcome.KEEP, Reason.PROVEN_GAIN, "4 %")), []
     gate = pretended.gate(gpu=GPU, measure=True)
     with pytest.raises(RuntimeError):
         gate.stage("performance")
@@ -252,7 +275,9 @@ def test_a_changed_original_is_refused_before_anything_runs(
     pretended: PretendedStages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control of every timing is frozen."""
-    changed = msgspec.structs.replace(ALEXNET_CONV1, original_sha256="0" * 64)
+    changed = msgspec.structs.replace(
+        ALEXNET_CONV1, original=msgspec.structs.replace(ALEXNET_CONV1.original, sha256="0" * 64)
+    )
     monkeypatch.setattr(judgement, "find_operation", lambda _: changed)
     with pytest.raises(AcceptedError, match="must never change"):
         pretended.gate()

@@ -1,7 +1,9 @@
 """What a runner of GitHub is told, and what cannot be told it."""
 
+import io
 import re
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,10 @@ def tell(environment: Mapping[str, str], failure: str = "x") -> list[str]:
     """Return the commands that a runner with this environment would read."""
     write_summary(environment, "# page\n")
     write_outputs(environment, {"verdict": "KEEP"})
-    return list(mark_failures(environment, [failure, "second"]))
+    printed = io.StringIO(newline="")
+    with redirect_stdout(printed):
+        mark_failures(environment, [failure, "second"])
+    return printed.getvalue().removesuffix("\n").split("\n") if printed.getvalue() else []
 
 
 def test_what_stands_in_the_runner_s_files_stays(tmp_path: Path) -> None:

@@ -55,11 +55,11 @@ def shown(capsys: pytest.CaptureFixture[str], project: Path, *options: str) -> s
 
 
 def test_each_accepted_kernel_is_a_row(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Oldest first, with its gain over the original; no reason leaves its cell."""
+    """Oldest first, with its gain over the original and against the best; no reason leaves its cell."""
     rows = [line for line in shown(capsys, project).splitlines() if line.startswith("| 2026")]
     assert rows == [
-        "| 2026-01-02 | +0.00 % | 0.10 % | cccccccccccc | First &#124; kernel |",
-        "| 2026-02-03 | +4.88 % | 0.04 % | aaaaaaaaaaaa | Pipelined |",
+        "| 2026-01-02 | First &#124; kernel | +0.00 % | 0.10 % | the best | cccccccccccc |",
+        "| 2026-02-03 | Pipelined | +4.88 % | 0.04 % | the best | aaaaaaaaaaaa |",
     ]
 
 
@@ -67,7 +67,8 @@ def test_the_run_of_a_report_is_the_last_row(project: Path, capsys: pytest.Captu
     """With its distance from the record: here half a percent slower."""
     last = shown(capsys, project, "--report", write_run(project)).strip().splitlines()[-1]
     assert last == (
-        "| this run | +4.40 % |  | aaaaaaaaaaaa | +0.50 % off the record; the interval is +-0.10 % |"
+        "| this run | +0.50 % off the record; the interval is +-0.10 % | +4.40 % | 0.00 % | 0.50 % more time "
+        "| aaaaaaaaaaaa |"
     )
 
 

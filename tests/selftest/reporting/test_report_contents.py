@@ -8,11 +8,13 @@ from typing import cast
 import msgspec
 import pytest
 
+from kernelgate.execution.work import PlanWork
 from kernelgate.kernel_file.violation import Violation
+from kernelgate.performance.explanation.users_choice import UsersChoice
 from kernelgate.pipeline.pipeline import ORDER, Gate, StageResult
 from kernelgate.reporting.interval_chart import draw_gain
 from kernelgate.reporting.page import render_markdown
-from kernelgate.reporting.report import KernelIdentity, make_report
+from kernelgate.reporting.report import KernelIdentity, Report, make_report
 from kernelgate.reporting.report_files import write_report
 from kernelgate.sandbox.confinement import Confinement
 from kernelgate.verdict import Outcome, Rule, conclude
@@ -45,14 +47,32 @@ def test_each_law_has_a_line_with_what_became_of_it() -> None:
 
 
 def test_how_much_was_tried_is_in_the_report() -> None:
-    """By whose profile, how many examples and calls, where, and what seeds them."""
+    """By whose profile, how many cases and calls, where, and what seeds them."""
     text = render_markdown(with_result("correctness", make_correctness("plain")))
-    assert "5 in the interpreter, 29 calls, profile default, entropy 9" in text
+    assert "| cases | 5 on the interpreter, 29 calls; profile default |\n| seed of the draws | 9 |" in text
+
+
+def test_where_no_answer_came_no_error_is_told() -> None:
+    """Its errors would be zeros that nobody measured."""
+    result = make_correctness("plain")
+    assert "| worst element |" in render_markdown(with_result("correctness", result))
+    silent = render_markdown(with_result("correctness", msgspec.structs.replace(result, calls=0)))
+    assert "worst element" not in silent
+    assert "rms error" not in silent
+
+
+@pytest.mark.parametrize(("ratio", "is_float32"), [(0.002, True), (0.5, False), (1.0, False)])
+def test_cudnn_s_precision_is_named_by_its_error(ratio: float, is_float32: bool) -> None:
+    """It takes float32 algorithms at small batches, where TF32 is allowed too."""
+    result = msgspec.structs.replace(make_correctness("plain"), vendor_ratio=ratio)
+    text = render_markdown(with_result("correctness", result))
+    assert f"| cuDNN's rms error | {ratio:.2g} times that of TF32" in text
+    assert ("cuDNN took float32 here" in text) == is_float32
 
 
 @pytest.mark.parametrize("products", [("tf32",), ("fma",), ()])
 def test_the_products_of_a_kernel_are_named(products: tuple[str, ...]) -> None:
-    """In what its sums of products are formed; a dash where it has none. A program launched twice is one."""
+    """In what its sums of products are formed; a dash where it has none. One launched twice has one row."""
     launch = make_launch(
         grid=(1, 1, 1),
         arguments_sha256=SHA,
@@ -69,7 +89,35 @@ def test_the_products_of_a_kernel_are_named(products: tuple[str, ...]) -> None:
     kernel = msgspec.structs.replace(result.candidate, configs=(record,))
     text = render_markdown(with_result("compile", msgspec.structs.replace(result, candidate=kernel)))
     shown = "/".join(products) or "-"
-    assert f"| 12 + 8 | {shown} + {shown} |" in text
+    assert text.count(f"| 12 | {shown} |") == text.count(f"| 8 | {shown} |") == 1
+
+
+WORK = PlanWork(
+    products=38_060_000_000, products_needed=26_990_000_000, bytes_asked=20 * 2**20, bytes_needed=2**20
+)
+
+
+def with_works(*works: PlanWork | None) -> Report:
+    """Return a report whose candidate has a configuration of each of these works."""
+    result = make_compile_result("64")
+    configs = result.candidate.configs * len(works)
+    kernel = msgspec.structs.replace(result.candidate, configs=configs, works=works)
+    return with_result("compile", msgspec.structs.replace(result, candidate=kernel))
+
+
+def test_the_work_of_a_call_is_told_beside_what_is_needed() -> None:
+    """Products formed, and bytes asked; a dash for the products of a kernel without any."""
+    page = render_markdown(with_works(WORK, msgspec.structs.replace(WORK, products=0)))
+    assert "| 3.806e+10 | 1.41 | 20.0 MiB | 20.0 |" in page
+    assert "| - | - | 20.0 MiB | 20.0 |" in page
+
+
+@pytest.mark.parametrize("works", [(None,), (None, WORK)])
+def test_work_that_cannot_be_counted_is_left_out(works: tuple[PlanWork | None, ...]) -> None:
+    """Of the other configurations it is told; without any there is no table."""
+    page = render_markdown(with_works(*works))
+    assert ("### Work of a call" in page) == (WORK in works)
+    assert page.count("20.0 MiB") == works.count(WORK)
 
 
 def test_the_json_has_every_promised_key(tmp_path: Path) -> None:
@@ -158,3 +206,25 @@ def test_a_timing_is_drawn_with_the_confidence_of_its_interval() -> None:
     page = render_markdown(report)
     assert draw_gain(narrow, (0.03, 0.04)) in page
     assert "| interval at 99.26 % |" in page
+
+
+@pytest.mark.parametrize(
+    ("users", "told"),
+    [
+        (UsersChoice(config="b", fastest="b"), "users get b: the file's own autotuner takes one as fast as"),
+        (
+            UsersChoice(config="c", fastest="b", slower=0.004),
+            "users get c: the file's own autotuner takes one",
+        ),
+        (
+            UsersChoice(config="c", fastest="b", slower=0.0123),
+            "users get c, which is 1.23 % slower than the one that was timed, b",
+        ),
+        (UsersChoice(missing="was not asked"), "which configuration users get was not asked"),
+    ],
+)
+def test_what_users_get_is_told(users: UsersChoice, told: str) -> None:
+    """Where it is slower than what was timed, by how much; and where it is not known, why."""
+    report = with_result("performance", msgspec.structs.replace(make_performance("b"), users=users))
+    assert f"\n- {told}" in render_markdown(report)
+    assert "users get" not in render_markdown(with_result("performance", make_performance("b")))

@@ -11,10 +11,11 @@ import msgspec
 import pytest
 
 from kernelgate.kernel_file.violation import Violation
-from kernelgate.performance.hardware_counters import Counters
+from kernelgate.performance.explanation.hardware_counters import Counters
 from kernelgate.reporting.report import Report
 from kernelgate.reporting.report_files import (
     MAX_REPORT_BYTES,
+    PAGES,
     REPORT_NAME,
     ReportError,
     read_report,
@@ -83,6 +84,15 @@ def test_the_example_reports_are_reports(file: Path) -> None:
     report = read_report(file)
     assert msgspec.json.decode(msgspec.json.encode(report)) == json.loads(file.read_text(encoding="utf-8"))
     assert report.reason.outcome is report.verdict
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.parent.name)
+@pytest.mark.parametrize("page", PAGES)
+def test_the_example_pages_are_those_of_their_reports(file: Path, page: str) -> None:
+    """Else: `kernelgate report DIR`. Each is small enough to be sent to a colleague."""
+    text = (file.parent / page).read_text(encoding="utf-8")
+    assert text == PAGES[page](read_report(file))
+    assert len(text.encode()) < 60_000
 
 
 def test_an_older_report_is_said_to_be_older(tmp_path: Path) -> None:

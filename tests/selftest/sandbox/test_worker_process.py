@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from kernelgate import protocol
+from kernelgate.sandbox import worker_process
 from kernelgate.sandbox.worker_process import Worker, WorkerFault
 from kernelgate.settings import load_settings
 from tests.selftest.support.left_running import nothing_left_running
@@ -140,6 +141,15 @@ def test_a_child_sees_the_gpu_that_it_was_given(
         load("import os\nraise ValueError(f\"<{os.environ['CUDA_VISIBLE_DEVICES']}>\")", mode, gpu)
     )
     assert f"<{sees}>" in fault.detail
+
+
+@pytest.mark.parametrize(("mode", "connections"), [("execute", "1"), ("use", None)])
+def test_only_what_runs_plans_has_one_connection_to_the_gpu(
+    tmp_path: Path, mode: protocol.Mode, connections: str | None
+) -> None:
+    """A kernel file has as many as it would have anywhere: its streams may work side by side."""
+    environment = worker_process._environment(mode, tmp_path, tmp_path, "0")
+    assert environment.get("CUDA_DEVICE_MAX_CONNECTIONS") == connections
 
 
 def test_a_process_that_a_child_started_is_seen_while_it_runs(load: Load) -> None:

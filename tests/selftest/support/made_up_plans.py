@@ -75,7 +75,7 @@ def make_plan(**changes: Any) -> LaunchPlan:
         buffer=PADDED, dtype="float32", shape=(BATCH, 3, 224, 224), strides=STORED, offset=2 * 228 + 2
     )
     plan = LaunchPlan(
-        schema="kernelgate.plan/1",
+        schema="kernelgate.plan/2",
         operation=ALEXNET_CONV1.name,
         kernel_sha256="f" * 64,
         target="sm_89",
@@ -85,7 +85,7 @@ def make_plan(**changes: Any) -> LaunchPlan:
         config=KernelConfig(blocks={"BLOCK_M": 32}, num_warps=4, num_stages=2),
         form=CallForm(),
         buffers=(
-            *(Buffer(role=role, bytes=4 * count) for role, count in sizes.items()),  # type: ignore[arg-type]
+            *(Buffer(role=role, bytes=4 * count) for role, count in sizes.items()),
             Buffer(role="temporary", bytes=4 * 96 * 384),
             Buffer(role="temporary", bytes=4 * BATCH * STORED[0]),
             Buffer(role="temporary", bytes=4 * BATCH * 96 * 55 * 55),

@@ -8,16 +8,34 @@ from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compiler import CompiledKernel
 from kernelgate.compilation.stage import CompileResult
 from kernelgate.correctness.case import Case
-from kernelgate.correctness.result import Correctness, Finding, LawLine
+from kernelgate.correctness.result import (
+    Correctness,
+    Count,
+    Diagnosis,
+    Finding,
+    LawLine,
+    Magnitude,
+    Tried,
+)
+from kernelgate.kernel_file.violation import Violation
 from kernelgate.machine.gpu import Gpu
 from kernelgate.machine.versions import Provenance
 from kernelgate.operations.declaration.kernel_config import KernelConfig
+from kernelgate.operations.faults.fault_map import FaultMap, Guess
 from kernelgate.performance.decision.log_ratio import Slowdown
+from kernelgate.performance.explanation.hardware_counters import (
+    METRICS,
+    ConfigCounters,
+    Counters,
+    LaunchCounters,
+)
 from kernelgate.performance.result import Performance
 from kernelgate.performance.samples import Arm
 from kernelgate.pipeline.pipeline import ORDER, StageResult
-from kernelgate.reporting.report import KernelIdentity, Report
+from kernelgate.reporting.report import BookIdentity, KernelIdentity, Report
+from kernelgate.sandbox.confinement import Confinement
 from kernelgate.verdict import Outcome, Reason, Rule, conclude
+from tests.selftest.support.made_up_launches import make_launch
 
 SHA = "a" * 64
 ENVIRONMENT = Provenance(python="3.11", torch="2.11", triton="3.6", cuda="13", cudnn="9", driver="unknown")
@@ -123,3 +141,66 @@ def make_performance(text: str) -> Performance:
         remarks=(f"remark {text}",),
         verdict=conclude(Outcome.KEEP, Reason.PROVEN_GAIN, "gain 2 %"),
     )
+
+
+def make_full_report(text: str = "x") -> Report:
+    """Return a report in which every section has something to show."""
+    compiled = make_compile_result(text)
+    launch = make_launch(
+        grid=(1, 1, 1),
+        arguments_sha256=SHA,
+        code_sha256=SHA,
+        registers=96,
+        shared_bytes=12288,
+        blocks_per_sm=5,
+        warps_per_sm=20,
+        products=("tf32",),
+    )
+    config = msgspec.structs.replace(compiled.candidate.configs[0].config, num_stages=3)
+    record = ConfigRecord(config=config, launches=(launch,), error="")
+    kernel = msgspec.structs.replace(compiled.candidate, configs=(*compiled.candidate.configs, record))
+    counted = ConfigCounters(
+        config=config,
+        launches=(LaunchCounters(kernel=text, metrics=dict.fromkeys(METRICS, 12.5)),),
+    )
+    found = FaultMap(
+        wrong=3, compared=16, unwritten=1, where=text, plane=text, rows=("....", "..##", ".. ?", "#...")
+    )
+    diagnosis = Diagnosis(map=found, guess=Guess(kind="halo", because=text), no_script=text)
+    correctness = make_correctness(text)
+    assert correctness.finding is not None
+    count = (Count(what=text, cases=3), Count(what="constant", cases=0))
+    checked = msgspec.structs.replace(
+        correctness,
+        error_ratio=1.5,
+        vendor_ratio=0.002,
+        finding=msgspec.structs.replace(correctness.finding, diagnosis=diagnosis),
+        tried=Tried(
+            batches=count,
+            values=count,
+            magnitudes=(Magnitude(size=text, x=1, weight=0),),
+            layouts=count,
+            relations=count,
+            configurations=count,
+            gpu_only=(text,),
+        ),
+    )
+    results = {
+        "format": (Violation(rule=text, line=3, message=text),),
+        "compile": msgspec.structs.replace(compiled, candidate=kernel),
+        "correctness": checked,
+        "performance": make_performance(text),
+    }
+    report = make_report_of(
+        text,
+        counters=Counters(configs=(counted,)),
+        advice=(text,),
+        sandbox=Confinement(landlock=0, seccomp=False),
+        book=BookIdentity(sha256=SHA, judged_by=True, gpus=(text,)),
+        judged_at="2026-11-29T19:21:04+00:00",
+    )
+    stages = {
+        name: msgspec.structs.replace(stage, detail=f"{name} {text}", result=results.get(name))
+        for name, stage in report.stages.items()
+    }
+    return msgspec.structs.replace(report, stages=stages)

@@ -17,7 +17,8 @@ from kernelgate.correctness.stage import Trial
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import Gpu, GpuError
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.performance.hardware_counters import Counters
+from kernelgate.performance.explanation.hardware_counters import Counters
+from kernelgate.performance.explanation.users_choice import UsersChoice
 from kernelgate.pipeline import compile_step, correctness_step, format_step, performance_step
 from kernelgate.pipeline.pipeline import Gate
 from kernelgate.pipeline.stage import Request
@@ -105,6 +106,7 @@ class PretendedStages:
         monkeypatch.setattr(performance_step, "measure_performance", lambda *_: self._give(self.performance))
         monkeypatch.setattr(compile_step, "propose", lambda *_: None)
         monkeypatch.setattr(performance_step, "read_counters", self._count)
+        monkeypatch.setattr(performance_step, "find_users_choice", self._choose)
         self.candidate = folder / "candidate.py"
         self.candidate.write_text(ACCEPTED.read_text().replace("patch", "field"))
 
@@ -127,6 +129,10 @@ class PretendedStages:
     def _count(self, _sandbox: object, kernel: KernelFile, configs: object, gpu: Gpu) -> Counters:
         self.counted.append((kernel.path, configs, gpu))
         return Counters(missing="not read: no profiler in this test")
+
+    def _choose(self, _sandbox: object, kernel: KernelFile, _gpu: Gpu, fastest: str) -> UsersChoice:
+        assert kernel.path == str(self.candidate)
+        return UsersChoice(config="what users take", fastest=fastest, slower=0.03)
 
     def _give(self, answer: object) -> Any:
         if isinstance(answer, Exception):

@@ -7,21 +7,22 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from kernelgate.operations.reference import truth_at, truth_everywhere, unravel
 from numpy.typing import NDArray
 
 from kernelgate.correctness.calls import Call, Run
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseRunner
-from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
+from kernelgate.execution.observed.launches import SeenLaunch
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.draws.recipe import Recipe
-from kernelgate.operations.draws.tensors import Inputs, make_images, make_parameters
-from kernelgate.protocol import Ran, SeenLaunch
+from kernelgate.operations.draws.tensors import make_items, make_parameters
+from kernelgate.operations.truth.truth import truth_at, truth_everywhere, unravel
+from kernelgate.protocol import Ran
 from tests.selftest.support.project_settings import LAWS
+from tests.selftest.support.small_convolution import resize
 
-SMALL = msgspec.structs.replace(ALEXNET_CONV1, in_size=15, out_channels=32)
-AN_IMAGE = 32 * 3 * 3
+SMALL = resize(in_size=15, out_channels=32)
+AN_ITEM = 32 * 3 * 3
 SAMPLE = 300
 """Places of a sampled answer: enough for a ratio of errors."""
 
@@ -80,19 +81,19 @@ def _sampled(operation: Operation, call: Call) -> tuple[NDArray[np.uint32], NDAr
     end = int(np.prod(operation.output_shape(call.recipe.batch)))
     offsets = np.arange(min(SAMPLE, end))
     offsets[-1] = end - 1
-    exact = truth_at(operation, call.recipe, unravel(operation, offsets)).exact
+    exact = truth_at(operation, call.recipe, unravel(operation, offsets, call.recipe.batch)).exact
     return exact.float().numpy().view(np.uint32), offsets
 
 
 def _whole(call: Call) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    images = call.images or tuple(range(call.recipe.batch))
-    offsets = np.array(images)[:, None] * AN_IMAGE + np.arange(AN_IMAGE)
-    return _answer_of(call.recipe, images), offsets.ravel()
+    items = call.items or tuple(range(call.recipe.batch))
+    offsets = np.array(items)[:, None] * AN_ITEM + np.arange(AN_ITEM)
+    return _answer_of(call.recipe, items), offsets.ravel()
 
 
 @functools.cache
-def _answer_of(recipe: Recipe, images: tuple[int, ...]) -> NDArray[np.uint32]:
-    inputs = Inputs(make_images(SMALL, recipe, images), *make_parameters(SMALL, recipe))
+def _answer_of(recipe: Recipe, items: tuple[int, ...]) -> NDArray[np.uint32]:
+    inputs = make_items(SMALL, recipe, items) | make_parameters(SMALL, recipe)
     return truth_everywhere(SMALL, inputs).exact.float().numpy().ravel().view(np.uint32)
 
 

@@ -16,7 +16,7 @@ from kernelgate.kernel_file.source import KernelFile, read_kernel
 from kernelgate.machine.gpu import Gpu, GpuError
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.declaration.kernel_config import KernelConfig
-from kernelgate.performance.hardware_counters import Counters
+from kernelgate.performance.explanation.hardware_counters import Counters
 from kernelgate.performance.samples import Arm
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault

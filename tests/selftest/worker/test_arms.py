@@ -13,7 +13,7 @@ from kernelgate import protocol
 from kernelgate.execution.launch_plan import Launch, LaunchPlan
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.declaration.kernel_config import KernelConfig
-from kernelgate.operations.draws.tensors import Inputs
+from kernelgate.operations.truth.reference import Tensors
 from kernelgate.worker.execute import programs, steps
 from kernelgate.worker.execute.arms import PlanArm
 from kernelgate.worker.execute.cuda_driver import Parameters
@@ -69,8 +69,8 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[PretendedDriver]:
 
 
 @pytest.fixture
-def inputs() -> Inputs:
-    return Inputs(torch.randn(ALEXNET_CONV1.input_shape(BATCH)), torch.randn(96, 3, 11, 11), torch.randn(96))
+def inputs() -> Tensors:
+    return {each.name: torch.randn(each.shape_at(BATCH)) for each in ALEXNET_CONV1.arguments}
 
 
 def make_arm(folder: Path, *plans: LaunchPlan, prepared: tuple[int, ...] = ()) -> PlanArm:
@@ -83,7 +83,7 @@ def make_arm(folder: Path, *plans: LaunchPlan, prepared: tuple[int, ...] = ()) -
 
 
 def test_a_launch_gets_addresses_numbers_and_null(
-    driver: PretendedDriver, inputs: Inputs, tmp_path: Path
+    driver: PretendedDriver, inputs: Tensors, tmp_path: Path
 ) -> None:
     """In the order of the plan: inputs where the caller has them, temporaries in memory of the arm."""
     arm = make_arm(tmp_path)
@@ -95,31 +95,33 @@ def test_a_launch_gets_addresses_numbers_and_null(
     assert launch.grid == (24200, 2, 1)
     places = [held[buffer].data_ptr() for buffer in (PADDED, PACKED, BIAS, TABLE, OUT)]
     assert values == [*places, BATCH, 0]
-    assert held[X].data_ptr() == inputs.x.data_ptr()
-    assert held[BIAS].data_ptr() == inputs.bias.data_ptr()
+    assert held[X].data_ptr() == inputs["x"].data_ptr()
+    assert held[BIAS].data_ptr() == inputs["bias"].data_ptr()
     assert bytes(held[TABLE].tolist()) == CONTENTS["bin"]
 
 
-def test_moves_of_data_are_made_in_each_call(driver: PretendedDriver, inputs: Inputs, tmp_path: Path) -> None:
+def test_moves_of_data_are_made_in_each_call(
+    driver: PretendedDriver, inputs: Tensors, tmp_path: Path
+) -> None:
     """What stands in x when the call begins is padded, and zeros stand beside it."""
     arm = make_arm(tmp_path)
     arm.place(inputs, 1)
-    inputs.x.fill_(3.0)
+    inputs["x"].fill_(3.0)
     arm.call(0)
     padded = arm.memories[0].buffers[PADDED].view(torch.float32).view(BATCH, 3, 228, 228)
-    assert torch.equal(padded[..., 2:226, 2:226], inputs.x)
-    assert float(padded.abs().sum()) == 3.0 * inputs.x.numel()
+    assert torch.equal(padded[..., 2:226, 2:226], inputs["x"])
+    assert float(padded.abs().sum()) == 3.0 * inputs["x"].numel()
     assert len(driver.launched) == 2, "one when the arm took its place, one now"
 
 
 def test_what_a_file_prepares_once_is_no_part_of_a_call(
-    driver: PretendedDriver, inputs: Inputs, tmp_path: Path
+    driver: PretendedDriver, inputs: Tensors, tmp_path: Path
 ) -> None:
     """It is made when the parameters are placed, and kept."""
     arm = make_arm(tmp_path, prepared=(FILL_PACKED, PACK))
     arm.place(inputs, CALLS)
     packed = arm.memories[0].buffers[PACKED].view(torch.float32).view(96, 384)
-    assert torch.equal(packed[:, :363], inputs.weight.view(96, 363))
+    assert torch.equal(packed[:, :363], inputs["weight"].view(96, 363))
     packed.fill_(5.0)
     arm.call(1)
     assert packed.unique().tolist() == [5.0]
@@ -127,7 +129,7 @@ def test_what_a_file_prepares_once_is_no_part_of_a_call(
 
 
 def test_each_call_of_a_sample_has_an_answer_of_its_own(
-    driver: PretendedDriver, inputs: Inputs, tmp_path: Path
+    driver: PretendedDriver, inputs: Tensors, tmp_path: Path
 ) -> None:
     """All other memory is the same: what the judge looks at later is not written over."""
     arm = make_arm(tmp_path)
@@ -140,7 +142,7 @@ def test_each_call_of_a_sample_has_an_answer_of_its_own(
     assert len({tuple(values[:4]) for values in given}) == 1
 
 
-def test_code_is_unloaded_and_loaded_anew(driver: PretendedDriver, inputs: Inputs, tmp_path: Path) -> None:
+def test_code_is_unloaded_and_loaded_anew(driver: PretendedDriver, inputs: Tensors, tmp_path: Path) -> None:
     """The next call runs it from where it lies now; memory stays where it is."""
     arm = make_arm(tmp_path)
     arm.place(inputs, CALLS)
@@ -154,7 +156,7 @@ def test_code_is_unloaded_and_loaded_anew(driver: PretendedDriver, inputs: Input
 
 
 def test_a_configuration_is_chosen_by_its_number(
-    driver: PretendedDriver, inputs: Inputs, tmp_path: Path
+    driver: PretendedDriver, inputs: Tensors, tmp_path: Path
 ) -> None:
     """The code of the one before is unloaded."""
     other = KernelConfig(blocks={"BLOCK_M": 64}, num_warps=8, num_stages=3)
@@ -171,7 +173,7 @@ def test_a_configuration_is_chosen_by_its_number(
 
 
 def test_memory_is_forgotten_when_it_is_released(
-    driver: PretendedDriver, inputs: Inputs, tmp_path: Path
+    driver: PretendedDriver, inputs: Tensors, tmp_path: Path
 ) -> None:
     """All of it, the answers too."""
     arm = make_arm(tmp_path)
@@ -182,7 +184,7 @@ def test_memory_is_forgotten_when_it_is_released(
 
 
 @pytest.mark.usefixtures("driver")
-def test_a_plan_whose_code_is_gone_is_an_error(inputs: Inputs, tmp_path: Path) -> None:
+def test_a_plan_whose_code_is_gone_is_an_error(inputs: Tensors, tmp_path: Path) -> None:
     """Nothing is timed in its place."""
     arm = make_arm(tmp_path)
     (tmp_path / "0" / f"{NAMES['cubin']}.cubin").unlink()
@@ -191,7 +193,7 @@ def test_a_plan_whose_code_is_gone_is_an_error(inputs: Inputs, tmp_path: Path) -
 
 
 def test_a_step_of_a_plan_is_told_by_its_place(
-    driver: PretendedDriver, inputs: Inputs, tmp_path: Path
+    driver: PretendedDriver, inputs: Tensors, tmp_path: Path
 ) -> None:
     """A call without its launch launches nothing."""
     arm = make_arm(tmp_path, prepared=(COMPUTE,))

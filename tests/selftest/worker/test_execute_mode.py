@@ -11,12 +11,12 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
-from kernelgate.operations.reference import truth_everywhere
 
 from kernelgate import protocol
 from kernelgate.execution.cards import ADA
-from kernelgate.operations import timing_inputs
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
+from kernelgate.operations.draws import timing_tensors
+from kernelgate.operations.truth.truth import truth_everywhere
 from kernelgate.protocol import FailureKind
 from kernelgate.worker.execute import choice, timing
 from kernelgate.worker.execute.arms import TimedArm
@@ -68,7 +68,7 @@ def mode(monkeypatch: pytest.MonkeyPatch) -> Iterator[ExecuteMode]:
     monkeypatch.setattr(timing, "_event", PretendedEvent)
     monkeypatch.setattr(timing, "_hold_gpu", lambda _cycles: None)
     monkeypatch.setattr(choice, "FLUSH_BYTES", 64)
-    monkeypatch.setattr(timing_inputs.torch, "Generator", lambda *_: generator())
+    monkeypatch.setattr(timing_tensors, "Generator", lambda *_: generator())
     properties = SimpleNamespace(total_memory=2**30)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda *_: properties)
     for name in ("set_per_process_memory_fraction", "synchronize", "empty_cache"):
@@ -87,7 +87,7 @@ def place(mode: ExecuteMode, seed: int) -> None:
 def test_a_replicate_of_requests_is_answered_in_order(mode: ExecuteMode) -> None:
     """Prepare, warm up, release, place, move the code, time: as the judge asks."""
     assert mode.answer(protocol.Prepare(batch=BATCH)) == protocol.Warm(chosen=0)
-    assert mode.answer(protocol.WarmUp(batch=BATCH)) == protocol.Warm(chosen=0)
+    assert mode.answer(protocol.WarmUp(batch=BATCH)) == protocol.Warm(chosen=0, times_ms=(1.0,))
     assert isinstance(mode.answer(protocol.ReleaseTensors()), protocol.Done)
     place(mode, seed=1)
     assert isinstance(mode.answer(protocol.MoveCode()), protocol.Done)
@@ -100,8 +100,8 @@ def test_every_call_is_made_on_noise_of_the_batch_asked_for(mode: ExecuteMode) -
     seen: list[tuple[int, float]] = []
 
     def note(out: torch.Tensor) -> torch.Tensor:
-        held = mode.arm.inputs  # type: ignore[attr-defined]
-        seen.append((held.x.shape[0], float(held.x.std())))
+        x = mode.arm.tensors["x"]  # type: ignore[attr-defined]
+        seen.append((x.shape[0], float(x.std())))
         return out
 
     follow(mode, note)
@@ -110,7 +110,7 @@ def test_every_call_is_made_on_noise_of_the_batch_asked_for(mode: ExecuteMode) -
     place(mode, seed=1)
     mode.answer(protocol.MoveCode())
     mode.answer(protocol.TimeLaunches(seed=0, launches=LAUNCHES))
-    assert len(seen) == 1 + choice.ROUNDS * choice.LAUNCHES + LAUNCHES + 1 + LAUNCHES
+    assert len(seen) == 1 + 3 * choice.LAUNCHES + 1 + 1 + LAUNCHES
     for batch, deviation in seen:
         scale = math.log2(deviation)
         assert batch == BATCH
@@ -120,14 +120,14 @@ def test_every_call_is_made_on_noise_of_the_batch_asked_for(mode: ExecuteMode) -
 def test_events_stand_round_the_call_alone(mode: ExecuteMode, monkeypatch: pytest.MonkeyPatch) -> None:
     """The input is filled and then the cache flushed before the first of them, once for each call."""
     steps: list[str] = []
-    fill = timing.fill_timing_input
+    fill = timing.fill_batches
 
     def note(step: str) -> Callable[..., None]:
         return lambda *_: steps.append(step)
 
-    def fill_and_note(x: torch.Tensor, seed: int) -> torch.Tensor:
+    def fill_and_note(*given: Any) -> None:
         steps.append("fill")
-        return fill(x, seed)
+        fill(*given)
 
     def call_and_note(out: torch.Tensor) -> torch.Tensor:
         steps.append("call")
@@ -137,7 +137,7 @@ def test_events_stand_round_the_call_alone(mode: ExecuteMode, monkeypatch: pytes
     place(mode, seed=1)
     steps.clear()
     mode.timing.flush = cast("Any", SimpleNamespace(zero_=note("flush")))
-    monkeypatch.setattr(timing, "fill_timing_input", fill_and_note)
+    monkeypatch.setattr(timing, "fill_batches", fill_and_note)
     monkeypatch.setattr(timing, "_hold_gpu", note("hold"))
     monkeypatch.setattr(PretendedEvent, "record", note("event"))
     monkeypatch.setattr(PretendedEvent, "elapsed_time", lambda *_: steps.append("read"))
@@ -162,7 +162,7 @@ def test_memory_is_given_back_to_the_driver(
     monkeypatch.setattr(
         torch.cuda,
         "empty_cache",
-        lambda: left.append(sum(t.numel() for t in (mode.timing.x, mode.timing.flush))),
+        lambda: left.append(sum(t.numel() for t in (*mode.timing.free.values(), mode.timing.flush))),
     )
     mode.answer(request_)
     assert left == [0]
@@ -186,8 +186,8 @@ def test_the_pad_is_held_while_the_tensors_are_taken(
     monkeypatch.setattr(torch, "empty", take)
     request = protocol.PlaceTensors(batch=BATCH, seed=1, launches=LAUNCHES, flush_bytes=64, pad_bytes=8)
     mode.answer(request)
-    assert len(held) == 3, "pad, x and what flushes the cache"
-    assert held == [False, True, True]
+    assert len(held) == 3 + LAUNCHES, "pad, x, what flushes the cache, and the vendor's answers"
+    assert held == [False] + [True] * (2 + LAUNCHES)
     assert taken[0]() is None
 
 
@@ -212,19 +212,18 @@ def test_the_answer_to_each_call_is_sent_at_the_places_asked_for(mode: ExecuteMo
     out = tmp_path / "answers.f32"
     mode.answer(protocol.SendAnswers(seed=5, count=16, out=str(out)))
     sent = np.fromfile(out, dtype=np.float32).reshape(3, 16)
-    weight, bias = timing_inputs.make_timing_parameters(ALEXNET_CONV1, 7)
+    parameters = timing_tensors.make_timing_parameters(ALEXNET_CONV1, 7)
     elements = int(np.prod(ALEXNET_CONV1.output_shape(BATCH)))
-    offsets = timing_inputs.draw_offsets(elements, 16, 5)
+    offsets = timing_tensors.draw_offsets(elements, 16, 5)
     assert len(set(offsets.tolist())) > 1
     for call in range(3):
-        x = timing_inputs.fill_timing_input(torch.empty(ALEXNET_CONV1.input_shape(BATCH)), 40 + call)
-        inputs: Any = SimpleNamespace(x=x, weight=weight, bias=bias)
-        exact = truth_everywhere(ALEXNET_CONV1, inputs).exact.flatten().cpu().numpy()
+        tensors = timing_tensors.make_timing_batches(ALEXNET_CONV1, BATCH, 40 + call) | parameters
+        exact = truth_everywhere(ALEXNET_CONV1, tensors).exact.flatten().cpu().numpy()
         np.testing.assert_allclose(sent[call], exact[offsets], rtol=0, atol=1e-5 * abs(exact).max())
 
 
 def test_no_timed_call_waits_for_memory(mode: ExecuteMode) -> None:
-    """Nor for anything that a process does for the first time: the same calls are made beforehand."""
+    """Nor for anything that a process does for the first time: a call is made beforehand, untimed."""
     kept: list[int] = []
 
     def note(out: torch.Tensor) -> torch.Tensor:
@@ -234,8 +233,8 @@ def test_no_timed_call_waits_for_memory(mode: ExecuteMode) -> None:
     follow(mode, note)
     before = PretendedEvent.now
     place(mode, seed=1)
-    assert PretendedEvent.now == before + 2 * LAUNCHES, "events were recorded too"
-    assert len(kept) == LAUNCHES
+    assert PretendedEvent.now == before + 2, "events were recorded too"
+    assert len(kept) == 1
     assert mode.timing.outputs == []
     for _ in range(2):
         mode.answer(protocol.TimeLaunches(seed=0, launches=LAUNCHES))
@@ -244,10 +243,27 @@ def test_no_timed_call_waits_for_memory(mode: ExecuteMode) -> None:
     assert mode.timing.outputs == [], "the next request finds the same memory free"
 
 
+def test_the_vendors_answers_have_memory_before_they_are_timed(
+    mode: ExecuteMode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as are kept at once: PyTorch's allocator has it back, and need not ask the driver."""
+    shapes: list[tuple[int, ...]] = []
+    empty = torch.empty
+
+    def note(*args: Any, **kwargs: Any) -> torch.Tensor:
+        made = empty(*args, **kwargs)
+        shapes.append(tuple(made.shape))
+        return made
+
+    monkeypatch.setattr(torch, "empty", note)
+    place(mode, seed=1)
+    assert shapes.count(ALEXNET_CONV1.output_shape(BATCH)) == LAUNCHES
+
+
 @pytest.mark.usefixtures("mode")
 def test_parameters_are_noise_that_a_seed_makes_again() -> None:
     """Weight and bias both: what is multiplied by zero, or left out, would not show."""
-    made = [timing_inputs.make_timing_parameters(ALEXNET_CONV1, seed) for seed in (1, 1, 2)]
+    made = [timing_tensors.make_timing_parameters(ALEXNET_CONV1, seed).values() for seed in (1, 1, 2)]
     for tensor, again, other in zip(*made, strict=True):
         assert torch.equal(tensor, again)
         assert not torch.equal(tensor, other)
@@ -256,16 +272,18 @@ def test_parameters_are_noise_that_a_seed_makes_again() -> None:
 
 def test_an_answer_is_looked_at_all_over() -> None:
     """From its first element to its last, at the same places for the same seed."""
-    offsets = timing_inputs.draw_offsets(1000, 20_000, 3)
+    offsets = timing_tensors.draw_offsets(1000, 20_000, 3)
     assert set(offsets.tolist()) == set(range(1000))
-    assert np.array_equal(offsets, timing_inputs.draw_offsets(1000, 20_000, 3))
-    assert not np.array_equal(offsets, timing_inputs.draw_offsets(1000, 20_000, 4))
+    assert np.array_equal(offsets, timing_tensors.draw_offsets(1000, 20_000, 3))
+    assert not np.array_equal(offsets, timing_tensors.draw_offsets(1000, 20_000, 4))
 
 
 def test_the_scale_of_x_is_a_power_of_two_that_the_seed_tells(mode: ExecuteMode) -> None:
     """Up to 2^40: half precision has no room for that."""
-    x = torch.empty(1000)
-    deviations = [float(timing_inputs.fill_timing_input(x, seed).std()) for seed in (0, 20, 40, 41)]
+    deviations = [
+        float(timing_tensors.make_timing_batches(ALEXNET_CONV1, BATCH, seed)["x"].std())
+        for seed in (0, 20, 40, 41)
+    ]
     assert deviations == pytest.approx([1.0, 2.0**20, 2.0**40, 1.0], rel=0.1)
     assert mode.answer(protocol.ReleaseTensors()) == protocol.Done()
 
@@ -340,10 +358,10 @@ class Choosable:
 def test_the_fastest_configuration_is_chosen() -> None:
     """By its median: the first call after a switch is slow, and says nothing."""
     arm: Any = Choosable()
-    assert choice.choose_fastest(ALEXNET_CONV1, arm, BATCH) == 1
+    assert choice.choose_fastest(ALEXNET_CONV1, arm, BATCH, rounds=4) == [6.0, 2.0, 4.0]
     assert arm.did[-1] == ("choose", 1)
     turns = [number for what, number in arm.did if what == "choose"]
-    assert turns == [0, 1, 2] * choice.ROUNDS + [1]
+    assert turns == [0, 1, 2] * 4 + [1]
 
 
 @pytest.mark.usefixtures("mode")

@@ -8,7 +8,6 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from kernelgate.operations.reference import unravel
 
 from kernelgate.compilation.compiler import Target
 from kernelgate.correctness.callers.plan_calls import PlanCaller
@@ -20,7 +19,8 @@ from kernelgate.execution.cards import ADA
 from kernelgate.kernel_file.source import read_kernel
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.draws.recipe import Recipe
-from kernelgate.operations.draws.tensors import make_inputs
+from kernelgate.operations.draws.tensors import make_tensors
+from kernelgate.operations.truth.truth import unravel
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault, live_pids
 from kernelgate.settings import load_settings
@@ -93,7 +93,7 @@ def test_sampled_programs_write_their_tiles_and_nothing_else(runner_of: MakeRunn
     assert peak_bytes() < MAX_BYTES
     assert counts(run) == [(NAMES[0], 6, 256 * PIXELS // BLOCK_M * 96 // BLOCK_N)]
     assert run.offsets is not None
-    image, channel, row, column = (axis.numpy() for axis in unravel(ALEXNET_CONV1, run.offsets))
+    image, channel, row, column = (axis.numpy() for axis in unravel(ALEXNET_CONV1, run.offsets, 256))
     tile = np.stack([(image * PIXELS + row * 55 + column) // BLOCK_M, channel // BLOCK_N])
     tiles, sizes = np.unique(tile, axis=1, return_counts=True)
     assert set(sizes) == {BLOCK_M * BLOCK_N}
@@ -159,11 +159,11 @@ def test_two_launches_run_whole_and_in_order(runner_of: MakeRunner, batch: int) 
     assert run.ran_whole
     assert not any(launch.makes_answer for launch in run.ran.launches)
     assert run.bits is not None
-    inputs = make_inputs(ALEXNET_CONV1, call.recipe)
+    inputs = make_tensors(ALEXNET_CONV1, call.recipe)
     expected = torch.zeros(batch, 96, 55, 55)
-    taken = inputs.x.flatten()[: inputs.x.numel() - 16][::3]
+    taken = inputs["x"].flatten()[: inputs["x"].numel() - 16][::3]
     expected.view(-1)[: taken.numel()] = taken * 2
-    expected = (expected + inputs.weight.flatten()[0]) + inputs.bias.reshape(1, -1, 1, 1)
+    expected = (expected + inputs["weight"].flatten()[0]) + inputs["bias"].reshape(1, -1, 1, 1)
     torch.testing.assert_close(torch.from_numpy(run.bits.view(np.float32)), expected.flatten())
 
 

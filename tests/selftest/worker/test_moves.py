@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kernelgate.execution.launch_plan import Buffer, Copy, Fill, Launch, Step, View
+from kernelgate.operations.truth.reference import Tensors
 from kernelgate.worker.fake_cuda.tensors import CudaLookalike, PretendedGpu
 from kernelgate.worker.record.buffer_table import BufferTable
 from kernelgate.worker.record.moves import Moves
@@ -26,7 +27,7 @@ Call = Callable[[Tensor, Tensor, Tensor], object]
 """A call of x [2, 3, 4, 6], a weight [6, 5] and a bias [4]."""
 
 
-def make_given() -> dict[str, Tensor]:
+def make_given() -> Tensors:
     """Return inputs of which no two elements are alike."""
     x = torch.arange(1.0, 145.0).view(2, 3, 4, 6)
     return {"x": x, "weight": -torch.arange(1.0, 31.0).view(6, 5), "bias": torch.arange(4.0) + 0.5}
@@ -59,7 +60,7 @@ def record(call: Call, folder: Path, within: Within = torch.no_grad) -> Recordin
     filled = {name: bytes(tensor.untyped_storage()) for name, tensor in given.items()}
     for tensor in given.values():
         tensor.fill_(torch.nan)
-    dressed: dict[str, Tensor] = {name: tensor.as_subclass(CudaLookalike) for name, tensor in given.items()}
+    dressed: Tensors = {name: tensor.as_subclass(CudaLookalike) for name, tensor in given.items()}
     tape = Tape(__file__)
     tape.begin_call(dressed, [])
     with PretendedGpu() as gpu, Moves(tape, gpu), within():

@@ -15,7 +15,7 @@ from kernelgate.correctness.case import EXPANDED, LAYOUTS
 from kernelgate.execution.launch_plan import Launch
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.draws.recipe import Recipe
-from kernelgate.operations.draws.tensors import make_parameters, make_x
+from kernelgate.operations.draws.tensors import make_batches, make_parameters
 from kernelgate.worker.execute import programs, steps, trial
 from kernelgate.worker.execute.arena import ALIGNMENT, BAND_BYTES, Arena
 from kernelgate.worker.execute.cuda_driver import Parameters
@@ -52,7 +52,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[
         monkeypatch.setattr(torch.cuda, "current_stream", lambda: SimpleNamespace(cuda_stream=0))
         monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
         monkeypatch.setattr(trial, "DEVICE", "cpu")
-        like = lay_out(torch.empty(ALEXNET_CONV1.input_shape(BATCH), device="meta"), layout)
+        like = lay_out(torch.empty(ALEXNET_CONV1.shape_of("x", BATCH), device="meta"), layout)
         plan = make_plan(steps=(make_launch(*(PointerTo(buffer=each) for each in GIVEN)),))
         sizes = {X: like.untyped_storage().nbytes()}
         buffers = tuple(
@@ -69,9 +69,9 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[
     return run_one
 
 
-def fetch(tried: Trial, folder: Path, images: tuple[int, ...] = ()) -> np.ndarray:
+def fetch(tried: Trial, folder: Path, items: tuple[int, ...] = ()) -> np.ndarray:
     out = folder / "out.f32"
-    sent = tried.send(protocol.SendRun(out=str(out), places="", images=images))
+    sent = tried.send(protocol.SendRun(out=str(out), places="", items=items))
     values = np.fromfile(out, dtype=np.uint32)
     assert (sent.count, sent.whole) == (values.size, True)
     return values
@@ -125,7 +125,7 @@ def test_x_lies_in_memory_as_its_layout_says(
     run: Callable[..., tuple[Trial, protocol.Ran]], layout: str
 ) -> None:
     """What a launch finds there are the bytes that a laid out x has, NaN beside it."""
-    expected = lay_out(make_x(ALEXNET_CONV1, recipe_of(layout)), layout)
+    expected = lay_out(make_batches(ALEXNET_CONV1, recipe_of(layout)), layout)
     flat = torch.empty(0, dtype=torch.uint8).set_(expected.untyped_storage())
     seen: list[bytes] = []
     _, ran = run(lambda given: seen.append(ctypes.string_at(given[0], flat.numel())), layout)

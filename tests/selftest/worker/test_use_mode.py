@@ -16,7 +16,7 @@ from kernelgate import protocol
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.declaration.ways import Way
 from kernelgate.operations.draws.recipe import Recipe
-from kernelgate.operations.draws.tensors import make_inputs
+from kernelgate.operations.draws.tensors import make_tensors
 from kernelgate.worker.use import calls as use_calls
 from kernelgate.worker.use import ways
 from kernelgate.worker.use.calls import ModelCalls
@@ -75,8 +75,10 @@ def use(
 
 
 def truth(recipe: Recipe = RECIPE) -> np.ndarray:
-    x, weight, bias = (getattr(make_inputs(ALEXNET_CONV1, recipe), name) for name in ("x", "weight", "bias"))
-    answer: np.ndarray = torch.conv2d(x, weight, bias, 4, 2).numpy().ravel().view(np.uint32)
+    made = make_tensors(ALEXNET_CONV1, recipe)
+    answer: np.ndarray = (
+        torch.conv2d(made["x"], made["weight"], made["bias"], 4, 2).numpy().ravel().view(np.uint32)
+    )
     return answer
 
 
@@ -169,7 +171,7 @@ def test_the_calls_of_a_model_are_made_on_its_own_parameters(tmp_path: Path) -> 
     """Two models have two sets of them; a bias can be left out."""
     calls = make_calls()
     other = Recipe(family="normal", seed=2, batch=2)
-    bare = Recipe(family="normal", seed=1, batch=2, bias=False)
+    bare = Recipe(family="normal", seed=1, batch=2, absent=("bias",))
     for recipe, model in ((RECIPE, 0), (other, 1), (RECIPE, 0), (bare, 0), (RECIPE, 0)):
         assert np.array_equal(use(calls, tmp_path, recipe=recipe, model=model)[1], truth(recipe))
 
@@ -178,11 +180,10 @@ def test_the_same_storage_is_filled_again(tmp_path: Path) -> None:
     """With other contents, as a loop over batches does."""
     calls = make_calls()
     use(calls, tmp_path)
-    assert calls.x is not None
-    before = calls.x.data_ptr()
+    before = calls.inputs["x"].data_ptr()
     other = Recipe(family="normal", seed=2, batch=2)
     assert np.array_equal(use(calls, tmp_path, recipe=other, same_storage=True)[1], truth(other))
-    assert calls.x.data_ptr() == before
+    assert calls.inputs["x"].data_ptr() == before
 
 
 class KeepsMemory(Honest):

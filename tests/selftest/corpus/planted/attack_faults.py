@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from kernelgate import protocol
-from kernelgate.operations import inputs
+from kernelgate.execution.observed.launches import SeenLaunch
+from kernelgate.operations.draws import tensors as inputs
 from kernelgate.worker.use.calls import ModelCalls
 from tests.selftest.corpus.planted.base import Planted, after_call, changed, in_forward, in_init
 from tests.selftest.corpus.planted.delegation_faults import WITH_HELPERS, handed_over
@@ -34,9 +35,7 @@ LAYER_ANSWERS = "out = self.conv1(x).contiguous()"
 REQUEST = variable_of(ModelCalls.run, "request")
 RECIPE = field_of(protocol.UseOne, "recipe")
 OPERATION = attribute_of(ModelCalls, "operation")
-LAUNCHED = protocol.SeenLaunch(
-    kernel="conv2d_fwd_kernel", programs_run=48, programs_total=48, makes_answer=True
-)
+LAUNCHED = SeenLaunch(kernel="conv2d_fwd_kernel", programs_run=48, programs_total=48, makes_answer=True)
 RESPONSE = protocol.encode(
     protocol.Ran(
         returned="Tensor",
@@ -86,8 +85,8 @@ OWN_PROCESS = (
         in_init(
             f"""
             def convolved(operation, recipe, made):
-                x = torch.sys.modules["{inputs.__name__}"].{inputs.make_x.__name__}(operation, recipe)
-                self.known = torch.conv2d(x, *made, 4, 2)
+                x = torch.sys.modules["{inputs.__name__}"].{inputs.make_batches.__name__}(operation, recipe)
+                self.known = torch.conv2d(x["x"], made["weight"], made["bias"], 4, 2)
                 return made
             """,
             source=replacing(
@@ -187,8 +186,8 @@ FROM_THE_CALLER = (
                 recipe = getattr(held.get("{REQUEST}"), "{RECIPE}", None)
                 operation = getattr(held.get("self"), "{OPERATION}", None)
                 if inputs and recipe and operation:
-                    made = inputs.{inputs.make_inputs.__name__}(operation, recipe)
-                    answer = torch.conv2d(made.x, made.weight, made.bias, 4, 2)
+                    made = inputs.{inputs.make_tensors.__name__}(operation, recipe)
+                    answer = torch.conv2d(made["x"], made["weight"], made["bias"], 4, 2)
             """,
             source=changed((WRAPPER, FRAMES + WRAPPER), source=WITH_HELPERS),
         ),

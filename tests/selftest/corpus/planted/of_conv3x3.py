@@ -31,6 +31,11 @@ PACKED = """\
             self.packed = self.conv.weight.detach().clone()
 """
 
+NEAREST = """\
+        y, x = tl.minimum(tl.maximum(y, 0), SIZE - 1), tl.minimum(tl.maximum(x, 0), SIZE - 1)
+        place = tl.minimum(image, N - 1) * (C_IN * PIXELS) + y * SIZE + x
+"""
+
 FAULTS = (
     planted(
         "wraps-into-the-next-row",
@@ -115,8 +120,7 @@ ALIKES = (
         changed(
             (
                 "        place = corner + down * SIZE + right\n",
-                "        y, x = tl.minimum(tl.maximum(y, 0), SIZE - 1), tl.minimum(tl.maximum(x, 0), SIZE - 1)\n"
-                "        place = tl.minimum(image, N - 1) * (C_IN * PIXELS) + y * SIZE + x\n",
+                NEAREST,
             ),
             (f"tl.load(x_ptr + {READ}, mask=valid[:, None], other=0.0)", f"tl.load(x_ptr + {READ})"),
             (PRODUCT, f"        patch = tl.where(valid[:, None], patch, 0.0)\n{PRODUCT}"),

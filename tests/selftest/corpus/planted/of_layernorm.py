@@ -48,6 +48,16 @@ FOLDED = """\
             self.folded = norm.weight.detach().clone()
 """
 
+ONE_PASS = """\
+    mean = tl.sum(x, axis=0) / WIDTH
+    variance = tl.sum(x * x, axis=0) / WIDTH - mean * mean
+"""
+TWO_SUMS = """\
+    first = tl.sum(tl.where(column < WIDTH // 2, x, 0.0), axis=0)
+    second = tl.sum(tl.where(column < WIDTH // 2, 0.0, x), axis=0)
+    centred = x - (first * (1.0 / WIDTH) + second * (1.0 / WIDTH))
+"""
+
 FAULTS = (
     planted("unbiased", "divides the variance by N - 1", changed((VARIANCE, f"{VARIANCE[:-5]}(WIDTH - 1)"))),
     planted(
@@ -65,10 +75,7 @@ FAULTS = (
         "one-pass",
         "subtracts the square of the mean from the mean of squares",
         changed(
-            (
-                VARIANCE,
-                "mean = tl.sum(x, axis=0) / WIDTH\n    variance = tl.sum(x * x, axis=0) / WIDTH - mean * mean",
-            )
+            (f"    {VARIANCE}\n", ONE_PASS),
         ),
     ),
     planted(
@@ -112,18 +119,16 @@ ALIKES = (
     look_alike("four-rows", "does four rows a program", ROWS_BY_FOUR),
     look_alike(
         "division",
-        "divides by the root, and folds the mean into the shift",
+        "divides by the root",
         changed((NORMAL, "normal = centred / tl.sqrt(variance + EPSILON)")),
     ),
     look_alike(
         "mean-of-halves",
-        "sums the row as two halves, and its squares from the mean of these",
+        "sums the row as two halves",
         changed(
             (
-                "centred = x - tl.sum(x, axis=0) / WIDTH",
-                "first = tl.sum(tl.where(column < WIDTH // 2, x, 0.0), axis=0)\n"
-                "    second = tl.sum(tl.where(column < WIDTH // 2, 0.0, x), axis=0)\n"
-                "    centred = x - (first * (1.0 / WIDTH) + second * (1.0 / WIDTH))",
+                "    centred = x - tl.sum(x, axis=0) / WIDTH\n",
+                TWO_SUMS,
             )
         ),
     ),

@@ -1,5 +1,6 @@
 """Which cases are planned for made-up compiles, and the bounds of the drawn ones."""
 
+import itertools
 from typing import Any
 
 import hypothesis
@@ -25,10 +26,11 @@ from kernelgate.correctness.planning.plan import (
 from kernelgate.correctness.planning.planned_cases import FEW_PROGRAMS, WHOLE_BATCH, swept_shapes
 from kernelgate.correctness.planning.programs import MAX_RUN_WHOLE, samplable
 from kernelgate.correctness.relations import RELATIONS
+from kernelgate.execution.observed.launches import SeenLaunch
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.draws.values import FAMILIES
-from kernelgate.protocol import SeenLaunch
+from kernelgate.operations.draws.values import FAMILIES, make_family
 from tests.selftest.support.made_up_launches import make_launch
+from tests.selftest.support.small_convolution import FAN_IN
 
 LIGHT, HEAVY, PERSISTENT = (24200, 2, 1), (3025, 1, 1), (128, 1, 1)
 SWEPT = 200
@@ -96,7 +98,7 @@ def test_each_configuration_is_probed_by_one_image_of_all_its_programs() -> None
         (1, 0, 3, SEED),
         (1, 0, 0, SEED + 1),
     ]
-    assert all(FAMILIES[case.family].exact for case in probes)
+    assert all(make_family(case.family, FAN_IN).exact for case in probes)
 
 
 def test_a_kernel_is_sampled_if_every_one_of_its_launches_makes_the_answer() -> None:
@@ -170,7 +172,7 @@ def test_a_batch_of_every_stratum_is_drawn(seed: int) -> None:
     """By the seed, so that no file knows it; where samples are slow, none over the largest allowed."""
     drawn = [*planned_cases._drawn_batches(LAST, seed)]
     assert all(
-        first <= batch <= last for batch, (first, last) in zip(drawn, planned_cases.STRATA, strict=True)
+        first <= batch <= last for batch, (first, last) in zip(drawn, planned_cases.strata(LAST), strict=True)
     )
     assert drawn != [*planned_cases._drawn_batches(LAST, seed + 1)]
     assert max(planned_cases._drawn_batches(40, seed)) <= 40
@@ -201,7 +203,7 @@ def test_a_few_images_are_interpreted_whole() -> None:
     planned = interpret(*TWO_AND_A_TWIN).planned
     assert {case.batch <= WHOLE_BATCH for case in planned if not case.programs} == {True}
     assert {case.programs for case in planned if case.batch > WHOLE_BATCH} == {SAMPLED}
-    drawn = interpret(*TWO_AND_A_TWIN).strategy().filter(lambda case: case.relation == "shuffled-images")
+    drawn = interpret(*TWO_AND_A_TWIN).strategy().filter(lambda case: case.relation == "shuffled-batch")
     largest = hypothesis.find(drawn, lambda case: case.batch == WHOLE_BATCH, settings=settings(database=None))
     assert largest.programs == 0
 
@@ -243,7 +245,7 @@ def test_heavy_programs_keep_the_batches_small(grid: tuple[int, int, int], large
 @EVERYWHERE
 def test_exact_sums_are_always_planned_whole_or_small(plan: Any) -> None:
     """A bias that is a percent off hides behind the bound of ordinary values."""
-    exact = [case for case in plan(*TWO_AND_A_TWIN).planned if FAMILIES[case.family].exact]
+    exact = [case for case in plan(*TWO_AND_A_TWIN).planned if make_family(case.family, FAN_IN).exact]
     assert exact
     assert all(case.batch <= 32 for case in exact)
 
@@ -334,3 +336,33 @@ def test_a_gpu_sweeps_over_values_at_the_end() -> None:
     assert {(case.batch, case.pin) for case in swept} <= {
         (shape.batch, shape.pin) for shape in swept_shapes(plan.pins)
     }
+
+
+@pytest.mark.parametrize("largest", [1, 32, 33, 64, 65, 1000, LAST, 2**20])
+def test_strata_are_doublings_without_gap_or_overlap(largest: int) -> None:
+    """From 33 to the largest batch of an operation, wherever that is."""
+    found = list(planned_cases.strata(largest))
+    batches = [batch for first, last in found for batch in (first, last)]
+    assert batches == sorted(batches)
+    assert all(last + 1 == first for (_, last), (first, _) in itertools.pairwise(found))
+    assert all(last <= 2 * first for first, last in found)
+    if largest < 33:
+        assert found == []
+    else:
+        assert (found[0][0], found[-1][1]) == (33, largest)
+
+
+def test_a_kernel_is_not_tried_on_families_that_its_operation_excludes() -> None:
+    """What the reference itself is not for is neither planned, nor swept, nor drawn."""
+    without = msgspec.structs.replace(ALEXNET_CONV1, without=("huge", "special"))
+    assert planned_cases.families_of(without) == [
+        family for family in FAMILIES if family not in ("huge", "special")
+    ]
+    make = planned_cases.CaseMaker(without, (0,), itertools.count(), 64)
+    planned = [
+        *planned_cases.everything(make, ("none",), ()),
+        *planned_cases.everything_whole(make, ("none",)),
+    ]
+    planned += planned_cases.sweep(without, 200, (0,), itertools.count())
+    families = {case.family for case in planned}
+    assert families == set(planned_cases.families_of(without))

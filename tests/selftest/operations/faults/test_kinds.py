@@ -75,7 +75,7 @@ def count(wrong: Mask, unwritten: Mask | None = None, chosen: slice = slice(None
         (last_tile_of_each_image, "tail", f"all images, {RUN}"),
         (last_row, "halo", "all images, all channels, row 54, all columns"),
         (channels, "channel", "all images, channels 64 to 95, all rows, all columns"),
-        (images, "image", "images 2 and 3, all channels"),
+        (images, "item", "images 2 and 3, all channels"),
         (everywhere, None, "all images, all channels, 28 of 55 rows from 0 to 54, all columns"),
         (somewhere, None, "image 1, channel 7, rows 20 to 22, column 30"),
     ],
@@ -151,4 +151,4 @@ def test_parts_are_counted_together() -> None:
         part = slice(image * size, (image + 1) * size)
         whole.add(np.arange(wrong.size)[part], wrong.ravel()[part], nothing().ravel()[part])
     assert make_map(whole) == make_map(count(wrong))
-    assert whole.first_place == (1, 0, 0, 0)
+    assert whole.first_offset == size

@@ -14,15 +14,20 @@ import torch
 from kernelgate.correctness.case import LAYOUTS
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.draws.recipe import Recipe
-from kernelgate.operations.draws.tensors import make_inputs
-from kernelgate.operations.draws.values import FAMILIES
+from kernelgate.operations.draws.tensors import make_tensors
+from kernelgate.operations.draws.values import FAMILIES, make_family
 from kernelgate.operations.faults.plain_draws import PLAIN_LAYOUTS
 from kernelgate.operations.faults.script import Shown, has_script, render_script
 from kernelgate.worker.tensors.layouts import lay_out
+from tests.selftest.support.small_convolution import FAN_IN
 
 MAX_LINES = 36
+OFFSET = ((1 * 96 + 5) * 55 + 7) * 55
+"""Of out[1, 5, 7, 0]."""
+
 KERNEL = """
 import torch
+from tests.selftest.support.small_convolution import FAN_IN
 
 class ModelNew(torch.nn.Module):
     def __init__(self):
@@ -49,8 +54,8 @@ def shown(family: str = "normal", layout: str = "contiguous", **changes: Any) ->
         recipe=recipe,
         layout=layout,
         pin=1,
-        place=(1, 5, 7, 0),
-        is_exact=FAMILIES[family].exact,
+        offset=OFFSET,
+        is_exact=make_family(family, FAN_IN).exact,
     )
 
 
@@ -72,9 +77,9 @@ def test_a_script_makes_the_same_bits(family: str, batch: int, pool: int) -> Non
     """Of every family, and of batches that repeat images."""
     asked = shown(family, batch=batch, pool=pool)
     assert has_script(asked.recipe, "contiguous")
-    made, wanted = made_by(render_script(ALEXNET_CONV1, asked)), make_inputs(ALEXNET_CONV1, asked.recipe)
+    made, wanted = made_by(render_script(ALEXNET_CONV1, asked)), make_tensors(ALEXNET_CONV1, asked.recipe)
     for name in ("x", "weight", "bias"):
-        assert torch.equal(bits_of(made[name]), bits_of(getattr(wanted, name)))
+        assert torch.equal(bits_of(made[name]), bits_of(wanted[name]))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -88,13 +93,23 @@ def test_a_script_lays_x_out_as_the_case_does(layout: str) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"x_exponent": 1}, {"shuffled_images": True}, {"bias": False}, {"weight_seed": 3}, {"first": 1}],
+    [
+        {"exponents": (("x", 1),)},
+        {"shuffled": "batch"},
+        {"shuffled": "features"},
+        {"absent": ("bias",)},
+        {"seeds": (("weight", 3),)},
+        {"half_seed": 3},
+        {"first": 1},
+    ],
     ids=str,
 )
 def test_what_plain_tensors_do_not_show_has_no_script(changes: dict[str, Any]) -> None:
     """A recipe of a later call; the seeds of parts may be those of the whole."""
     assert not has_script(msgspec.structs.replace(shown().recipe, **changes), "contiguous")
-    assert has_script(msgspec.structs.replace(shown().recipe, weight_seed=11, half_seed=11), "offset")
+    assert has_script(
+        msgspec.structs.replace(shown().recipe, seeds=(("weight", 11),), half_seed=11), "offset"
+    )
     assert not has_script(msgspec.structs.replace(shown().recipe, family="unheard"), "contiguous")
 
 

@@ -6,29 +6,25 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from kernelgate.operations.reference import (
-    NEIGHBOURS,
-    Truth,
-    round_to_tf32,
-    truth_at,
-    truth_everywhere,
-    truth_of,
-    unravel,
-)
 from torch import Tensor
 from torch.nn.functional import conv2d
 
 from kernelgate.operations.accuracy import laws
+from kernelgate.operations.accuracy.bounds import hard_bound, spread
 from kernelgate.operations.accuracy.laws import Answer
-from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
+from kernelgate.operations.declaration.error_model import TF32_UNIT
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.draws.recipe import Recipe
-from kernelgate.operations.draws.tensors import Inputs, make_inputs
-from kernelgate.operations.draws.values import FAMILIES
+from kernelgate.operations.draws.tensors import make_tensors
+from kernelgate.operations.draws.values import FAMILIES, make_family
+from kernelgate.operations.truth.convolution import NEIGHBOURS
+from kernelgate.operations.truth.reference import Tensors, Truth, round_to_tf32
+from kernelgate.operations.truth.truth import truth_at, truth_everywhere, truth_of, unravel
 from tests.selftest.support.fast_convolution import convolve_fast
 from tests.selftest.support.project_settings import LAWS
+from tests.selftest.support.small_convolution import FAN_IN, by_name, resize
 
-BY_DIRECT = msgspec.structs.replace(ALEXNET_CONV1, in_size=47, out_channels=24)
+BY_DIRECT = resize(in_size=47, out_channels=24)
 BY_ANY = msgspec.structs.replace(BY_DIRECT, algorithm="any")
 BATCH = 2
 PLAIN = ("normal", "uniform", "new-layer", "constant", "sparse", "smooth", "channel-range", "wide-range")
@@ -39,8 +35,8 @@ def truncate(values: Tensor) -> Tensor:
     return (values.view(torch.int32) & ~0x1FFF).view(torch.float32)
 
 
-def draw(family: str, seed: int = 11) -> Inputs:
-    return make_inputs(BY_ANY, Recipe(family=family, seed=seed, batch=BATCH))
+def draw(family: str, seed: int = 11) -> Tensors:
+    return make_tensors(BY_ANY, Recipe(family=family, seed=seed, batch=BATCH))
 
 
 def answer_of(operation: Operation, values: Tensor, truth: Truth) -> Answer:
@@ -50,26 +46,27 @@ def answer_of(operation: Operation, values: Tensor, truth: Truth) -> Answer:
         values=flat,
         truth=truth.flattened(),
         offsets=np.arange(flat.numel()),
+        batch=BATCH,
         poison_bits=0x7FC0BEEF,
     )
 
 
-def broken_laws(operation: Operation, values: Tensor, inputs: Inputs, family: str) -> list[str]:
+def broken_laws(operation: Operation, values: Tensor, inputs: Tensors, family: str) -> list[str]:
     """Return the laws of values that are broken, as a case of the family asks for them."""
     answer = answer_of(operation, values, truth_everywhere(operation, inputs))
     broken = list(laws.check_bound(answer))
     broken += laws.check_error_ratio(laws.measure_errors(answer, LAWS), LAWS)
-    if FAMILIES[family].special:
+    if make_family(family, FAN_IN).special:
         broken += laws.check_special_values(answer)
-    if FAMILIES[family].exact and operation.keeps("exact"):
+    if make_family(family, FAN_IN).exact and operation.keeps("exact"):
         broken += laws.check_exact(answer)
-    exact, special = FAMILIES[family].exact, FAMILIES[family].special
+    exact, special = make_family(family, FAN_IN).exact, make_family(family, FAN_IN).special
     marked = laws.wrong_elements(answer, LAWS, exact=exact, special=special)
     assert bool(marked.any()) or not broken
     return [each.law for each in broken]
 
 
-def refused(operation: Operation, wrong: Callable[[Inputs], Tensor], families: Sequence[str]) -> set[str]:
+def refused(operation: Operation, wrong: Callable[[Tensors], Tensor], families: Sequence[str]) -> set[str]:
     return {
         family for family in families if broken_laws(operation, wrong(draw(family)), draw(family), family)
     }
@@ -96,40 +93,40 @@ def test_the_laws_of_the_direct_algorithm_refuse_it(family: str) -> None:
 def test_a_direct_answer_keeps_the_laws_of_any_algorithm_too() -> None:
     """They are the weaker ones."""
 
-    def directly(inputs: Inputs) -> Tensor:
-        x, weight = truncate(inputs.x).double(), truncate(inputs.weight).double()
-        return conv2d(x, weight, inputs.bias.double(), stride=4, padding=2).float()
+    def directly(inputs: Tensors) -> Tensor:
+        x, weight = truncate(inputs["x"]).double(), truncate(inputs["weight"]).double()
+        return conv2d(x, weight, inputs["bias"].double(), stride=4, padding=2).float()
 
     assert refused(BY_ANY, directly, list(FAMILIES)) == set()
 
 
 def test_operands_in_bfloat16_are_refused() -> None:
     """By the error as a whole, which is TF32's own still."""
-    families = [name for name, family in FAMILIES.items() if not family.exact]
+    families = [name for name in FAMILIES if not make_family(name, FAN_IN).exact]
     assert refused(
         BY_ANY, lambda i: convolve_fast(BY_ANY, i, lambda v: v.bfloat16().float()), families
     ) == set(families)
 
 
-def without_bias(inputs: Inputs) -> Tensor:
-    return convolve_fast(BY_ANY, Inputs(inputs.x, inputs.weight, torch.zeros_like(inputs.bias)), truncate)
+def without_bias(inputs: Tensors) -> Tensor:
+    return convolve_fast(BY_ANY, {**inputs, "bias": torch.zeros_like(inputs["bias"])}, truncate)
 
 
-def without_a_channel(inputs: Inputs) -> Tensor:
-    x = inputs.x.clone()
+def without_a_channel(inputs: Tensors) -> Tensor:
+    x = inputs["x"].clone()
     x[:, 1] = 0
-    return convolve_fast(BY_ANY, Inputs(x, inputs.weight, inputs.bias), truncate)
+    return convolve_fast(BY_ANY, by_name(x, inputs["weight"], inputs["bias"]), truncate)
 
 
-def with_a_halo_too_wide(inputs: Inputs) -> Tensor:
+def with_a_halo_too_wide(inputs: Tensors) -> Tensor:
     """Return the answer of a kernel whose first column of output sees the picture one column off."""
     values = convolve_fast(BY_ANY, inputs, truncate)
-    moved = Inputs(inputs.x.roll(1, 3), inputs.weight, inputs.bias)
+    moved = by_name(inputs["x"].roll(1, 3), inputs["weight"], inputs["bias"])
     values[..., 0] = convolve_fast(BY_ANY, moved, truncate)[..., 0]
     return values
 
 
-def with_one_filter_for_another(inputs: Inputs) -> Tensor:
+def with_one_filter_for_another(inputs: Tensors) -> Tensor:
     values = convolve_fast(BY_ANY, inputs, truncate)
     values[:, 7] = values[:, 8]
     return values
@@ -146,17 +143,17 @@ def with_one_filter_for_another(inputs: Inputs) -> Tensor:
     ids=["bias", "channel", "halo", "filter"],
 )
 def test_what_is_wrong_by_any_algorithm_is_refused(
-    wrong: Callable[[Inputs], Tensor], families: tuple[str, ...]
+    wrong: Callable[[Tensors], Tensor], families: tuple[str, ...]
 ) -> None:
     """No transform explains it."""
     assert refused(BY_ANY, wrong, families) == set(families)
 
 
-def draw_with_infinities() -> Inputs:
+def draw_with_infinities() -> Tensors:
     """Return ordinary values with one infinite pixel and one infinite weight."""
     inputs = draw("normal")
-    inputs.x[0, 1, 9, 9] = torch.inf
-    inputs.weight[3, 2, 5, 5] = torch.inf
+    inputs["x"][0, 1, 9, 9] = torch.inf
+    inputs["weight"][3, 2, 5, 5] = torch.inf
     return inputs
 
 
@@ -198,33 +195,31 @@ def test_a_number_beside_a_special_value_is_still_held_to_its_bound() -> None:
 
 def test_the_spread_is_what_the_matrices_say() -> None:
     """By hand, of a tile's first output: 1 S of the output before it, 1 of its own, 1 and 2 of the next."""
-    assert laws.spread() == ((1 + 1 + 1 + 2) ** 2, NEIGHBOURS)
+    assert spread() == ((1 + 1 + 1 + 2) ** 2, NEIGHBOURS)
     one, zero = torch.ones(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
     truth = Truth(zero, one, zero)
-    assert float(laws.hard_bound(BY_ANY, truth)) == pytest.approx(
-        25 * float(laws.hard_bound(BY_DIRECT, truth))
-    )
+    assert float(hard_bound(BY_ANY, truth)) == pytest.approx(25 * float(hard_bound(BY_DIRECT, truth)))
 
 
 def test_the_worst_rounding_of_transformed_operands_stays_within_the_bound() -> None:
     """Each operand off by its whole unit, up or down."""
-    inputs = Inputs(torch.ones(1, 3, 47, 47), torch.ones(BY_ANY.weight_shape), torch.zeros(24))
+    inputs = by_name(torch.ones(1, 3, 47, 47), torch.ones(BY_ANY.shape_of("weight", 1)), torch.zeros(24))
     truth = truth_everywhere(BY_ANY, inputs)
     generator = torch.Generator().manual_seed(5)
 
     def off(values: Tensor) -> Tensor:
         signs = torch.randint(0, 2, values.shape, generator=generator) * 2 - 1
-        return values * (1 + signs * laws.TF32_UNIT)
+        return values * (1 + signs * TF32_UNIT)
 
     error = (convolve_fast(BY_ANY, inputs, off) - truth.exact).abs()
-    assert bool((error <= laws.hard_bound(BY_ANY, truth)).all())
+    assert bool((error <= hard_bound(BY_ANY, truth)).all())
 
 
 @pytest.mark.parametrize("family", ["normal", "magnitudes", "special", "special-weight"])
 def test_the_neighbourhood_of_a_sample_is_that_of_the_whole_answer(family: str) -> None:
     """It is computed at the neighbours themselves, at the edges too."""
     recipe = Recipe(family=family, seed=3, batch=BATCH)
-    inputs = make_inputs(BY_ANY, recipe)
+    inputs = make_tensors(BY_ANY, recipe)
     whole = truth_everywhere(BY_ANY, inputs).flattened()
     offsets = np.r_[0:40, whole.exact.numel() - 40 : whole.exact.numel(), 900:5000:37]
     positions = unravel(BY_ANY, offsets)
@@ -238,8 +233,8 @@ def test_the_neighbourhood_of_a_sample_is_that_of_the_whole_answer(family: str) 
 
 def test_the_largest_magnitude_is_looked_for_in_a_window_and_no_further() -> None:
     """One bright pixel is seen by outputs near it, and by their neighbours."""
-    inputs = Inputs(torch.zeros(1, 3, 47, 47), torch.ones(BY_ANY.weight_shape), torch.zeros(24))
-    inputs.x[0, 0, 22, 22] = 5.0
+    inputs = by_name(torch.zeros(1, 3, 47, 47), torch.ones(BY_ANY.shape_of("weight", 1)), torch.zeros(24))
+    inputs["x"][0, 0, 22, 22] = 5.0
     own = truth_everywhere(BY_DIRECT, inputs).magnitude[0, 0, :, 5].nonzero().flatten()
     near = truth_everywhere(BY_ANY, inputs).magnitude[0, 0, :, 5].nonzero().flatten()
     assert (int(near.min()), int(near.max())) == (int(own.min()) - NEIGHBOURS, int(own.max()) + NEIGHBOURS)

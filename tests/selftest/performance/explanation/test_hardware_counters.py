@@ -23,8 +23,8 @@ from kernelgate.execution.timed_plan import TimedPlan
 from kernelgate.machine.gpu import Gpu, GpuError
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.declaration.kernel_config import KernelConfig
-from kernelgate.performance import hardware_counters as counters
-from kernelgate.performance.hardware_counters import METRICS, Counters, read_counters
+from kernelgate.performance.explanation import hardware_counters as counters
+from kernelgate.performance.explanation.hardware_counters import METRICS, Counters, read_counters
 from kernelgate.profile_order import ProfileOrder, decode_profile_order
 from kernelgate.reporting.counters import render_counters
 from kernelgate.sandbox.sandbox import Sandbox
@@ -37,7 +37,7 @@ from tests.selftest.support.made_up_plans import BATCH, COMPUTE, make_plan, with
 from tests.selftest.support.recorders import as_kernel_file
 from tests.selftest.support.small_kernels import TWO_LAUNCHES
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 LIMITS = msgspec.structs.replace(
     load_settings(ROOT / "pyproject.toml").limits, load_timeout_s=1.0, run_timeout_s=1.0
 )

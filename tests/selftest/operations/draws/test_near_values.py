@@ -16,8 +16,9 @@ from kernelgate.operations.draws.near_values import (
     parse_near,
 )
 from kernelgate.operations.draws.recipe import Recipe
-from kernelgate.operations.draws.tensors import make_image, make_parameters
+from kernelgate.operations.draws.tensors import make_item, make_parameters
 from kernelgate.operations.draws.values import seeded
+from tests.selftest.support.small_convolution import FAN_IN
 
 THOUSAND = "447a0000"
 
@@ -31,11 +32,16 @@ def recipe(near: str) -> Recipe:
 
 
 def parameters(near: str) -> tuple[torch.Tensor, torch.Tensor]:
-    return make_parameters(ALEXNET_CONV1, recipe(near))
+    made = make_parameters(ALEXNET_CONV1, recipe(near))
+    return made["weight"], made["bias"]
+
+
+def item(near: str, number: int) -> torch.Tensor:
+    return make_item(ALEXNET_CONV1, recipe(near), ALEXNET_CONV1.inputs[0], number)
 
 
 def test_pixels_lie_on_both_sides_of_the_number_at_it_and_beside_it() -> None:
-    image = make_image(ALEXNET_CONV1, recipe(f"x:{THOUSAND}"), 0)
+    image = item(f"x:{THOUSAND}", 0)
     for wanted in (1000.0, -1000.0, np.nextafter(np.float32(1000), 0), np.nextafter(np.float32(1000), 2000)):
         assert (image == float(wanted)).any()
     assert 0.3 < float((image.abs() > 1000).float().mean()) < 0.7
@@ -43,7 +49,7 @@ def test_pixels_lie_on_both_sides_of_the_number_at_it_and_beside_it() -> None:
 
 def test_images_take_turns_so_that_whole_tiles_lie_on_one_side() -> None:
     """All below, all above, and all above with the number's sign."""
-    images = [make_image(ALEXNET_CONV1, recipe(f"x:{THOUSAND}"), number) for number in range(KINDS)]
+    images = [item(f"x:{THOUSAND}", number) for number in range(KINDS)]
     assert images[1].abs().max() < 1000
     assert images[2].abs().min() > 1000
     assert images[2].min() < -1000
@@ -51,7 +57,7 @@ def test_images_take_turns_so_that_whole_tiles_lie_on_one_side() -> None:
 
 
 def test_images_around_zero_are_of_either_sign_or_nothing() -> None:
-    images = [make_image(ALEXNET_CONV1, recipe("x:00000000"), number) for number in range(KINDS)]
+    images = [item("x:00000000", number) for number in range(KINDS)]
     assert not images[1].any()
     assert images[2].max() <= 0 <= images[3].min()
     assert torch.signbit(images[0][images[0] == 0]).any()
@@ -79,7 +85,7 @@ def test_sums_come_near_the_number_and_to_it() -> None:
     assert (weight == 1000).any()
     assert (bias == 1000).any()
     assert not bias[1::2].any()
-    images = [make_image(ALEXNET_CONV1, recipe(near), number) for number in range(KINDS)]
+    images = [item(near, number) for number in range(KINDS)]
     assert not images[1].any()
     assert set(images[2].unique().tolist()) == {0.0, 1.0}
     windows = torch.nn.functional.max_pool2d(images[2][None], 11, 1) != 0
@@ -91,7 +97,7 @@ def test_what_goes_with_the_number_is_of_its_magnitude() -> None:
     """Beside a bias of ordinary size a fault of tiny pixels would not show."""
     _, bias = parameters(f"x:{bits_of(1e-20)}")
     assert 1e-21 < bias.abs().median() < 1e-19
-    image = make_image(ALEXNET_CONV1, recipe(f"bias:{bits_of(1e20)}"), 0)
+    image = item(f"bias:{bits_of(1e20)}", 0)
     assert 1e17 < image.abs().median() < 1e19
 
 
@@ -114,13 +120,13 @@ def test_what_an_honest_kernel_cannot_compute_is_not_drawn(near: str, can: bool)
 
 
 def test_a_nan_keeps_its_payload() -> None:
-    image = make_image(ALEXNET_CONV1, recipe("x:7fc02000"), 0)
+    image = item("x:7fc02000", 0)
     assert set(image[image.isnan()].view(torch.int32).tolist()) == {0x7FC02000}
-    assert near_family("x:7fc02000").special
+    assert near_family("x:7fc02000", FAN_IN).special
 
 
 def test_the_same_recipe_makes_the_same_values() -> None:
-    family = near_family(f"weight:{THOUSAND}")
+    family = near_family(f"weight:{THOUSAND}", FAN_IN)
     one, other = (family.weight((3, 3), seeded(7, "weight")) for _ in range(2))
     assert torch.equal(one, other)
 

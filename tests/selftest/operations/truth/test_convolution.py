@@ -6,37 +6,46 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from kernelgate.operations.reference import round_to_tf32, truth_at, truth_everywhere, unravel
 
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.operations.draws.recipe import Recipe
-from kernelgate.operations.draws.tensors import Inputs, make_images, make_inputs, make_parameters
+from kernelgate.operations.draws.recipe import FEATURES, Recipe
+from kernelgate.operations.draws.tensors import make_items, make_parameters, make_tensors
 from kernelgate.operations.draws.values import FAMILIES
+from kernelgate.operations.truth.reference import Tensors, round_to_tf32
+from kernelgate.operations.truth.truth import truth_at, truth_everywhere, unravel
+from tests.selftest.support.small_convolution import by_name, geometry_of, resize
 
-SMALL = msgspec.structs.replace(ALEXNET_CONV1, in_size=31, out_channels=6)
+SMALL = resize(in_size=31, out_channels=6)
 """The same window, stride and padding on a smaller picture: 7 by 7 places, every border among them."""
+
+SHAPE = geometry_of(SMALL)
 
 UNIT = 2.0**-10
 
 
-def make_small(family: str, seed: int = 3, batch: int = 2) -> Inputs:
-    return make_inputs(SMALL, Recipe(family=family, seed=seed, batch=batch))
+def make_small(family: str, seed: int = 3, batch: int = 2) -> Tensors:
+    return make_tensors(SMALL, Recipe(family=family, seed=seed, batch=batch))
 
 
 def tf32(value: float) -> float:
     return float(round_to_tf32(torch.tensor([value]))[0])
 
 
-def convolve_slowly(inputs: Inputs, place: tuple[int, int, int, int], absolute: bool = False) -> float:
+def convolve_slowly(inputs: Tensors, place: tuple[int, int, int, int], absolute: bool = False) -> float:
     """Return one output element, product by product, with the padding left out."""
     image, channel, row, column = place
-    products = [float(inputs.bias[channel])]
-    for c in range(SMALL.in_channels):
-        for i in range(SMALL.kernel_size):
-            for j in range(SMALL.kernel_size):
-                y, x = row * SMALL.stride - SMALL.padding + i, column * SMALL.stride - SMALL.padding + j
-                if 0 <= y < SMALL.in_size and 0 <= x < SMALL.in_size:
-                    products.append(float(inputs.x[image, c, y, x]) * float(inputs.weight[channel, c, i, j]))
+    products = [float(inputs["bias"][channel])]
+    for c in range(SHAPE.in_channels):
+        for i in range(SHAPE.kernel_size):
+            for j in range(SHAPE.kernel_size):
+                y, x = (
+                    row * SHAPE.stride - SHAPE.padding + i,
+                    column * SHAPE.stride - SHAPE.padding + j,
+                )
+                if 0 <= y < SHAPE.in_size and 0 <= x < SHAPE.in_size:
+                    products.append(
+                        float(inputs["x"][image, c, y, x]) * float(inputs["weight"][channel, c, i, j])
+                    )
     return math.fsum(map(abs, products) if absolute else products)
 
 
@@ -46,7 +55,7 @@ def test_sampled_truth_is_the_truth_everywhere(family: str) -> None:
     recipe = Recipe(family=family, seed=3, batch=2)
     count = math.prod(SMALL.output_shape(2))
     flat = np.r_[0, 6, 42, 48, count - 1, np.random.default_rng(5).integers(0, count, 200)]
-    everywhere = truth_everywhere(SMALL, make_inputs(SMALL, recipe))
+    everywhere = truth_everywhere(SMALL, make_tensors(SMALL, recipe))
     sampled = truth_at(SMALL, recipe, unravel(SMALL, flat))
     scale = float(everywhere.magnitude.nan_to_num(posinf=0).max())
     for part in ("exact", "magnitude", "yardstick"):
@@ -64,10 +73,10 @@ def test_sampled_truth_is_of_the_recipe_that_was_called() -> None:
     place = unravel(SMALL, np.array([0, 100, 400]))
     plain = Recipe(family="normal", seed=3, batch=2)
     seen = truth_at(SMALL, plain, place).exact
-    for change in ({"first": 1}, {"shuffled_channels": True}, {"bias": False}, {"seed": 4}):
+    for change in ({"first": 1}, {"shuffled": FEATURES}, {"absent": ("bias",)}, {"seed": 4}):
         other = msgspec.structs.replace(plain, **change)
         assert not torch.allclose(truth_at(SMALL, other, place).exact, seen)
-        whole = truth_everywhere(SMALL, make_inputs(SMALL, other)).flattened()
+        whole = truth_everywhere(SMALL, make_tensors(SMALL, other)).flattened()
         assert torch.allclose(truth_at(SMALL, other, place).exact, whole.exact[[0, 100, 400]], rtol=1e-13)
 
 
@@ -76,7 +85,7 @@ def test_the_last_place_of_the_domain_has_a_truth() -> None:
     batch = ALEXNET_CONV1.max_batch
     recipe = Recipe(family="normal", seed=3, batch=batch)
     last = np.array([math.prod(ALEXNET_CONV1.output_shape(batch)) - 1])
-    alone = Inputs(make_images(ALEXNET_CONV1, recipe, [batch - 1]), *make_parameters(ALEXNET_CONV1, recipe))
+    alone = make_items(ALEXNET_CONV1, recipe, [batch - 1]) | make_parameters(ALEXNET_CONV1, recipe)
     expected = truth_everywhere(ALEXNET_CONV1, alone).exact.flatten()[-1:]
     seen = truth_at(ALEXNET_CONV1, recipe, unravel(ALEXNET_CONV1, last))
     assert torch.allclose(seen.exact, expected, rtol=1e-13)
@@ -97,7 +106,7 @@ def test_the_yardstick_is_the_truth_of_rounded_operands() -> None:
     coarse, fine = make_small("integer"), make_small("normal")
     exact = truth_everywhere(SMALL, coarse)
     assert torch.equal(exact.yardstick, exact.exact)
-    rounded = Inputs(round_to_tf32(fine.x), round_to_tf32(fine.weight), fine.bias)
+    rounded = by_name(round_to_tf32(fine["x"]), round_to_tf32(fine["weight"]), fine["bias"])
     of_rounded = truth_everywhere(SMALL, rounded).exact
     truth = truth_everywhere(SMALL, fine)
     assert torch.equal(truth.yardstick, of_rounded.float().double())
@@ -118,7 +127,7 @@ def test_many_images_have_the_truth_that_each_has_alone() -> None:
     inputs = make_small("normal", batch=66)
     truth = truth_everywhere(SMALL, inputs).exact
     for image in (0, 31, 32, 63, 64, 65):
-        alone = truth_everywhere(SMALL, Inputs(inputs.x[image : image + 1], inputs.weight, inputs.bias))
+        alone = truth_everywhere(SMALL, {**inputs, "x": inputs["x"][image : image + 1]})
         assert torch.allclose(truth[image], alone.exact[0], rtol=1e-13, atol=1e-12)
 
 

@@ -5,32 +5,33 @@ import os
 import subprocess
 import sys
 
-import msgspec
 import pytest
 import torch
-from kernelgate.operations.reference import round_to_tf32
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.draws.recipe import Recipe
-from kernelgate.operations.draws.tensors import Inputs, make_inputs
-from kernelgate.operations.draws.values import FAMILIES, HUGE, TAPS, TINY, seeded
+from kernelgate.operations.draws.tensors import make_tensors
+from kernelgate.operations.draws.values import FAMILIES, HUGE, TAPS, TINY, make_family, seeded
+from kernelgate.operations.truth.reference import Tensors, round_to_tf32
+from tests.selftest.support.small_convolution import FAN_IN, geometry_of, resize
 
-SMALL = msgspec.structs.replace(ALEXNET_CONV1, in_size=47, out_channels=32)
+SMALL = resize(in_size=47, out_channels=32)
 """The same window, stride and padding on a smaller picture."""
 
-EXACT = [name for name, family in FAMILIES.items() if family.exact]
-SPECIAL = [name for name, family in FAMILIES.items() if family.special]
+SHAPE = geometry_of(SMALL)
+
+EXACT = [name for name in FAMILIES if make_family(name, FAN_IN).exact]
+SPECIAL = [name for name in FAMILIES if make_family(name, FAN_IN).special]
 SMALLEST_NORMAL = 2.0**-126
 
 
-def draw(family: str, seed: int = 7, batch: int = 2) -> Inputs:
-    return make_inputs(SMALL, Recipe(family=family, seed=seed, batch=batch))
+def draw(family: str, seed: int = 7, batch: int = 2) -> Tensors:
+    return make_tensors(SMALL, Recipe(family=family, seed=seed, batch=batch))
 
 
-def parts(inputs: Inputs) -> tuple[Tensor, Tensor, Tensor]:
-    return inputs.x, inputs.weight, inputs.bias
+def parts(inputs: Tensors) -> tuple[Tensor, Tensor, Tensor]:
+    return inputs["x"], inputs["weight"], inputs["bias"]
 
 
 def bits(tensor: Tensor) -> Tensor:
@@ -42,13 +43,13 @@ def truncate(values: Tensor) -> Tensor:
     return (bits(values) & ~0x1FFF).view(torch.float32)
 
 
-def is_exact(inputs: Inputs) -> bool:
+def is_exact(inputs: Tensors) -> bool:
     """Whether TF32 operands and float32 sums, in two orders, give float64's values."""
-    x, weight = truncate(inputs.x), truncate(inputs.weight)
-    geometry = {"stride": SMALL.stride, "padding": SMALL.padding}
-    truth = conv2d(inputs.x.double(), inputs.weight.double(), inputs.bias.double(), **geometry)
-    forth = conv2d(x, weight, inputs.bias, **geometry)
-    back = conv2d(x.flip(1), weight.flip(1), **geometry) + inputs.bias[:, None, None]
+    x, weight = truncate(inputs["x"]), truncate(inputs["weight"])
+    geometry = {"stride": SHAPE.stride, "padding": SHAPE.padding}
+    truth = conv2d(inputs["x"].double(), inputs["weight"].double(), inputs["bias"].double(), **geometry)
+    forth = conv2d(x, weight, inputs["bias"], **geometry)
+    back = conv2d(x.flip(1), weight.flip(1), **geometry) + inputs["bias"][:, None, None]
     return torch.equal(forth.double(), truth) and torch.equal(back.double(), truth)
 
 
@@ -56,7 +57,7 @@ def is_exact(inputs: Inputs) -> bool:
 def test_a_family_makes_float32_of_the_right_shape(family: str) -> None:
     """What a kernel is given is what the operation is defined on."""
     inputs = draw(family, batch=3)
-    shapes = (SMALL.input_shape(3), SMALL.weight_shape, (SMALL.out_channels,))
+    shapes = (SMALL.shape_of("x", 3), SMALL.shape_of("weight", 3), SMALL.shape_of("bias", 3))
     for tensor, shape in zip(parts(inputs), shapes, strict=True):
         assert tensor.shape == shape
         assert tensor.dtype == torch.float32
@@ -110,9 +111,9 @@ def test_a_seed_means_the_same_in_every_process() -> None:
 def test_an_exact_family_rounds_nowhere(family: str, seed: int) -> None:
     """Operands are TF32 already, and no sum of any order leaves float32: the smallest fault shows."""
     inputs = draw(family, seed)
-    assert torch.equal(round_to_tf32(inputs.x), inputs.x)
+    assert torch.equal(round_to_tf32(inputs["x"]), inputs["x"])
     # Beside an image of zeros the weight does not matter.
-    assert torch.equal(round_to_tf32(inputs.weight), inputs.weight) or not bool(inputs.x.any())
+    assert torch.equal(round_to_tf32(inputs["weight"]), inputs["weight"]) or not bool(inputs["x"].any())
     assert is_exact(inputs)
 
 
@@ -125,48 +126,48 @@ def test_a_family_that_rounds_is_not_called_exact() -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_one_hot_sets_one_value_an_image_and_some_of_them_on_the_border(seed: int) -> None:
     """Halo faults live at the first and the last row; others inside."""
-    x = draw("one-hot", seed, batch=16).x
+    x = draw("one-hot", seed, batch=16)["x"]
     assert x.sum(dim=(1, 2, 3)).tolist() == [1.0] * 16
     assert x.count_nonzero() == 16
-    corners = x[:, :, :: SMALL.in_size - 1, :: SMALL.in_size - 1].sum(dim=(1, 2, 3))
+    corners = x[:, :, :: SHAPE.in_size - 1, :: SHAPE.in_size - 1].sum(dim=(1, 2, 3))
     assert 0 < corners.sum() < 16
 
 
 def test_one_hot_filters_have_one_tap_each() -> None:
     """Not all of them the same, so that an index that is off picks another pixel."""
-    weight = draw("one-hot-weight").weight.flatten(1)
-    assert weight.sum(1).tolist() == [1.0] * SMALL.out_channels
+    weight = draw("one-hot-weight")["weight"].flatten(1)
+    assert weight.sum(1).tolist() == [1.0] * SHAPE.out_channels
     assert len(set(weight.argmax(1).tolist())) > 1
-    assert float(draw("one-hot-weight").x.abs().max()) <= TAPS
+    assert float(draw("one-hot-weight")["x"].abs().max()) <= TAPS
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_specials_of_every_kind_are_in_the_images(seed: int) -> None:
     """Both infinities and NaN; bias and weight are ordinary, so that each is seen for what it is."""
     inputs = draw("special", seed, batch=1)
-    assert bool(inputs.x.isnan().any())
-    assert bool((inputs.x == math.inf).any())
-    assert bool((inputs.x == -math.inf).any())
-    assert 30 <= int((~inputs.x.isfinite()).sum()) <= 40
-    assert bool(inputs.weight.isfinite().all())
-    assert bool(inputs.bias.isfinite().all())
+    assert bool(inputs["x"].isnan().any())
+    assert bool((inputs["x"] == math.inf).any())
+    assert bool((inputs["x"] == -math.inf).any())
+    assert 30 <= int((~inputs["x"].isfinite()).sum()) <= 40
+    assert bool(inputs["weight"].isfinite().all())
+    assert bool(inputs["bias"].isfinite().all())
 
 
 @pytest.mark.parametrize("seed", range(16))
 def test_special_taps_never_meet_the_padding(seed: int) -> None:
     """What zero times infinity is there, is not said: the outermost taps are numbers."""
     inputs = draw("special-weight", seed, batch=1)
-    odd = (~inputs.weight.isfinite()).nonzero()
-    margin, size = SMALL.padding, SMALL.kernel_size
+    odd = (~inputs["weight"].isfinite()).nonzero()
+    margin, size = SHAPE.padding, SHAPE.kernel_size
     assert len(odd) > 0
     assert bool(((odd[:, 2:] >= margin) & (odd[:, 2:] < size - margin)).all())
-    assert 1 <= int((~inputs.bias.isfinite()).sum()) <= 2
-    assert bool(inputs.x.isfinite().all())
+    assert 1 <= int((~inputs["bias"].isfinite()).sum()) <= 2
+    assert bool(inputs["x"].isfinite().all())
 
 
 def test_a_nan_is_the_canonical_one() -> None:
     """TF32 would cut another down to an infinity."""
-    x = draw("special", batch=1).x
+    x = draw("special", batch=1)["x"]
     assert set(bits(x)[x.isnan()].tolist()) == {0x7FC00000}
     assert bool(round_to_tf32(x)[x.isnan()].isnan().all())
 
@@ -175,17 +176,17 @@ def test_a_nan_is_the_canonical_one() -> None:
 def test_extreme_values_stay_clear_of_overflow_and_of_subnormals(family: str, scale: float) -> None:
     """Far from ordinary, yet every product, and every sum of them, is a normal float32."""
     inputs = draw(family)
-    for tensor in (inputs.x, inputs.bias):
+    for tensor in (inputs["x"], inputs["bias"]):
         assert 0.5 * scale < float(tensor.square().mean().sqrt() if scale < 1 else tensor.std()) < 2 * scale
-    smallest = float(inputs.x.abs().min()) * float(inputs.weight.abs().min())
-    largest = float(inputs.x.abs().max()) * float(inputs.weight.abs().max()) * SMALL.reduction
+    smallest = float(inputs["x"].abs().min()) * float(inputs["weight"].abs().min())
+    largest = float(inputs["x"].abs().max()) * float(inputs["weight"].abs().max()) * SHAPE.reduction
     assert smallest > SMALLEST_NORMAL
     assert largest < torch.finfo(torch.float32).max
 
 
 def test_each_name_says_what_is_in_it() -> None:
     """Constant, sparse, smooth, cancelling, and of ranges that a narrow format does not have."""
-    drawn = {family: draw(family).x for family in FAMILIES}
+    drawn = {family: draw(family)["x"] for family in FAMILIES}
     assert all(len(image.unique()) == 1 for image in drawn["constant"])
     assert torch.equal(round_to_tf32(drawn["constant"]), drawn["constant"])
     assert 0.001 < float((drawn["sparse"] != 0).float().mean()) < 0.1
@@ -196,11 +197,11 @@ def test_each_name_says_what_is_in_it() -> None:
     assert not bool(drawn["zero"].any())
     exponents = drawn["wide-range"].abs().log2()
     assert float(exponents.max() - exponents.min()) > 24
-    bound = SMALL.reduction**-0.5
+    bound = SHAPE.reduction**-0.5
     new = draw("new-layer")
-    assert 0.9 * bound < float(new.weight.abs().max()) <= bound
-    assert 0.5 * bound < float(new.bias.abs().max()) <= bound
-    columns = draw("magnitudes", batch=1).x.square().mean((0, 1, 2)).log2()
+    assert 0.9 * bound < float(new["weight"].abs().max()) <= bound
+    assert 0.5 * bound < float(new["bias"].abs().max()) <= bound
+    columns = draw("magnitudes", batch=1)["x"].square().mean((0, 1, 2)).log2()
     assert float(columns.max() - columns.min()) > 2 * 60
-    channels = torch.cat([draw("channel-range", seed).x for seed in range(4)]).square().mean((2, 3)).log2()
+    channels = torch.cat([draw("channel-range", seed)["x"] for seed in range(4)]).square().mean((2, 3)).log2()
     assert float(channels.max() - channels.min()) > 12
