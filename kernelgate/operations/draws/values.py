@@ -209,7 +209,7 @@ _MEASURED = {
 }
 
 MEASURED_FAMILIES = tuple(_MEASURED)
-"""Of operations whose error is measured, beside the others: a sum of products is as good there as elsewhere."""
+"""Of operations whose error is measured, beside the others. To sums of products they are nothing new."""
 
 
 @cache

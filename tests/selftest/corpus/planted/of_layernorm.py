@@ -48,7 +48,7 @@ FOLDED = """\
             self.folded = norm.weight.detach().clone()
 """
 
-ONE_PASS = """\
+MEAN_OF_SQUARES = """\
     mean = tl.sum(x, axis=0) / WIDTH
     variance = tl.sum(x * x, axis=0) / WIDTH - mean * mean
 """
@@ -75,7 +75,7 @@ FAULTS = (
         "one-pass",
         "subtracts the square of the mean from the mean of squares",
         changed(
-            (f"    {VARIANCE}\n", ONE_PASS),
+            (f"    {VARIANCE}\n", MEAN_OF_SQUARES),
         ),
     ),
     planted(
