@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from kernelgate.cli.common_options import add_setup
+from kernelgate.cli.common_options import add_setup, make_setup
 
 
 def add(commands: Any) -> None:
@@ -20,7 +20,7 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Judge the accepted kernels; returns 1 if one does not pass. Raises RoomError."""
-    from kernelgate.cli.verdict_page import make_setup, publish
     from kernelgate.pull_request.judge import judge_accepted
+    from kernelgate.pull_request.publish import publish
 
     return publish(options.reports, None, judge_accepted(make_setup(options)))

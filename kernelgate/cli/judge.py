@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kernelgate.cli.common_options import add_setup
+from kernelgate.cli.common_options import add_setup, make_setup
 
 
 def add(commands: Any) -> None:
@@ -43,10 +43,10 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Judge the change; returns 1 if it does not pass. Raises ChangeError, RoomError, ArtifactError."""
-    from kernelgate.cli.verdict_page import make_setup, publish
     from kernelgate.pull_request.change import head_of, read_change
     from kernelgate.pull_request.github import write_outputs
     from kernelgate.pull_request.judge import judge_change
+    from kernelgate.pull_request.publish import publish
 
     head = head_of(options.repository, options.head)
     change = read_change(options.repository, head_of(options.root), head)

@@ -5,11 +5,11 @@ import os
 import sys
 
 from kernelgate import __version__
-from kernelgate.cli import accept, doctor, guard, history, judge, plan, replay, report, tune
+from kernelgate.cli import accept, doctor, guard, history, judge, new_operation, plan, replay, report, tune
 from kernelgate.errors import KernelgateError
 from kernelgate.pull_request.github import mark_failures
 
-SUBCOMMANDS = (tune, plan, accept, replay, report, doctor, history, judge, guard)
+SUBCOMMANDS = (tune, plan, accept, replay, report, doctor, history, judge, guard, new_operation)
 
 
 def main(arguments: list[str] | None = None) -> int:

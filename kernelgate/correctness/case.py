@@ -77,6 +77,17 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return ", ".join(parts)
 
 
+def recipe_of(operation: "Operation", case: Case) -> Recipe:
+    """Return the tensors of the case's plain call.
+
+    Only items that lie one after the other are repeated. Within a row, what is largest or comes first would
+    be so among the first few columns, however long the row is.
+    """
+    if operation.has_items:
+        return case.recipe
+    return msgspec.structs.replace(case.recipe, pool=max(case.recipe.pool, case.batch))
+
+
 def layouts_for(operation: "Operation") -> tuple[str, ...]:
     """Return the layouts of an operation's inputs.
 
@@ -121,9 +132,9 @@ def _check_near(text: str) -> None:
 def _families() -> tuple[str, ...]:
     """Return the names of the families of values, the simplest first."""
     # It imports PyTorch, which a report that holds a case does not need.
-    from kernelgate.operations.draws.values import FAMILIES  # noqa: PLC0415
+    from kernelgate.operations.draws.values import FAMILIES, MEASURED_FAMILIES  # noqa: PLC0415
 
-    return tuple(FAMILIES)
+    return (*FAMILIES, *MEASURED_FAMILIES)
 
 
 def _relations() -> tuple[str, ...]:

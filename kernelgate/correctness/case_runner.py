@@ -10,7 +10,7 @@ import torch
 from kernelgate.compilation.recording import UnplannedError
 from kernelgate.correctness import conduct
 from kernelgate.correctness.calls import Call, Caller, Run
-from kernelgate.correctness.case import CONTIGUOUS, NO_RELATION, Case
+from kernelgate.correctness.case import CONTIGUOUS, NO_RELATION, Case, recipe_of
 from kernelgate.correctness.lanes import WHOLE, Lane
 from kernelgate.correctness.relations import RELATIONS, Relation
 from kernelgate.correctness.result import Finding
@@ -167,7 +167,7 @@ class CaseRunner:
             spread = {i * (batch - 1) // (ITEMS_OF_LARGE - 1) for i in range(ITEMS_OF_LARGE)}
             items = tuple(sorted(spread | {item for item in self.named_items if 0 <= item < batch}))
         return Call(
-            recipe=case.recipe,
+            recipe=recipe_of(self.operation, case),
             pin=case.pin,
             layout=case.layout,
             programs=case.programs,

@@ -20,7 +20,10 @@ def normalise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 LAYERNORM = Operation(
     name="layernorm",
     inputs=(Argument("x", ("N", WIDTH)),),
-    parameters=(Argument("weight", (WIDTH,), "norm.weight"), Argument("bias", (WIDTH,), "norm.bias")),
+    parameters=(
+        Argument("weight", (WIDTH,), "norm.weight", drawn_as="weight"),
+        Argument("bias", (WIDTH,), "norm.bias"),
+    ),
     output=("N", WIDTH),
     output_axes=("row", "column"),
     reference=FunctionReference(

@@ -8,8 +8,9 @@ import msgspec
 
 from kernelgate.correctness.case import CONTIGUOUS, NO_RELATION, Case, layouts_for
 from kernelgate.correctness.relations import RELATIONS
+from kernelgate.operations.declaration.error_model import Multilinear
 from kernelgate.operations.declaration.operation import Operation
-from kernelgate.operations.draws.values import FAMILIES
+from kernelgate.operations.draws.values import FAMILIES, MEASURED_FAMILIES
 
 MAX_SWEPT_BATCH = 4
 
@@ -142,7 +143,8 @@ def strata(largest: int) -> Iterator[tuple[int, int]]:
 
 def families_of(operation: Operation) -> list[str]:
     """Return the families of values that an operation is tried on, the simplest first."""
-    return [family for family in FAMILIES if family not in operation.without]
+    also = () if isinstance(operation.error_model, Multilinear) else MEASURED_FAMILIES
+    return [family for family in (*FAMILIES, *also) if family not in operation.without]
 
 
 def each_pinned(

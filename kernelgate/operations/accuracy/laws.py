@@ -183,7 +183,7 @@ def _bounded(answer: Answer) -> Tensor:
 
 def _has_ratio(operation: Operation, own: Tensor) -> bool:
     """Whether the math's own rms error measures the answer's: transforms round also what is exact in it."""
-    return operation.keeps("exact") or bool(own > 0)
+    return operation.algorithm == "direct" or bool(own > 0)
 
 
 def _error(answer: Answer) -> Tensor:

@@ -8,7 +8,7 @@ Extent = int | Literal["N"]
 Shape = tuple[int, ...]
 
 Role = Literal["x", "weight", "bias"]
-"""How values are drawn: item by item along N, as a matrix or filters, as a vector."""
+"""How values are drawn: item by item along N, as what is multiplied by, as what is added."""
 
 FLOAT_BYTES = 4
 

@@ -19,6 +19,9 @@ HUGE, TINY = 2.0**60, 2.0**-60
 MAGNITUDES = (1.0, 2.0**-22, 2.0**-44, 2.0**-66)
 """Twenty decades in all: what is small is right by its own size, beside whatever is large."""
 
+FAR = 1000.0
+"""Its exponential is infinite in float32, and one over it zero."""
+
 TAPS = 1024
 """Integers up to here are exact in TF32, and so is each alone beside another in a float32 sum."""
 
@@ -200,11 +203,19 @@ _FAMILIES: dict[str, Family] = {
 FAMILIES = tuple(_FAMILIES)
 """Their names, the simplest first: shrinking ends in the earliest family that still fails."""
 
+_MEASURED = {
+    # What they have in common is far larger than what sets them apart: sums of squares lose the latter.
+    "far-from-zero": _ordinary(lambda shape, generator: FAR + _normal(shape, generator)),
+}
+
+MEASURED_FAMILIES = tuple(_MEASURED)
+"""Of operations whose error is measured, beside the others. To sums of products they are nothing new."""
+
 
 @cache
 def make_family(name: str, fan_in: int) -> Family:
     """Return a family for an operation of that fan-in; raises KeyError for a name that is none."""
-    family = _FAMILIES[name]
+    family = (_FAMILIES | _MEASURED)[name]
     if name != "new-layer":
         return family
     parameters = _as_a_new_layer(fan_in)

@@ -11,7 +11,7 @@ HOT = """
 def hot(shape, g):
     place = [int(torch.randint(0, size, (), generator=g)) for size in shape]
     if torch.randint(0, 2, (), generator=g):
-        place[-2:] = [place[-2] % 2 * (shape[-2] - 1), place[-1] % 2 * (shape[-1] - 1)]
+        place[-2:] = [axis % 2 * (size - 1) for axis, size in zip(place[-2:], shape[-2:])]
     return torch.zeros(shape).index_put([torch.tensor(axis) for axis in place], torch.tensor(1.0))
 """
 SMOOTH = """
@@ -83,6 +83,7 @@ PLAIN_DRAWS: dict[str, PlainDraw] = {
         "[torch.randperm(4, generator=g)].repeat_interleave(-(-shape[-1] // 4))[: shape[-1]]",
         bias="torch.zeros(shape)",
     ),
+    "far-from-zero": PlainDraw(x=f"1000 + {NORMAL}"),
     "tiny": PlainDraw(x=f"{NORMAL} * 2.0**-60", bias=f"{NORMAL} * 2.0**-60"),
     "huge": PlainDraw(x=f"{NORMAL} * 2.0**60", bias=f"{NORMAL} * 2.0**60"),
     "special": PlainDraw(x="special(shape, g, 40)", helper=SPECIAL),

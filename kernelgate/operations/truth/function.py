@@ -1,12 +1,11 @@
 """The truth by a function of the tensors, in plain PyTorch: the simplest way to declare an operation."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Generator, Tensor
 
 from kernelgate.operations.declaration.error_model import UNITS, ErrorModel, Math, Measured, Multilinear
-from kernelgate.operations.draws.values import seeded
 from kernelgate.operations.truth.reference import Positions, Tensors, Truth, round_to_tf32
 
 Compute = Callable[..., Tensor]
@@ -95,30 +94,37 @@ class FunctionReference:
     def _measure(self, doubles: Mapping[str, Tensor], exact: Tensor, draws: int) -> Tensor:
         """Return how far the answer moves, in units of the math, when its operands are off by one unit.
 
+        One tensor at a time: where two move an element by chance against each other, it would seem to hold.
         And how far it is off in float32 on such operands: by luck it may be right on any one of them.
         """
-        unit = UNITS[self.math]
-        moved = torch.zeros_like(exact)
-        for draw in range(draws):
-            off = {
-                name: self._perturbed(name, values, unit, draw).float() for name, values in doubles.items()
-            }
-            there = self.compute(**{name: values.double() for name, values in off.items()})
-            for apart in ((there - exact).abs(), (self.compute(**off).double() - there).abs()):
-                moved = torch.maximum(moved, torch.where(apart.isfinite(), apart, 0))
-        return moved / unit + exact.abs()
+        unit, moved, own = UNITS[self.math], exact.abs(), torch.zeros_like(exact)
+        singles = {name: values.float() for name, values in doubles.items()}
+        for name, values in doubles.items():
+            furthest = torch.zeros_like(exact)
+            for off in _perturbed(values, unit, draws, by_row=name in self.rows):
+                there = self.compute(**{**doubles, name: off.double()})
+                furthest = torch.maximum(furthest, _apart(there, exact))
+                own = torch.maximum(own, _apart(self.compute(**{**singles, name: off}).double(), there))
+            moved = moved + furthest / unit
+        return moved + own / unit
 
-    def _perturbed(self, name: str, values: Tensor, unit: float, draw: int) -> Tensor:
-        """Return the values, each off by one unit up or down: in every item alike, in no two tensors alike.
 
-        So an item's bound is the same wherever it stands. Tensors that were off alike would hide what their
-        quotient or their difference loses.
-        """
-        seed = seeded(draw, name).initial_seed()
-        generator = Generator(values.device).manual_seed(seed)
-        shape = values.shape[1:] if name in self.rows else values.shape
+def _apart(some: Tensor, others: Tensor) -> Tensor:
+    """Return how far values are from each other, 0 where that is no number."""
+    return (some - others).abs().nan_to_num(0, 0)
+
+
+def _perturbed(values: Tensor, unit: float, draws: int, *, by_row: bool) -> Iterator[Tensor]:
+    """Yield the values in float32, one unit smaller, then each off by one unit up or down, so many times.
+
+    Where rows are computed in parts all are off alike: a row's bound is the same wherever it stands.
+    """
+    yield (values * (1 - unit)).float()
+    generator = Generator(values.device).manual_seed(0)
+    shape = values.shape[1:] if by_row else values.shape
+    for _ in range(draws):
         signs = torch.randint(0, 2, shape, generator=generator, device=values.device).double() * 2 - 1
-        return values * (1 + unit * signs)
+        yield (values * (1 + unit * signs)).float()
 
 
 def _stored(values: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from kernelgate.cli.main import SUBCOMMANDS, main
 from kernelgate.errors import KernelgateError
 
 ROOT = Path(__file__).parents[3]
-NAMES = [subcommand.__name__.rpartition(".")[2] for subcommand in SUBCOMMANDS]
+NAMES = [subcommand.__name__.rpartition(".")[2].replace("_", "-") for subcommand in SUBCOMMANDS]
 HEAVY = ("torch", "triton", "scipy", "hypothesis", "numpy")
 ASK_FOR_HELP = """
 import contextlib, io, sys

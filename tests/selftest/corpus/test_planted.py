@@ -50,7 +50,7 @@ def judge(pytestconfig: pytest.Config, tmp_path: Path) -> JudgeEntry:
         # As in the gate, what its text refuses is not run; a record tells what the laws see of it, once.
         tried = seeds[:1] if names else seeds
         chosen = as_planned if record else choose  # a record tells what the gate itself would say
-        judging = corpus.judge(file, tried, chosen)
+        judging = corpus.judge(file, tried, chosen, entry.operation)
         run = judging if record or not names else ((seed, "", "", 0.0) for seed in tried)
         judged = [
             Judged(

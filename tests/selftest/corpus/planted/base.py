@@ -4,7 +4,9 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-PIPELINED = Path(__file__).resolve().parents[4] / "docs" / "examples" / "pipelined" / "kernel.py"
+ROOT = Path(__file__).resolve().parents[4]
+KERNELS = ROOT / "kernels"
+PIPELINED = ROOT / "docs" / "examples" / "pipelined" / "kernel.py"
 
 CONFIG = '        triton.Config({"BLOCK_M": 128, "BLOCK_N": 64, "BLOCK_K": 64}, num_warps=8, num_stages=1),\n'
 OTHER_CONFIG = (
@@ -24,6 +26,7 @@ class Planted:
     breaks: str
     source: str
     gpu_only: str = ""
+    operation: str = "alexnet_conv1"
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class LookAlike:
     looks: str
     source: str
     gpu_only: str = ""
+    operation: str = "alexnet_conv1"
 
 
 def with_configs(*configs: str) -> str:

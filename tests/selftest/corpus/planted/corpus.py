@@ -7,7 +7,13 @@ from pathlib import Path
 from tests.selftest.corpus.planted.base import LookAlike, Planted
 
 HERE = Path(__file__).parent
-GROUPS = tuple(sorted(file.stem for file in HERE.glob("*.py") if file.stem.endswith(("_faults", "_alikes"))))
+OF_OPERATIONS = "of_"
+"""Begins the name of a file that holds faults and look-alikes of an operation beside the first one."""
+
+STEMS = tuple(sorted(file.stem for file in HERE.glob("*.py")))
+GROUPS = tuple(
+    each for each in STEMS if each.endswith(("_faults", "_alikes")) or each.startswith(OF_OPERATIONS)
+)
 
 
 def entries(group: str) -> tuple[Planted | LookAlike, ...]:

@@ -21,11 +21,14 @@ from kernelgate.kernel_file.open_form import check_open_form
 from kernelgate.kernel_file.reach import find_reaches, refused
 from kernelgate.kernel_file.source import KernelFile, read_kernel
 from kernelgate.machine.gpu import Gpu
-from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
+from kernelgate.operations import find_operation
+from kernelgate.operations.declaration.relations import Relations
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import Settings
 from tests.selftest.corpus.planted.cases import Choose, as_planned
+
+NO_RELATIONS = Relations(independent=False)
 
 FEW_SECONDS = Profile(
     name="planned cases alone", fixed=True, examples=1, draw_seconds=0.01, shrink_seconds=0.01
@@ -62,13 +65,22 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
     gpu: Gpu | None
     gpus: tuple[str, ...]
+    with_relations: bool = True
+    """Whether an operation's relations are asked, or the laws alone that hold of any."""
 
     def judge(
-        self, file: Path, seeds: Sequence[int], choose: Choose = as_planned
+        self,
+        file: Path,
+        seeds: Sequence[int],
+        choose: Choose = as_planned,
+        operation: str = "alexnet_conv1",
     ) -> Iterator[tuple[int, str, str, float]]:
         """Yield seed, broken law, detail and seconds for each seed, by the chosen cases."""
         kernel = read_kernel(file, self.settings.limits.kernel_file_bytes)
-        sandbox = Sandbox(ALEXNET_CONV1, self.settings.limits)
+        judged = find_operation(operation)
+        if not self.with_relations:
+            judged = msgspec.structs.replace(judged, relations=NO_RELATIONS)
+        sandbox = Sandbox(judged, self.settings.limits)
         try:
             started = time.monotonic()
             compiled, law, detail = self._compile(sandbox, kernel)
@@ -88,7 +100,7 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True):
         return bool(refused(find_reaches(kernel), is_bound=self.gpu is not None))
 
     def _compile(self, sandbox: Sandbox, kernel: KernelFile) -> tuple[CompiledKernel | None, str, str]:
-        if broken := check_open_form(kernel):
+        if broken := check_open_form(kernel, sandbox.operation):
             return None, "format", str(broken[0])
         targets = [Target(capability=ADA)]
         if self.gpu is not None:

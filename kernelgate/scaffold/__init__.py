@@ -1,0 +1,1 @@
+"""The files of a new operation, with blanks to fill in."""

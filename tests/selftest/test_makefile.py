@@ -1,0 +1,44 @@
+"""The commands of the Makefile say what they were not told to do."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def make(*words: str) -> subprocess.CompletedProcess[str]:
+    """Return what make would do."""
+    command = ["make", "--dry-run", "--silent", "--always-make", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        ((), []),
+        (("OPERATION=matmul",), ["--operation", "matmul"]),
+        (("OPERATION=softmax", "CANDIDATE=a.py"), ["--operation", "softmax", "--candidate", "a.py"]),
+    ],
+    ids=str,
+)
+def test_the_gate_is_asked_for_an_operation(words: tuple[str, ...], options: list[str]) -> None:
+    """And for the settings' own where none is named."""
+    asked = make("gate", *words).stdout.splitlines()[-1].split()
+    given = asked[asked.index("tests/gate") + 1 :]
+    assert given[len(given) - len(options) :] == options
+
+
+@pytest.mark.parametrize("word", ["OPERATON=matmul", "candidate=a.py", "OPTIONS=--rule guard"])
+def test_a_misspelt_variable_is_refused_with_those_that_are_known(word: str) -> None:
+    """It would be left out, and something else be judged."""
+    refused = make("gate", word)
+    assert refused.returncode != 0
+    assert f"unknown variable {word.partition('=')[0]}; known: OPERATION CANDIDATE" in refused.stderr
+
+
+@pytest.mark.parametrize("word", ["VENV=elsewhere", "PYTHON=python3", "PLAN_SHARE=1"])
+def test_what_scripts_and_workflows_give_is_known(word: str) -> None:
+    """The runner's environment, its interpreter, the nightly run's share."""
+    assert make("setup", word).returncode == 0
