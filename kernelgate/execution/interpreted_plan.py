@@ -73,7 +73,7 @@ class InterpretedPlan:
         contents = ContentsOf(self.plan.buffers)
         for step in self.plan.steps:
             if isinstance(step, Launch):
-                run = self._begin(step)
+                run = self.begin(step)
                 run.ready.sides.clear()
                 seen.append(run_sampled(run, sampling, seen))
                 if self._decides:
@@ -123,7 +123,8 @@ class InterpretedPlan:
     def _buffer(self, number: int) -> Any:
         return self.memory.buffers[self.names[number]]
 
-    def _begin(self, step: Launch) -> LaunchRun:
+    def begin(self, step: Launch) -> LaunchRun:
+        """Return a launch of the plan, of which no program has run yet."""
         program = self.plan.program_of(step)
         arguments = [self._argument(argument) for argument in step.arguments]
         grid = (step.grid[0] // step.cluster[0], *step.grid[1:])
