@@ -14,6 +14,7 @@ SEED_LIMIT = 2**63
 
 CONTIGUOUS = "contiguous"
 EXPANDED = "expanded"
+GREY = "grey"
 LAYOUTS = (
     CONTIGUOUS,
     "channels-last",
@@ -22,11 +23,14 @@ LAYOUTS = (
     "offset",
     "odd-offset",
     EXPANDED,
+    GREY,
     "transposed",
 )
-"""How inputs lie in memory. Beside what belongs to one lies NaN. Expanded, one item is the whole batch."""
+"""How inputs lie in memory. Beside what belongs to one lies NaN. Expanded, one item is the whole batch; grey, one
+channel of a picture is every channel.
+"""
 
-CHANNELS_LAST_RANK = 4
+PICTURE_RANK = 4
 
 NO_RELATION = "none"
 """The relation of a case that is there for its values alone."""
@@ -49,6 +53,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def recipe(self) -> Recipe:
         """The tensors of a plain call; the case's relation makes its calls from that one."""
         recipe = Recipe(family=self.family, seed=self.seed, batch=self.batch, near=self.near)
+        if self.layout == GREY:
+            return msgspec.structs.replace(recipe, grey=True)
         return msgspec.structs.replace(recipe, pool=1) if self.layout == EXPANDED else recipe
 
     @property
@@ -91,7 +97,7 @@ def recipe_of(operation: "Operation", case: Case) -> Recipe:
 def layouts_for(operation: "Operation") -> tuple[str, ...]:
     """Return the layouts of an operation's inputs.
 
-    Only pictures have channels that can come last, and only where N comes first can one item be the batch.
+    Only pictures have channels that can come last or be alike, and only where N comes first can one item be the batch.
     """
     ranks = {len(each.shape) for each in operation.inputs if each.is_free}
     if not ranks:  # a layout is one of inputs that have N

@@ -106,7 +106,7 @@ class InterpretedPlan:
 
     @cached_property
     def _reads_answer(self) -> bool:
-        runs = (self._begin(launch) for launch in self.plan.launches)
+        runs = (self.begin(launch) for launch in self.plan.launches)
         read = (run.ready.may_read(run.arguments) for run in runs)
         return any(each is None or self.answer in each for each in read)
 

@@ -37,14 +37,14 @@ def choose_programs(grid: Program, count: int, batch: int, seed: int) -> list[Pr
 MAX_LANDMARKS = 40
 
 
-def choose_landmarks(grid: Program, numbers: Iterable[int], images: int, pixels: int) -> list[Program]:
+def choose_landmarks(grid: Program, numbers: Iterable[int], items: int, pixels: int) -> list[Program]:
     """Return the programs that stand where a kernel may mean a number that it compares with, or next to that.
 
     That is the program of that number along an axis, or the one along the longest axis whose tile holds the
-    image, or the pixel of all images, that it names.
+    item, or the pixel of all items, that it names.
     """
     longest = max(range(3), key=lambda axis: grid[axis])
-    extents = [*enumerate(grid), (longest, images), (longest, images * pixels)]
+    extents = [*enumerate(grid), (longest, items), (longest, items * pixels)]
     corners = (0, 0, 0), (grid[0] - 1, grid[1] - 1, grid[2] - 1)
     found = {
         _at(corner, axis, near * grid[axis] // extent): None

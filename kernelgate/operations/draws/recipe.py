@@ -17,7 +17,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `pool`, items repeat in a drawn order; `first` skips items, so that a recipe can be a slice of another.
     Parameters are drawn from `seeds` of their own where they have one, and the second half of a matrix, or of
     filters, from `half_seed`. Where `near` names a number, values are drawn around that instead of by the
-    family. Parameters that are `absent` are None to the model, and zero to the truth.
+    family. Parameters that are `absent` are None to the model, and zero to the truth. Of a
+    `grey` picture all channels are the first.
     """
 
     family: str
@@ -32,6 +33,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     seeds: ByName = ()
     half_seed: int | None = None
     near: str = ""
+    grey: bool = False
 
     def seed_of(self, name: str) -> int:
         """Return the seed that a parameter is drawn from."""

@@ -53,6 +53,7 @@ def make_item(operation: Operation, recipe: Recipe, argument: Argument, number: 
     with _own_faults(recipe):
         draw = family_of(operation, recipe, number).of("x")
         item = draw(_without_n(argument), seeded(recipe.seed, label))
+    item = item[:1].expand_as(item) if recipe.grey else item
     return item * 2.0 ** recipe.exponent_of(argument.name)
 
 

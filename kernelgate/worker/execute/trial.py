@@ -91,7 +91,7 @@ class Trial:
         given = Given(inputs, drawn, places, held)
         for name, values in inputs.items():
             for part, content in self._parts(given, name, stored_items(values)):
-                part.copy_(content)
+                part.copy_(content[tuple(map(slice, part.shape))])
         return given
 
     def _is_intact(self, given: Given, memory: PlanMemory) -> bool:

@@ -27,12 +27,14 @@ def lay_out_weight(weight: torch.Tensor, layout: str) -> torch.Tensor:
 def overwrite(x: torch.Tensor, values: torch.Tensor) -> None:
     """Write values into the memory of x, as a raw copy would: the version that PyTorch counts stays."""
     stored = stored_items(x.data)
-    stored.copy_(values[: len(stored)])
+    stored.copy_(values[tuple(map(slice, stored.shape))])
 
 
 def stored_items(x: torch.Tensor) -> torch.Tensor:
-    """Return the items of x that lie in memory: one of an expanded batch, which shows it again and again."""
-    return x[:1] if x.stride(0) == 0 else x
+    """Return what of x lies in memory: one item of an expanded batch, one channel of grey pictures."""
+    if x.stride(0) == 0:
+        return x[:1]
+    return x[:, :1] if x.dim() == PICTURE_RANK and x.stride(1) == 0 else x
 
 
 def _channels_last(x: torch.Tensor) -> torch.Tensor:
@@ -61,6 +63,10 @@ def _expanded(x: torch.Tensor) -> torch.Tensor:
     return x[:1].clone().expand(x.shape)
 
 
+def _grey(x: torch.Tensor) -> torch.Tensor:
+    return x[:, :1].clone().expand(x.shape)
+
+
 def _transposed(x: torch.Tensor) -> torch.Tensor:
     return x.transpose(-2, -1).contiguous().transpose(-2, -1)
 
@@ -81,5 +87,6 @@ _LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "offset": _offset,
     "odd-offset": _odd_offset,
     "expanded": _expanded,
+    "grey": _grey,
     "transposed": _transposed,
 }
