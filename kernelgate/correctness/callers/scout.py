@@ -97,11 +97,11 @@ def _steps(plan: LaunchPlan, switches: set[tuple[str, int]]) -> Iterator[Kind]:
 
 
 def _find_switches(plans: Iterable[LaunchPlan]) -> set[tuple[str, int]]:
-    """Return program and place of each argument that has a few values over all plans."""
-    values: dict[tuple[str, int], set[int]] = defaultdict(set)
+    """Return program and place of each argument that has a few values, in many plans."""
+    values: dict[tuple[str, int], list[int]] = defaultdict(list)
     for plan in plans:
         for launch in plan.launches:
             for place, each in enumerate(launch.arguments):
                 if isinstance(each, Scalar):
-                    values[launch.program, place].add(each.bits)
-    return {key for key, seen in values.items() if len(seen) <= SWITCH}
+                    values[launch.program, place].append(each.bits)
+    return {key for key, seen in values.items() if len(set(seen)) <= SWITCH < len(seen) // 2}

@@ -224,3 +224,9 @@ def test_a_wider_margin_lets_fewer_programs_pass() -> None:
     wider = msgspec.structs.replace(LAWS, busiest_margin=1.09)
     assert list(conduct.check_enough_programs(SMALL, run, LAWS))
     assert not list(conduct.check_enough_programs(SMALL, run, wider))
+
+
+def test_a_thinned_launch_is_not_counted() -> None:
+    """The few of its programs that ran may all stand at an edge."""
+    run = make_run(np.arange(12), ("conv",), launches=(launch(programs_run=2, thinned=True),))
+    assert list(conduct.check_enough_programs(SMALL, run, LAWS)) == []

@@ -58,3 +58,11 @@ def test_the_page_says_what_only_a_gpu_shows() -> None:
     for told in ("offset: 1", "repeat: 1", "config 3: 1", "not seen here: second-opinion"):
         assert told in shown
     assert "not seen here" not in _render_tried(seen, "GPU")
+
+
+def test_the_table_says_how_thin_what_is_slow_was_sampled() -> None:
+    """Over all cases; nothing is said where none was."""
+    results = [CaseResult(case=USUAL, thinned=(2, 100)), CaseResult(case=changed(seed=1), thinned=(3, 200))]
+    said = _render_tried(describe_tried(results, ALEXNET_CONV1), "interpreter")
+    assert "| 5 of 300 programs ran in 2 cases |" in said
+    assert "too slow" not in _render_tried(tried(USUAL), "interpreter")

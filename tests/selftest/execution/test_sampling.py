@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from kernelgate.execution.sampling import (
+    MAX_LANDMARKS,
     MAX_OWNERS,
     NEIGHBOURS,
     Program,
     are_far_apart,
+    choose_landmarks,
     choose_programs,
     count_idle,
     find_owners,
@@ -163,3 +165,29 @@ def test_each_row_is_seen_twice_where_it_is_busy() -> None:
     """Two programs of a row tell its whole tile from its last."""
     assert two_of_each_row((900, 2, 1), 600) == [(200, 0, 0), (400, 0, 0), (200, 1, 0), (400, 1, 0)]
     assert all(program[0] < 1000 for program in two_of_each_row((2000, 3, 5), 15_000))
+
+
+@pytest.mark.parametrize(
+    ("number", "program"),
+    [
+        (3001, (3001, 1, 0)),
+        (121, (2859, 0, 0)),
+        (700_000, (5468, 0, 0)),
+        (1, (0, 1, 0)),
+    ],
+    ids=["program", "image", "pixel", "along-a-short-axis"],
+)
+def test_a_number_that_a_kernel_compares_with_is_looked_at(number: int, program: Program) -> None:
+    """It may mean a program, an image, or a pixel of all images: 6050 tiles of 128 pixels, 256 images."""
+    assert program in choose_landmarks((6050, 2, 1), [number], 256, 3025)
+
+
+@given(grids, st.lists(st.integers(0, 2**31), max_size=30), st.integers(1, 7394))
+@settings(deadline=None)
+def test_landmarks_are_programs_of_the_grid_and_not_too_many(
+    grid: Program, numbers: list[int], batch: int
+) -> None:
+    """Whatever the numbers are."""
+    chosen = choose_landmarks(grid, numbers, batch, 3025)
+    assert len(chosen) == len(set(chosen)) <= MAX_LANDMARKS
+    assert all(0 <= place < extent for each in chosen for place, extent in zip(each, grid, strict=True))

@@ -255,3 +255,10 @@ def test_what_draws_a_number_is_found(start: Start, draw: str) -> None:
     recorded = LiveRecorder(_, worker).record(call)
     assert recorded.broken is not None
     assert "random" in recorded.broken[1]
+
+
+def test_the_next_configuration_takes_the_place_of_one_that_is_not_offered(start: Start) -> None:
+    """But for the compile stage, which asks for the log too: a call of users runs one that is offered."""
+    sandbox, worker = start(PRUNED)
+    call = PlannedCall(batch=3, pin=1, card=ADA, with_log=False)
+    assert record(sandbox, worker, call).stored is not None
