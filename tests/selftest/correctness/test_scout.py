@@ -13,9 +13,9 @@ from kernelgate.execution.launch_plan import LaunchPlan, Pointer, Scalar
 from tests.selftest.support.made_up_plans import (
     BIAS,
     COMPUTE,
-    FILL_PADDED,
     OUT,
     PACKED,
+    PAD,
     PADDED,
     TABLE,
     make_plan,
@@ -74,7 +74,7 @@ def test_another_program_buffer_or_step_is_tried_once() -> None:
     """The first batch of each kind."""
     assert scouted({310: plan_with(310, program="a" * 64), 320: plan_with(320, program="a" * 64)}) == [310]
     assert scouted({311: plan_with(311, bias=PACKED)}) == [311]
-    assert scouted({312: without_steps(plan_with(312), FILL_PADDED)}) == [312]
+    assert scouted({312: without_steps(plan_with(312), PAD)}) == [312]
 
 
 def test_an_argument_of_few_values_is_a_switch() -> None:
