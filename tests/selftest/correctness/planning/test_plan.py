@@ -117,9 +117,10 @@ def test_a_kernel_is_sampled_if_every_one_of_its_launches_makes_the_answer() -> 
 
 @pytest.mark.parametrize(("plan", "programs"), [(interpret, SAMPLED), (on_gpu, 0)])
 def test_every_program_runs_at_the_measured_batch(plan: Any, programs: int) -> None:
-    """On the GPU whole, in the interpreter by a sample; a twin and a failure are not run."""
+    """On the GPU whole, in the interpreter by a sample; a twin and a failure are not. Once sums are exact."""
     planned = [case for case in plan(*TWO_AND_A_TWIN).planned if case.batch == 256]
     assert sorted((case.pin, case.programs, case.family) for case in planned) == [
+        (0, programs, "integer"),
         (0, programs, "normal"),
         (3, programs, "normal"),
     ]
@@ -241,11 +242,11 @@ def test_heavy_programs_keep_the_batches_small(grid: tuple[int, int, int], large
 
 
 @EVERYWHERE
-def test_exact_sums_are_always_planned_whole_or_small(plan: Any) -> None:
-    """A bias that is a percent off hides behind the bound of ordinary values."""
+def test_exact_sums_are_planned_of_few_images_and_of_many(plan: Any) -> None:
+    """A bias that is a percent off hides behind the bound of ordinary values; so does one image of many."""
     exact = [case for case in plan(*TWO_AND_A_TWIN).planned if FAMILIES[case.family].exact]
-    assert exact
-    assert all(case.batch <= 32 for case in exact)
+    assert {case.family for case in exact if case.batch <= 32} == {n for n in FAMILIES if FAMILIES[n].exact}
+    assert {256, *NAMED} <= {case.batch for case in exact} or plan is whole
 
 
 @EVERYWHERE
