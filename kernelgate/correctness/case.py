@@ -9,6 +9,7 @@ SEED_LIMIT = 2**63
 
 CONTIGUOUS = "contiguous"
 EXPANDED = "expanded"
+GREY = "grey"
 LAYOUTS = (
     CONTIGUOUS,
     "channels-last",
@@ -17,9 +18,12 @@ LAYOUTS = (
     "offset",
     "odd-offset",
     EXPANDED,
+    GREY,
     "transposed",
 )
-"""How x lies in memory. Beside what belongs to it lies NaN. Expanded, one image is the whole batch."""
+"""How x lies in memory. Beside what belongs to it lies NaN. Expanded, one image is the whole batch; grey, one
+channel is every channel.
+"""
 
 NO_RELATION = "none"
 """The relation of a case that is there for its values alone."""
@@ -42,6 +46,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def recipe(self) -> Recipe:
         """The tensors of a plain call; the case's relation makes its calls from that one."""
         recipe = Recipe(family=self.family, seed=self.seed, batch=self.batch, near=self.near)
+        if self.layout == GREY:
+            return msgspec.structs.replace(recipe, grey=True)
         return msgspec.structs.replace(recipe, pool=1) if self.layout == EXPANDED else recipe
 
     @property

@@ -55,6 +55,7 @@ def make_image(operation: Convolution, recipe: Recipe, number: int) -> Tensor:
     with _own_faults(recipe):
         family = family_of(recipe, number)
         image = family.image(operation.input_shape(1)[1:], seeded(recipe.seed, f"{number}"))
+    image = image[:1].repeat(len(image), 1, 1) if recipe.grey else image
     return image * 2.0**recipe.x_exponent
 
 

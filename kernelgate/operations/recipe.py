@@ -9,7 +9,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     Exponents scale by powers of two: x's also the bias, the weight's too. Of a batch over `pool`, images
     repeat in a drawn order; `first` skips images, so that a recipe can be a slice of another. Weight, bias
     and the second half of the filters are drawn from seeds of their own where they have one. Where `near`
-    names a number, values are drawn around that instead of by the family.
+    names a number, values are drawn around that instead of by the family. Of a `grey` image all channels are
+    the first.
     """
 
     family: str
@@ -26,3 +27,4 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     bias_seed: int | None = None
     half_seed: int | None = None
     near: str = ""
+    grey: bool = False

@@ -87,8 +87,9 @@ class Trial:
             else:
                 fill_with_bits(_as_floats(memory.buffers[number]), request.poison_bits)
         drawn, places = draw_images(self.operation, recipe, DEVICE)
-        for span in _spans(len(stored_images(x))):
-            x[span].copy_(drawn[places[span]])
+        stored = stored_images(x)
+        for span in _spans(len(stored)):
+            stored[span].copy_(drawn[places[span]][:, : stored.shape[1]])
         return Given(x, drawn, places, held)
 
     def _view_x(self, buffer: torch.Tensor, recipe: Recipe, layout: str) -> torch.Tensor:

@@ -39,7 +39,7 @@ TOLERATED = (OutOfResources, CompileTimeAssertionFailure, PTXASError, NotOffered
 """What Triton's autotuner takes for a configuration to leave out; of anything else the first call dies."""
 
 WARP_THREADS = 32
-OTHER_BATCHES = (3, 2, 1025)
+OTHER_BATCHES = (3, 2, 1281)
 """Small ones and a larger one before the call: what a file keeps of a batch may serve another."""
 
 DRAWS = "forward draws a random number on the host: another call may do something else"

@@ -23,12 +23,12 @@ def lay_out_weight(weight: torch.Tensor, layout: str) -> torch.Tensor:
 def overwrite(x: torch.Tensor, values: torch.Tensor) -> None:
     """Write values into the memory of x, as a raw copy would: the version that PyTorch counts stays."""
     stored = stored_images(x.data)
-    stored.copy_(values[: len(stored)])
+    stored.copy_(values[: len(stored), : stored.shape[1]])
 
 
 def stored_images(x: torch.Tensor) -> torch.Tensor:
-    """Return the images of x that lie in memory: one of an expanded batch, which shows it again and again."""
-    return x[:1] if x.stride(0) == 0 else x
+    """Return what of x lies in memory: one image of an expanded batch, one channel of grey images."""
+    return x[:1] if x.stride(0) == 0 else x[:, :1] if x.stride(1) == 0 else x
 
 
 def _channels_last(x: torch.Tensor) -> torch.Tensor:
@@ -57,6 +57,10 @@ def _expanded(x: torch.Tensor) -> torch.Tensor:
     return x[:1].clone().expand(x.shape)
 
 
+def _grey(x: torch.Tensor) -> torch.Tensor:
+    return x[:, :1].clone().expand(x.shape)
+
+
 def _transposed(x: torch.Tensor) -> torch.Tensor:
     return x.transpose(2, 3).contiguous().transpose(2, 3)
 
@@ -77,5 +81,6 @@ _LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "offset": _offset,
     "odd-offset": _odd_offset,
     "expanded": _expanded,
+    "grey": _grey,
     "transposed": _transposed,
 }

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernelgate.correctness.case import EXPANDED, LAYOUTS, NO_RELATION, SEED_LIMIT, Case, parse_case
+from kernelgate.correctness.case import EXPANDED, GREY, LAYOUTS, NO_RELATION, SEED_LIMIT, Case, parse_case
 from kernelgate.correctness.relations import RELATIONS
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.inputs import make_x
@@ -89,6 +89,8 @@ def test_the_tensors_of_a_case_are_those_of_its_family_seed_and_batch(case: Case
     recipe = Recipe(family=case.family, seed=case.seed, batch=case.batch)
     if case.layout == EXPANDED:  # one image is the whole batch
         recipe = msgspec.structs.replace(recipe, pool=1)
+    if case.layout == GREY:
+        recipe = msgspec.structs.replace(recipe, grey=True)
     assert case.recipe == recipe
     assert msgspec.structs.replace(case, relation=NO_RELATION).recipe == recipe
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from kernelgate.correctness.case import EXPANDED, LAYOUTS
+from kernelgate.correctness.case import EXPANDED, GREY, LAYOUTS
 from kernelgate.worker.tensors.layouts import OFFSET, lay_out, overwrite
 
 SHAPE = (3, 2, 4, 6)
@@ -15,8 +15,14 @@ STRIDES = {
     "offset": (48, 24, 6, 1),
     "odd-offset": (48, 24, 6, 1),
     "expanded": (0, 24, 6, 1),
+    "grey": (24, 0, 6, 1),
     "transposed": (48, 24, 1, 4),
 }
+
+
+def shown(x: torch.Tensor, layout: str) -> torch.Tensor:
+    """Return what a layout shows of values: one image of an expanded batch, one channel of a grey one."""
+    return {EXPANDED: x[:1].expand(x.shape), GREY: x[:, :1].expand(x.shape)}.get(layout, x)
 
 
 @pytest.fixture
@@ -28,7 +34,7 @@ def x() -> torch.Tensor:
 def test_a_layout_has_the_same_values_in_strides_of_its_own(x: torch.Tensor, layout: str) -> None:
     """Every layout that a case may name."""
     laid = lay_out(x, layout)
-    assert torch.equal(laid, x[:1].expand(x.shape) if layout == EXPANDED else x)
+    assert torch.equal(laid, shown(x, layout))
     assert laid.stride() == STRIDES[layout]
     assert laid.is_contiguous() == (layout in ("contiguous", "offset", "odd-offset"))
 
@@ -38,7 +44,7 @@ def test_beside_what_belongs_to_x_lies_nan(x: torch.Tensor, layout: str) -> None
     """All else in its memory is not a number, so that a wrong stride shows."""
     laid = lay_out(x, layout)
     whole = torch.empty(0).set_(laid.untyped_storage())
-    own = x[:1] if layout == EXPANDED else x
+    own = {EXPANDED: x[:1], GREY: x[:, :1]}.get(layout, x)
     overwrite(laid, torch.zeros_like(x))
     assert int(whole.isnan().sum()) == whole.numel() - own.numel()
 
@@ -68,9 +74,9 @@ def test_new_contents_come_into_the_same_memory_unannounced(x: torch.Tensor, lay
     laid = lay_out(x, layout)
     address, version = laid.data_ptr(), laid._version
     overwrite(laid, -x)
-    assert torch.equal(laid, -x[:1].expand(x.shape) if layout == EXPANDED else -x)
+    assert torch.equal(laid, shown(-x, layout))
     assert (laid.data_ptr(), laid._version) == (address, version)
-    laid[:1].copy_(x[:1])
+    laid[:1, :1].copy_(x[:1, :1])
     assert laid._version > version
 
 

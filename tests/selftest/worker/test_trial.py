@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from kernelgate import protocol
-from kernelgate.correctness.case import EXPANDED, LAYOUTS
+from kernelgate.correctness.case import EXPANDED, GREY, LAYOUTS
 from kernelgate.execution.launch_plan import Launch
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.inputs import make_parameters, make_x
@@ -34,7 +34,9 @@ Writes = Callable[[list[int]], None]
 
 
 def recipe_of(layout: str) -> Recipe:
-    """Return the recipe, of one image again and again for an expanded batch."""
+    """Return the recipe: of one image for an expanded batch, of one channel for a grey one."""
+    if layout == GREY:
+        return msgspec.structs.replace(RECIPE, grey=True)
     return msgspec.structs.replace(RECIPE, pool=1) if layout == EXPANDED else RECIPE
 
 

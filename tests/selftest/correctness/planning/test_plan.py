@@ -119,11 +119,9 @@ def test_a_kernel_is_sampled_if_every_one_of_its_launches_makes_the_answer() -> 
 def test_every_program_runs_at_the_measured_batch(plan: Any, programs: int) -> None:
     """On the GPU whole, in the interpreter by a sample; a twin and a failure are not. Once sums are exact."""
     planned = [case for case in plan(*TWO_AND_A_TWIN).planned if case.batch == 256]
-    assert sorted((case.pin, case.programs, case.family) for case in planned) == [
-        (0, programs, "integer"),
-        (0, programs, "normal"),
-        (3, programs, "normal"),
-    ]
+    assert {case.programs for case in planned} == {programs}
+    assert sorted(case.pin for case in planned if case.family == "normal") == [0, 3]
+    assert sum(case.family == "integer" for case in planned) == 1
 
 
 @EVERYWHERE
