@@ -26,8 +26,8 @@ LAYOUTS = (
     GREY,
     "transposed",
 )
-"""How inputs lie in memory. Beside what belongs to one lies NaN. Expanded, one item is the whole batch; grey, one
-channel of a picture is every channel.
+"""How inputs lie in memory. Beside what belongs to one lies NaN. Expanded, one item is the whole batch; grey,
+one channel of a picture is every channel.
 """
 
 PICTURE_RANK = 4
@@ -97,12 +97,13 @@ def recipe_of(operation: "Operation", case: Case) -> Recipe:
 def layouts_for(operation: "Operation") -> tuple[str, ...]:
     """Return the layouts of an operation's inputs.
 
-    Only pictures have channels that can come last or be alike, and only where N comes first can one item be the batch.
+    Only pictures have channels that can come last or be alike, and only where N comes first can one item be
+    the batch.
     """
     ranks = {len(each.shape) for each in operation.inputs if each.is_free}
     if not ranks:  # a layout is one of inputs that have N
         return (CONTIGUOUS,)
-    unfit = set() if ranks == {CHANNELS_LAST_RANK} else {"channels-last"}
+    unfit = set() if ranks == {PICTURE_RANK} else {"channels-last", GREY}
     unfit |= set() if operation.has_items else {EXPANDED}
     unfit |= set() if min(ranks) > 1 else {"transposed"}
     return tuple(each for each in LAYOUTS if each not in unfit)

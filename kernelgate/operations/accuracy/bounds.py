@@ -23,7 +23,7 @@ def hard_bound(operation: Operation, truth: Truth) -> Tensor:
     float32 sums in any order: Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition, section
     3.1, with the operands' rounding added. By any algorithm S is the largest nearby, times `spread`.
 
-    Measured: `factor` times u S, where S was measured, and what a GPU flushes to zero, and `absolute`.
+    Measured: `factor` times u S, where S was measured, what a GPU flushes to zero, and `absolute`.
     """
     model, unit = operation.error_model, UNITS[operation.math]
     if not isinstance(model, Multilinear):

@@ -80,7 +80,7 @@ def _made(module: ProblemModule, seed: int) -> nn.Module:
     except ProblemError:
         raise
     except Exception as error:
-        raise _raised("Model(*get_init_inputs())", error) from error
+        raise ProblemError.of("Model(*get_init_inputs())", error) from error
 
 
 def _read_inputs(module: ProblemModule) -> tuple[Shape, ...]:
@@ -106,7 +106,7 @@ def _draw_inputs(module: ProblemModule) -> list[Any]:
         try:
             return module.make_inputs()
         except Exception as error:
-            raise _raised("get_inputs", error) from error
+            raise ProblemError.of("get_inputs", error) from error
 
 
 def _check_tensor(what: str, given: object) -> None:
@@ -146,7 +146,7 @@ def _read_output(meta: MetaModel, shapes: Sequence[Shape]) -> Shape:
     try:
         answer = meta(shapes)
     except Exception as error:
-        raise _raised(f"forward of shapes {[list(shape) for shape in shapes]}", error) from error
+        raise ProblemError.of(f"forward of shapes {[list(shape) for shape in shapes]}", error) from error
     if isinstance(answer, tuple | list | dict):
         raise ProblemError("tensors", f"forward returns a {type(answer).__name__}; allowed one tensor")
     _check_tensor("the output", answer)
@@ -178,7 +178,7 @@ def _call(problem: Problem, model: nn.Module, tensors: dict[str, Tensor]) -> Ten
     try:
         answer = call_model(model, given, [tensors[each.name].clone() for each in problem.inputs])
     except Exception as error:
-        raise _raised("forward in float64", error) from error
+        raise ProblemError.of("forward in float64", error) from error
     if not isinstance(answer, Tensor) or answer.dtype != torch.float64:
         kind = str(answer.dtype) if isinstance(answer, Tensor) else type(answer).__name__
         raise ProblemError("type", f"forward answers {kind} to float64 tensors; allowed float64")
@@ -220,9 +220,3 @@ def _alike(got: Tensor, expected: Tensor, tolerance: float) -> bool:
     return got.shape == expected.shape and torch.allclose(
         got, expected, rtol=tolerance, atol=tolerance, equal_nan=True
     )
-
-
-def _raised(where: str, error: Exception) -> ProblemError:
-    if isinstance(error, MemoryError) or "can't allocate" in str(error):
-        return ProblemError("memory", f"{where} needs more memory than is allowed: {str(error)[:300]}")
-    return ProblemError("raises", f"{where} raises {type(error).__name__}: {str(error)[:500]}")

@@ -57,18 +57,18 @@ class MetaModel:
 def find_free_size(model: MetaModel, inputs: Sequence[Shape], output: Shape) -> tuple[Shapes, int]:
     """Return the shapes of inputs and output, with N where it is free, and its extent as given; 1 for none.
 
-    N may be the first axis, where all inputs of two axes or more share its extent, and the output too. It is
-    free if the reference then takes other extents.
+    N is the first axis of the output, and of all inputs that have the same extent there, or of the first of
+    them alone. It is free if the reference then takes other extents.
     """
     fixed = (*inputs, output)
-    extents = {shape[0] for shape in fixed if len(shape) > 1}
-    ranked = [shape for shape in inputs if len(shape) > 1] or list(inputs)
-    extent = ranked[0][0] if ranked[0] else 1
-    if extents - {extent} or not output or output[0] != extent:
-        return fixed, 1
-    free: Shapes = tuple(("N", *shape[1:]) if shape[:1] == (extent,) else shape for shape in fixed)
-    if all(_follows(model, free, size) for size in TRIED if size < extent):
-        return free, extent
+    extent = output[0] if output else 0
+    having = [number for number, shape in enumerate(inputs) if shape[:1] == (extent,)]
+    for chosen in ({*having}, {*having[:1]}) if having else ():
+        shapes = enumerate(inputs)
+        taken: Shapes = tuple(("N", *shape[1:]) if number in chosen else shape for number, shape in shapes)
+        free: Shapes = (*taken, ("N", *output[1:]))
+        if all(_follows(model, free, size) for size in TRIED if size < extent):
+            return free, extent
     return fixed, 1
 
 

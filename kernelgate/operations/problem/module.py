@@ -52,10 +52,8 @@ class ProblemModule:
         module = importlib.util.module_from_spec(specification)
         try:
             specification.loader.exec_module(module)
-        except MemoryError:
-            raise
         except (Exception, SystemExit) as error:
-            raise ProblemError("raises", f"{self.file}: import: {type(error).__name__}: {error}") from error
+            raise ProblemError.of(f"{self.file} as it is imported", error) from error
         return module
 
     def _read_init(self) -> str:

@@ -14,6 +14,14 @@ class ProblemError(KernelgateError):
         super().__init__(f"{kind}: {detail}")
         self.kind, self.detail = kind, detail
 
+    @classmethod
+    def of(cls, where: str, error: BaseException) -> "ProblemError":
+        """Return what an error of the file's own comes to: it raises, or asks for too much memory."""
+        said = f"{type(error).__name__}: {str(error)[:500]}"
+        if isinstance(error, MemoryError) or "can't allocate" in said:
+            return cls("memory", f"{where} needs more memory than is allowed: {said}")
+        return cls("raises", f"{where} raises {said}")
+
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An operation as a problem file gives it, shapes and names alone.
