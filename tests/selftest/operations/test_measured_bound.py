@@ -1,5 +1,7 @@
 """The bound that is measured: honest float32 is far within it, lower precision or a lost digit is not."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -14,7 +16,7 @@ from kernelgate.operations.draws.recipe import Recipe
 from kernelgate.operations.draws.tensors import make_tensors
 from kernelgate.operations.draws.values import MEASURED_FAMILIES
 from kernelgate.operations.truth.function import FunctionReference
-from kernelgate.operations.truth.reference import Tensors
+from kernelgate.operations.truth.reference import Tensors, cut_to_tf32
 from kernelgate.operations.truth.truth import truth_everywhere
 
 SOFTMAX, LAYERNORM = find_operation("softmax"), find_operation("layernorm")
@@ -39,6 +41,14 @@ def drawn(operation: Operation, family: str, batch: int = 40) -> dict[str, Tenso
 def computed(operation: Operation, tensors: Tensors) -> Tensor:
     assert isinstance(operation.reference, FunctionReference)
     return operation.reference.compute(**tensors)
+
+
+def torch_product(a: Tensor, b: Tensor) -> Tensor:
+    return a @ b
+
+
+def rms(errors: Tensor) -> float:
+    return float(errors.square().mean().sqrt())
 
 
 def by_mean_of_squares(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -105,9 +115,23 @@ def test_operands_that_are_all_cut_off_are_within_it() -> None:
         lambda a, b: a @ b - 16384, "a @ b - 16384", rows=(), math="tf32", error_model=Measured()
     )
     truth = reference.everywhere({"a": a, "b": b}, nearby=False)
-    cut = [(each.view(torch.int32) & -8192).view(torch.float32).double() for each in (a, b)]
+    cut = [cut_to_tf32(each).double() for each in (a, b)]
     allowed = Measured().factor * 2.0**-10 * truth.magnitude
     assert bool(((cut[0] @ cut[1] - 16384 - truth.exact).abs() < allowed / ROOM).all())
+
+
+@pytest.mark.parametrize("draw", [torch.rand, torch.randn], ids=["positive", "of either sign"])
+def test_operands_that_are_cut_off_are_what_the_math_explains(draw: Callable[..., Tensor]) -> None:
+    """Also where all are positive, and the errors add up; where signs are mixed bf16 is not."""
+    generator = torch.Generator().manual_seed(3)
+    operands = {"a": draw((64, 1024), generator=generator), "b": draw((1024, 64), generator=generator)}
+    reference = FunctionReference(torch_product, "a @ b", rows=("a",), math="tf32", error_model=Measured())
+    truth = reference.everywhere(operands, nearby=False)
+    own = rms(truth.yardstick - truth.exact)
+    cut = torch_product(**{name: cut_to_tf32(values).double() for name, values in operands.items()})
+    narrow = torch_product(**{name: values.bfloat16().double() for name, values in operands.items()})
+    assert rms(cut - truth.exact) < 3 * own
+    assert draw is torch.rand or rms(narrow - truth.exact) > 5 * own
 
 
 def test_a_vector_that_multiplies_is_drawn_as_a_weight() -> None:
