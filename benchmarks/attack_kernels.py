@@ -1,6 +1,6 @@
 """Kernel files that try to be timed faster than they are: each is the accepted kernel with one deceit.
 
-Most name what a kernel file may not (`kernelgate/kernel_file/allowed_names.py`), so that the gate refuses
+Most name what a kernel file may not (`kernelgate/kernel_file/reach.py`), so that the gate refuses
 them unrun. Here they are timed all the same: the rule about names is one wall, launch plans are another.
 """
 

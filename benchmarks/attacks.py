@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.attack_kernels import ATTACKS, Attack
 from benchmarks.decision import Decision, compiled, decide, of_fault
 from benchmarks.variants import make_variant
-from kernelgate.kernel_file.allowed_names import check_names
+from kernelgate.kernel_file.reach import find_reaches
 from kernelgate.kernel_file.source import KernelFile, read_kernel
 from kernelgate.machine.gpu import GpuError, find_gpu
 from kernelgate.performance.samples import Arm
@@ -27,7 +27,7 @@ SHOWN = 160
 
 def render(attack: Attack, candidate: KernelFile, decision: Decision) -> str:
     """Return a row of a Markdown table."""
-    named = "FORBIDDEN" if check_names(candidate) else "passes"
+    named = "FORBIDDEN" if find_reaches(candidate) else "passes"
     told = "" if decision.told_gain is None else f"{100 * decision.told_gain:+.2f} %"
     detail = " ".join(decision.detail.split())[:SHOWN].replace("|", "/")
     return f"| {attack.name} | {attack.does} | {named} | {decision.outcome} | {told} | {detail} |"

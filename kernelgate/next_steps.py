@@ -22,3 +22,6 @@ OTHER_ARM = (
 RESTORE = "Restore the file that the detail names with `git checkout -- FILE`, and run again."
 NEW_RECORD = "Delete the record, time the accepted kernel with `pytest -m perf`, and accept the proposal."
 QUIET = "End the other programs on the GPU (`nvidia-smi` lists them), and run again."
+
+MEND_PROBLEM = "Mend the problem file: docs/problem-files.md says what it may hold."
+LARGE_PROBLEM = "Give the problem smaller shapes, or raise problem_memory_bytes or problem_timeout_s."

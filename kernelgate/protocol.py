@@ -4,6 +4,7 @@ Every message is decoded into one of these records; whatever else comes over the
 """
 
 import enum
+import math
 from typing import Annotated, Literal
 
 import msgspec
@@ -13,6 +14,7 @@ from kernelgate.execution.contents import Held
 from kernelgate.execution.launch_plan import MAX_STEPS, CallForm, Sha256, Unplanned
 from kernelgate.execution.observed.decisions import SeenDecision
 from kernelgate.execution.observed.launches import SeenLaunch
+from kernelgate.operations import Declared
 from kernelgate.operations.declaration.kernel_config import KernelConfig
 from kernelgate.operations.declaration.ways import Way
 from kernelgate.operations.draws.recipe import Recipe
@@ -42,7 +44,7 @@ class Load(_Message, frozen=True):
     `card` is what host code sees where there is no GPU. With `ada_on` mode `use` runs PTX for sm_89 on that.
     """
 
-    operation: str
+    operation: Declared
     file: str
     gpu_memory_bytes: int
     ada_on: int | None = None
@@ -59,7 +61,7 @@ class PlannedCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class LoadPlans(_Message, frozen=True):
     """Run launch plans; the calls that are timed are of these, one a configuration, or the vendor's."""
 
-    operation: str
+    operation: Declared
     gpu_memory_bytes: int
     timed: Annotated[tuple[PlannedCall, ...], msgspec.Meta(min_length=1)] | None = None
 
@@ -105,7 +107,8 @@ class RunPlan(_Message, frozen=True):
 
     Tensors lie in memory as `layout` says, and what is unwritten holds `poison_bits`. Mode `interpret` alone
     runs so many `programs` of each launch of the `sampled` kernels, all programs `backwards`, and tells
-    what all of them together write, if that is asked for (`covers`).
+    what all of them together write, if that is asked for (`covers`). Of launches that take longer than
+    `seconds`, and that no other reads, it runs fewer programs.
     """
 
     plan: str
@@ -116,6 +119,7 @@ class RunPlan(_Message, frozen=True):
     sampled: tuple[str, ...] = ()
     backwards: bool = False
     covers: bool = False
+    seconds: float = math.inf
 
 
 class SendRun(_Message, frozen=True):

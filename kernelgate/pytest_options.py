@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
+from kernelgate.operations.declaration.error_model import Math
 from kernelgate.operations.declaration.operation import Algorithm
 from kernelgate.settings import Settings, Stage
 from kernelgate.verdict import Rule
@@ -24,6 +25,16 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption("--candidate", metavar="FILE", help="kernel file to judge; default: the accepted kernel")
     group.addoption(
         "--operation", metavar="NAME", help="what it computes; default: that of [tool.kernelgate]"
+    )
+    group.addoption(
+        "--problem",
+        metavar="FILE",
+        help="what it computes, as a file in KernelBench's form; the file is trusted: the judge imports it",
+    )
+    group.addoption(
+        "--math",
+        choices=get_args(Math),
+        help="least precise arithmetic of a problem; default: tf32 where it calls products, else float32",
     )
     group.addoption(
         "--accepted", metavar="FILE|REV", help="kernel to beat: a file or a git revision; default: HEAD"
@@ -74,6 +85,7 @@ def read_options(config: pytest.Config, settings: Settings, measure: bool) -> "R
     from kernelgate.operations import find_operation
     from kernelgate.pipeline.stage import Request
 
+    problem = _read_problem_option(config)
     name = config.getoption("--operation") or settings.operation
     candidate = config.getoption("--candidate") or os.path.relpath(
         kernel_path(config.rootpath, find_operation(name))
@@ -82,11 +94,13 @@ def read_options(config: pytest.Config, settings: Settings, measure: bool) -> "R
         raise ValueError(f"--candidate {str(candidate)!a}: the name must be printable text")
     replay, rule = config.getoption("--replay"), config.getoption("--rule")
     plans, keep_plans = _read_book_options(config)
-    stage = config.getoption("--stage") or settings.stage_of(Path(candidate))
+    stage = config.getoption("--stage") or ("open" if problem else settings.stage_of(Path(candidate)))
+    if problem and stage != "open":
+        raise ValueError(f"--problem: needs --stage open, not {stage}: a problem has no original")
     return Request(
         root=config.rootpath,
         candidate=Path(candidate),
-        operation=name,
+        operation=f"problem-{problem.stem}" if problem else name,
         accepted=config.getoption("--accepted"),
         stage=stage,
         rule=Rule(rule) if rule else None,
@@ -98,7 +112,23 @@ def read_options(config: pytest.Config, settings: Settings, measure: bool) -> "R
         plans=plans,
         keep_plans=keep_plans,
         algorithm=_read_algorithm(config, stage),
+        problem=problem,
+        math=config.getoption("--math"),
     )
+
+
+def _read_problem_option(config: pytest.Config) -> Path | None:
+    problem = config.getoption("--problem")
+    if not problem:
+        if config.getoption("--math"):
+            raise ValueError("--math: needs --problem; an operation of the project declares its own")
+        return None
+    for option in ("--operation", "--plans", "--keep-plans"):
+        if config.getoption(option):
+            raise ValueError(f"--problem: not with {option}")
+    if not config.getoption("--candidate"):
+        raise ValueError("--problem: needs --candidate FILE: a problem has no accepted kernel")
+    return Path(problem)
 
 
 def _read_algorithm(config: pytest.Config, stage: str) -> Algorithm:

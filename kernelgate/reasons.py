@@ -3,8 +3,10 @@
 from kernelgate.next_steps import (
     ACCEPT,
     DOCTOR,
+    LARGE_PROBLEM,
     MEND,
     MEND_FILE,
+    MEND_PROBLEM,
     NEW_RECORD,
     OPEN_STAGE,
     OTHER_ARM,
@@ -162,6 +164,9 @@ class Reason(ReasonCode):
     FORMAT_REACHES_OUT = ("format-reaches-out", _FORBIDDEN,
         "The file reaches out of its libraries, or changes what is not its own.",
         "Mend the lines that the detail names; in stage open they are advice on a machine with a GPU.")
+    FORMAT_LOOKS_AROUND = ("format-looks-around", _FORBIDDEN,
+        "The file looks at its process or at who calls it, and could do so to see that it is judged.",
+        "Take the line out, or put it under `if __name__ == \"__main__\":`.")
     NOTHING_RUNS_OPEN = ("open-nothing-runs", _FORBIDDEN, "In stage open: no configuration can run.",
         "Add a configuration that fits the GPU: the detail says what each lacks.")
     NOTHING_RUNS_TUNING = ("final-micro-tuning-nothing-runs", _FORBIDDEN,
@@ -216,6 +221,24 @@ class Reason(ReasonCode):
         "Run on a machine with an NVIDIA GPU, or leave out the operation that the detail names.")
     REPLAY_ONLY = ("replay-only", _INVALID, "The replayed case holds; one case is no verdict.",
         "Run without `--replay`: `pytest tests/gate --candidate FILE`.")
+    PROBLEM_FORM = ("problem-form", _INVALID,
+        "The problem file lacks Model, get_inputs or get_init_inputs, or they give what cannot be told on.",
+        MEND_PROBLEM)
+    PROBLEM_RAISES = ("problem-raises", _INVALID,
+        "The problem file cannot be imported, or what it declares raises an error.", MEND_PROBLEM)
+    PROBLEM_NO_ANSWER = ("problem-no-answer", _INVALID,
+        "The problem file gives no answer within the time limit.", LARGE_PROBLEM)
+    PROBLEM_MEMORY = ("problem-memory", _INVALID,
+        "The problem's truth needs more memory than is allowed.", LARGE_PROBLEM)
+    PROBLEM_NOT_A_FUNCTION = ("problem-not-a-function", _INVALID,
+        "The reference is random or has state: alike calls answer otherwise.", MEND_PROBLEM)
+    PROBLEM_TENSORS = ("problem-tensors", _INVALID,
+        "An input, or the output, is no tensor, or there is none, or more than one output.", MEND_PROBLEM)
+    PROBLEM_TYPE = ("problem-type", _INVALID, "A tensor of the problem is not float32.", MEND_PROBLEM)
+    PROBLEM_SHAPES = ("problem-shapes", _INVALID,
+        "Shapes of the problem change from call to call, or have no elements.", MEND_PROBLEM)
+    PROBLEM_VALUES = ("problem-values", _INVALID,
+        "PyTorch itself has no float32 answer near the truth, for any values that are tried.", MEND_PROBLEM)
     NO_CONTROL = ("no-control", _INVALID, "The accepted kernel was not timed against itself.",
         "Report it as a bug of the gate.")
     NOT_A_NUMBER = ("not-a-number", _INVALID, "A figure or a setting is not a finite number.",

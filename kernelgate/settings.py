@@ -39,6 +39,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     run_timeout_s: Seconds
     whole_run_factor: Annotated[int, msgspec.Meta(ge=1, le=100)]
     open_configs: Positive
+    problem_memory_bytes: Positive = 16 * 2**30
+    problem_timeout_s: Seconds = 300.0
     require_sandbox: Literal["always", "ci", "never"] = "ci"
 
 

@@ -31,7 +31,7 @@ def find_accepted(root: Path, operation: Operation, where: str | None, max_bytes
     Outside a git checkout the default is the file as it lies. Raises AcceptedError if there is none.
     """
     if where is not None and Path(where).exists():
-        return _read(Path(where), max_bytes)
+        return read_accepted(Path(where), max_bytes)
     path = kernel_path(root, operation)
     source = _show(root, where or BASE, path.relative_to(root))
     if source is not None:
@@ -39,13 +39,13 @@ def find_accepted(root: Path, operation: Operation, where: str | None, max_bytes
         return KernelFile(path=name, sha256=hashlib.sha256(source.encode()).hexdigest(), source=source)
     if where is not None:
         raise AcceptedError(f"--accepted {where}: neither a file nor a git revision that holds {path.name}")
-    return _read(Path(os.path.relpath(path)), max_bytes)
+    return read_accepted(Path(os.path.relpath(path)), max_bytes)
 
 
 def find_original(root: Path, operation: Operation, max_bytes: int) -> KernelFile:
     """Return the frozen original; raises AcceptedError if its bytes are not the ones that were frozen."""
     path = root / "kernels" / f"{operation.name}_original.py"
-    original = _read(path, max_bytes)
+    original = read_accepted(path, max_bytes)
     if original.sha256 != operation.original.sha256:
         raise AcceptedError(
             f"{path}: is the control of every timing and must never change: sha256 {original.sha256}, "
@@ -54,7 +54,8 @@ def find_original(root: Path, operation: Operation, max_bytes: int) -> KernelFil
     return original
 
 
-def _read(path: Path, max_bytes: int) -> KernelFile:
+def read_accepted(path: Path, max_bytes: int) -> KernelFile:
+    """Return a kernel file that a candidate is held against; raises AcceptedError."""
     try:
         return read_kernel(path, max_bytes)
     except UnreadableKernel as error:
@@ -72,8 +73,8 @@ def _show(root: Path, revision: str, path: Path) -> str | None:
 
 
 class Kernels(msgspec.Struct, frozen=True, kw_only=True):
-    """The kernel files of one judgement."""
+    """The kernel files of one judgement; in the place of one that is missing PyTorch is timed."""
 
     candidate: KernelFile
-    accepted: KernelFile
-    original: KernelFile
+    accepted: KernelFile | None
+    original: KernelFile | None

@@ -18,7 +18,7 @@ def add(commands: Any) -> None:
     )
     command.add_argument("--operation", choices=OPERATIONS, help="default: that of the settings")
     command.add_argument(
-        "--report", type=Path, nargs="+", default=[], metavar="FILE", help="report.json of timings"
+        "--report", type=Path, nargs="*", default=[], metavar="FILE", help="report.json of timings"
     )
     command.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts to this file")
     add_root(command)

@@ -19,8 +19,13 @@ def list_forms(operation: Operation) -> dict[str, CallForm]:
     first = operation.inputs[0].name
     forms = {
         "in another model": CallForm(),
-        "in eval mode": CallForm(training=False),
+        **({"in eval mode": CallForm(training=False)} if operation.same_in_eval else {}),
         "with gradients on": CallForm(gradients=True),
+        "on inputs that ask for their gradient": CallForm(gradients=True, within="gradient-of-inputs"),
+        "in inference mode": CallForm(within="inference"),
+        "under autocast": CallForm(within="autocast"),
+        "in another thread": CallForm(within="thread"),
+        "with a hook registered": CallForm(within="hook"),
         "at a second call": CallForm(call=1),
         "at a twentieth call": CallForm(call=19),
         "with num_classes=10": CallForm(classes=10),

@@ -23,13 +23,14 @@ OTHER_SPECIALISATIONS = (1, 3)
 
 
 class CompileResult(msgspec.Struct, frozen=True, kw_only=True, tag="compile"):
-    """Both kernels on sm_89; `at_hand` is the candidate on the GPU at hand, sm_89 where there is none.
+    """Both kernels on sm_89, None where PyTorch stands in the accepted one's place.
 
-    `same_code` holds on every target, and for the source too.
+    `at_hand` is the candidate on the GPU at hand, sm_89 where there is none. `same_code` holds on every
+    target, and for the source too.
     """
 
     candidate: CompiledKernel
-    accepted: CompiledKernel
+    accepted: CompiledKernel | None
     at_hand: CompiledKernel
     accepted_from_record: bool
     same_code: bool
@@ -47,10 +48,10 @@ def compile_all(
     accepted kernel its compile, if made of the same bytes by the same compiler. Raises WorkerFault and
     TooManyConfigsError as `compile_kernels` does.
     """
-    usable = gpu_capability is None and record is not None and _matches(record, kernels.accepted)
-    wanted = {} if gpu_capability is None else {kernels.original.sha256: kernels.original}
-    wanted |= {} if usable else {kernels.accepted.sha256: kernels.accepted}
-    wanted |= {kernels.candidate.sha256: kernels.candidate}
+    usable = gpu_capability is None and _is_of(record, kernels.accepted)
+    held_against = [] if gpu_capability is None else [kernels.original]
+    held_against += [] if usable else [kernels.accepted]
+    wanted = {each.sha256: each for each in (*held_against, kernels.candidate) if each is not None}
     done = compile_kernels(
         sandbox,
         {
@@ -59,9 +60,20 @@ def compile_all(
         },
     )
     compiled = {kernel.sha256: each for kernel, each in done.items()}
+    ours = compiled[kernels.candidate.sha256]
+    if kernels.accepted is None:
+        return CompileResult(
+            candidate=ours[0],
+            accepted=None,
+            at_hand=ours[-1],
+            accepted_from_record=False,
+            same_code=False,
+            changes=(),
+            twins=describe_twins(ours[0]),
+        )
     if usable and record is not None:
         compiled.setdefault(kernels.accepted.sha256, [_from_record(record)])
-    ours, theirs = compiled[kernels.candidate.sha256], compiled[kernels.accepted.sha256]
+    theirs = compiled[kernels.accepted.sha256]
     same_programs = all(
         mine.programs() == other.programs() != frozenset() and mine.refused() == other.refused()
         for mine, other in zip(ours, theirs, strict=True)
@@ -122,6 +134,9 @@ def load_compile_record(path: Path, operation: str) -> CompileRecord | None:
         raise
 
 
-def _matches(record: CompileRecord, accepted: KernelFile) -> bool:
+def _is_of(record: CompileRecord | None, accepted: KernelFile | None) -> bool:
+    """Whether the record spares the accepted kernel its compile."""
+    if record is None or accepted is None:
+        return False
     made_of = (record.kernel_sha256, record.triton, record.ptxas)
     return made_of == (accepted.sha256, triton_version(), assembler_version())

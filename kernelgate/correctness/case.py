@@ -93,9 +93,12 @@ def layouts_for(operation: "Operation") -> tuple[str, ...]:
 
     Only pictures have channels that can come last, and only where N comes first can one item be the batch.
     """
-    rank = max(len(each.shape) for each in operation.inputs)
-    unfit = set() if rank == CHANNELS_LAST_RANK else {"channels-last"}
+    ranks = {len(each.shape) for each in operation.inputs if each.is_free}
+    if not ranks:  # a layout is one of inputs that have N
+        return (CONTIGUOUS,)
+    unfit = set() if ranks == {CHANNELS_LAST_RANK} else {"channels-last"}
     unfit |= set() if operation.has_items else {EXPANDED}
+    unfit |= set() if min(ranks) > 1 else {"transposed"}
     return tuple(each for each in LAYOUTS if each not in unfit)
 
 

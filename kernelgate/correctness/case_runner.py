@@ -35,7 +35,7 @@ ELEMENTS_AT_ONCE = 10_000_000
 """Float64 takes nine times the answer's memory, and the judge must fit beside a worker on a GPU."""
 
 ITEMS_OF_LARGE = 16
-"""Of a larger batch so many items are compared: first, last, and others evenly between."""
+"""Of a larger batch so many items are compared: first, last, and others evenly between; and those named."""
 
 LAWS_OF_VALUES = ("hard-bound", "error-ratio", "exact", "special-values", "second-opinion", "all-written")
 """Broken in a case that is there for another law, they are a fault of what is unusual about it."""
@@ -44,7 +44,8 @@ LAWS_OF_VALUES = ("hard-bound", "error-ratio", "exact", "special-values", "secon
 class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
     """What one case showed; `untried` says why it could not be tried here, if so.
 
-    `decisions` are those on loaded values, one after the other call.
+    `decisions` are those on loaded values, one after the other call; `thinned` counts the programs that ran,
+    and all there are, of launches that were too slow to interpret for more.
     """
 
     case: Case
@@ -55,6 +56,7 @@ class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
     calls: int = 0
     first_run: Run | None = None
     decisions: tuple[SeenDecision, ...] = ()
+    thinned: tuple[int, int] = (0, 0)
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +84,9 @@ class CaseRunner:
     ) -> None:
         self.caller, self.limits, self.sampled, self.lane = caller, limits, sampled, lane
         self.user = user or caller
+        self.named_items: tuple[int, ...] = ()
+        """Of a batch that is compared in part these items are, which the kernel may mean by its numbers."""
+
         self.covers_at = 0
         """The batch at which a sampled case asks what all programs write together."""
 
@@ -126,6 +131,7 @@ class CaseRunner:
             calls=len(seen.runs),
             first_run=seen.runs[0],
             decisions=tuple(each for run in seen.runs for each in run.ran.decisions),
+            thinned=_count_thinned(seen.runs),
         )
 
     def replay(self, case: Case) -> Replayed:
@@ -158,7 +164,8 @@ class CaseRunner:
         items: tuple[int, ...] = ()
         large = batch > MAX_WHOLE_BATCH * self.operation.granule and self.operation.has_items
         if not self.caller.interprets and large:
-            items = tuple(sorted({i * (batch - 1) // (ITEMS_OF_LARGE - 1) for i in range(ITEMS_OF_LARGE)}))
+            spread = {i * (batch - 1) // (ITEMS_OF_LARGE - 1) for i in range(ITEMS_OF_LARGE)}
+            items = tuple(sorted(spread | {item for item in self.named_items if 0 <= item < batch}))
         return Call(
             recipe=recipe_of(self.operation, case),
             pin=case.pin,
@@ -291,6 +298,11 @@ class CaseRunner:
         yield from accuracy.check_error_ratio(errors, self.limits)
         if vendor is not None:
             yield from accuracy.check_second_opinion(answer, vendor)
+
+
+def _count_thinned(runs: list[Run]) -> tuple[int, int]:
+    thinned = [launch for run in runs for launch in run.ran.launches if launch.thinned]
+    return sum(each.programs_run for each in thinned), sum(each.programs_total for each in thinned)
 
 
 def _attribute(broken: Broken, case: Case, number: int, max_batch: int) -> Broken:

@@ -116,9 +116,9 @@ def ask_another_model(_operation: Operation, first: Call) -> list[Call]:
     return [_call(first, others, 1, model=1), _call(first, first.recipe, 2)]
 
 
-def call_in_each_way(_operation: Operation, first: Call) -> list[Call]:
+def call_in_each_way(operation: Operation, first: Call) -> list[Call]:
     """Return a call on the same tensors in each way but the plain one."""
-    others = [way for way in Way if way is not first.way]
+    others = [way for way in Way if way is not first.way and (operation.same_in_eval or way is not Way.EVAL)]
     return [msgspec.structs.replace(first, way=way, number=place) for place, way in enumerate(others, 1)]
 
 

@@ -56,6 +56,14 @@ class Magnitude(msgspec.Struct, frozen=True, kw_only=True):
     weight: int
 
 
+class Thinned(msgspec.Struct, frozen=True, kw_only=True):
+    """In so many cases `programs` of those there are (`of`) ran: they are too slow to interpret for more."""
+
+    cases: int
+    programs: int
+    of: int
+
+
 class Tried(msgspec.Struct, frozen=True, kw_only=True):
     """What was tried; `gpu_only` names the laws that only a machine with a GPU can try."""
 
@@ -66,6 +74,7 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     relations: tuple[Count, ...]
     configurations: tuple[Count, ...]
     gpu_only: tuple[str, ...]
+    thinned: Thinned | None = None
 
 
 class Correctness(msgspec.Struct, frozen=True, kw_only=True, tag="correctness"):
@@ -99,5 +108,5 @@ def describe_correctness(result: Correctness) -> str:
     untried = ", ".join(line.law for line in result.laws if line.status == "not tried")
     laws = f"{held} laws held" + (f", not tried: {untried}" if untried else "")
     errors = f"worst element at {result.bound_fraction:.2g} of its bound"
-    ratio = f"rms error {result.error_ratio:.2g} times TF32's own"
+    ratio = f"rms error {result.error_ratio:.2g} times the declared math's own"
     return f"{result.examples} examples in the {result.where}, {laws}: {errors}, {ratio}"

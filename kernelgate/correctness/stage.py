@@ -15,6 +15,7 @@ from kernelgate.compilation.compiler import CompiledKernel, Target, target_at_ha
 from kernelgate.correctness.callers.book_calls import draw_from_book
 from kernelgate.correctness.callers.plan_calls import PlanCaller
 from kernelgate.correctness.callers.planner import MAX_RECORDERS, Planner
+from kernelgate.correctness.callers.scout import scout
 from kernelgate.correctness.callers.use_calls import UseCaller
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseResult, CaseRunner
@@ -35,6 +36,7 @@ from kernelgate.correctness.result import Correctness
 from kernelgate.correctness.search import CaseSearch, explore
 from kernelgate.execution.cards import ADA
 from kernelgate.interpreter.memory.heap import keep_freed_memory
+from kernelgate.kernel_file.named_sizes import named_items
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import GpuError, read_card_at_hand
 from kernelgate.sandbox.sandbox import Sandbox
@@ -80,7 +82,8 @@ def try_kernel(
         if plan is not None:
             for case_runner in case_runners:
                 case_runner.sampled, case_runner.covers_at = plan.sampled, plan.max_batch
-            _judge(search, plan, trial, partial(_watch, sandbox, kernel, compiled, trial))
+            beside_gpu = partial(_watch, sandbox, kernel, compiled, trial)
+            _judge(search, plan, trial, beside_gpu, partial(scout, planner, case_runners[0], plan))
         where = "GPU" if trial.gpus else "interpreter"
         seconds = time.monotonic() - started
         seen = search.conclude(where, trial.profile, trial.entropy, seconds, by_book=trial.by_book)
@@ -105,16 +108,24 @@ def _one_core_each(trial: Trial) -> Iterator[None]:
 
 
 def _judge(
-    search: CaseSearch, plan: CasePlan, trial: Trial, beside_gpu: Callable[[], list[CaseResult]]
+    search: CaseSearch,
+    plan: CasePlan,
+    trial: Trial,
+    beside_gpu: Callable[[], list[CaseResult]],
+    find_others: Callable[[], tuple[Case, ...]],
 ) -> None:
     """Judge all that is planned and drawn, and watch beside a GPU unless the first cases there fail.
 
-    Where values decide something, others near the numbers that they are compared with are tried too.
+    Where values decide something, others near the numbers that they are compared with are tried too; and
+    other cases, if any are found, where the file does what it does in none of those planned.
     """
     try:
         search.judge_all(plan.planned[: len(trial.gpus)])
         beside = None if search.finding else search.pool.submit(beside_gpu)
+        others = search.pool.submit(find_others) if plan.draws else None
         search.judge_all(plan.planned)
+        if others is not None and search.finding is None:
+            search.judge_all(others.result())
         if beside is not None:
             search.outcomes |= {each.case: each for each in beside.result()}
         if plan.draws:
@@ -180,7 +191,9 @@ def _case_runners(
     planner = Planner(sandbox, kernel, _target(sandbox, trial), min(max(1, cores // 2), MAX_RECORDERS))
     places = _places(sandbox, trial) or [("", WHOLE)] * (trial.workers or min(cores, MAX_INTERPRETERS))
     runners = [_case_runner(planner, gpu, lane, compiled, trial) for gpu, lane in places]
-    with ThreadPoolExecutor(len(runners) + 1) as pool:
+    for each in runners:
+        each.named_items = named_items(kernel, sandbox.operation.pixels)
+    with ThreadPoolExecutor(len(runners) + 2) as pool:
         try:
             yield runners, planner, pool
         finally:

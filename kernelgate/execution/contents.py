@@ -21,8 +21,9 @@ from kernelgate.execution.launch_plan import (
     View,
 )
 from kernelgate.execution.plan_check import elements_spanned
+from kernelgate.interpreter.decisions.flow import ANYWHERE, DataFlow, Names
 from kernelgate.interpreter.errors import CannotInterpretError
-from kernelgate.interpreter.provenance import ANYWHERE, Accessed
+from kernelgate.interpreter.provenance import find_accessed
 from kernelgate.interpreter.text.parser import parse
 
 
@@ -53,10 +54,10 @@ def find_touched(ttir: str) -> Touched:
     except CannotInterpretError:
         every = frozenset(range(1000))
         return Touched(every, every)
-    accessed, parameters = Accessed(module), module.kernel.parameters
+    accessed, parameters = find_accessed(DataFlow(module)), module.kernel.parameters
     places = {parameter.name: place for place, parameter in enumerate(parameters)}
 
-    def of(names: set[str]) -> frozenset[int]:
+    def of(names: Names) -> frozenset[int]:
         return frozenset(places.values() if ANYWHERE in names else (places[name] for name in names))
 
     return Touched(of(accessed.read), of(accessed.written))

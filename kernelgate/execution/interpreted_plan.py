@@ -1,5 +1,6 @@
 """Runs a launch plan on the interpreter: its buffers, its moves of data, its launches, whole or sampled."""
 
+import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -21,10 +22,14 @@ from kernelgate.execution.launch_plan import (
 from kernelgate.execution.observed.decisions import ContentsOf, SeenDecision, see_decisions
 from kernelgate.execution.sampled_launch import LaunchSeen, Sampling, run_sampled
 from kernelgate.interpreter import launch as interpreted
+from kernelgate.interpreter.errors import CannotInterpretError
 from kernelgate.interpreter.launch import LaunchRun, ReadyKernel
 from kernelgate.interpreter.memory.buffer import PAGE_BYTES, poison
 from kernelgate.interpreter.memory.buffer import Fill as Filler
 from kernelgate.interpreter.memory.memory import Memory
+
+KNOWN_TRITON = ("3.6", "3.7")
+"""Whose TTIR is interpreted: an operation of another version may mean something else."""
 
 MAX_TURNS = 200_000
 """Of all loops of a launch, those of programs that run together counted once: thousands are usual."""
@@ -42,6 +47,7 @@ class InterpretedPlan:
     """One call: a plan, and memory in which its inputs and constants are `given`, by role or by digest.
 
     Temporaries hold the word `poison_bits` again and again. `kernel_of` returns what a TTIR's digest names.
+    Raises CannotInterpretError for a plan of a version of Triton that is not known.
     """
 
     def __init__(
@@ -51,6 +57,9 @@ class InterpretedPlan:
         given: Mapping[str, Given],
         poison_bits: int,
     ) -> None:
+        if ".".join(plan.triton.split(".")[:2]) not in KNOWN_TRITON:
+            known = " and ".join(KNOWN_TRITON)
+            raise CannotInterpretError(f"TTIR of Triton {plan.triton} cannot be interpreted, {known}'s can")
         self.plan, self.kernel_of = plan, kernel_of
         self.decided: list[SeenDecision] = []
         self.memory = Memory(undefined=poison_bits)
@@ -72,9 +81,12 @@ class InterpretedPlan:
         contents = ContentsOf(self.plan.buffers)
         for step in self.plan.steps:
             if isinstance(step, Launch):
-                run = self._begin(step)
+                run = self.begin(step)
                 run.ready.sides.clear()
-                seen.append(run_sampled(run, sampling, seen))
+                began = time.process_time()
+                seen.append(run_sampled(run, sampling, seen, may_thin=self._stands_alone(run)))
+                left = sampling.seconds - (time.process_time() - began)
+                sampling = msgspec.structs.replace(sampling, seconds=max(0.0, left))
                 if self._decides:
                     contents.note_launch(step, run.ready)
                     self.decided += see_decisions(step, run.ready, contents)
@@ -85,6 +97,18 @@ class InterpretedPlan:
                 target, source = self._buffer(step.target.buffer), self._buffer(step.source.buffer)
                 interpreted_moves.copy(target, source, step)
         return seen
+
+    def _stands_alone(self, run: LaunchRun) -> bool:
+        """Whether a launch writes the answer alone, which nothing reads: then some programs will do."""
+        if run.waits or run.ready.may_write(run.arguments) != frozenset([self.answer]):
+            return False
+        return not self._reads_answer and self.answer not in self.copied()
+
+    @cached_property
+    def _reads_answer(self) -> bool:
+        runs = (self._begin(launch) for launch in self.plan.launches)
+        read = (run.ready.may_read(run.arguments) for run in runs)
+        return any(each is None or self.answer in each for each in read)
 
     @cached_property
     def _decides(self) -> bool:
@@ -123,7 +147,8 @@ class InterpretedPlan:
     def _buffer(self, number: int) -> Any:
         return self.memory.buffers[self.names[number]]
 
-    def _begin(self, step: Launch) -> LaunchRun:
+    def begin(self, step: Launch) -> LaunchRun:
+        """Return a launch of the plan, of which no program has run yet."""
         program = self.plan.program_of(step)
         arguments = [self._argument(argument) for argument in step.arguments]
         grid = (step.grid[0] // step.cluster[0], *step.grid[1:])

@@ -86,6 +86,7 @@ class Unplanned(enum.StrEnum):
     UNPLANNABLE = "unplannable"
     STREAM_ORDER = "stream-order"
     RAISES = "raises"
+    CALLS_DIFFER = "calls-differ"
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -191,7 +192,7 @@ class CallForm(_Record, frozen=True, kw_only=True):
     Parameters that are `absent` are None. `call` counts calls of one model from 0, and `changed` is what has
     changed since the one before: a tensor by its name, in place, by new memory (`weight-data`), or by a new
     parameter (`weight-parameter`); or that another `model`, or another `batch`, was called. `classes` is what
-    the model is made with, None for its default.
+    the model is made with, None for its default; `within` is what the call is made in.
     """
 
     layout: str = "contiguous"
@@ -201,6 +202,7 @@ class CallForm(_Record, frozen=True, kw_only=True):
     call: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
     changed: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
     classes: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    within: Literal["", "inference", "autocast", "thread", "gradient-of-inputs", "hook"] = ""
 
 
 class LaunchPlan(_Record, frozen=True, kw_only=True):

@@ -1,7 +1,9 @@
 """Whether two launch plans of one file do the same, whatever number their buffers have.
 
 A later call may leave out what makes something that the file has kept, as long as it would be made the same
-again. It may leave out nothing that a changed input goes into, and it may do nothing else.
+again. It may leave out nothing that a changed input goes into, and it may do nothing else. It may work in
+memory that it has kept, and that is larger: where all steps are the same, what was left in memory that is
+fresh in a plain call, and written before it is read, does not matter: there it is poisoned, and laws hold.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +18,7 @@ from kernelgate.execution.contents import (
     name_contents,
     without_buffers,
 )
-from kernelgate.execution.launch_plan import Copy, Fill, Launch, LaunchPlan, Pointer, Step, View
+from kernelgate.execution.launch_plan import Buffer, Copy, Fill, Launch, LaunchPlan, Pointer, Step, View
 
 
 class FollowedCall(NamedTuple):
@@ -52,8 +54,11 @@ def compare(plain: FollowedCall, other: FollowedCall, touched_by: TouchedBy) -> 
             left_out.append(place)
     if not following and not pairing.matches_view(first.answer, later.answer):
         return Comparison("another answer is returned")
-    if not following and _make_the_same(plain, other, touched_by):
-        return Comparison("", tuple(left_out))
+    if not following:
+        reused = () if left_out else pairing.fresh_in_the_plain_call(plain.holds, touched_by)
+        holds = tuple(() if number in reused else held for number, held in enumerate(other.holds))
+        if _make_the_same(plain, other._replace(holds=holds), touched_by):
+            return Comparison("", tuple(left_out))
     if left_out:
         named = _name(first, first.steps[left_out[-1]])
         return Comparison(f"step {left_out[-1]} of {len(first.steps)}, {named}, is left out or another")
@@ -104,7 +109,38 @@ class _Pairing:
         if mine not in self.pairs and others in self.pairs.values():
             return False  # one buffer there is two here: the second result would overwrite the first
         self.pairs[mine] = others
-        return self.plain.buffers[mine] == self.other.buffers[others]
+        one, other = self.plain.buffers[mine], self.other.buffers[others]
+        return one == other or (one.bytes < other.bytes and _is_working_memory(one, other))
+
+    def fresh_in_the_plain_call(self, holds: Sequence[Held], touched_by: TouchedBy) -> set[int]:
+        """Return the other call's buffers for those that hold nothing when the plain call begins."""
+        return {
+            others
+            for mine, others in self.pairs.items()
+            if not holds[mine] and _is_written_first(self.plain, mine, touched_by)
+        }
+
+
+def _is_written_first(plan: LaunchPlan, number: int, touched_by: TouchedBy) -> bool:
+    """Whether the first step that touches a temporary does not read it."""
+    if plan.buffers[number].role != "temporary":
+        return False
+    for step in plan.steps:
+        if isinstance(step, Launch):
+            touched, given = touched_by(step), enumerate(step.arguments)
+            places = {place for place, each in given if isinstance(each, Pointer) and each.buffer == number}
+            if places & touched.read:
+                return False
+            if places & touched.written:
+                return True
+        elif number in _buffers_of(step):
+            return not (isinstance(step, Copy) and step.source.buffer == number)
+    return False
+
+
+def _is_working_memory(one: Buffer, other: Buffer) -> bool:
+    """Whether two buffers are alike but for their sizes, and neither is an input nor a constant."""
+    return one.role == "temporary" and msgspec.structs.replace(one, bytes=other.bytes) == other
 
 
 def _buffers_of(step: Step) -> Iterator[int]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from kernelgate.execution.sampling import (
     Program,
     busiest_written,
+    choose_landmarks,
     choose_programs,
     count_idle,
     find_owners,
@@ -21,15 +22,23 @@ from kernelgate.operations.declaration.operation import Operation
 MIN_FOLLOWED_BATCH = 256
 """From here on numbers of items, tiles and elements outgrow the types that hold them."""
 
+MIN_LANDMARK_BATCH = 100
+"""From here on a sample is a small part of the programs: those that a number may name are run as well."""
+
 MANY_LAUNCHES = 8
 FEW_PROGRAMS = 3
 """A file that works in parts launches a hundred times: after some alike a few programs of each are enough."""
 
 
+MIN_THINNED = 2
+"""Of programs that take longer than the time there is: one alone would never show what two share."""
+
+
 class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     """Of which kernels so many programs are run, at which batch of an operation; of others all are.
 
-    All programs of a launch run in order or `backwards`: no GPU promises either.
+    All programs of a launch run in order or `backwards`: no GPU promises either. Of a launch that may be
+    sampled and would take more `seconds` than these, fewer run.
     """
 
     operation: Operation
@@ -38,6 +47,7 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     programs: int = 0
     kernels: tuple[str, ...] = ()
     backwards: bool = False
+    seconds: float = math.inf
 
 
 class LaunchSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,18 +58,29 @@ class LaunchSeen(msgspec.Struct, frozen=True, kw_only=True):
     programs_run: int
     programs_idle: int
     most_written: int
+    thinned: bool
     wrote: frozenset[str]
     may_read: frozenset[str] | None
 
 
-def run_sampled(run: LaunchRun, sampling: Sampling, before: Sequence[LaunchSeen]) -> LaunchSeen:
-    """Run a launch's programs, sampled or all, after those launches of the same call."""
+def run_sampled(
+    run: LaunchRun, sampling: Sampling, before: Sequence[LaunchSeen], *, may_thin: bool = False
+) -> LaunchSeen:
+    """Run a launch's programs, sampled or all, after those launches of the same call.
+
+    If they take long and it `may_thin` them, since nothing reads what they write, it runs fewer.
+    """
     launch = run.launch
     alike = [each for each in before if (each.kernel, each.grid) == (launch.kernel, launch.grid)]
     count = sampling.programs if launch.kernel in sampling.kernels else 0
     count = min(count, FEW_PROGRAMS) if len(alike) >= MANY_LAUNCHES else count
     idle = most = 0
-    if count == 0 or launch.total <= count:
+    wanted = min(count or launch.total, launch.total)
+    affordable = _affordable(run, sampling, wanted) if may_thin and wanted else wanted
+    thinned = affordable < wanted
+    if thinned:
+        run.run(choose_programs(launch.grid, affordable, sampling.batch, sampling.seed))
+    elif count == 0 or launch.total <= count:
         run.run(backwards=sampling.backwards)
         most = sum(busiest_written(launch.grid, run.wrote(name)) for name in launch.stored) if count else 0
     else:
@@ -71,9 +92,31 @@ def run_sampled(run: LaunchRun, sampling: Sampling, before: Sequence[LaunchSeen]
         programs_run=result.programs_run,
         programs_idle=idle,
         most_written=most,
+        thinned=thinned,
         wrote=frozenset(name for name, count in result.written.items() if count),
         may_read=result.may_read,
     )
+
+
+def _affordable(run: LaunchRun, sampling: Sampling, wanted: int) -> int:
+    """Return how many of the programs fit the time; of a kernel that is new, some are run to learn that.
+
+    One by itself takes longer than its share of a chunk, which counts.
+    """
+    ready, seconds = run.ready, sampling.seconds
+    for together in (1, min(ready.chunk, wanted)):
+        if ready.program_s is None or (together > 1 and _is_too_long(ready.program_s, wanted, seconds)):
+            some = choose_programs(run.launch.grid, together, sampling.batch, sampling.seed)
+            if ready.program_s is None or len(some) * ready.program_s <= seconds:
+                ready.program_s = run.time_programs(some)
+    assert ready.program_s is not None
+    if not _is_too_long(ready.program_s, wanted, seconds):
+        return wanted
+    return min(wanted, max(MIN_THINNED, int(seconds / ready.program_s)))
+
+
+def _is_too_long(program_s: float, count: int, seconds: float) -> bool:
+    return program_s * count > seconds
 
 
 class _Sample:
@@ -88,6 +131,9 @@ class _Sample:
         """Return how many programs are idle, and what the busiest wrote."""
         batch, seed, idle = self.sampling.batch, self.sampling.seed, 0
         self._run(choose_programs(self.grid, count, batch, seed))
+        if not self.alike and batch > MIN_LANDMARK_BATCH:
+            numbers, pixels = self.launch_run.ready.compared, self.sampling.operation.pixels
+            self._run(choose_landmarks(self.grid, numbers, batch, pixels))
         if batch >= MIN_FOLLOWED_BATCH:
             if len(self.alike) < MANY_LAUNCHES:
                 self._run(self._find_owners())

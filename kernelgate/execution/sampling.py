@@ -3,7 +3,7 @@
 import itertools
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,28 @@ def choose_programs(grid: Program, count: int, batch: int, seed: int) -> list[Pr
     while len(chosen) < count:
         chosen[chance.randrange(grid[0]), chance.randrange(grid[1]), chance.randrange(grid[2])] = None
     return sorted(list(chosen)[:count])
+
+
+MAX_LANDMARKS = 40
+
+
+def choose_landmarks(grid: Program, numbers: Iterable[int], images: int, pixels: int) -> list[Program]:
+    """Return the programs that stand where a kernel may mean a number that it compares with, or next to that.
+
+    That is the program of that number along an axis, or the one along the longest axis whose tile holds the
+    image, or the pixel of all images, that it names.
+    """
+    longest = max(range(3), key=lambda axis: grid[axis])
+    extents = [*enumerate(grid), (longest, images), (longest, images * pixels)]
+    corners = (0, 0, 0), (grid[0] - 1, grid[1] - 1, grid[2] - 1)
+    found = {
+        _at(corner, axis, near * grid[axis] // extent): None
+        for by, number in itertools.product((0, 1, -1), numbers)
+        for axis, extent in extents
+        for corner in corners
+        if 0 <= (near := number + by) < extent
+    }
+    return list(found)[:MAX_LANDMARKS]
 
 
 SUSPICIOUS = 2

@@ -198,15 +198,23 @@ def run_call(code: Code, frame: Frame, step: Step) -> Turns:
 
 
 def run_function(code: Code, frame: Frame, name: str) -> Turns:
-    """Run a function's blocks, those of programs that part at a branch one after the other."""
-    blocks = code.functions[name]
+    """Run a function whose parameters are bound."""
+    return (yield from run_blocks(code, frame, code.functions[name]))
+
+
+def run_blocks(code: Code, frame: Frame, blocks: Steps, begun: Sequence[Value] = ()) -> Turns:
+    """Run a region's blocks, those of programs that part at a branch one after the other.
+
+    `begun` are the values of the first block's parameters, unless they are bound already.
+    """
     parts = _Parts(len(frame.group))
-    pending = [(frame, np.arange(len(frame.group)), next(iter(blocks.values())), ())]
+    pending = [(frame, np.arange(len(frame.group)), next(iter(blocks.values())), tuple(begun))]
     while pending:
         part, rows, block, given = pending.pop()
-        _bind(part, block.parameters, given)
+        if given:
+            _bind(part, block.parameters, given)
         values = yield from run_block(code, part, block)
-        if block.end is None or block.end.name == "tt.return":
+        if block.end is None or not block.end.successors:
             parts.add(rows, values)
             continue
         spend_turn(code)

@@ -112,15 +112,15 @@ def as_element(values: Array, element: str, rounding: str = "rtne") -> Array:
     if rounding == "rtz" and element == "bf16":
         return cut_to_bf16(values)
     if element == "bf16":
-        return round_to_bf16(_narrow(values, np.float32, to_odd=True))
+        return round_to_bf16(_narrow(values))
     rounded = values.astype(held_as(element))
     return _towards_zero(values, rounded) if rounding == "rtz" else rounded
 
 
-def _narrow(values: Array, kind: Any, *, to_odd: bool) -> Array:
+def _narrow(values: Array) -> Array:
     """Return float64 as float32 such that one more rounding gives what one alone would (round to odd)."""
-    narrow = values.astype(kind)
-    if not to_odd or values.dtype in (narrow.dtype, np.float16):
+    narrow = values.astype(np.float32)
+    if values.dtype != np.float64:
         return narrow
     cut = _towards_zero(values, narrow)
     inexact = np.isfinite(cut) & (cut.astype(values.dtype) != values)

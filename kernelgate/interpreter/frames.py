@@ -1,27 +1,7 @@
 """Names and their values, for the programs that are under way together; parts of them look names up above."""
 
-from typing import Protocol
-
-from kernelgate.interpreter.elements import Array
+from kernelgate.interpreter.programs import Programs
 from kernelgate.interpreter.values import Rows, Value, take
-
-
-class Group(Protocol):
-    """Programs that run together: how many, where in the grid, and what memory they reach."""
-
-    def __len__(self) -> int: ...
-
-    def place(self, axis: int) -> Array:
-        """Return the programs' places along an axis of the grid."""
-        ...
-
-    def part(self, rows: Rows) -> "Group":
-        """Return some of the programs."""
-        ...
-
-    def note_line(self, line: int) -> None:
-        """Note which line of the text they are at."""
-        ...
 
 
 class Frame:
@@ -32,7 +12,7 @@ class Frame:
 
     __slots__ = ("above", "calls", "group", "rows", "values")
 
-    def __init__(self, group: Group, above: "Frame | None" = None, rows: Rows | None = None) -> None:
+    def __init__(self, group: Programs, above: "Frame | None" = None, rows: Rows | None = None) -> None:
         self.group = group
         self.above = above
         self.rows = rows

@@ -1,5 +1,6 @@
 """One launch of a kernel, run on the CPU: its programs in chunks, each chunk's operation by operation."""
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 import kernelgate.interpreter.dialects.all
 import kernelgate.interpreter.reductions  # noqa: F401 - its operations are registered
 from kernelgate.interpreter.control import EndlessError, run_function, spend_turn
+from kernelgate.interpreter.decisions.constants import compared_numbers
 from kernelgate.interpreter.decisions.find import find_decisions, may_decide
-from kernelgate.interpreter.decisions.flow import DataFlow
+from kernelgate.interpreter.decisions.flow import ANYWHERE, DataFlow, Names
 from kernelgate.interpreter.decisions.sides import Sides
 from kernelgate.interpreter.elements import BYTES, Array, from_bits
 from kernelgate.interpreter.errors import CannotInterpretError
@@ -20,7 +22,7 @@ from kernelgate.interpreter.frames import Frame
 from kernelgate.interpreter.memory.heap import keep_freed_memory
 from kernelgate.interpreter.memory.memory import Memory
 from kernelgate.interpreter.programs import Launch, Programs, linear_indices
-from kernelgate.interpreter.provenance import ANYWHERE, Accessed, largest_tensor, waits
+from kernelgate.interpreter.provenance import find_accessed, largest_tensor, waits
 from kernelgate.interpreter.steps import Code, Turns
 from kernelgate.interpreter.text.module import Function, Module, Type
 from kernelgate.interpreter.text.source_lines import SourceLines
@@ -76,17 +78,21 @@ class ReadyKernel:
     def __init__(self, module: Module, text: str = "") -> None:
         self.module, self.text = module, text
         self.function: Function = module.kernel
+        self.flow = DataFlow(module)
         self.decides = may_decide(module)
         self.sides = Sides(find_decisions(module, self.flow) if self.decides else ())
         self.code = Code(module, self.sides)
         self.may_wait = waits(module)
-        self.accessed = Accessed(module)
+        self.accessed = find_accessed(self.flow)
+        self.program_s: float | None = None
+        """Seconds of one of its programs, once that was measured."""
+
         self.chunk = min(MAX_CHUNK, max(1, CHUNK_ELEMENTS // largest_tensor(module)))
 
     @cached_property
-    def flow(self) -> DataFlow:
-        """What each value of the kernel is made of."""
-        return DataFlow(self.module)
+    def compared(self) -> tuple[int, ...]:
+        """The numbers that its integers are compared with, the largest first."""
+        return compared_numbers(self.module)
 
     @cached_property
     def source_lines(self) -> SourceLines:
@@ -106,38 +112,20 @@ class ReadyKernel:
         read, written = self.may_read(arguments), self.may_write(arguments)
         return None if read is None or written is None else read & written
 
-    def _pointed_to(self, names: set[str], arguments: Sequence[Argument]) -> frozenset[str] | None:
+    def _pointed_to(self, names: Names, arguments: Sequence[Argument]) -> frozenset[str] | None:
         if ANYWHERE in names:
             return None
         given = zip(self.function.parameters, arguments, strict=False)
         return frozenset(each.buffer for p, each in given if p.name in names and isinstance(each, Pointer))
 
 
-def run_launch(  # noqa: PLR0913 - each is a part of a launch
-    kernel: Module | ReadyKernel,
-    name: str,
-    grid: Place,
-    arguments: Sequence[Argument],
-    memory: Memory,
-    *,
-    programs: Sequence[Place] | None = None,
-    chunk: int | None = None,
-    max_turns: int = MAX_TURNS,
-    rounding_seed: int | None = None,
-) -> LaunchResult:
-    """Run programs of a kernel, all of the grid in an order of its own, or the given ones in their order.
+class LaunchRun:
+    """A launch whose programs are run part by part; `last` is the number of the one that was last begun.
 
     `arguments` are the kernel's parameters in order; those beyond them, such as scratch memory, are not
     looked at. `rounding_seed` moves results that the hardware approximates, by as much as PTX allows.
-    Findings go to memory's too. Raises CannotInterpretError where an operation is lacking.
+    Findings go to memory's too.
     """
-    run = LaunchRun(kernel, name, grid, arguments, memory, max_turns=max_turns, rounding_seed=rounding_seed)
-    run.run(programs, chunk)
-    return run.result()
-
-
-class LaunchRun:
-    """A launch whose programs are run part by part; `last` is the number of the one that was last begun."""
 
     def __init__(
         self,
@@ -164,7 +152,10 @@ class LaunchRun:
     def run(
         self, programs: Sequence[Place] | None = None, chunk: int | None = None, *, backwards: bool = False
     ) -> None:
-        """Run programs that did not run yet, all of the grid or those given, in their order or backwards."""
+        """Run programs that did not run yet: all of the grid, or those given in their order; or backwards.
+
+        Raises CannotInterpretError where an operation is lacking.
+        """
         code = self.ready.code
         code.turns_left, code.waits = self.max_turns, self.waits
         size = 1 if self.waits else chunk or self.ready.chunk
@@ -175,6 +166,13 @@ class LaunchRun:
                 (self._in_rounds if self.waits else self._in_chunks)(chunks)
             except EndlessError as error:
                 self.launch.find("endless", self.last, str(error))
+
+    def time_programs(self, programs: Sequence[Place]) -> float:
+        """Return the seconds of one of these programs, which may be run once more; they do not count."""
+        finished, began = self.finished, time.process_time()
+        self.run(programs)
+        self.finished = finished
+        return (time.process_time() - began) / len(programs)
 
     def _start(self, indices: NDArray[np.int64]) -> Turns:
         group = Programs(self.launch, indices)

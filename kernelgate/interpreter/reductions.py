@@ -8,26 +8,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kernelgate.interpreter.control import run_block
+from kernelgate.interpreter.control import run_blocks
 from kernelgate.interpreter.elements import Array
 from kernelgate.interpreter.frames import Frame
-from kernelgate.interpreter.steps import CONTROL, Code, ReadyBlock, Step, Turns
+from kernelgate.interpreter.steps import CONTROL, Code, Step, Steps, Turns
 
 
 class _Combine(NamedTuple):
     code: Code
     frame: Frame
-    block: ReadyBlock
+    blocks: Steps
 
     def __call__(self, left: list[Array], right: list[Array]) -> Generator[bool, None, list[Array]]:
         """Return what the region makes of pairs of lanes, given as [n, programs * rest]."""
         shape = left[0].shape
         rows = np.tile(_programs_of_lanes(self.frame, shape[1]), shape[0])
         lanes = self.frame.part(rows)
-        lanes.values.update(
-            zip(self.block.parameters, (each.reshape(-1) for each in (*left, *right)), strict=True)
-        )
-        found = yield from run_block(self.code, lanes, self.block)
+        given = [each.reshape(-1) for each in (*left, *right)]
+        found = yield from run_blocks(self.code, lanes, self.blocks, given)
         return [np.broadcast_to(each, rows.shape).reshape(shape) for each in found]
 
 
@@ -63,7 +61,7 @@ def _lay_out(frame: Frame, step: Step, axis: int) -> _Lanes:
 def _run_reduce(code: Code, frame: Frame, step: Step) -> Turns:
     """Return the values of an axis combined into one."""
     lanes = _lay_out(frame, step, step.operation.attributes["axis"])
-    combine = _Combine(code, frame, next(iter(step.regions[0].values())))
+    combine = _Combine(code, frame, step.regions[0])
     arrays = lanes.arrays
     while len(arrays[0]) > 1:
         half = len(arrays[0]) // 2
@@ -80,7 +78,7 @@ def _run_scan(code: Code, frame: Frame, step: Step) -> Turns:
     axis = step.operation.attributes["axis"]
     reverse = bool(step.operation.attributes.get("reverse", False))
     lanes = _lay_out(frame, step, axis)
-    combine = _Combine(code, frame, next(iter(step.regions[0].values())))
+    combine = _Combine(code, frame, step.regions[0])
     arrays = [each[::-1] if reverse else each for each in lanes.arrays]
     distance = 1
     while distance < len(arrays[0]):
@@ -104,12 +102,10 @@ def _run_map(code: Code, frame: Frame, step: Step) -> Turns:
     pack = int(step.operation.attributes.get("pack", 1))
     shape = step.operation.inputs[0].shape
     programs = max(frame[name].shape[0] for name in step.operands)
-    block = next(iter(step.regions[0].values()))
     packs = [np.broadcast_to(frame[name], (programs, *shape)).reshape(-1, pack).T for name in step.operands]
     lanes = frame.part(_programs_of_lanes(frame, packs[0].shape[1])[: packs[0].shape[1]])
     given = [lane for each in packs for lane in each]
-    lanes.values.update(zip(block.parameters, given, strict=True))
-    found = yield from run_block(code, lanes, block)
+    found = yield from run_blocks(code, lanes, step.regions[0], given)
     count = packs[0].shape[1]
     results = [
         np.stack([np.broadcast_to(each, count) for each in found[at : at + pack]], axis=1)

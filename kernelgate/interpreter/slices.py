@@ -4,7 +4,7 @@ Without loads and products every program of a large grid runs in a moment, and s
 covers. A load that decides an address stays.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 import msgspec
 
@@ -26,19 +26,24 @@ def stores_of(module: Module) -> Module:
     return Module(functions={name: _slice_function(each, writing) for name, each in module.functions.items()})
 
 
-def _functions_that_write(module: Module) -> frozenset[str]:
+def _functions_that_write(module: Module) -> set[str]:
     """Return the functions that store or call such ones."""
     found: set[str] = set()
     before = -1
     while before != (before := len(found)):
         for name, function in module.functions.items():
-            for each in function.body.every():
-                if each.name in _STORES | _UPDATES or (each.name == "tt.call" and each.words[0] in found):
-                    found.add(name)
-    return frozenset(found)
+            if any(_stores(each, found) for each in function.body.every()):
+                found.add(name)
+    return found
 
 
-def _slice_function(function: Function, writing: frozenset[str]) -> Function:
+def _stores(operation: Operation, writing: Set[str]) -> bool:
+    """Whether an operation stores, or calls a function that does."""
+    calls = operation.name == "tt.call" and operation.words[0] in writing
+    return calls or operation.name in _STORES | _UPDATES
+
+
+def _slice_function(function: Function, writing: Set[str]) -> Function:
     needs = _Needs(writing)
     before = -1
     while before != (before := len(needs.names)):
@@ -49,7 +54,7 @@ def _slice_function(function: Function, writing: frozenset[str]) -> Function:
 class _Needs:
     """The names that are needed, grown by going over a function again and again."""
 
-    def __init__(self, writing: frozenset[str]) -> None:
+    def __init__(self, writing: Set[str]) -> None:
         self.names: set[str] = set()
         self.writing = writing
 
@@ -57,17 +62,10 @@ class _Needs:
         """Whether an operation stays."""
         if operation.name in _DROPPED:
             return False
-        if operation.name in _STORES | _UPDATES | _BRANCHES | _YIELDS or not self.names.isdisjoint(
-            operation.results
-        ):
+        if operation.name in _BRANCHES | _YIELDS or not self.names.isdisjoint(operation.results):
             return True
-        if operation.name == "tt.call":
-            return operation.words[0] in self.writing
-        return operation.name.startswith("scf.") and any(
-            each.name in _STORES | _UPDATES or (each.name == "tt.call" and each.words[0] in self.writing)
-            for region in operation.regions
-            for each in region.every()
-        )
+        inner = (each for region in operation.regions for each in region.every())
+        return any(_stores(each, self.writing) for each in (operation, *inner))
 
     def follow(self, region: Region, handed_on: tuple[int, ...]) -> None:
         """Add what the operations that stay need; `handed_on` are the places of a yield that are needed."""
@@ -79,8 +77,6 @@ class _Needs:
                     self._follow_operation(operation)
 
     def _follow_operation(self, operation: Operation) -> None:
-        for successor in operation.successors:
-            self.names.update(successor.arguments)
         if operation.name in ("scf.for", "scf.if"):
             self._follow_pruned(operation)
             return
@@ -91,7 +87,7 @@ class _Needs:
                 self.names.update(operation.results)
                 self.follow(region, tuple(range(len(operation.carried))))
             else:
-                self.names.update(name for each in region.every() for name in each.operands)
+                self.names.update(name for each in region.every() for name in each.used)
 
     def _follow_pruned(self, operation: Operation) -> None:
         """Follow a loop or branch of which only some results are needed."""
@@ -120,7 +116,7 @@ def _operands_of(operation: Operation) -> tuple[str, ...]:
     """Return the operands that are needed where an operation stays: of a store all but the value."""
     if operation.name == "tt.store":
         return (operation.operands[0], *operation.operands[2:])
-    return operation.operands[:-1] if operation.name == "tt.descriptor_store" else operation.operands
+    return operation.operands[:-1] if operation.name == "tt.descriptor_store" else operation.used
 
 
 def _cut_region(region: Region, needs: _Needs, handed_on: tuple[int, ...] | None) -> Region:

@@ -27,13 +27,8 @@ Value = Any
 """An array or a Descriptor."""
 
 
-def full(value: Array, shape: Sequence[int]) -> Array:
-    """Return the value with every axis but the first at its whole extent."""
-    return np.broadcast_to(value, (value.shape[0], *shape))
-
-
 def whole(value: Array, programs: int, shape: Sequence[int]) -> Array:
-    """Return the value with every axis at its whole extent, the first too."""
+    """Return the value with every axis at its whole extent, the first one that of programs."""
     return np.broadcast_to(value, (programs, *shape))
 
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import takewhile
 
-from kernelgate.kernel_file.allowed_names import ALLOWED_IMPORTS
 from kernelgate.kernel_file.source import MODEL, KernelFile, callee_name, dotted_name, is_kernel, parse_kernel
 from kernelgate.kernel_file.violation import UnreadableKernel, Violation
 from kernelgate.operations.declaration.operation import Operation
+
+ALLOWED_IMPORTS = ("import torch", "import torch.nn as nn", "import triton", "import triton.language as tl")
+"""Written so, one a line, and no others."""
 
 _KERNEL_DECORATORS = ("triton.jit", "triton.autotune", "triton.heuristics")
 

@@ -63,7 +63,7 @@ _LANGUAGE = (
 )
 TRITON = re.compile(
     r"triton(\.("
-    r"jit|autotune|Config|heuristics|cdiv|next_power_of_2|reinterpret|set_allocator|__version__|OutOfResources"
+    r"jit|autotune|Config|heuristics|cdiv|next_power_of_2|reinterpret|set_allocator|__version__(\.\w+)?|OutOfResources"
     r"|TensorWrapper|MockTensor"
     rf"|language(\.({_LANGUAGE}))?"
     rf"|testing(\.{_NAME})?"
@@ -76,9 +76,23 @@ TRITON = re.compile(
 )
 
 
+CALLERS = re.compile(
+    r"(sys\.(modules|argv|orig_argv|_\w*frames?|[gs]et(trace|profile))|inspect\.(stack|trace|\w*frames?)"
+    r"|traceback\.\w*[sS]tack\w*|gc\.get_\w+|threading\.enumerate|os\.getppid|__main__|psutil|kernelgate)(\.|$)"
+)
+"""What tells of the process, and of who calls: no kernel needs it."""
+
+
+def tells_of_callers(path: str) -> bool:
+    """Whether a path leads to what tells a file that it is judged."""
+    return CALLERS.match(path) is not None
+
+
 def leads_out(path: str) -> str:
     """Return the part of the path at which it leaves what is open; empty if it stays within."""
     top = path.partition(".")[0]
+    if top == "threading" and tells_of_callers(path):
+        return path
     if top == "triton":
         whole = path.replace(".language.extra.cuda.libdevice", ".language.extra.libdevice")
         return "" if TRITON.fullmatch(whole) else path

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from kernelgate.kernel_file.source import KernelFile, parse_kernel
 
 MAX_BATCHES = 20
+MAX_IMAGES = 24
 ODD_MULTIPLES = (1, 3, 5)
 """Of a modulus: what is wrong in its multiples may be right in those of twice the modulus."""
 
@@ -25,6 +26,13 @@ def named_batches(kernel: KernelFile, largest: int, tried: Collection[int] = ())
     found = [*first, *_next_to(first, domain), *others, *_next_to(others, domain)]
     meant = (number for number in found if number in domain and number not in tried)
     return tuple(dict.fromkeys(meant))[:MAX_BATCHES]
+
+
+def named_items(kernel: KernelFile, pixels: int) -> tuple[int, ...]:
+    """Return images that a file may mean by the numbers that it compares with, as such or by their pixels."""
+    compared = [each for node in ast.walk(parse_kernel(kernel)) if _compares(node) for each in ast.walk(node)]
+    numbers = _integers(compared)
+    return tuple(dict.fromkeys([*numbers, *(number // pixels for number in numbers)]))[:MAX_IMAGES]
 
 
 def _compares(node: ast.AST) -> bool:

@@ -48,6 +48,7 @@ def _check_model(tree: ast.Module, operation: Operation) -> Iterator[Violation]:
         node.name: node for model in models for node in model.body if isinstance(node, ast.FunctionDef)
     }
     required = required_arguments(methods["__init__"]) if "__init__" in methods else []
+    required = required[len(operation.model_inputs) :]
     unknown = [name for name in required if name not in operation.model_arguments]
     if unknown and "get_init_inputs" not in bound_names(tree):
         message = f"__init__ requires {unknown}; allowed: defaults, or a get_init_inputs() that returns them"

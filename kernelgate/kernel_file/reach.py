@@ -1,14 +1,16 @@
-"""Where a file in the open form could reach the process that records it: for advice, or a refusal.
+"""Where a file could reach the process that records it, or looks at who calls it: for advice, or a refusal.
 
-Numbers come from launch plans. On a GPU the file itself is called too, and must answer as its plan does:
-there these places are advice. Without a GPU nothing holds the file to its plan, so they are refused. No list
-of names is ever complete: what gets past this one has a plan that is judged all the same.
+Numbers come from launch plans. On a GPU a file in the open form is called too, and must answer as its plan
+does: there most of these places are advice. Without a GPU nothing holds the file to its plan, and in the
+strict form nothing needs them, so they are refused. Who looks at frames, arguments and modules is refused
+anywhere: it can be right as long as it sees the gate. No list of names is ever complete: what gets past this
+one has a plan that is judged all the same.
 """
 
 import ast
 from collections.abc import Iterator
 
-from kernelgate.kernel_file.library_paths import is_module, leads_out
+from kernelgate.kernel_file.library_paths import is_module, leads_out, tells_of_callers
 from kernelgate.kernel_file.own_names import bound_names, local_names, own_names
 from kernelgate.kernel_file.source import KernelFile, callee_name, dotted_name, is_main_guard, parse_kernel
 from kernelgate.kernel_file.violation import UnreadableKernel, Violation
@@ -44,6 +46,10 @@ SET_ANYWHERE = frozenset({"bias", "block_shape", "data", "grad", "requires_grad"
 MAX_PATHS, MANY = 64, "too many things"
 """That one name stands for: `a = a.b` never ends."""
 
+REACHES, LOOKS = "reaches-out", "looks-around"
+"""The rules: a way to the recorder, and a look at the process and its callers."""
+
+PROCESSES = "/proc/"
 HARMLESS_SETTINGS = "torch.backends."
 
 
@@ -58,6 +64,12 @@ def find_reaches(kernel: KernelFile) -> tuple[Violation, ...]:
         message = "got code that is nested too deeply to check"
         raise UnreadableKernel(kernel.path, "not-python", message, 1) from None
     return tuple(sorted(found, key=lambda violation: violation.line))
+
+
+def refused(found: tuple[Violation, ...], *, is_bound: bool) -> tuple[Violation, ...]:
+    """Return what of this is no mere advice; `is_bound` says that the file is called, as its plan is."""
+    around = tuple(each for each in found if each.rule == LOOKS)
+    return around or (() if is_bound else found)
 
 
 def _prune(tree: ast.Module) -> None:
@@ -132,11 +144,14 @@ class _Finder:
             yield _violation(node, ast.unparse(node), "match no hidden attributes")
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _is_hidden_text(node.value):
             yield _violation(node, f"the text {node.value!r}", "write no hidden name as text")
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and PROCESSES in node.value:
+            yield _violation(node, f"the text {node.value!r:.60}", "look at no process", LOOKS)
 
     def _check_attribute(self, node: ast.Attribute) -> Iterator[Violation]:
         is_own = isinstance(node.value, ast.Name) and node.value.id in self.selves
         if _is_hidden(node.attr) and not (node.attr == "__dict__" and is_own):
-            yield _violation(node, f".{node.attr}", "use what Python shows without it")
+            rule = LOOKS if node.attr in FRAMES else REACHES
+            yield _violation(node, f".{node.attr}", "use what Python shows without it", rule)
         if isinstance(node.ctx, ast.Store | ast.Del) and not self._may_set(node):
             yield _violation(
                 node, f"{ast.unparse(node)} is set", "set attributes of self and of your own objects alone"
@@ -154,8 +169,9 @@ class _Finder:
             return  # a longer name that holds this one is looked at as a whole
         for path in sorted(self._paths_of(node)):
             if way_out := leads_out(path):
+                rule = LOOKS if tells_of_callers(path) else REACHES
                 yield _violation(
-                    node, f"{ast.unparse(node)} ({way_out})", "use the libraries' arithmetic alone"
+                    node, f"{ast.unparse(node)} ({way_out})", "use the libraries' arithmetic alone", rule
                 )
             elif is_module(path) and id(node) not in self.aliases and isinstance(node.ctx, ast.Load):
                 yield _violation(node, f"the module {path} by itself", "name what you use of it")
@@ -201,10 +217,13 @@ def _check_import(node: ast.Import | ast.ImportFrom) -> Iterator[Violation]:
         return
     else:
         paths = [f"{node.module}.{alias.name}" for alias in node.names]
-    for way_out in dict.fromkeys(filter(None, map(leads_out, paths))):
-        yield _violation(
-            node, f"{written} ({way_out})", "leave it out, or import it where the file is a script"
-        )
+    for way_out, rule in dict.fromkeys(
+        (way_out, LOOKS if tells_of_callers(path) else REACHES)
+        for path in paths
+        if (way_out := leads_out(path))
+    ):
+        mend = "leave it out, or import it where the file is a script"
+        yield _violation(node, f"{written} ({way_out})", mend, rule)
 
 
 def _imported_paths(tree: ast.Module) -> dict[str, set[str]]:
@@ -268,5 +287,5 @@ def _is_hidden_text(text: str) -> bool:
     return text.startswith("__") and text not in OWN_UNDERSCORES | {"__main__"}
 
 
-def _violation(node: ast.AST, what: str, mend: str) -> Violation:
-    return Violation(rule="reaches-out", line=getattr(node, "lineno", 1), message=f"got {what}; {mend}")
+def _violation(node: ast.AST, what: str, mend: str, rule: str = REACHES) -> Violation:
+    return Violation(rule=rule, line=getattr(node, "lineno", 1), message=f"got {what}; {mend}")

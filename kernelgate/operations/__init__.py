@@ -4,6 +4,8 @@ import pkgutil
 from functools import cache
 from typing import TYPE_CHECKING
 
+from kernelgate.operations.problem.problem import Problem
+
 if TYPE_CHECKING:  # it imports PyTorch, which a help text does not need
     from kernelgate.operations.declaration.operation import Operation
 
@@ -11,13 +13,22 @@ OPERATIONS = tuple(sorted(each.name for each in pkgutil.iter_modules(__path__) i
 """The names of all operations: those of the modules of this package."""
 
 
-@cache
-def find_operation(name: str) -> "Operation":
-    """Return the operation of that name; raises KeyError that lists the known ones.
+Declared = str | Problem
+"""How an operation is told to another process: by its name here, or as the data of a problem file."""
 
-    Module `matmul` declares `MATMUL`. A module is imported when its operation is asked for.
+
+@cache
+def find_operation(declared: Declared) -> "Operation":
+    """Return the operation of that name, or of a problem; raises KeyError that lists the known ones.
+
+    Module `matmul` declares `MATMUL`. A module is imported when its operation is asked for, a problem's file
+    when its reference is.
     """
-    if name not in OPERATIONS:
-        raise KeyError(f"unknown operation {name!r}; known: {', '.join(OPERATIONS)}")
-    operation: Operation = pkgutil.resolve_name(f"{__name__}.{name}:{name.upper()}")
+    if isinstance(declared, Problem):
+        from kernelgate.operations.problem.declare import declare_problem  # noqa: PLC0415 - imports PyTorch
+
+        return declare_problem(declared)
+    if declared not in OPERATIONS:
+        raise KeyError(f"unknown operation {declared!r}; known: {', '.join(OPERATIONS)}")
+    operation: Operation = pkgutil.resolve_name(f"{__name__}.{declared}:{declared.upper()}")
     return operation

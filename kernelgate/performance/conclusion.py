@@ -122,6 +122,8 @@ def _hold_against_record(
     accepted_to_original: Slowdown,
     verdict: Verdict,
 ) -> Verdict:
+    if conditions.operation.problem is not None:  # which has no record
+        return verdict
     if conditions.record is None:
         detail = f"{conditions.gpu.name} has no record; measured here: {verdict.outcome}, {verdict.detail}"
         return conclude(Outcome.NO_BASELINE, Reason.NO_RECORD, detail)
@@ -183,8 +185,9 @@ def _remark(
     if conditions.record is not None:
         drift = environment_drift(conditions.record, accepted_to_original, conditions.environment)
         if drift.is_beyond_chance:
-            errors = f"{abs(drift.offset) / drift.error:.1f} errors"
-            yield f"the accepted kernel is {100 * drift.offset:+.2f} %, {errors}, off its record"
+            way = "more" if drift.offset > 0 else "less"
+            took = f"the accepted kernel took {100 * abs(drift.offset):.2f} % {way} time than by its record"
+            yield f"{took}, both against the original: {abs(drift.offset) / drift.error:.1f} standard errors"
         if drift.changed_keys:
             yield f"versions differ from the record's: {', '.join(drift.changed_keys)}"
     for arm in (Arm.CANDIDATE, Arm.ACCEPTED):

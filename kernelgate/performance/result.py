@@ -11,8 +11,8 @@ from kernelgate.verdict import Verdict
 class Performance(msgspec.Struct, frozen=True, kw_only=True, tag="performance"):
     """The stage's result: log-ratios with intervals, typical times for orientation, and the verdict.
 
-    `band` are the gains between which the 1-2 % rule asks for more. `users` is None where nobody asked, and
-    in reports that are older than it.
+    `band` are the gains between which the 1-2 % rule asks for more. `users` is None where there is nothing to
+    choose, and in reports that are older than it.
     """
 
     gpu: Gpu

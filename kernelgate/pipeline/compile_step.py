@@ -34,6 +34,8 @@ def compile_for_targets(judgement: Judgement) -> tuple[str, Result]:
         raise Stopped(conclude(Outcome.WRONG, Reason.DECLARED_MATH, detail), compiled)
     judgement.compiled = compiled
     fresh = make_compile_record(operation.name, compiled.candidate)
+    if operation.problem is not None:  # which has no record
+        return _describe(compiled), compiled
     if record is None or msgspec.structs.replace(record, history=()) != fresh:
         propose(fresh, judgement.request.report_dir)
     return _describe(compiled), compiled

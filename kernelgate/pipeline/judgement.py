@@ -1,15 +1,18 @@
 """What is asked of the gate in one judgement, and what its stages have left so far."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
-from kernelgate.baselines.kernels import Kernels, find_accepted, find_original
+from kernelgate.baselines.kernels import Kernels, find_accepted, find_original, read_accepted
 from kernelgate.compilation.stage import CompileResult
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.kernel_file.violation import Violation
 from kernelgate.machine.versions import describe_environment, describe_installation, triton_version
 from kernelgate.operations import find_operation
+from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.problem.order import ExaminationOrder, read_problem
 from kernelgate.performance.explanation.hardware_counters import Counters
 from kernelgate.pipeline.stage import Request, StageName, StageResult
 from kernelgate.plan_book.book import PlanBook, read_book
@@ -29,11 +32,16 @@ class Judgement:
 
     def __init__(self, request: Request, settings: Settings, progress: Callable[[StageName], None]) -> None:
         self.request, self.settings, self.progress = request, settings, progress
-        operation = find_operation(request.operation)
-        self.operation = msgspec.structs.replace(operation, algorithm=request.algorithm)
+        self.original: KernelFile | None = None
+        self.accepted: KernelFile | None = None
+        self._operation: Operation | None = None
         max_bytes = settings.limits.kernel_file_bytes
-        self.original = find_original(request.root, self.operation, max_bytes)
-        self.accepted = find_accepted(request.root, self.operation, request.accepted, max_bytes)
+        if request.problem is None:
+            self._take(find_operation(request.operation))
+            self.original = find_original(request.root, self.operation, max_bytes)
+            self.accepted = find_accepted(request.root, self.operation, request.accepted, max_bytes)
+        elif request.accepted is not None:
+            self.accepted = read_accepted(Path(request.accepted), max_bytes)
         self.environment = describe_installation()
         self.confinement = find_confinement()
         self.candidate: KernelFile | None = None
@@ -45,6 +53,26 @@ class Judgement:
         self.kept_book: PlanBook | None = None
         self.results: dict[StageName, StageResult] = {}
         self.verdict_so_far: Verdict | None = None
+
+    def read_problem(self) -> None:
+        """Have the problem file read, if there is one, and take its operation. Raises ProblemError."""
+        if self._operation is None and self.request.problem is not None:
+            order = ExaminationOrder(
+                file=str(self.request.problem),
+                math=self.request.math,
+                memory_bytes=self.settings.limits.problem_memory_bytes,
+                seconds=self.settings.limits.problem_timeout_s,
+            )
+            self._take(find_operation(read_problem(order)))
+
+    def _take(self, operation: Operation) -> None:
+        self._operation = msgspec.structs.replace(operation, algorithm=self.request.algorithm)
+
+    @property
+    def operation(self) -> Operation:
+        """What the candidate must compute; a problem's is there once `format` has read it."""
+        assert self._operation is not None
+        return self._operation
 
     def meet_machine(self, find_gpus: Callable[[Request], Request]) -> None:
         """Look up the GPU and the versions in force, open the sandbox and the plan book, if there is one.
@@ -98,7 +126,7 @@ class Judgement:
     @property
     def is_accepted_file(self) -> bool:
         """Whether the candidate is the accepted kernel, byte for byte."""
-        return self.candidate_sha256 == self.accepted.sha256
+        return self.accepted is not None and self.candidate_sha256 == self.accepted.sha256
 
     @property
     def rule(self) -> Rule:

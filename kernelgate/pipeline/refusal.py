@@ -12,6 +12,7 @@ from kernelgate.errors import InputsError
 from kernelgate.kernel_file.violation import UnreadableKernel, Violation
 from kernelgate.machine.gpu import GpuError
 from kernelgate.next_steps import MEND, MEND_WHAT
+from kernelgate.operations.problem.problem import ProblemError
 from kernelgate.performance.samples import Arm
 from kernelgate.pipeline.judgement import Judgement
 from kernelgate.pipeline.stage import Result, StageName, Stopped
@@ -31,6 +32,7 @@ ANSWERS: dict[type[Exception], Callable[[Any, StageName], Reason]] = {
     GpuError: lambda error, _: error.reason,
     BookError: lambda _error, _: Reason.PLAN_BOOK,
     InputsError: lambda _error, _: Reason.GATE_FAULT,
+    ProblemError: lambda error, _: Reason.of(f"problem-{error.kind}"),
     NoSandboxError: lambda _error, _: Reason.NO_SANDBOX,
 }
 """Exception class -> reason, which has its outcome. A worker's fault is answered by its kind, in `blame`."""

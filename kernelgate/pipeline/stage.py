@@ -10,6 +10,7 @@ from kernelgate.correctness.case import Case
 from kernelgate.correctness.result import Correctness
 from kernelgate.kernel_file.violation import Violation
 from kernelgate.machine.gpu import Gpu
+from kernelgate.operations.declaration.error_model import Math
 from kernelgate.operations.declaration.operation import Algorithm
 from kernelgate.performance.result import Performance
 from kernelgate.verdict import Rule, Verdict
@@ -25,7 +26,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     `gpus` are all that correctness may be tried on, as CUDA_VISIBLE_DEVICES names them, `workers` the most
     interpreters side by side, `entropy` what seeds every draw. With `ada_path` the GPU runs what an RTX 4090
     would be asked to run. `plans` is the plan book to judge by, instead of running the file; `keep_plans` the
-    folder that such a book is written into. `algorithm` says whose laws hold.
+    folder that such a book is written into. `algorithm` says whose laws hold. A `problem` file says what is
+    computed, in place of the operation's name, and `math` in what arithmetic at least.
     """
 
     root: Path
@@ -45,6 +47,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     plans: Path | None = None
     keep_plans: Path | None = None
     algorithm: Algorithm = "direct"
+    problem: Path | None = None
+    math: Math | None = None
 
 
 class StageResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,10 +14,12 @@ def stay_within_stage(judgement: Judgement) -> tuple[str, Result]:
         raise forbid(stage, judgement.kernel.path, idle)
     if judgement.is_accepted_file:
         return "the accepted kernel's own programs: nothing was changed", None
-    if judgement.is_same_code:
+    if judgement.is_same_code and compiled.accepted is not None:
         if broken := check_count(stage, compiled.candidate, compiled.accepted, rules):
             raise forbid(stage, judgement.kernel.path, broken)
         return "the accepted kernel's own programs: nothing was changed", None
+    if compiled.accepted is None:
+        return "no accepted kernel: nothing to stay near", None
     broken = check_stage(stage, compiled.candidate, compiled.accepted, judgement.operation, rules)
     if broken:
         raise forbid(stage, judgement.kernel.path, broken)

@@ -95,7 +95,7 @@ def make_report(gate: Gate) -> Report:
         stage=request.stage,
         rule=gate.rule,
         candidate=KernelIdentity(path=str(request.candidate), sha256=gate.candidate_sha256),
-        accepted=KernelIdentity(path=gate.accepted.path, sha256=gate.accepted.sha256),
+        accepted=_identify_accepted(gate),
         stages={name: gate.results.get(name, not_asked) for name in ORDER},
         environment=gate.environment,
         gpu=request.gpu.name if request.gpu else None,
@@ -107,6 +107,13 @@ def make_report(gate: Gate) -> Report:
         algorithm=request.algorithm,
         judged_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _identify_accepted(gate: Gate) -> KernelIdentity:
+    """Return the kernel to beat; where a problem has none it is PyTorch, by the problem's own Model."""
+    if gate.accepted is None:
+        return KernelIdentity(path=f"PyTorch, as {gate.request.problem} calls it", sha256=None)
+    return KernelIdentity(path=gate.accepted.path, sha256=gate.accepted.sha256)
 
 
 def _identify_book(gate: Gate) -> BookIdentity | None:

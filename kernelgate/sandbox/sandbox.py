@@ -11,6 +11,7 @@ from kernelgate import protocol
 from kernelgate.execution.plan_files import plan_file
 from kernelgate.execution.timed_plan import TimedPlan
 from kernelgate.kernel_file.source import KernelFile
+from kernelgate.operations import Declared
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.plan_book.book import PlanBook
 from kernelgate.plan_book.notes import BookNotes
@@ -75,10 +76,10 @@ class Sandbox:
         Its faults carry the name. `gpu` is the one that it may see, those of the judge if it is empty.
         """
         file = self.place(kernel)
-        worker = self._start(mode, self.cache_of(kernel), name, gpu, file.parent)
+        worker = self._start(mode, self.cache_of(kernel), name, gpu, [file.parent])
         worker.send(
             protocol.Load(
-                operation=self.operation.name,
+                operation=_declared(self.operation, with_file=False),
                 file=str(file),
                 gpu_memory_bytes=self.limits.gpu_memory_bytes,
                 ada_on=self.ada_on,
@@ -97,23 +98,37 @@ class Sandbox:
     def _start_on_plans(
         self, mode: protocol.Mode, name: str, gpu: str, timed: Sequence[TimedPlan] | None
     ) -> Worker:
-        worker = self._start(mode, self.root / f"cache-{mode}", name, gpu, self.plans)
+        is_vendor = mode == "execute" and timed is None
+        reads = [self.plans, *_files_of(self.operation)] if is_vendor else [self.plans]
+        worker = self._start(mode, self.root / f"cache-{mode}", name, gpu, reads)
         worker.send(
             protocol.LoadPlans(
-                operation=self.operation.name,
+                operation=_declared(self.operation, with_file=is_vendor),
                 gpu_memory_bytes=self.limits.gpu_memory_bytes,
                 timed=None if timed is None else tuple(map(_as_asked, timed)),
             )
         )
         return worker
 
-    def _start(self, mode: protocol.Mode, cache: Path, name: str, gpu: str, reads: Path) -> Worker:
+    def _start(self, mode: protocol.Mode, cache: Path, name: str, gpu: str, reads: Sequence[Path]) -> Worker:
         folder = self.root / f"worker-{uuid.uuid4().hex[:8]}"
-        return Worker(mode, folder, self.limits, cache, name, gpu, [reads])
+        return Worker(mode, folder, self.limits, cache, name, gpu, reads)
 
     def await_loaded(self, worker: Worker) -> protocol.Loaded:
         """Return what the worker imported; raises WorkerFault."""
         return worker.receive(protocol.Loaded, self.limits.load_timeout_s)
+
+
+def _declared(operation: Operation, *, with_file: bool) -> Declared:
+    """Return how a worker is told the operation; only the vendor's own may import a problem file."""
+    if operation.problem is None:
+        return operation.name
+    return operation.problem if with_file else operation.problem.without_file()
+
+
+def _files_of(operation: Operation) -> list[Path]:
+    """Return the folder of the problem file, which may import what lies beside it."""
+    return [] if operation.problem is None else [Path(operation.problem.file).parent]
 
 
 def _as_asked(plan: TimedPlan) -> protocol.PlannedCall:

@@ -12,9 +12,9 @@ from kernelgate.compilation.compiler import CompiledKernel, Target, compile_kern
 from kernelgate.compilation.stage import ADA
 from kernelgate.compilation.stage_rules import nearby_configs
 from kernelgate.errors import KernelgateError
-from kernelgate.kernel_file.allowed_names import check_names
 from kernelgate.kernel_file.config_list import with_configs
 from kernelgate.kernel_file.format import check_format
+from kernelgate.kernel_file.reach import find_reaches
 from kernelgate.kernel_file.source import KernelFile, read_kernel
 from kernelgate.machine.gpu import Gpu
 from kernelgate.machine.versions import describe_environment
@@ -81,7 +81,7 @@ class _Tuning:
         self.operation: Operation = find_operation(settings.operation)
         max_bytes = settings.limits.kernel_file_bytes
         self.kernel = read_kernel(job.file, max_bytes)
-        if broken := [*check_format(self.kernel, self.operation), *check_names(self.kernel)]:
+        if broken := [*check_format(self.kernel, self.operation), *find_reaches(self.kernel)]:
             raise TuneError(f"{job.file} breaks the format: {'; '.join(map(str, broken))}")
         self.accepted = find_accepted(job.root, self.operation, job.accepted, max_bytes)
         self.original = find_original(job.root, self.operation, max_bytes)

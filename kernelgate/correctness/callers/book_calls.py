@@ -37,7 +37,8 @@ def record_calls(
     with Planner(sandbox, kernel, target, min(os.cpu_count() or 1, MAX_RECORDERS)) as planner:
         case_runner = CaseRunner(PlanCaller(planner), laws)
         drawn = _with_relations(draw_shapes(plan, entropy), plan)
-        for case in (*probe_cases(compiled, entropy), *plan.planned, *swept_shapes(plan.pins), *drawn):
+        probes, swept = probe_cases(compiled, entropy), swept_shapes(plan.pins)
+        for case in (*probes, *plan.planned, *plan.scouted, *swept, *drawn):
             case_runner.expect(case)
         planner.finish()
 

@@ -1,5 +1,6 @@
 """Calls by launch plans: a recorder says what the file does, a GPU or the interpreter does it."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,6 +21,10 @@ OF_THE_KERNEL = frozenset(
     }
 )
 """What an interpreting worker may say of what it runs; any other fault is its own."""
+
+
+SECONDS = 4.0
+"""Of the interpreter's own time a call may take for launches of which some programs tell enough."""
 
 
 class PlanCaller:
@@ -63,6 +68,7 @@ class PlanCaller:
             programs=call.programs,
             sampled=call.sampled,
             covers=call.covers,
+            seconds=SECONDS if self.interprets else math.inf,
             backwards=call.number % 2 == 1,  # what depends on the order has other bits in the next call
         )
         try:

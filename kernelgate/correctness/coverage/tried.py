@@ -13,7 +13,7 @@ from torch import Tensor
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseResult
 from kernelgate.correctness.coverage.laws import LAWS
-from kernelgate.correctness.result import Count, Magnitude, Tried
+from kernelgate.correctness.result import Count, Magnitude, Thinned, Tried
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.draws.recipe import Recipe
 from kernelgate.operations.draws.tensors import make_items, make_parameters
@@ -39,7 +39,16 @@ def describe_tried(outcomes: Sequence[CaseResult], operation: Operation) -> Trie
         relations=_count(cases, lambda case: case.relation),
         configurations=_count(sorted(cases, key=lambda case: case.pin), lambda case: f"config {case.pin}"),
         gpu_only=tuple(law.name for law in LAWS if law.needs_gpu),
+        thinned=_count_thinned(outcomes),
     )
+
+
+def _count_thinned(outcomes: Sequence[CaseResult]) -> Thinned | None:
+    thinned = [each.thinned for each in outcomes if each.thinned[1]]
+    if not thinned:
+        return None
+    programs, of = map(sum, zip(*thinned, strict=True))
+    return Thinned(cases=len(thinned), programs=programs, of=of)
 
 
 def _count(cases: Iterable[Case], name_of: Callable[[Case], str]) -> tuple[Count, ...]:

@@ -164,7 +164,12 @@ def _script(runner: CaseRunner, finding: Finding, replayed: Replayed, tally: Tal
     """Return the script, empty if no single call of the file shows the fault."""
     case, call = finding.case, replayed.runs[-1].call
     alone = len(replayed.runs) == 1 and call.way is Way.PLAINLY and not call.recipe.absent
-    if not alone or tally.plane is None or not has_script(call.recipe, call.layout):
+    if (
+        not alone
+        or runner.operation.problem is not None
+        or tally.plane is None
+        or not has_script(call.recipe, call.layout)
+    ):
         return ""
     shown = Shown(
         title=f"{runner.operation.name}[{case}] {finding.law}",

@@ -33,6 +33,7 @@ from kernelgate.operations.declaration.operation import Operation
 
 MAX_SEED = 2**31 - 1
 
+SCOUTED = 128
 MAX_DRAWN_BATCH = 64
 """In pictures."""
 
@@ -51,7 +52,8 @@ class CasePlan(msgspec.Struct, frozen=True, kw_only=True):
     """`planned` come first; then, if it `draws`, other batches up to `max_batch` and the `pins`.
 
     `sampled` names the kernels of which `programs` are run in a case that samples. Where launch plans are
-    those of a book, cases are `drawn_from` these, with other values.
+    those of a book, cases are `drawn_from` these, with other values. Of `scouted` cases the plans are
+    recorded; those that do what no planned one does are tried too.
     """
 
     operation: Operation
@@ -62,6 +64,7 @@ class CasePlan(msgspec.Struct, frozen=True, kw_only=True):
     programs: int
     relations: tuple[str, ...]
     sampled: tuple[str, ...] = ()
+    scouted: tuple[Case, ...] = ()
     drawn_from: tuple[Case, ...] = ()
 
     def strategy(self) -> strategies.SearchStrategy[Case]:
@@ -137,6 +140,7 @@ def plan_for_gpu(
     planned = [
         *each_pinned(3, PROBE_FAMILY, pins, 0, seeds),
         *each_pinned(operation.measured_batch, "normal", pins, 0, seeds),
+        *each_pinned(operation.measured_batch, PROBE_FAMILY, pins[:1], 0, seeds),
         *everything(CaseMaker(operation, pins, seeds, operation.max_batch), relations, named),
         *sweep(operation, swept, pins, seeds),
     ]
@@ -144,6 +148,7 @@ def plan_for_gpu(
         operation=operation,
         planned=tuple(planned),
         pins=pins,
+        scouted=_scouted(operation, pins[0], operation.max_batch, 0, seeds),
         max_batch=min(operation.max_batch, MAX_DRAWN_BATCH * operation.granule),
         programs=0,
         relations=_of_plans(operation),
@@ -191,15 +196,31 @@ def _plan_of_samples(
     make = CaseMaker(operation, pins, seeds, largest, programs)
     planned = (
         *each_pinned(measured, "normal", pins, programs, seeds),
+        *each_pinned(measured, PROBE_FAMILY, pins[:1], programs, seeds),
         *everything(make, relations, named),
     )
     return CasePlan(
         operation=operation,
         planned=planned,
         pins=pins,
+        scouted=_scouted(operation, pins[0], largest, programs, seeds),
         max_batch=measured,
         programs=programs,
         relations=relations,
+    )
+
+
+def _scouted(
+    operation: Operation, pin: int, largest: int, programs: int, seeds: Iterator[int]
+) -> tuple[Case, ...]:
+    """Return plain cases of one configuration, their batches log-uniform up to the largest."""
+    chance = random.Random(next(seeds))  # noqa: S311 - replayable, not secret
+    drawn = dict.fromkeys(int((largest + 1) ** chance.random()) for _ in range(SCOUTED))
+    return tuple(
+        fitted(
+            operation, Case(batch=batch, family=PROBE_FAMILY, seed=next(seeds), pin=pin, programs=programs)
+        )
+        for batch in drawn
     )
 
 

@@ -89,8 +89,11 @@ def everything(make: CaseMaker, relations: Sequence[str], named: Sequence[int]) 
     yield from (make(2, layout=layout) for layout in layouts[1:])
     also_strided = (relation for relation in relations if RELATIONS[relation].also_strided)
     yield from (make(2, layout=layouts[-1], relation=relation) for relation in also_strided)
-    yield from (make(batch) for batch in dict.fromkeys(min(batch, make.largest_batch) for batch in named))
-    yield from (make(batch) for batch in _drawn_batches(make.largest_batch, next(make.seeds)))
+    # Where sums are exact, the least that is amiss in one item shows.
+    within = dict.fromkeys(min(batch, make.largest_batch) for batch in named)
+    yield from (make(batch, "integer") for batch in within)
+    drawn = _drawn_batches(make.largest_batch, next(make.seeds))
+    yield from (make(batch, family) for batch, family in zip(drawn, itertools.cycle(("integer", "normal"))))
     yield make(make.operation.max_batch)
 
 

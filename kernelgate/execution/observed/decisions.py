@@ -10,10 +10,10 @@ import numpy as np
 
 from kernelgate.execution.launch_plan import Buffer, Copy, Launch, Pointer, Scalar
 from kernelgate.interpreter.decisions.find import Decision
+from kernelgate.interpreter.decisions.flow import ANYWHERE
 from kernelgate.interpreter.decisions.thresholds import Threshold, find_thresholds
 from kernelgate.interpreter.elements import BYTES, Array, from_bits
 from kernelgate.interpreter.launch import ReadyKernel
-from kernelgate.interpreter.provenance import ANYWHERE
 
 SUM = "sum"
 

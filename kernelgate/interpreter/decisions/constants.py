@@ -6,7 +6,7 @@ import numpy as np
 
 from kernelgate.interpreter.dialects.arith import constant_array
 from kernelgate.interpreter.elements import Array
-from kernelgate.interpreter.text.module import Function, Operation, Region
+from kernelgate.interpreter.text.module import Function, Module, Operation, Region
 
 SPREADS = frozenset(
     ["tt.splat", "tt.broadcast", "tt.expand_dims", "tt.reshape", "tt.trans", "ttg.convert_layout"]
@@ -28,6 +28,19 @@ def find_constants(function: Function, given: Mapping[str, Array] | None = None)
         elif operation.name in SPREADS and operation.operands[0] in found:
             found[operation.results[0]] = found[operation.operands[0]]
     return found
+
+
+def compared_numbers(module: Module) -> tuple[int, ...]:
+    """Return the constants that integers of a module are compared with, the largest first."""
+    found: set[int] = set()
+    for function in module.functions.values():
+        constants = find_constants(function)
+        names = {
+            name for each in function.body.every() if each.name == "arith.cmpi" for name in each.operands
+        }
+        numbers = (as_integer(constants[name]) for name in names if name in constants)
+        found.update(number for number in numbers if number is not None)
+    return tuple(sorted(found, reverse=True))
 
 
 def as_integer(value: Array) -> int | None:

@@ -7,16 +7,20 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from kernelgate.interpreter.elements import FLOATS, TINY_FLOATS
-from kernelgate.interpreter.provenance import ANYWHERE
-from kernelgate.interpreter.text.module import Function, Module, Operation, Region, Type
+from kernelgate.interpreter.text.module import Function, Module, Operation, Region, Successor, Type
 
 Names = frozenset[str]
+
+ANYWHERE = "anywhere"
+"""Stands for a pointer of unknown origin."""
 
 NOTHING: Names = frozenset()
 READS = frozenset(["tt.load", "tt.descriptor_load", "tt.descriptor_gather", "tt.atomic_rmw", "tt.atomic_cas"])
 STORES = frozenset(["tt.store", "tt.descriptor_store", "tt.descriptor_scatter", "tt.descriptor_reduce"])
 ATOMICS = frozenset(["tt.atomic_rmw", "tt.atomic_cas"])
-YIELDS = frozenset(["scf.yield", "scf.condition", "tt.reduce.return", "tt.scan.return"])
+YIELDS = frozenset(
+    ["scf.yield", "scf.condition", "tt.reduce.return", "tt.scan.return", "tt.map_elementwise.return"]
+)
 COUNTS = frozenset(["arith.fptosi", "arith.fptoui"])
 """Integers that are numbers, not patterns of bits."""
 
@@ -96,14 +100,14 @@ class DataFlow:
         for block in region.blocks:
             for operation in block.operations:
                 self._follow_operation(function, operation, decided)
+                for successor in operation.successors:
+                    self._branch(function.name, operation, region, successor)
 
     def _follow_operation(self, function: Function, operation: Operation, decided: Names) -> None:
         name, of = function.name, self._at
         given = _joined(of(name, each) for each in operation.operands)
         if operation.name == "tt.return":
             self._returned[name] = self._returned[name].join(given._replace(data=given.data | decided))
-        for successor in operation.successors:
-            self._branch(function, operation, successor.block, successor.arguments)
         if operation.regions:
             self._follow_regions(function, operation, given, decided)
             return
@@ -139,17 +143,13 @@ class DataFlow:
             self._at(function, name) for each in ends if each.name in YIELDS for name in each.operands
         )
 
-    def _branch(
-        self, function: Function, operation: Operation, target: str, arguments: Iterable[str]
-    ) -> None:
+    def _branch(self, function: str, operation: Operation, region: Region, target: Successor) -> None:
         if operation.name == "cf.cond_br":
-            self._decided[function.name] |= self._at(function.name, operation.operands[0]).data
-        block = next((each for each in function.body.blocks if each.name == target), None)
-        for parameter, argument in zip(block.parameters if block else (), arguments, strict=False):
-            flow = self._at(function.name, argument)
-            self._add(
-                function.name, parameter.name, flow._replace(data=flow.data | self._decided[function.name])
-            )
+            self._decided[function] |= self._at(function, operation.operands[0]).data
+        block = next((each for each in region.blocks if each.name == target.block), None)
+        for parameter, argument in zip(block.parameters if block else (), target.arguments, strict=False):
+            flow = self._at(function, argument)
+            self._add(function, parameter.name, flow._replace(data=flow.data | self._decided[function]))
 
     def _call(self, caller: str, operation: Operation) -> Flow:
         called = self.module.functions.get(operation.words[0])

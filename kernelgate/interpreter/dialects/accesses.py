@@ -221,6 +221,9 @@ def make_descriptor_store(operation: Operation) -> Compute:
 def make_descriptor_reduce(operation: Operation) -> Compute:
     """Update each element of a block that is inside the tensor by an atomic operation."""
     kind, name = operation.inputs[-1], operation.words[0]
+    block = operation.inputs[0].pointee
+    if block is not None and block.element.startswith("u"):
+        name = {"max": "umax", "min": "umin"}.get(name, name)
     if name not in _UPDATES:
         raise lacking(operation, name)
 

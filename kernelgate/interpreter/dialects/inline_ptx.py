@@ -66,46 +66,33 @@ def _read(words: list[str], operation: Operation) -> Line:
         case [name, *_] if name.split(".")[0] in WITHOUT_RESULT or name in WITHOUT_RESULT:
             return lambda _: None
         case [name, target, source] if name in COPIES and source.startswith("$"):
-            return _copy(target, source, operation)
+            return _line(target, source, operation)
         case [name, target, number] if name in COPIES and INTEGER.fullmatch(number):
-            return _set(target, int(number, 0), operation)
+            return _line(target, target, operation, _filled_with(int(number, 0)))
         case [name, target, source] if name == ROUNDS and source.startswith("$"):
-            return _round(target, source, operation)
+            return _line(target, source, operation, _rounded_bits)
     known = ", ".join((*WITHOUT_RESULT, "mov", ROUNDS))
     raise lacking(operation, f"`{' '.join(words)}`: inline PTX other than {known}")
 
 
-def _checked(name: str, operation: Operation) -> str:
-    count = len(operation.outputs) + len(operation.operands)
-    if name not in {f"${number}" for number in range(count)}:
-        raise lacking(operation, f"with register {name}")
-    return name
-
-
-def _copy(target: str, source: str, operation: Operation) -> Line:
-    target, source = _checked(target, operation), _checked(source, operation)
+def _line(
+    target: str, source: str, operation: Operation, change: Callable[[Array], Array] = lambda bits: bits
+) -> Line:
+    """Return what puts into one register what is made of another one's bits."""
+    known = {f"${number}" for number in range(len(operation.outputs) + len(operation.operands))}
+    if strange := [name for name in (target, source) if name not in known]:
+        raise lacking(operation, f"with register {strange[0]}")
 
     def run(registers: Registers) -> None:
-        registers[target] = registers[source]
+        registers[target] = change(registers[source])
 
     return run
 
 
-def _set(target: str, number: int, operation: Operation) -> Line:
-    target = _checked(target, operation)
-
-    def run(registers: Registers) -> None:
-        held = registers[target]
-        registers[target] = np.full((1,) * held.ndim, number % 2 ** (8 * held.itemsize), held.dtype)
-
-    return run
+def _filled_with(number: int) -> Callable[[Array], Array]:
+    return lambda held: np.full((1,) * held.ndim, number % 2 ** (8 * held.itemsize), held.dtype)
 
 
-def _round(target: str, source: str, operation: Operation) -> Line:
-    target, source = _checked(target, operation), _checked(source, operation)
-
-    def run(registers: Registers) -> None:
-        values = np.ascontiguousarray(registers[source]).view(np.float32)
-        registers[target] = np.ascontiguousarray(round_to_tf32(values)).view(np.uint32)
-
-    return run
+def _rounded_bits(bits: Array) -> Array:
+    values = round_to_tf32(np.ascontiguousarray(bits).view(np.float32))
+    return np.ascontiguousarray(values).view(np.uint32)

@@ -7,7 +7,7 @@ import numpy as np
 
 from kernelgate.interpreter.dialects.arith import rounded, unsigned
 from kernelgate.interpreter.dialects.registry import Compute, computes
-from kernelgate.interpreter.elements import Array
+from kernelgate.interpreter.elements import TINY_FLOATS, Array
 from kernelgate.interpreter.text.module import Operation
 
 Real = Callable[..., Array]
@@ -46,7 +46,7 @@ def reciprocal_root(a: Array) -> Array:
     return (1 / np.sqrt(a.astype(np.float64))).astype(a.dtype)
 
 
-_REAL: dict[str, Real] = {
+REAL: dict[str, Real] = {
     "absf": np.abs,
     "acos": np.arccos,
     "asin": np.arcsin,
@@ -80,11 +80,13 @@ _REAL: dict[str, Real] = {
 }
 
 
-@computes(*(f"math.{name}" for name in _REAL), "tt.precise_sqrt")
+@computes(*(f"math.{name}" for name in REAL), "tt.precise_sqrt")
 def make_real(operation: Operation) -> Compute:
-    """Return the function of real numbers."""
+    """Return the function of real numbers; of 8-bit ones only the absolute value, which drops the sign."""
+    if operation.name == "math.absf" and operation.result_type.element in TINY_FLOATS:
+        return lambda a: a & np.uint8(0x7F)
     name = operation.name.removeprefix("math.").removeprefix("tt.precise_")
-    return rounded(_REAL[name], operation)
+    return rounded(REAL[name], operation)
 
 
 @computes("math.absi")

@@ -6,7 +6,7 @@ from kernelgate.interpreter.dialects.registry import Compute, computes, lacking,
 from kernelgate.interpreter.elements import BYTES, Array
 from kernelgate.interpreter.programs import Programs
 from kernelgate.interpreter.text.module import Operation
-from kernelgate.interpreter.values import full
+from kernelgate.interpreter.values import whole
 
 _AXES = {"x": 0, "y": 1, "z": 2}
 
@@ -58,8 +58,8 @@ def make_broadcast(operation: Operation) -> Compute:  # noqa: ARG001 - all are a
 @computes("tt.expand_dims")
 def make_expand_dims(operation: Operation) -> Compute:
     """Return the value with one more axis."""
-    axis = operation.attributes["axis"] + 1
-    return lambda a: np.expand_dims(a, axis)
+    place = (slice(None),) * (operation.attributes["axis"] + 1) + (None,)
+    return lambda a: a[place]
 
 
 @computes("tt.reshape")
@@ -71,7 +71,7 @@ def make_reshape(operation: Operation) -> Compute:
     def compute(a: Array) -> Array:
         if a.size == a.shape[0]:
             return a.reshape(a.shape[0], *(1,) * len(shape))
-        flat = full(a, before).reshape(a.shape[0], -1)
+        flat = whole(a, a.shape[0], before).reshape(a.shape[0], -1)
         return (flat[:, ::-1] if any_order else flat).reshape(a.shape[0], *shape)
 
     return compute

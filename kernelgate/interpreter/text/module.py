@@ -67,6 +67,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         """The type of the first result, where the text states it."""
         return (self.outputs or self.inputs)[-1 if not self.outputs else 0]
 
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The names that it uses: its operands, and what it gives to the blocks that it may go to."""
+        return (*self.operands, *(name for each in self.successors for name in each.arguments))
+
 
 class Block(msgspec.Struct, frozen=True, kw_only=True):
     """Operations in order; the last one says where to go on."""

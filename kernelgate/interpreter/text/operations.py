@@ -15,7 +15,7 @@ from kernelgate.interpreter.text.tokens import matching, unquote
 from kernelgate.interpreter.text.types import parse_type
 
 _SKIPPED = frozenset("()[],*=-<>") | {"attributes", "iter_args", "dense"}
-_BETWEEN_TYPES = frozenset("(),*") | {"to"}
+_BETWEEN_TYPES = frozenset("(),*") | {"attributes", "to"}
 
 
 class _Parts(msgspec.Struct):

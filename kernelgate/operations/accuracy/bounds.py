@@ -23,11 +23,11 @@ def hard_bound(operation: Operation, truth: Truth) -> Tensor:
     float32 sums in any order: Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition, section
     3.1, with the operands' rounding added. By any algorithm S is the largest nearby, times `spread`.
 
-    Measured: `factor` times u S, where S was measured, and what a GPU flushes to zero.
+    Measured: `factor` times u S, where S was measured, and what a GPU flushes to zero, and `absolute`.
     """
     model, unit = operation.error_model, UNITS[operation.math]
     if not isinstance(model, Multilinear):
-        return model.factor * (unit * truth.magnitude + SMALLEST_NORMAL)
+        return model.factor * (unit * truth.magnitude + SMALLEST_NORMAL) + model.absolute
     sums = model.reduction * FLOAT32_UNIT / (1 - model.reduction * FLOAT32_UNIT)
     operands = 2 * unit + unit**2
     factor = 1 if operation.keeps("hard-bound") else SPREAD

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kernelgate.operations.accuracy.bounds import hard_bound
-from kernelgate.operations.declaration.error_model import FLOAT32_UNIT
+from kernelgate.operations.declaration.error_model import FLOAT32_UNIT, Measured
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.truth.reference import Truth
 from kernelgate.operations.truth.truth import unravel
@@ -128,7 +128,9 @@ def measure_errors(answer: Answer, limits: LawLimits) -> Errors:
     fraction = torch.where(error == 0, 0, error / hard_bound(answer.operation, truth)).max()
     # Where operands are exact in the math the yardstick is zero, and float32 sums still round.
     own = _rms(truth.yardstick - truth.exact)
-    yardstick = own + FLOAT32_UNIT * _rms(truth.magnitude)
+    model = answer.operation.error_model
+    absolute = model.absolute if isinstance(model, Measured) else 0.0
+    yardstick = own + FLOAT32_UNIT * _rms(truth.magnitude) + absolute
     ratio = torch.where(yardstick > 0, _rms(error) / yardstick, 0)
     enough = error.numel() >= limits.min_ratio_elements and _has_ratio(answer.operation, own)
     return Errors(bound_fraction=float(fraction), error_ratio=float(ratio) if enough else 0.0)

@@ -19,6 +19,7 @@ def declare_convolution(
     *,
     layer: str,
     model_arguments: Mapping[str, int] | None = None,
+    last_batch: int | None = None,
 ) -> Operation:
     """Return the operation: float32 in and out, NCHW, TF32 products, with a bias, and any batch."""
     channels, size = shape.in_channels, shape.in_size
@@ -41,6 +42,7 @@ def declare_convolution(
             scaled_weight=("weight", "bias"),
             features=Permutation({"weight": 0, "bias": 0}, output=1),
         ),
+        last_batch=last_batch,
         layer=layer,
         model_arguments=model_arguments or {},
         direct_laws=DIRECT_LAWS,

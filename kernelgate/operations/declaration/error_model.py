@@ -31,11 +31,14 @@ class Measured(msgspec.Struct, frozen=True):
     An honest answer is the exact answer of operands that are a little off (Higham, Accuracy and Stability of
     Numerical Algorithms, 2nd edition, section 1.5). For each tensor the reference is computed with all of its
     values off alike, as truncated ones are, and `draws` times with each off by a sign of its own (Parker,
-    Monte Carlo Arithmetic, 1997). An answer may be off by `factor` times what the tensors show together.
+    Monte Carlo Arithmetic, 1997). An answer may be off by `factor` times what the tensors show together, and
+    what the reference in float32 is off itself on such operands. Beside that it may be off by `absolute`: a
+    formula such as exp(x) - 1 rounds at 1, however small its answer.
     """
 
     draws: int = 4
     factor: float = 32.0
+    absolute: float = 0.0
 
 
 ErrorModel = Multilinear | Measured

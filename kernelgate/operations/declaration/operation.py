@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -10,6 +10,7 @@ from kernelgate.operations.declaration.argument import FLOAT_BYTES, Argument, Ex
 from kernelgate.operations.declaration.error_model import ErrorModel, Math, Multilinear
 from kernelgate.operations.declaration.kernel_config import KernelConfig
 from kernelgate.operations.declaration.relations import Relations
+from kernelgate.operations.problem.problem import Problem
 
 if TYPE_CHECKING:  # it imports PyTorch, which a report that names an operation does not need
     from kernelgate.operations.truth.reference import Reference
@@ -43,6 +44,9 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     may come by any `algorithm`. `without` names families of values that the reference itself is not for.
     `border` lists the rows of the output, and likewise the columns, that have taps in padding. `last_batch`
     ends the domain where it ends before int32 does.
+
+    Models of a `problem` file are made with `model_inputs`, and may answer otherwise in eval mode, which then
+    nobody asks of a candidate.
     """
 
     name: str
@@ -57,11 +61,14 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     relations: Relations = Relations()
     layer: str = ""
     model_arguments: Mapping[str, int] = {}
+    model_inputs: tuple[Any, ...] = ()
     direct_laws: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     border: tuple[int, ...] = ()
     last_batch: int | None = None
     algorithm: Algorithm = "direct"
+    same_in_eval: bool = True
+    problem: Problem | None = None
 
     @property
     def math(self) -> Math:
@@ -90,9 +97,14 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         return max(1, PICTURE // math.prod(self.output_shape(1)))
 
     @property
+    def pixels(self) -> int:
+        """How many places one item's channel has: rows times columns of a picture, 1 of a row."""
+        return math.prod(self.output_shape(1)[2:])
+
+    @property
     def has_items(self) -> bool:
         """Whether N comes first in every tensor that has it: then items lie one after the other."""
-        return self.output[0] == "N" and all(each.axis == 0 for each in self.inputs if each.is_free)
+        return self.output[:1] == ("N",) and all(each.axis == 0 for each in self.inputs if each.is_free)
 
     @property
     def fan_in(self) -> int:

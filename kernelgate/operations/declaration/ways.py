@@ -15,6 +15,7 @@ class Way(enum.StrEnum):
     THREAD = "in another thread"
     COPY = "of a deep copy"
     WITHIN = "within another module"
+    HOOKED = "with a hook registered"
     MOVED = "after it was moved to the CPU and back"
     STATE_DICT = "after load_state_dict"
     CLASSES = "with num_classes=10"

@@ -12,7 +12,8 @@ Compute = Callable[..., Tensor]
 """Takes the tensors by name, of any one floating-point type, and returns the output in that type."""
 
 ROWS_AT_ONCE = 256
-"""Rows that are computed together in float64."""
+ELEMENTS_AT_ONCE = 2**22
+"""Rows that are computed together in float64, fewer where a row has many elements."""
 
 MEASURED = Measured()
 
@@ -48,40 +49,41 @@ class FunctionReference:
     def everywhere(self, tensors: Tensors, *, nearby: bool) -> Truth:
         """Return the truth at every output position."""
         del nearby  # a bound for any algorithm is a convolution's alone
-        count = max((len(tensors[name]) for name in self.rows), default=1)
-        parts = [self._part(tensors, first) for first in range(0, count, ROWS_AT_ONCE)]
+        if not self.rows:
+            return Truth(*self._part(tensors, slice(None)))
+        largest = max((tensors[name] for name in self.rows), key=Tensor.numel)
+        count = len(largest)
+        step = min(ROWS_AT_ONCE, max(1, ELEMENTS_AT_ONCE * count // max(1, largest.numel())))
+        parts = [self._part(tensors, slice(first, first + step)) for first in range(0, count, step)]
         return Truth(*(torch.cat(each) for each in zip(*parts, strict=True)))
 
     def at(self, tensors: Tensors, positions: Positions, *, nearby: bool) -> Truth:
         """Return the truth at these positions: whole rows are computed, those that the positions name."""
         if not self.rows:
             whole = self.everywhere(tensors, nearby=nearby)
-            return Truth(whole.exact[positions], whole.magnitude[positions], whole.yardstick[positions])
+            return whole.at(positions) if whole.exact.dim() else whole.flattened().at(positions[0])
         items, item = torch.unique(positions[0], return_inverse=True)
         some = {name: values[items] if name in self.rows else values for name, values in tensors.items()}
         whole = self.everywhere(some, nearby=nearby)
-        places = (item, *positions[1:])
-        return Truth(whole.exact[places], whole.magnitude[places], whole.yardstick[places])
+        return whole.at((item, *positions[1:]))
 
     def vendor(self, tensors: Tensors) -> Tensor:
         """Return what PyTorch's own kernels give in float32, with TF32 where the math allows it."""
-        allowed = torch.backends.cuda.matmul.allow_tf32
-        torch.backends.cuda.matmul.allow_tf32 = self.math == "tf32"
+        matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+        before = matmul.allow_tf32, cudnn.allow_tf32
+        matmul.allow_tf32 = cudnn.allow_tf32 = self.math == "tf32"
         try:
             return self.compute(**tensors)
         finally:
-            torch.backends.cuda.matmul.allow_tf32 = allowed
+            matmul.allow_tf32, cudnn.allow_tf32 = before
 
     def script(self) -> tuple[str, str]:
         """Return expressions for the truth, and for what errors scale with."""
         return self.expression, f"({self.expression}).abs()"
 
-    def _part(self, tensors: Tensors, first: int) -> tuple[Tensor, Tensor, Tensor]:
+    def _part(self, tensors: Tensors, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
         """Return exact values, magnitudes and yardstick of some rows."""
-        some = {
-            name: values[first : first + ROWS_AT_ONCE] if name in self.rows else values
-            for name, values in tensors.items()
-        }
+        some = {name: values[rows] if name in self.rows else values for name, values in tensors.items()}
         doubles = {name: values.double() for name, values in some.items()}
         exact = self.compute(**doubles)
         rounded = {name: round_to_tf32(values) for name, values in some.items()} if self._rounds else some
@@ -102,28 +104,36 @@ class FunctionReference:
         """Return how far the answer moves, in units of the math, when its operands are off by one unit.
 
         One tensor at a time: where two move an element by chance against each other, it would seem to hold.
+        And how far it is off in float32 on such operands: by luck it may be right on any one of them.
         """
-        unit, moved = UNITS[self.math], exact.abs()
+        unit, moved, own = UNITS[self.math], exact.abs(), torch.zeros_like(exact)
+        singles = {name: values.float() for name, values in doubles.items()}
         for name, values in doubles.items():
             furthest = torch.zeros_like(exact)
             for off in _perturbed(values, unit, draws, by_row=name in self.rows):
-                apart = (self.compute(**{**doubles, name: off}) - exact).abs_().div_(unit)
-                furthest = torch.maximum(furthest, apart.nan_to_num_(0, 0))
-            moved = moved + furthest
-        return moved
+                there = self.compute(**{**doubles, name: off.double()})
+                furthest = torch.maximum(furthest, _apart(there, exact))
+                own = torch.maximum(own, _apart(self.compute(**{**singles, name: off}).double(), there))
+            moved = moved + furthest / unit
+        return moved + own / unit
+
+
+def _apart(some: Tensor, others: Tensor) -> Tensor:
+    """Return how far values are from each other, 0 where that is no number."""
+    return (some - others).abs().nan_to_num(0, 0)
 
 
 def _perturbed(values: Tensor, unit: float, draws: int, *, by_row: bool) -> Iterator[Tensor]:
-    """Yield the values one unit smaller, then each off by one unit up or down, so many times.
+    """Yield the values in float32, one unit smaller, then each off by one unit up or down, so many times.
 
     Where rows are computed in parts all are off alike: a row's bound is the same wherever it stands.
     """
-    yield values * (1 - unit)
+    yield (values * (1 - unit)).float()
     generator = Generator(values.device).manual_seed(0)
     shape = values.shape[1:] if by_row else values.shape
     for _ in range(draws):
         signs = torch.randint(0, 2, shape, generator=generator, device=values.device).double() * 2 - 1
-        yield values * (1 + unit * signs)
+        yield (values * (1 + unit * signs)).float()
 
 
 def _further(one: Tensor, other: Tensor) -> Tensor:

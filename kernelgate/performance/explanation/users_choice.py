@@ -43,14 +43,15 @@ class UsersChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return self.slower > NO_MATTER
 
 
-def find_users_choice(sandbox: Sandbox, kernel: KernelFile, gpu: Gpu, fastest: str) -> UsersChoice:
-    """Return which configuration users get; `fastest` is what the judge calls the one that it timed.
+def find_users_choice(sandbox: Sandbox, kernel: KernelFile, gpu: Gpu, fastest: str) -> UsersChoice | None:
+    """Return which configuration users get, None of a file with but one program.
 
-    It decides nothing: where it cannot be found out, the result says why.
+    `fastest` is what the judge calls the one that it timed. It decides nothing: where it cannot be found out,
+    the result says why.
     """
     plans = {name_plan(each): each for each in find_plans(sandbox, kernel)}
     if len(plans) == 1:
-        return UsersChoice(config=fastest, fastest=fastest)
+        return None
     if sandbox.has_book_of(kernel.sha256):
         return UsersChoice(fastest=fastest, missing="was not asked: the file was judged by its plans")
     try:

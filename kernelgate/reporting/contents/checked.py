@@ -50,6 +50,11 @@ def count_laws(result: Correctness) -> str:
 
 def group_tried(tried: Tried) -> list[tuple[str, Sequence[Count]]]:
     """Return the kinds of things that were tried, each with the number of cases that tried it."""
+    thinned = [
+        Count(what=f"{few.programs} of {few.of} programs ran", cases=few.cases)
+        for few in [tried.thinned]
+        if few is not None
+    ]
     return [
         ("batches", tried.batches),
         ("values", tried.values),
@@ -58,6 +63,7 @@ def group_tried(tried: Tried) -> list[tuple[str, Sequence[Count]]]:
         ("layouts of x", tried.layouts),
         ("relations", tried.relations),
         ("configurations", tried.configurations),
+        *([("too slow to interpret for more", thinned)] if thinned else []),
     ]
 
 

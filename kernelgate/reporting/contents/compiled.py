@@ -38,7 +38,8 @@ class ProgramRow(msgspec.Struct, frozen=True, kw_only=True):
 
 def compare_programs(result: CompileResult) -> list[ProgramRow]:
     """Return the candidate's configurations beside the accepted kernel's own, then what only that has."""
-    accepted = {str(record.config): record for record in result.accepted.configs}
+    held_against = result.accepted.configs if result.accepted else ()
+    accepted = {str(record.config): record for record in held_against}
     rows: list[ProgramRow] = []
     for record in result.candidate.configs:
         rows += _compare(accepted.pop(str(record.config), None), record)

@@ -4,7 +4,7 @@ from kernelgate.compilation.stage import CompileResult
 from kernelgate.execution.work import PlanWork
 
 TITLE = "Work of a call"
-COLUMNS = ("kernel", "configuration", "products formed", "of those needed", "asked", "of what must move")
+COLUMNS = ("kernel", "configuration", "products", "times those needed", "bytes asked", "times what must move")
 
 NOTE = (
     "Products that all programs form, over those of the direct algorithm; bytes that they ask of memory, "
@@ -17,6 +17,7 @@ def list_work(result: CompileResult) -> list[tuple[str, ...]]:
     return [
         (name, str(record.config), *_tell(work))
         for name, kernel in (("accepted", result.accepted), ("candidate", result.candidate))
+        if kernel is not None
         for record, work in zip(kernel.configs, kernel.works, strict=bool(kernel.works))
         if work is not None
     ]

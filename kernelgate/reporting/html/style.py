@@ -30,8 +30,13 @@ h1 { margin: .2rem 0 0; line-height: 1.1; }
   display: block; color: var(--accent); font-size: clamp(2.2rem, 8vw, 3.6rem); letter-spacing: -.02em;
 }
 h1 .path { display: block; margin-top: .5rem; font-size: 1rem; font-weight: 400; }
-.number-first { margin: 1rem 0 0; font-size: clamp(1.4rem, 5vw, 2rem); font-weight: 600; line-height: 1.25; }
-.number-first small { display: block; color: var(--soft); font-size: 1rem; font-weight: 400; }
+.number-first {
+  margin: 1rem 0 0; font-size: clamp(1.4rem, 5vw, 2rem); font-weight: 600; line-height: 1.25;
+  text-wrap: balance;
+}
+.number-first small {
+  display: block; color: var(--soft); font-size: 1rem; font-weight: 400; text-wrap: wrap;
+}
 .why, .do { margin: 1rem 0 0; max-width: 46rem; }
 .do { padding: .8rem 1rem; border-left: .25rem solid var(--accent); background: var(--wash); }
 section { margin-top: 3rem; }

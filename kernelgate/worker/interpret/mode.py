@@ -83,6 +83,7 @@ class InterpretMode:
             programs=request.programs,
             kernels=request.sampled,
             backwards=request.backwards,
+            seconds=request.seconds,
         )
 
     @cache  # noqa: B019 - as long as the process lives
@@ -184,5 +185,6 @@ def _describe(call: InterpretedPlan, launches: list[LaunchSeen], number: int) ->
         programs_total=int(np.prod(launch.grid)),
         programs_idle=launch.programs_idle,
         most_written=launch.most_written,
+        thinned=launch.thinned,
         makes_answer=alone and launch.wrote == {call.answer},
     )

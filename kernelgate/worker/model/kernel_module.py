@@ -21,9 +21,10 @@ class ModelMaker:
 
     def __call__(self, classes: int | None = None) -> nn.Module:
         """Return a fresh model, of so many classes if it takes a number of them."""
-        kind = self._module.ModelNew
-        named = {} if classes is None else {"num_classes": classes}
-        given = _own_arguments(self._module)
+        kind, asked = self._module.ModelNew, self.operation.model_inputs
+        # What a problem makes its models with decides their shapes: no other number of classes fits.
+        named = {} if classes is None or asked else {"num_classes": classes}
+        given = asked or _own_arguments(self._module)
         model: nn.Module = make_as_asked(kind, given, self.operation.model_arguments, named)
         return model
 

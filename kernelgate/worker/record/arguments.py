@@ -54,7 +54,7 @@ def _on_gpu(tensor: torch.Tensor) -> torch.Tensor:
 def _lower_descriptor(descriptor: Any, metadata: Any) -> Iterator[torch.Tensor | Scalar]:
     if getattr(metadata, "tensordesc_meta", None):
         raise CannotPlanError("unplannable", "tensor descriptors that the host encodes are not planned yet")
-    yield _on_gpu(descriptor.base)
+    yield _lower_pointer(descriptor.base)
     whole = [*descriptor.shape, *descriptor.strides]
     yield from (_lower_scalar("i64", extent) for extent in whole)
     yield _lower_scalar("i1", descriptor.padding == "nan")

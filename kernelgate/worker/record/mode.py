@@ -30,6 +30,7 @@ from kernelgate.worker.record.arguments import lower_arguments
 from kernelgate.worker.record.buffer_table import BufferTable
 from kernelgate.worker.record.memo import remember_back_half
 from kernelgate.worker.record.moves import Moves
+from kernelgate.worker.record.surroundings import Surroundings, drawn_so_far, mode_of
 from kernelgate.worker.record.tape import CannotPlanError, RawLaunch, RawStep, Tape, address_of
 from kernelgate.worker.record.user_model import UserModel, make_input, name_fresh_contents
 from kernelgate.worker.target.assembler import Assembler
@@ -38,6 +39,10 @@ TOLERATED = (OutOfResources, CompileTimeAssertionFailure, PTXASError, NotOffered
 """What Triton's autotuner takes for a configuration to leave out; of anything else the first call dies."""
 
 WARP_THREADS = 32
+OTHER_BATCHES = (3, 2, 1025)
+"""Small ones and a larger one before the call: what a file keeps of a batch may serve another."""
+
+DRAWS = "forward draws a random number on the host: another call may do something else"
 HOST_READ = "the host reads values of the GPU's memory"
 
 
@@ -54,6 +59,8 @@ class RecordMode:
         backend.print = self.assembler_said.append
         remember_back_half()
         self.assembler = Assembler()
+        self.surroundings = Surroundings()
+        self.surroundings.pretend()
 
     def is_crowded(self) -> bool:
         """Return False: no GPU's memory is used here."""
@@ -98,10 +105,12 @@ class RecordMode:
         """Return the plan of a call, made after those before it; the first that has none ends them."""
         user, inputs = UserModel(self.kernel, request.form), self._make_inputs(request, request.batch)
         if request.form.changed == "batch":
-            earlier = self._call_another_batch(request, user)
-            if earlier is not None and not earlier.plan_file:
-                return earlier
-        with self.kernel.pinned(request.pin):
+            for batch in OTHER_BATCHES:
+                earlier = self._call_another_batch(request, user, batch)
+                if earlier is not None and not earlier.plan_file:
+                    return earlier
+        # The compile stage asks each configuration by itself, with its log; others what a call of users does.
+        with self.kernel.pinned(request.pin, strictly=request.with_log):
             recorded = protocol.Recorded()
             for number in range(request.form.call + 1):
                 if number and number == request.form.call:
@@ -116,9 +125,10 @@ class RecordMode:
     def _make_inputs(self, request: protocol.Record, batch: int) -> dict[str, torch.Tensor]:
         return {each.name: make_input(each, batch, request.form.layout) for each in self.operation.inputs}
 
-    def _call_another_batch(self, request: protocol.Record, user: UserModel) -> protocol.Recorded | None:
+    def _call_another_batch(
+        self, request: protocol.Record, user: UserModel, batch: int
+    ) -> protocol.Recorded | None:
         """Return the plan of a call on another batch, None if the configuration is not for that."""
-        batch = 3 if request.batch != 3 else 2
         inputs = self._make_inputs(request, batch)
         with suppress(*TOLERATED), self.kernel.pinned(request.pin):
             return self._make_call(request, user, inputs, batch)
@@ -141,7 +151,10 @@ class RecordMode:
         for name, held in (user.held | {name: name_fresh_contents() for name in inputs}).items():
             self.tape.held[address_of(given[name])] = held
         ORDER.begin_call()
-        answer = self._forward(user.model, inputs, user.form)
+        drawn = drawn_so_far()
+        answer = self.surroundings.call(user.form, partial(self._forward, user.model, inputs, user.form))
+        if drawn_so_far() != drawn:
+            return protocol.Recorded(unplanned=Unplanned.CALLS_DIFFER, detail=DRAWS)
         if self.tape.refused is None and (amiss := ORDER.end_call()):
             return protocol.Recorded(unplanned=Unplanned.STREAM_ORDER, detail=f"forward {amiss}")
         if self.tape.refused is not None:  # the file caught it, and went on
@@ -154,7 +167,9 @@ class RecordMode:
     def _forward(self, model: nn.Module, inputs: dict[str, torch.Tensor], form: CallForm) -> Any:
         pretended = PretendedGpu()
         pretended.on_host_read = lambda _: self.tape.refuse("reads-values", HOST_READ)
-        with pretended, Moves(self.tape, pretended), torch.set_grad_enabled(form.gradients):
+        with pretended, Moves(self.tape, pretended), mode_of(form):
+            if form.within == "gradient-of-inputs":
+                return model(*(each.requires_grad_() for each in inputs.values()))
             return model(*inputs.values())
 
     def _write(self, request: protocol.Record, answer: torch.Tensor, batch: int) -> protocol.Recorded:

@@ -15,8 +15,8 @@ from benchmarks.attack_kernels import ATTACKS, Attack
 from benchmarks.decision import Decision, decide
 from benchmarks.variants import make_variant
 from kernelgate.compilation.compiler import Target, compile_kernel
-from kernelgate.kernel_file.allowed_names import check_names
 from kernelgate.kernel_file.format import check_format
+from kernelgate.kernel_file.reach import find_reaches
 from kernelgate.kernel_file.source import KernelFile, read_kernel
 from kernelgate.machine.gpu import GpuError
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
@@ -39,6 +39,9 @@ KEEP = Decision(
     outcome=Outcome.KEEP, detail="proven-gain: a | b\nc", told_gain=0.1, seconds=30, gpu_seconds=8
 )
 
+HARMLESS = {"global-backends"}
+"""Settings of the whole process, which honest files make too."""
+
 
 @pytest.fixture
 def accepted(tmp_path: Path) -> KernelFile:
@@ -59,8 +62,9 @@ def test_an_attack_is_the_accepted_kernel_with_one_deceit(
     """It is a kernel file by its form; what reaches into the process around it is refused by its names."""
     kernel = written(attack, accepted, tmp_path)
     assert check_format(kernel) == ()
-    reaches = attack.name.startswith(("patches", "global")) or "torch.sys" in kernel.source
-    assert bool(check_names(kernel)) == (reaches or "torch.calls" in kernel.source)
+    reaches = attack.name.startswith(("patches", "global")) and attack.name not in HARMLESS
+    reaches = reaches or "torch.sys" in kernel.source
+    assert bool(find_reaches(kernel)) == (reaches or "torch.calls" in kernel.source)
     model = ast.parse(kernel.source).body[-1]
     assert isinstance(model, ast.ClassDef)
     assert {"__init__", "forward", "compute"} <= {getattr(node, "name", "") for node in model.body}

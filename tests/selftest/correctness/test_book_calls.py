@@ -61,7 +61,7 @@ class NotingPlanner:
 
 
 def known_by(call: Call) -> tuple[object, ...]:
-    return call.recipe.batch, call.pin, call.layout, call.recipe.bias
+    return call.recipe.batch, call.pin, call.layout, call.recipe.absent
 
 
 def judged() -> Iterator[Case]:

@@ -8,7 +8,7 @@ import torch
 from kernelgate.correctness import case_runner as case_runner_module
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import ITEMS_OF_LARGE, MAX_WHOLE_BATCH, CaseResult
-from tests.selftest.support.pretended_runner import AN_IMAGE, Change, make_case, make_case_runner, spoiled
+from tests.selftest.support.pretended_runner import AN_ITEM, Change, make_case, make_case_runner, spoiled
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def test_a_kernel_that_is_right_breaks_nothing(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize("image", [0, 31, 32, 40, 69])
 def test_a_fault_in_any_part_of_a_batch_is_named_by_its_place(image: int) -> None:
     """The truth is made in parts; no part is left out, and none is taken for another."""
-    seen, _ = examine(make_case(batch=70), lambda run, _: spoiled(run, image * AN_IMAGE + 10))
+    seen, _ = examine(make_case(batch=70), lambda run, _: spoiled(run, image * AN_ITEM + 10))
     assert seen.finding is not None
     assert seen.finding.detail.startswith(f"out[{image},1,0,1]: got 1000000")
 
@@ -69,7 +69,7 @@ def test_a_large_batch_can_be_sliced_and_shuffled(relation: str, seed: int) -> N
 def test_an_answer_far_from_the_vendors_is_not_right(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where truth and kernel agree and cuDNN does not, one of three is wrong, and a person must look."""
     monkeypatch.setattr(
-        case_runner_module, "vendor_answer", lambda _, inputs: torch.zeros(len(inputs.x), AN_IMAGE)
+        case_runner_module, "vendor_answer", lambda _, inputs: torch.zeros(len(inputs.x), AN_ITEM)
     )
     seen, _ = examine(make_case())
     assert seen.finding is not None

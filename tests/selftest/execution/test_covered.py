@@ -53,7 +53,7 @@ def plan_of(programs: int, **changes: Any) -> LaunchPlan:
         kernel_sha256=DIGEST,
         target="sm_89",
         card="sm_89",
-        triton="3",
+        triton="3.7.1",
         batch=1,
         config=None,
         form=CallForm(),

@@ -13,6 +13,7 @@ from kernelgate.execution.interpreted_moves import TooLargeError
 from kernelgate.execution.interpreted_plan import Given, InterpretedPlan
 from kernelgate.execution.launch_plan import Buffer, Copy, Fill, LaunchPlan, Step, View
 from kernelgate.execution.sampled_launch import Sampling
+from kernelgate.interpreter.errors import CannotInterpretError
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from tests.selftest.support.executed_plan import execute
 from tests.selftest.support.made_up_plans import COMPUTE, NAMES, PADDED, WEIGHT, X, make_plan, without_steps
@@ -147,3 +148,15 @@ def test_a_weight_in_another_order_is_another_content() -> None:
     """What is given is what lies there, byte for byte."""
     call = make(moved(*MOVES.steps))
     assert call.memory.read(call.names[WEIGHT], np.uint8).tobytes() == FILLED["weight"]
+
+
+@pytest.mark.parametrize("version", ["3.5.1", "3.8.0", "3", "unknown", ""])
+def test_a_plan_of_a_triton_that_is_not_known_is_refused_by_its_version(version: str) -> None:
+    """Its operations may mean something else."""
+    with pytest.raises(CannotInterpretError, match=f"of Triton {version} cannot"):
+        make(make_plan(triton=version))
+
+
+@pytest.mark.parametrize("version", ["3.6.0", "3.7.1", "3.7.2+git0a1b2c3d"])
+def test_plans_of_both_known_versions_are_interpreted(version: str) -> None:
+    assert make(make_plan(triton=version)).plan.triton == version

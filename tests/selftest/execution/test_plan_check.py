@@ -267,7 +267,7 @@ def of_launch(**changes: Any) -> Change:
 
 
 ILL_FORMED: dict[str, tuple[Change, str]] = {
-    "other-schema": (lambda plan: plan.update(schema="kernelgate.plan/2"), "Invalid enum value"),
+    "other-schema": (lambda plan: plan.update(schema="kernelgate.plan/1"), "Invalid enum value"),
     "schema-missing": (lambda plan: plan.pop("schema"), "missing required field `schema`"),
     "unknown-field": (lambda plan: plan.update(trusted=True), "unknown field `trusted`"),
     "unknown-field-of-a-launch": (of_launch(priority=1), "unknown field `priority`"),
@@ -289,7 +289,6 @@ ILL_FORMED: dict[str, tuple[Change, str]] = {
         "Expected `int` >= 0",
     ),
     "buffer-of-2-to-48-bytes": (lambda plan: plan["buffers"][OUT].update(bytes=2**48), "Expected `int` <="),
-    "unknown-role": (lambda plan: plan["buffers"][OUT].update(role="out"), "Invalid enum value 'out'"),
     "fill-with-a-word": (lambda plan: plan["steps"][FILL_PADDED].update(value="zero"), "Invalid enum value"),
     "no-batch": (lambda plan: plan.update(batch=0), "Expected `int` >= 1"),
     "no-target": (lambda plan: plan.update(target="sm_89; rm"), "matching regex"),
@@ -355,3 +354,10 @@ def test_every_value_that_a_fill_may_have_is_read_again(tmp_path: Path, value: A
     step = read_plan(write_plan(plan, tmp_path), ALEXNET_CONV1).plan.steps[FILL_PADDED]
     assert isinstance(step, Fill)
     assert step.value == value
+
+
+def test_a_tensor_that_the_operation_lacks_is_refused(tmp_path: Path) -> None:
+    """By its name, with the buffer that claims it."""
+    file = write_plan(with_buffer(PLAN, OUT, role="out"), tmp_path)
+    with pytest.raises(PlanError, match=f"buffer {OUT}, out: alexnet_conv1 has no such tensor"):
+        read_plan(file, ALEXNET_CONV1)

@@ -200,3 +200,16 @@ def test_two_buffers_of_one_call_are_not_one_of_the_other() -> None:
     assert difference(both, both) == difference(one, one) == ""
     assert difference(both, one)
     assert difference(one, both)
+
+
+def test_working_memory_may_be_larger_and_hold_what_an_earlier_call_left() -> None:
+    """A file that keeps it for the largest batch so far writes what it reads, and all steps are the same."""
+    larger = with_buffer(PLAN, PADDED, bytes=2 * PLAN.buffers[PADDED].bytes)
+    held = tuple(hold_all("left") if number == PADDED else each for number, each in enumerate(BEGUN))
+    assert compare(FIRST, FollowedCall(larger, held), touched_by).difference == ""
+
+
+def test_working_memory_may_not_be_smaller() -> None:
+    """What was written where it ends is lost."""
+    smaller = with_buffer(PLAN, PADDED, bytes=PLAN.buffers[PADDED].bytes // 2)
+    assert "left out or another" in compare(FIRST, FollowedCall(smaller, BEGUN), touched_by).difference

@@ -1,6 +1,7 @@
 """Compiles small kernels to TTIR with no GPU, and runs them on NumPy arrays."""
 
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,10 @@ from triton.backends import backends
 from triton.backends.compiler import GPUTarget
 from triton.compiler.compiler import ASTSource
 
-from kernelgate.interpreter.launch import LaunchResult, Pointer, ReadyKernel, Scalar, run_launch
+from kernelgate.interpreter.findings import Place
+from kernelgate.interpreter.launch import Argument, LaunchResult, LaunchRun, Pointer, ReadyKernel, Scalar
 from kernelgate.interpreter.memory.memory import Memory
+from kernelgate.interpreter.text.module import Module
 from kernelgate.interpreter.text.parser import parse
 
 ADA = 89
@@ -73,6 +76,23 @@ def bits_of(argument: Any) -> int:
     """Return a scalar's bits."""
     value = argument.value if isinstance(argument, Typed) else argument
     return int.from_bytes(struct.pack("<f", value), "little") if isinstance(value, float) else int(value)
+
+
+def run_launch(
+    kernel: Module | ReadyKernel,
+    name: str,
+    grid: Place,
+    arguments: Sequence[Argument],
+    memory: Memory,
+    *,
+    programs: Sequence[Place] | None = None,
+    chunk: int | None = None,
+    **options: Any,
+) -> LaunchResult:
+    """Run all programs of a kernel, or the given ones in their order."""
+    run = LaunchRun(kernel, name, grid, arguments, memory, **options)
+    run.run(programs, chunk)
+    return run.result()
 
 
 def run(

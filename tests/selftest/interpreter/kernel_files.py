@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from kernelgate.interpreter.launch import LaunchResult, Pointer, ReadyKernel, Scalar, run_launch
+from kernelgate.interpreter.launch import LaunchResult, Pointer, ReadyKernel, Scalar
 from kernelgate.interpreter.memory.buffer import poison
 from kernelgate.interpreter.memory.memory import Memory
 from kernelgate.interpreter.text.parser import parse
-from tests.selftest.interpreter.compiled import ttir_of
+from tests.selftest.interpreter.compiled import run_launch, ttir_of
 
 KERNELS = Path(__file__).parents[3] / "kernels"
 NAN = 0x7FC01234

@@ -9,10 +9,9 @@ import triton.language as tl
 
 from kernelgate.interpreter.control import MAX_CALLS
 from kernelgate.interpreter.errors import CannotInterpretError
-from kernelgate.interpreter.launch import run_launch
 from kernelgate.interpreter.memory.memory import Memory
 from kernelgate.interpreter.text.parser import parse
-from tests.selftest.interpreter.compiled import run
+from tests.selftest.interpreter.compiled import run, run_launch
 
 PROGRAMS = 7
 

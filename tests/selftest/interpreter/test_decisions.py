@@ -13,13 +13,13 @@ import triton.language as tl
 from kernelgate.interpreter.decisions.find import Decision
 from kernelgate.interpreter.decisions.known_bits import Bits, constant, known_bits
 from kernelgate.interpreter.decisions.thresholds import find_thresholds
-from kernelgate.interpreter.launch import Pointer, ReadyKernel, Scalar, run_launch
+from kernelgate.interpreter.launch import Pointer, ReadyKernel, Scalar
 from kernelgate.interpreter.memory.memory import Memory
 from kernelgate.interpreter.text.module import Operation
 from kernelgate.interpreter.text.module import Type as Kind
 from kernelgate.interpreter.text.parser import parse
 from kernelgate.interpreter.text.source_lines import SourceLines
-from tests.selftest.interpreter.compiled import ttir_of
+from tests.selftest.interpreter.compiled import run_launch, ttir_of
 
 SIZE = 16
 FLOATS = {"x": "*fp32", "w": "*fp32", "out": "*fp32", "n": "i32"}
@@ -85,6 +85,20 @@ def in_a_branch(x, w, out, n):
     if tl.max(value) > 3e20:
         largest = 1.0
     tl.store(out + place, tl.where(largest == 1.0, 0.0, value))
+
+
+@triton.jit
+def below(value):
+    if value > 500.0:
+        return 0.0
+    return value
+
+
+@triton.jit
+def mapped(x, w, out, n):
+    place = tl.arange(0, 16)
+    value = tl.map_elementwise(below, tl.load(x + place))
+    tl.store(out + place, tl.where(value == 3.0, 0.0, value))
 
 
 @triton.jit
@@ -185,6 +199,12 @@ def test_what_a_branch_chose_depends_on_its_condition() -> None:
     compared = [each for each in ready(in_a_branch).sides.decisions if each.operation.name == "arith.cmpf"]
     assert len(compared) >= 2
     assert all(each.data == frozenset(["%x"]) for each in compared)
+
+
+def test_what_a_function_makes_of_each_lane_depends_on_the_lanes() -> None:
+    """A decision within it is one, and one behind it."""
+    compared = [each for each in ready(mapped).sides.decisions if each.operation.name == "arith.cmpf"]
+    assert [each.data for each in compared] == [frozenset(["%x"])] * 2
 
 
 @pytest.mark.parametrize("kernel", [ordinary, settled])

@@ -58,6 +58,29 @@ def test_sums_by_descriptor() -> None:
 
 
 @triton.jit
+def reduce_into(out, a, KIND: tl.constexpr, SIZE: tl.constexpr):
+    target = tl.make_tensor_descriptor(out, [SIZE], [1], [SIZE])
+    value = tl.make_tensor_descriptor(a, [SIZE], [1], [SIZE]).load([0])
+    if KIND == "max":
+        target.atomic_max([0], value)
+    elif KIND == "min":
+        target.atomic_min([0], value)
+    else:
+        target.atomic_xor([0], value)
+
+
+@pytest.mark.parametrize("kind", ["max", "min", "xor"])
+@pytest.mark.parametrize("dtype", [np.int32, np.uint32])
+def test_integers_of_a_descriptor_have_a_sign(kind: str, dtype: type) -> None:
+    """Whether the largest one is below zero or far above it is the descriptor's to say."""
+    random = np.random.default_rng(3)
+    a, out = random.integers(0, 2**32, (2, 32), dtype=np.uint32).view(dtype)
+    expected = {"max": np.maximum, "min": np.minimum, "xor": np.bitwise_xor}[kind](a, out)
+    run(reduce_into, (1,), {"out": out, "a": a}, {"KIND": kind, "SIZE": 32}, capability=HOPPER)
+    np.testing.assert_array_equal(out, expected)
+
+
+@triton.jit
 def advance(a, out, rows, columns, M: tl.constexpr, N: tl.constexpr):
     block = tl.make_block_ptr(a, (rows, columns), (columns, 1), (0, 0), (M, N), (1, 0))
     total = tl.zeros((M, N), tl.float32)

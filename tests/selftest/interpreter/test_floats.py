@@ -110,6 +110,19 @@ def test_narrow_formats_round_to_nearest_even(name: str, kind: torch.dtype) -> N
     torch.testing.assert_close(torch.from_numpy(back), got, rtol=0, atol=0, equal_nan=True)
 
 
+@triton.jit
+def without_sign(a, out, SIZE: tl.constexpr):
+    place = tl.arange(0, SIZE)
+    tl.store(out + place, tl.abs(tl.load(a + place)))
+
+
+@pytest.mark.parametrize("name", ["fp8e4b15", "fp8e4nv", "fp8e5"])
+def test_the_absolute_value_of_8_bits_is_all_but_the_first(name: str) -> None:
+    codes, out = np.arange(256, dtype=np.uint8), np.zeros(256, np.uint8)
+    run(without_sign, (1,), {"a": Typed(codes, f"*{name}"), "out": Typed(out, f"*{name}")}, {"SIZE": 256})
+    np.testing.assert_array_equal(out, codes & 0x7F)
+
+
 def test_float64_rounds_once_to_bfloat16() -> None:
     x = np.array([1 + 2.0**-8 + 2.0**-40, 1 + 2.0**-8, 1 + 3 * 2.0**-8 - 2.0**-40, 1.0], np.float64)
     out = Typed(np.zeros(4, np.uint16), "*bf16")

@@ -10,11 +10,11 @@ import triton
 import triton.language as tl
 
 from kernelgate.interpreter.findings import MAX_OF_A_KIND, Finding
-from kernelgate.interpreter.launch import Pointer, run_launch
+from kernelgate.interpreter.launch import Pointer
 from kernelgate.interpreter.memory import buffer as buffer_module
 from kernelgate.interpreter.memory.buffer import ADDRESS_BITS, PAGE_BYTES, Buffer, poison
 from kernelgate.interpreter.memory.memory import Memory
-from tests.selftest.interpreter.compiled import Typed, parse_kernel, run
+from tests.selftest.interpreter.compiled import Typed, parse_kernel, run, run_launch
 
 
 @triton.jit

@@ -96,6 +96,22 @@ def test_loops_and_branches_have_regions() -> None:
     assert [each.type.element for each in scan.regions[0].blocks[0].parameters] == ["f32", "f32"]
 
 
+@triton.jit
+def hoists_nothing(x, n) -> None:
+    turns = 0
+    while tl.condition(turns < n, disable_licm=True):
+        turns += 1
+    tl.store(x, turns)
+
+
+def test_attributes_of_a_loop_are_not_types() -> None:
+    """They stand between its types and its region."""
+    module = parse_kernel(hoists_nothing, {"x": np.zeros(8, np.int32), "n": 1})
+    loop = next(each for each in module.kernel.body.blocks[0].operations if each.name == "scf.while")
+    assert [each.element for each in (*loop.inputs, *loop.outputs)] == ["i32", "i32"]
+    assert len(loop.attributes) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "line", "why"),
     [

@@ -9,8 +9,9 @@ import pytest
 import triton
 import triton.language as tl
 
+from kernelgate.interpreter.decisions.flow import ANYWHERE, DataFlow
 from kernelgate.interpreter.launch import CHUNK_ELEMENTS, ReadyKernel
-from kernelgate.interpreter.provenance import ANYWHERE, Accessed, largest_tensor, waits
+from kernelgate.interpreter.provenance import find_accessed, largest_tensor, waits
 from tests.selftest.interpreter.compiled import parse_kernel, run
 
 FLOATS = np.zeros(64, np.float32)
@@ -65,7 +66,7 @@ def by_number(a, b, c, n):  # noqa: ARG001 - launched as the others are
 def test_arguments_that_are_read_and_written(kernel: Any, read: set[Any], written: set[Any]) -> None:
     module = parse_kernel(kernel, {"a": FLOATS, "b": FLOATS, "c": FLOATS, "n": 1})
     places = {each.name: place for place, each in enumerate(module.kernel.parameters)}
-    found = Accessed(module)
+    found = find_accessed(DataFlow(module))
     assert {places.get(each, each) for each in found.read} == read
     assert {places.get(each, each) for each in found.written} == written
 

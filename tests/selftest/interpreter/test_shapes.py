@@ -130,6 +130,39 @@ def test_regions_of_ones_own_may_branch() -> None:
 
 
 @triton.jit
+def order(x, y):
+    if x < y:
+        return -1
+    if x == y:
+        return 0
+    return 1
+
+
+@triton.jit
+def quotients(x0, x1, y0, y1):
+    return x0 // y0, x1 // y1, x0 % y0, x1 % y1
+
+
+@triton.jit
+def mapped(a, b, out, SIZE: tl.constexpr):
+    place = tl.program_id(0) * SIZE + tl.arange(0, SIZE)
+    x, y = tl.load(a + place), tl.load(b + place)
+    tl.store(out + 3 * place, tl.map_elementwise(order, x, y))
+    quotient, remainder = tl.map_elementwise(quotients, x, y, pack=2)
+    tl.store(out + 3 * place + 1, quotient)
+    tl.store(out + 3 * place + 2, remainder)
+
+
+def test_a_region_of_several_blocks_is_run_to_its_end() -> None:
+    """Of a function that returns early, lane by lane or two lanes at once."""
+    x, y = RANDOM.integers(0, 5, (2, 3, 16)).astype(np.int32)
+    y += 1
+    out = np.full((3, 16, 3), 77, np.int32)
+    run(mapped, (3,), {"a": x, "b": y, "out": out}, {"SIZE": 16})
+    np.testing.assert_array_equal(out, np.stack([np.sign(x - y), x // y, x % y], axis=-1))
+
+
+@triton.jit
 def sort_all(a, out, M: tl.constexpr, N: tl.constexpr):
     place = tl.arange(0, M)[:, None] * N + tl.arange(0, N)[None, :]
     x = tl.load(a + place)

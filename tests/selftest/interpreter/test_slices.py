@@ -9,13 +9,13 @@ import pytest
 import triton
 import triton.language as tl
 
-from kernelgate.interpreter.launch import LaunchResult, Pointer, Scalar, run_launch
+from kernelgate.interpreter.launch import LaunchResult, Pointer, Scalar
 from kernelgate.interpreter.memory.buffer import poison
 from kernelgate.interpreter.memory.memory import Memory
 from kernelgate.interpreter.slices import stores_of
 from kernelgate.interpreter.text.module import Module
 from kernelgate.interpreter.text.parser import parse
-from tests.selftest.interpreter.compiled import HOPPER, kind_of, ttir_of
+from tests.selftest.interpreter.compiled import HOPPER, kind_of, run_launch, ttir_of
 from tests.selftest.interpreter.kernel_files import NAN, PIXELS, compile_direct, kernels_of, pointers
 
 PROGRAMS, SIZE = 5, 8
@@ -65,6 +65,23 @@ def blocks(a, out, n, SIZE: tl.constexpr):
     target.store([tl.program_id(0) * SIZE, tl.program_id(0) * SIZE], value)
 
 
+@triton.jit
+def shift(value, program):
+    if value > 3:
+        return 8
+    if value == 2:
+        return 5
+    return program
+
+
+@triton.jit
+def moves(a, out, n, SIZE: tl.constexpr):
+    place, program = tl.arange(0, SIZE), tl.program_id(0)
+    value = tl.load(a + program * SIZE + place)
+    at = tl.map_elementwise(shift, value, program + tl.zeros_like(place))
+    tl.store(out + n * (program * SIZE + place) + at, value * 2.0)
+
+
 def launch(module: Module, kernel: Any) -> tuple[LaunchResult, np.ndarray]:
     memory = Memory()
     memory.add("a", 4 * 64, content=np.arange(64, dtype=np.float32) % 7)
@@ -74,7 +91,7 @@ def launch(module: Module, kernel: Any) -> tuple[LaunchResult, np.ndarray]:
     return result, memory.written("out")
 
 
-@pytest.mark.parametrize("kernel", [loops, calls, blocks])
+@pytest.mark.parametrize("kernel", [loops, calls, blocks, moves])
 def test_the_same_elements_are_covered(kernel: Any) -> None:
     arguments = {"a": np.zeros(1, np.float32), "out": np.zeros(1, np.float32), "n": 1}
     signature = {name: kind_of(each) for name, each in arguments.items()}

@@ -232,7 +232,7 @@ def test_every_arm_is_asked_to_prepare_before_any_answer_is_awaited(
 def test_an_arm_without_a_choice_is_not_warmed_again(sandbox: PretendedSandbox) -> None:
     """Of the others it is noted what they chose."""
     chosen = measure(sandbox)[0].chosen
-    assert chosen == {arm: (timing.VENDOR if arm == Arm.VENDOR else "config b",) for arm in Arm}
+    assert chosen == {arm: ("cuDNN, TF32 allowed" if arm == Arm.VENDOR else "config b",) for arm in Arm}
     warmed = {worker.name for worker, request in sandbox.log if isinstance(request, protocol.WarmUp)}
     assert warmed == set(Arm) - {Arm.VENDOR}
 

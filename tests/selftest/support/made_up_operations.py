@@ -33,9 +33,7 @@ def _declare(name: str, compute: Compute, math: Math, model: ErrorModel, **decla
     free = tuple(each.name for each in inputs if each.is_free) if first else ()
     return Operation(
         name=name,
-        math=math,
-        error_model=model,
-        reference=FunctionReference(compute, expression=name, free=free, math=math, model=model),
+        reference=FunctionReference(compute, name, rows=free, math=math, error_model=model),
         measured_batch=64,
         flops_each=1,
         original=ALEXNET_CONV1.original,

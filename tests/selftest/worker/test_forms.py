@@ -21,6 +21,11 @@ def only_if(condition: str) -> str:
     return changed(STEP, f"fill[grid](x, conv1.weight, out, 5 if {condition} else 3, ")
 
 
+def importing(module: str, condition: str) -> str:
+    """Return such a file that imports a module for its condition."""
+    return f"import {module}\n{only_if(condition)}"
+
+
 def counting(condition: str) -> str:
     counted = changed(FORWARD, f"{FORWARD}        self.calls += 1\n", only_if(condition))
     return changed(MADE, COUNTED, counted)
@@ -79,6 +84,11 @@ SOURCES = {
     "after the bias was replaced": remembering("seen and seen[5] is not self.seen[5]"),
     "in eval mode": only_if("not self.training"),
     "with gradients on": only_if("torch.is_grad_enabled()"),
+    "on an x that asks for its gradient": only_if("x.requires_grad"),
+    "in inference mode": only_if("torch.is_inference_mode_enabled()"),
+    "under autocast": only_if("torch.is_autocast_enabled()"),
+    "in another thread": importing("threading", "threading.current_thread() is not threading.main_thread()"),
+    "with a hook registered": only_if("len(self._forward_hooks) > 0"),
     "at a second call": counting("self.calls == 2"),
     "at a twentieth call": counting("self.calls == 20"),
     "with num_classes=10": WITH_CLASSES,
@@ -216,3 +226,33 @@ def test_a_file_is_imported_under_its_own_name(start: Start) -> None:
     source = f"{TWO_LAUNCHES}\nassert __name__ == 'kernel', __name__\n"
     sandbox, worker = start(source)
     assert record(sandbox, worker, PlannedCall(batch=1, pin=0, card=ADA)).stored is not None
+
+
+@pytest.mark.parametrize(
+    ("module", "condition"),
+    [
+        ("time", "time.monotonic() - STARTED > 60"),
+        ("time", "time.localtime().tm_hour % 2"),
+        ("datetime", "datetime.datetime.now().minute % 2"),
+        ("os", "'USER' in os.environ"),
+        ("os", "os.getpid() % 2"),
+    ],
+)
+def test_what_asks_for_its_surroundings_is_found(start: Start, module: str, condition: str) -> None:
+    """Each call is made at another time, in another process, with and without what users have."""
+    source = importing(module, condition)
+    if "STARTED" in condition:
+        source = source.replace("class ModelNew", "STARTED = time.monotonic()\n\n\nclass ModelNew")
+    broken = tried(start, source)
+    assert broken is not None
+    assert broken[0] == "calls-differ"
+
+
+@pytest.mark.parametrize("draw", ["random.random()", "numpy.random.rand()"])
+def test_what_draws_a_number_is_found(start: Start, draw: str) -> None:
+    """However seldom it would do something else."""
+    _, worker = start(importing(draw.partition(".")[0], f"{draw} < 1e-9"))
+    call = PlannedCall(batch=256, pin=0, card=ADA)
+    recorded = LiveRecorder(_, worker).record(call)
+    assert recorded.broken is not None
+    assert "random" in recorded.broken[1]

@@ -125,7 +125,7 @@ def test_x_lies_in_memory_as_its_layout_says(
     run: Callable[..., tuple[Trial, protocol.Ran]], layout: str
 ) -> None:
     """What a launch finds there are the bytes that a laid out x has, NaN beside it."""
-    expected = lay_out(make_batches(ALEXNET_CONV1, recipe_of(layout)), layout)
+    expected = lay_out(make_batches(ALEXNET_CONV1, recipe_of(layout))["x"], layout)
     flat = torch.empty(0, dtype=torch.uint8).set_(expected.untyped_storage())
     seen: list[bytes] = []
     _, ran = run(lambda given: seen.append(ctypes.string_at(given[0], flat.numel())), layout)
@@ -136,7 +136,8 @@ def test_x_lies_in_memory_as_its_layout_says(
 
 def test_the_parameters_are_those_of_the_recipe(run: Callable[..., tuple[Trial, protocol.Ran]]) -> None:
     """Bit for bit."""
-    weight, bias = make_parameters(ALEXNET_CONV1, RECIPE)
+    made = make_parameters(ALEXNET_CONV1, RECIPE)
+    weight, bias = made["weight"], made["bias"]
     seen: list[bytes] = []
 
     def read(given: list[int]) -> None:

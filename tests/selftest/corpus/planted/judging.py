@@ -18,7 +18,7 @@ from kernelgate.correctness.hypothesis_profile import Profile
 from kernelgate.correctness.planning.plan import CasePlan, plan_for_interpreter
 from kernelgate.correctness.stage import Trial, try_kernel
 from kernelgate.kernel_file.open_form import check_open_form
-from kernelgate.kernel_file.reach import find_reaches
+from kernelgate.kernel_file.reach import find_reaches, refused
 from kernelgate.kernel_file.source import KernelFile, read_kernel
 from kernelgate.machine.gpu import Gpu
 from kernelgate.operations import find_operation
@@ -97,7 +97,7 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True):
     def names(self, file: Path) -> bool:
         """Return whether the text is refused for what it names, as it is where there is no GPU."""
         kernel = read_kernel(file, self.settings.limits.kernel_file_bytes)
-        return self.gpu is None and bool(find_reaches(kernel))
+        return bool(refused(find_reaches(kernel), is_bound=self.gpu is not None))
 
     def _compile(self, sandbox: Sandbox, kernel: KernelFile) -> tuple[CompiledKernel | None, str, str]:
         if broken := check_open_form(kernel, sandbox.operation):

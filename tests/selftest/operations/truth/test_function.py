@@ -39,7 +39,8 @@ def test_the_truth_at_places_is_the_truth_everywhere(operation: Operation) -> No
         some = truth_at(operation, RECIPE, places)
         assert torch.allclose(some.exact, everywhere.exact[flat], rtol=1e-12)
         assert torch.allclose(some.yardstick, everywhere.yardstick[flat], rtol=1e-6)
-        assert torch.allclose(some.magnitude, everywhere.magnitude[flat], rtol=1e-9)
+        # What float32 is off itself depends a little on how many rows are summed together.
+        assert torch.allclose(some.magnitude, everywhere.magnitude[flat], rtol=1e-3)
 
 
 @operations

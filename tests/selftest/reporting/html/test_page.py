@@ -72,6 +72,13 @@ def test_empty_sections_are_left_out() -> None:
     assert "<svg" not in text.replace('<svg class="share"', "")
 
 
+def test_what_the_verdict_says_is_said_once() -> None:
+    """The stage that it comes from points to it."""
+    page = Page(render_html(make_report_of("a fault of its own")))
+    assert page.words().count("a fault of its own") == 1
+    assert page.words().count("what the verdict says") == 5
+
+
 def test_the_figure_of_a_timing_stands_under_the_verdict() -> None:
     """As time, with its interval, since a share of time reads otherwise than a factor."""
     gains = summarise([-0.1, -0.101, -0.099, -0.1], 0.95)

@@ -1,0 +1,120 @@
+"""What a kernel file sees around a call: the clock, its process, the environment; each call has others.
+
+A file that asks for the hour, for a variable that users have, or for a random number, and then launches
+something else, is right where it is judged and wrong where it is used.
+"""
+
+import datetime
+import os
+import random
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from kernelgate.execution.launch_plan import CallForm
+
+STEP_S = 90_061
+"""A day, an hour, a minute and a second: from one call to the next none of them stays."""
+
+TURNS = 1 << 16
+NANOSECONDS = 10**9
+CLOCKS = ("time", "monotonic", "perf_counter", "process_time", "thread_time")
+BROKEN_DOWN = ("localtime", "gmtime", "ctime")
+OF_USERS = {
+    "USER": "user",
+    "LOGNAME": "user",
+    "SHELL": "/bin/bash",
+    "TERM": "xterm-256color",
+    "PWD": "/home/user",
+    "SSH_CONNECTION": "10.0.0.2 50000 10.0.0.1 22",
+    "VIRTUAL_ENV": "/home/user/venv",
+}
+"""Variables that processes of users have, and a worker has not."""
+
+
+class Surroundings:
+    """The pretended clock and process; `later_s` is how much later than now it is."""
+
+    def __init__(self) -> None:
+        self.later_s = 0
+
+    def pretend(self) -> None:
+        """Have the standard library tell of these surroundings; before a kernel file is imported."""
+        for name in CLOCKS:
+            setattr(time, name, self._later(getattr(time, name), 1))
+            setattr(time, f"{name}_ns", self._later(getattr(time, f"{name}_ns"), NANOSECONDS))
+        now = time.time
+        for name in BROKEN_DOWN:
+            setattr(time, name, _with_default(getattr(time, name), now))
+        pid = os.getpid()
+        os.getpid = lambda: pid + self.later_s % 1009
+        datetime.datetime = self._dates()  # type: ignore[misc]
+
+    def call(self, form: CallForm, forward: Callable[[], Any]) -> Any:
+        """Return what `forward` returns, called in the surroundings, and the thread, of a form."""
+        with self._of_call(form):
+            if form.within != "thread":
+                return forward()
+            with ThreadPoolExecutor(1) as thread:
+                return thread.submit(forward).result()
+
+    @contextmanager
+    def _of_call(self, form: CallForm) -> Iterator[None]:
+        """Make a plain call now, and one of each other form at another time."""
+        is_plain = form == CallForm(layout=form.layout, absent=form.absent)
+        number = 0 if is_plain else zlib.crc32(str(form).encode()) % TURNS
+        self.later_s = number * STEP_S
+        added = OF_USERS if number % 2 else {}
+        os.environ.update(added)
+        try:
+            yield
+        finally:
+            self.later_s = 0
+            for name in added:
+                os.environ.pop(name, None)
+
+    def _later(self, clock: Callable[[], Any], units: int) -> Callable[[], Any]:
+        return lambda: clock() + self.later_s * units
+
+    def _dates(self) -> type[datetime.datetime]:
+        surroundings, real = self, datetime.datetime
+
+        class Dates(real):  # type: ignore[valid-type, misc]
+            @classmethod
+            def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
+                return real.now(tz) + datetime.timedelta(seconds=surroundings.later_s % (TURNS * 86_400))
+
+            @classmethod
+            def today(cls) -> datetime.datetime:
+                return cls.now()
+
+            @classmethod
+            def utcnow(cls) -> datetime.datetime:
+                return cls.now(datetime.UTC).replace(tzinfo=None)
+
+        return Dates
+
+
+def _with_default(break_down: Callable[[float], Any], now: Callable[[], float]) -> Callable[..., Any]:
+    return lambda seconds=None: break_down(now() if seconds is None else seconds)
+
+
+def mode_of(form: CallForm) -> AbstractContextManager[Any]:
+    """Return the mode of PyTorch that a form calls the model in."""
+    if form.within == "inference":
+        return torch.inference_mode()
+    if form.within == "autocast":
+        return torch.autocast("cuda")
+    return torch.set_grad_enabled(form.gradients)
+
+
+def drawn_so_far() -> object:
+    """Return what changes when a random number is drawn on the host."""
+    kind, keys, *rest = np.random.get_state(legacy=True)
+    return random.getstate(), kind, bytes(np.asarray(keys)), tuple(rest)
