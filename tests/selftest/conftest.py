@@ -24,6 +24,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--plan-share", type=int, default=1, help="try an honest file on one planned case in so many"
     )
+    group.addoption(
+        "--general-laws", action="store_true", help="judge it without what operations say of themselves"
+    )
     group.addoption("--corpus-record", metavar="FILE", help="append what each file of the corpus showed")
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from kernelgate.operations.declaration.error_model import UNITS, ErrorModel, Math, Measured, Multilinear
-from kernelgate.operations.truth.reference import Positions, Tensors, Truth, round_to_tf32
+from kernelgate.operations.truth.reference import Positions, Tensors, Truth, cut_to_tf32, round_to_tf32
 
 Compute = Callable[..., Tensor]
 """Takes the tensors by name, of any one floating-point type, and returns the output in that type."""
@@ -16,6 +16,12 @@ ELEMENTS_AT_ONCE = 2**22
 """Rows that are computed together in float64, fewer where a row has many elements."""
 
 MEASURED = Measured()
+
+CUT_TO_ROUNDED = 2.6
+"""So many times further off are sums of operands that are cut than of rounded ones, where signs are mixed.
+
+Where all operands are positive the errors of cut ones add up, and no multiple of the others' is enough.
+"""
 
 
 class FunctionReference:
@@ -84,7 +90,10 @@ class FunctionReference:
         if isinstance(self.error_model, Multilinear):
             yardstick = self.compute(**{name: values.double() for name, values in rounded.items()})
             return exact, self.compute(**{k: v.abs() for k, v in doubles.items()}), _stored(yardstick)
-        yardstick = self.compute(**{name: values.float() for name, values in rounded.items()}).double()
+        yardstick = self.compute(**rounded).double()
+        if self._rounds:
+            cut = self.compute(**{name: cut_to_tf32(values) for name, values in some.items()}).double()
+            yardstick = exact + _further(yardstick - exact, (cut - exact) / CUT_TO_ROUNDED)
         return exact, self._measure(doubles, exact, self.error_model.draws), yardstick
 
     @property
@@ -125,6 +134,11 @@ def _perturbed(values: Tensor, unit: float, draws: int, *, by_row: bool) -> Iter
     for _ in range(draws):
         signs = torch.randint(0, 2, shape, generator=generator, device=values.device).double() * 2 - 1
         yield (values * (1 + unit * signs)).float()
+
+
+def _further(one: Tensor, other: Tensor) -> Tensor:
+    """Return of each element the error that is further from zero."""
+    return torch.where(other.abs() > one.abs(), other, one)
 
 
 def _stored(values: Tensor) -> Tensor:

@@ -73,6 +73,12 @@ class Reference(Protocol):
         """Return expressions of the tensors' names for the truth, and for what errors scale with."""
 
 
+def cut_to_tf32(values: Tensor) -> Tensor:
+    """Return float32 values cut to 10 fraction bits, as tensor cores read them; NaN and Inf stay."""
+    kept = values.contiguous().view(torch.int32) & ~0x1FFF
+    return torch.where(torch.isfinite(values), kept.view(torch.float32), values)
+
+
 def round_to_tf32(values: Tensor) -> Tensor:
     """Return float32 values rounded to 10 fraction bits, to nearest even; NaN and Inf stay."""
     bits = values.contiguous().view(torch.int32)

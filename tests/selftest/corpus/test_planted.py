@@ -41,7 +41,12 @@ def judge(pytestconfig: pytest.Config, tmp_path: Path) -> JudgeEntry:
         gpu = find_gpu()
     except GpuError:
         gpu = None
-    corpus = Corpus(settings=load_settings(ROOT / "pyproject.toml"), gpu=gpu, gpus=visible_gpus()[:1])
+    corpus = Corpus(
+        settings=load_settings(ROOT / "pyproject.toml"),
+        gpu=gpu,
+        gpus=visible_gpus()[:1],
+        with_relations=not pytestconfig.getoption("--general-laws"),
+    )
 
     def judge(group: str, entry: Planted | LookAlike, choose: Choose) -> list[Judged]:
         file = tmp_path / "candidate.py"
