@@ -53,6 +53,11 @@ def add_options(parser: pytest.Parser) -> None:
         choices=[*Rule],
         help="what to prove: tune, a gain; guard, no loss (default for the accepted kernel)",
     )
+    _add_outputs(group)
+
+
+def _add_outputs(group: pytest.OptionGroup) -> None:
+    """Add the options that say where things go, and what a run is that decides nothing."""
     group.addoption(
         "--report-dir", metavar="DIR", default=REPORT_DIR, help="where reports go; default: %(default)s"
     )

@@ -1,21 +1,6 @@
 """Every reason code of the gate's answers, one meaning each; `docs/verdicts.md` is made from this list."""
 
-from kernelgate.next_steps import (
-    ACCEPT,
-    DOCTOR,
-    LARGE_PROBLEM,
-    MEND,
-    MEND_FILE,
-    MEND_PROBLEM,
-    NEW_RECORD,
-    OPEN_STAGE,
-    OTHER_ARM,
-    OTHER_PATH,
-    QUIET,
-    REPLAY,
-    RESTORE,
-    STRICT_FORM,
-)
+from kernelgate import next_steps as to
 from kernelgate.outcome import Outcome, ReasonCode
 
 _KEEP, _SAME_CODE, _NO_REGRESSION, _REVERT, _REGRESSED, _WRONG, _FORBIDDEN, *_OTHERS = Outcome
@@ -48,51 +33,49 @@ class Reason(ReasonCode):
         "Against the original the candidate has lost more than noise since the best record.",
         "Revert the candidate; `python -m kernelgate history` shows where the speed went.")
 
-    FORM = "form", _WRONG, "The answer is no tensor of the right shape, type, place or layout.", REPLAY
-    MEMORY = "memory", _WRONG, "A launch touches memory outside its tensors, or its programs race.", REPLAY
-    INPUTS_INTACT = "inputs-intact", _WRONG, "The call changes an input or a parameter.", REPLAY
-    EARLIER_ANSWERS = "earlier-answers", _WRONG, "A call works in the answer of an earlier one.", MEND
-    ALL_WRITTEN = "all-written", _WRONG, "Elements of the answer are never written.", REPLAY
-    SPECIAL_VALUES = "special-values", _WRONG, "NaN or infinities are not where float64 has them.", REPLAY
-    EXACT = "exact", _WRONG, "A sum that is exact in the declared math is off.", REPLAY
-    HARD_BOUND = "hard-bound", _WRONG, "An element is beyond the declared math's worst case.", REPLAY
-    ERROR_RATIO = "error-ratio", _WRONG, "The rms error is too many times the declared math's own.", REPLAY
-    SECOND_OPINION = "second-opinion", _WRONG, "An element is too far from the vendor's.", REPLAY
-    REPEAT = "repeat", _WRONG, "The same call gives other bits.", REPLAY
-    SCALED_INPUT = ("scaled-input", _WRONG, "Inputs times a power of two do not scale the answer.",
-        REPLAY)
-    SCALED_WEIGHT = ("scaled-weight", _WRONG, "Weights times a power of two do not scale the answer.",
-        REPLAY)
+    FORM = "form", _WRONG, "The answer is no tensor of the right shape, type, place or layout.", to.REPLAY
+    MEMORY = "memory", _WRONG, "A launch touches memory outside its tensors, or its programs race.", to.REPLAY
+    INPUTS_INTACT = "inputs-intact", _WRONG, "The call changes an input or a parameter.", to.REPLAY
+    EARLIER_ANSWERS = "earlier-answers", _WRONG, "A call works in the answer of an earlier one.", to.MEND
+    ALL_WRITTEN = "all-written", _WRONG, "Elements of the answer are never written.", to.REPLAY
+    SPECIAL_VALUES = "special-values", _WRONG, "NaN or infinities are not where float64 has them.", to.REPLAY
+    EXACT = "exact", _WRONG, "A sum that is exact in the declared math is off.", to.REPLAY
+    HARD_BOUND = "hard-bound", _WRONG, "An element is beyond the declared math's worst case.", to.REPLAY
+    ERROR_RATIO = "error-ratio", _WRONG, "The rms error is too many times the declared math's own.", to.REPLAY
+    SECOND_OPINION = "second-opinion", _WRONG, "An element is too far from the vendor's.", to.REPLAY
+    REPEAT = "repeat", _WRONG, "The same call gives other bits.", to.REPLAY
+    SCALED_INPUT = "scaled-input", _WRONG, "Inputs times a power of two do not scale the answer.", to.REPLAY
+    SCALED_WEIGHT = "scaled-weight", _WRONG, "Weights times a power of two do not scale it.", to.REPLAY
     SHUFFLED_BATCH = ("shuffled-batch", _WRONG,
-        "Items of the batch in another order do not give the answers in that order.", REPLAY)
+        "Items of the batch in another order do not give the answers in that order.", to.REPLAY)
     SLICED_BATCH = ("sliced-batch", _WRONG,
-        "A slice of the batch does not give that slice of the answer.", REPLAY)
+        "A slice of the batch does not give that slice of the answer.", to.REPLAY)
     SHUFFLED_FEATURES = ("shuffled-features", _WRONG,
-        "Output channels, columns or rows in another order do not give the answers in that order.", REPLAY)
+        "Output channels, columns or rows in another order do not give the answers in that order.", to.REPLAY)
     NEW_CONTENTS = ("new-contents", _WRONG,
-        "New contents in the same storage do not give their own answer.", REPLAY)
-    TWO_MODELS = "two-models", _WRONG, "Two models at once mix their answers.", REPLAY
-    WAYS = "ways", _WRONG, "Called in another way, as in eval mode, the answer is off.", REPLAY
-    NO_BIAS = "no-bias", _WRONG, "The answer without a parameter that may be absent is off.", REPLAY
-    AUTOTUNED = "autotuned", _WRONG, "The answer is off as the autotuner leaves the kernel.", REPLAY
-    LAYOUT = "layout", _WRONG, "The answer is off for an input of other strides.", REPLAY
+        "New contents in the same storage do not give their own answer.", to.REPLAY)
+    TWO_MODELS = "two-models", _WRONG, "Two models at once mix their answers.", to.REPLAY
+    WAYS = "ways", _WRONG, "Called in another way, as in eval mode, the answer is off.", to.REPLAY
+    NO_BIAS = "no-bias", _WRONG, "The answer without a parameter that may be absent is off.", to.REPLAY
+    AUTOTUNED = "autotuned", _WRONG, "The answer is off as the autotuner leaves the kernel.", to.REPLAY
+    LAYOUT = "layout", _WRONG, "The answer is off for an input of other strides.", to.REPLAY
     CALLS_DIFFER = ("calls-differ", _WRONG,
-        "Otherwise called, again, or after an input has changed, it does or answers other things.", MEND_FILE)
-    STREAM_ORDER = "stream-order", _WRONG, "What works on another stream is not waited for.", MEND_FILE
-    DOMAIN = "domain", _WRONG, "The answer is off at the largest batch.", REPLAY
+        "Called otherwise, again, or after an input has changed, it does other things.", to.MEND_FILE)
+    STREAM_ORDER = "stream-order", _WRONG, "What works on another stream is not waited for.", to.MEND_FILE
+    DOMAIN = "domain", _WRONG, "The answer is off at the largest batch.", to.REPLAY
     DECLARED_MATH = ("declared-math", _WRONG,
         "The machine code computes in less than the declared precision.",
         "Compute in the declared precision: the detail names the instructions.")
     TIMED_ANSWER = ("timed-answer", _WRONG, "A call that was timed did not give the right answer.",
         "Look in the kernel for what may differ from call to call: races, and memory that it does not write.")
-    RAISES = "raises", _WRONG, "The kernel file raises an error.", MEND
-    EXITS = "exits", _WRONG, "The kernel file ends its process.", MEND
-    CRASHES = "crashes", _WRONG, "A signal ends the kernel file's process.", MEND
-    PROTOCOL = "protocol", _WRONG, "The kernel file's process answers something that is no answer.", MEND
+    RAISES = "raises", _WRONG, "The kernel file raises an error.", to.MEND
+    EXITS = "exits", _WRONG, "The kernel file ends its process.", to.MEND
+    CRASHES = "crashes", _WRONG, "A signal ends the kernel file's process.", to.MEND
+    PROTOCOL = "protocol", _WRONG, "The kernel file's process answers something that is no answer.", to.MEND
     OUT_OF_MEMORY = ("out-of-memory", _WRONG,
-        "The kernel file's process needs more memory than is allowed.", MEND)
-    NO_ANSWER = "no-answer", _WRONG, "The kernel file's process gives no answer in its time.", MEND
-    UNTRIED = "untried", _WRONG, "The kernel file's process says that it cannot be tried here.", MEND
+        "The kernel file's process needs more memory than is allowed.", to.MEND)
+    NO_ANSWER = "no-answer", _WRONG, "The kernel file's process gives no answer in its time.", to.MEND
+    UNTRIED = "untried", _WRONG, "The kernel file's process says that it cannot be tried here.", to.MEND
 
     PRINTS = "prints", _FORBIDDEN, "The kernel file prints more than is allowed.", "Print nothing."
     DELEGATION = ("delegation", _FORBIDDEN,
@@ -102,27 +85,27 @@ class Reason(ReasonCode):
         "The kernel decides something by loaded values, and in no case did it go the other way.",
         "Remove the decision at the line that the detail names, or report an honest kernel that needs it.")
     COMPUTES_OUTSIDE = ("computes-outside", _FORBIDDEN,
-        "PyTorch computes with values of the GPU's memory, where launches of a kernel must.", MEND_FILE)
-    READS_VALUES = "reads-values", _FORBIDDEN, "The host reads values of the GPU's memory.", MEND_FILE
+        "PyTorch computes with values of the GPU's memory, where launches of a kernel must.", to.MEND_FILE)
+    READS_VALUES = "reads-values", _FORBIDDEN, "The host reads values of the GPU's memory.", to.MEND_FILE
     UNKNOWN_PARAMETER = ("unknown-parameter", _FORBIDDEN,
-        "A launch works on a parameter of the model that the operation does not have.", MEND_FILE)
+        "A launch works on a parameter of the model that the operation does not have.", to.MEND_FILE)
     OTHER_PARAMETERS = ("other-parameters", _FORBIDDEN,
         "ModelNew has no parameter, or several, where the operation has one.",
         "Give ModelNew the parameters that the detail lists: by their names, or one of each shape.")
     UNKNOWN_MEMORY = ("unknown-memory", _FORBIDDEN,
-        "A launch or the answer lies in memory that the call did not ask PyTorch for.", MEND_FILE)
+        "A launch or the answer lies in memory that the call did not ask PyTorch for.", to.MEND_FILE)
     TOO_MANY_LAUNCHES = ("too-many-launches", _FORBIDDEN,
-        "One call makes more launches and moves of data than a launch plan may hold.", MEND_FILE)
-    UNPLANNABLE = "unplannable", _FORBIDDEN, "A launch has an argument that no plan can hold.", MEND_FILE
+        "One call makes more launches and moves of data than a launch plan may hold.", to.MEND_FILE)
+    UNPLANNABLE = "unplannable", _FORBIDDEN, "A launch has an argument that no plan can hold.", to.MEND_FILE
     TOO_MANY_CONFIGS = ("too-many-configs", _FORBIDDEN,
         "The autotuner lists more configurations than the gate compiles.", "List fewer configurations.")
-    FORMAT_FILE_MISSING = "format-file-missing", _FORBIDDEN, "There is no such file.", OTHER_PATH
-    FORMAT_NOT_A_FILE = "format-not-a-file", _FORBIDDEN, "The path is no regular file.", OTHER_PATH
+    FORMAT_FILE_MISSING = "format-file-missing", _FORBIDDEN, "There is no such file.", to.OTHER_PATH
+    FORMAT_NOT_A_FILE = "format-not-a-file", _FORBIDDEN, "The path is no regular file.", to.OTHER_PATH
     FORMAT_FILE_UNREADABLE = ("format-file-unreadable", _FORBIDDEN, "The file cannot be read.",
         "Make the file readable: `chmod u+r FILE`.")
     FORMAT_FILE_TOO_LARGE = ("format-file-too-large", _FORBIDDEN, "The file is larger than is allowed.",
         "Make the file smaller.")
-    FORMAT_FILE_EMPTY = "format-file-empty", _FORBIDDEN, "The file holds nothing but white space.", OTHER_PATH
+    FORMAT_FILE_EMPTY = "format-file-empty", _FORBIDDEN, "The file holds white space alone.", to.OTHER_PATH
     FORMAT_NUL_BYTE = "format-nul-byte", _FORBIDDEN, "The file holds a NUL byte.", "Save the file as text."
     FORMAT_NOT_UTF_8 = ("format-not-utf-8", _FORBIDDEN,
         "The file is not UTF-8, or begins with a byte order mark.",
@@ -130,22 +113,22 @@ class Reason(ReasonCode):
     FORMAT_NOT_PYTHON = ("format-not-python", _FORBIDDEN, "The file is no Python that parses.",
         "Mend the syntax: `python -m py_compile FILE` shows it.")
     FORMAT_IMPORT_NOT_ALLOWED = ("format-import-not-allowed", _FORBIDDEN,
-        "The file imports something else than the four imports allowed.", STRICT_FORM)
+        "The file imports something else than the four imports allowed.", to.STRICT_FORM)
     FORMAT_IMPORT_NOT_AT_TOP = ("format-import-not-at-top", _FORBIDDEN,
-        "An import does not stand at the top.", STRICT_FORM)
+        "An import does not stand at the top.", to.STRICT_FORM)
     FORMAT_ORDER = ("format-order", _FORBIDDEN, "Imports, kernels, wrappers and class are not in this order.",
-        STRICT_FORM)
+        to.STRICT_FORM)
     FORMAT_STATEMENT_NOT_ALLOWED = ("format-statement-not-allowed", _FORBIDDEN,
-        "A statement is none that a kernel file may have.", STRICT_FORM)
+        "A statement is none that a kernel file may have.", to.STRICT_FORM)
     FORMAT_MAIN_GUARD = ("format-main-guard", _FORBIDDEN,
-        "The file has a part that runs as a script.", STRICT_FORM)
+        "The file has a part that runs as a script.", to.STRICT_FORM)
     FORMAT_CLASS_NOT_ALLOWED = ("format-class-not-allowed", _FORBIDDEN,
-        "There is another class than ModelNew.", STRICT_FORM)
-    FORMAT_TEST_INPUTS = "format-test-inputs", _FORBIDDEN, "The file makes inputs for a test.", STRICT_FORM
-    FORMAT_NAME_REBOUND = "format-name-rebound", _FORBIDDEN, "A module's name is bound twice.", STRICT_FORM
-    FORMAT_TESTING_CODE = "format-testing-code", _FORBIDDEN, "The file holds a test.", STRICT_FORM
+        "There is another class than ModelNew.", to.STRICT_FORM)
+    FORMAT_TEST_INPUTS = "format-test-inputs", _FORBIDDEN, "The file makes inputs for a test.", to.STRICT_FORM
+    FORMAT_NAME_REBOUND = "format-name-rebound", _FORBIDDEN, "A module's name is bound twice.", to.STRICT_FORM
+    FORMAT_TESTING_CODE = "format-testing-code", _FORBIDDEN, "The file holds a test.", to.STRICT_FORM
     FORMAT_DECORATOR_NOT_ALLOWED = ("format-decorator-not-allowed", _FORBIDDEN,
-        "A decorator is none that a kernel file may have.", STRICT_FORM)
+        "A decorator is none that a kernel file may have.", to.STRICT_FORM)
     FORMAT_KERNEL_MISSING = ("format-kernel-missing", _FORBIDDEN, "The file has no @triton.jit kernel.",
         "Add the kernel.")
     FORMAT_WRAPPER_MISSING = ("format-wrapper-missing", _FORBIDDEN, "The file has no wrapper function.",
@@ -173,38 +156,38 @@ class Reason(ReasonCode):
         "In stage final-micro-tuning: no configuration can run.",
         "Add a configuration that fits the GPU: the detail says what each lacks.")
     TUNING_CONFIG_COUNT = ("final-micro-tuning-config-count", _FORBIDDEN,
-        "The list has too few or too many configurations.", OPEN_STAGE)
+        "The list has too few or too many configurations.", to.OPEN_STAGE)
     TUNING_ORIGINAL_MISSING = ("final-micro-tuning-original-missing", _FORBIDDEN,
         "The original configuration is not in the list.",
         "Add the original configuration, which the detail names.")
     TUNING_BLOCKS_CHANGED = ("final-micro-tuning-blocks-changed", _FORBIDDEN,
-        "A configuration has other block sizes than the original.", OPEN_STAGE)
+        "A configuration has other block sizes than the original.", to.OPEN_STAGE)
     TUNING_CONFIG_CANNOT_RUN = ("final-micro-tuning-config-cannot-run", _FORBIDDEN,
         "A configuration cannot run.", "Remove the configuration that the detail names.")
     TUNING_OPTION_CHANGED = ("final-micro-tuning-option-changed", _FORBIDDEN,
-        "A configuration changes more than warps and stages.", OPEN_STAGE)
+        "A configuration changes more than warps and stages.", to.OPEN_STAGE)
     TUNING_ACCEPTED_WITHOUT_BLOCKS = ("final-micro-tuning-accepted-without-blocks", _FORBIDDEN,
-        "The accepted kernel runs no configuration of these block sizes to compare with.", OPEN_STAGE)
+        "The accepted kernel runs no configuration of these block sizes to compare with.", to.OPEN_STAGE)
     TUNING_GRID_CHANGED = ("final-micro-tuning-grid-changed", _FORBIDDEN,
-        "A configuration launches another grid, or programs that store more or less.", OPEN_STAGE)
+        "A configuration launches another grid, or programs that store more or less.", to.OPEN_STAGE)
     TUNING_WARPS_NOT_ALLOWED = ("final-micro-tuning-warps-not-allowed", _FORBIDDEN,
-        "A configuration has a number of warps that the stage does not allow.", OPEN_STAGE)
+        "A configuration has a number of warps that the stage does not allow.", to.OPEN_STAGE)
     TUNING_WARPS_WITHOUT_OCCUPANCY = ("final-micro-tuning-warps-without-occupancy", _FORBIDDEN,
-        "A configuration has other warps, and neither more warps an SM nor fewer spills.", OPEN_STAGE)
+        "A configuration has other warps, and neither more warps an SM nor fewer spills.", to.OPEN_STAGE)
     TUNING_STAGES_NOT_ALLOWED = ("final-micro-tuning-stages-not-allowed", _FORBIDDEN,
-        "A configuration has a number of pipeline stages that the stage does not allow.", OPEN_STAGE)
+        "A configuration has a number of pipeline stages that the stage does not allow.", to.OPEN_STAGE)
     TUNING_STAGES_JUMPED = ("final-micro-tuning-stages-jumped", _FORBIDDEN,
-        "A configuration changes the pipeline stages by more than one.", OPEN_STAGE)
+        "A configuration changes the pipeline stages by more than one.", to.OPEN_STAGE)
 
-    CONTROL_OFFSET = "control-offset", _UNSTABLE, "The accepted kernel differs from itself too much.", DOCTOR
-    REPLICATES_APART = "replicates-apart", _UNSTABLE, "The replicates lie too far apart.", DOCTOR
-    INTERVAL_TOO_WIDE = "interval-too-wide", _UNSTABLE, "At the last look the interval is too wide.", DOCTOR
-    TWO_CLUSTERS = "two-clusters", _UNSTABLE, "The processes are of two speeds.", DOCTOR
+    CONTROL_OFFSET = "control-offset", _UNSTABLE, "The accepted kernel differs from itself.", to.DOCTOR
+    REPLICATES_APART = "replicates-apart", _UNSTABLE, "The replicates lie too far apart.", to.DOCTOR
+    INTERVAL_TOO_WIDE = "interval-too-wide", _UNSTABLE, "The last look's interval is too wide.", to.DOCTOR
+    TWO_CLUSTERS = "two-clusters", _UNSTABLE, "The processes are of two speeds.", to.DOCTOR
     CHOICES_APART = ("choices-apart", _UNSTABLE,
         "The autotuner chooses in several ways, and their speeds differ.",
         "Remove the slower of the configurations that the detail names.")
     CLOCKS_APART = ("clocks-apart", _UNSTABLE,
-        "The GPU's clock differs between candidate and accepted kernel.", DOCTOR)
+        "The GPU's clock differs between candidate and accepted kernel.", to.DOCTOR)
     UNDECIDED = ("undecided", _UNSTABLE,
         "After the last look the interval lies across the lines that decide.",
         "Run again on a quieter machine, or revert: the gain is near what noise hides.")
@@ -223,22 +206,22 @@ class Reason(ReasonCode):
         "Run without `--replay`: `pytest tests/gate --candidate FILE`.")
     PROBLEM_FORM = ("problem-form", _INVALID,
         "The problem file lacks Model, get_inputs or get_init_inputs, or they give what cannot be told on.",
-        MEND_PROBLEM)
+        to.MEND_PROBLEM)
     PROBLEM_RAISES = ("problem-raises", _INVALID,
-        "The problem file cannot be imported, or what it declares raises an error.", MEND_PROBLEM)
+        "The problem file cannot be imported, or what it declares raises an error.", to.MEND_PROBLEM)
     PROBLEM_NO_ANSWER = ("problem-no-answer", _INVALID,
-        "The problem file gives no answer within the time limit.", LARGE_PROBLEM)
+        "The problem file gives no answer within the time limit.", to.LARGE_PROBLEM)
     PROBLEM_MEMORY = ("problem-memory", _INVALID,
-        "The problem's truth needs more memory than is allowed.", LARGE_PROBLEM)
+        "The problem's truth needs more memory than is allowed.", to.LARGE_PROBLEM)
     PROBLEM_NOT_A_FUNCTION = ("problem-not-a-function", _INVALID,
-        "The reference is random or has state: alike calls answer otherwise.", MEND_PROBLEM)
+        "The reference is random or has state: alike calls answer otherwise.", to.MEND_PROBLEM)
     PROBLEM_TENSORS = ("problem-tensors", _INVALID,
-        "An input, or the output, is no tensor, or there is none, or more than one output.", MEND_PROBLEM)
-    PROBLEM_TYPE = ("problem-type", _INVALID, "A tensor of the problem is not float32.", MEND_PROBLEM)
+        "An input, or the output, is no tensor, or there is none, or more than one output.", to.MEND_PROBLEM)
+    PROBLEM_TYPE = ("problem-type", _INVALID, "A tensor of the problem is not float32.", to.MEND_PROBLEM)
     PROBLEM_SHAPES = ("problem-shapes", _INVALID,
-        "Shapes of the problem change from call to call, or have no elements.", MEND_PROBLEM)
+        "Shapes of the problem change from call to call, or have no elements.", to.MEND_PROBLEM)
     PROBLEM_VALUES = ("problem-values", _INVALID,
-        "PyTorch itself has no float32 answer near the truth, for any values that are tried.", MEND_PROBLEM)
+        "PyTorch itself has no float32 answer near the truth, for any values tried.", to.MEND_PROBLEM)
     NO_CONTROL = ("no-control", _INVALID, "The accepted kernel was not timed against itself.",
         "Report it as a bug of the gate.")
     NOT_A_NUMBER = ("not-a-number", _INVALID, "A figure or a setting is not a finite number.",
@@ -249,23 +232,23 @@ class Reason(ReasonCode):
         "A call took less time than the GPU's peaks allow.",
         "Look in the candidate for work that is not done while it is timed.")
     TIMER_DISAGREES = ("timer-disagrees", _INVALID, "The GPU's events and the judge's clock do not add up.",
-        DOCTOR)
+        to.DOCTOR)
     ENVIRONMENT_CHANGED = ("environment-changed", _INVALID,
         "The accepted kernel's speed has moved away from its record.",
-        f"Restore the versions that the detail names, or accept the proposed record: {ACCEPT}")
-    TIMER = "timer", _INVALID, "A process sent times that cannot be.", DOCTOR
-    CROWDED = "crowded", _INVALID, "Other programs hold the GPU memory that a process needs.", QUIET
-    ARM_RAISES = "arm-raises", _INVALID, "Another kernel than the candidate raises an error.", OTHER_ARM
-    ARM_EXITS = "arm-exits", _INVALID, "Another kernel than the candidate ends its process.", OTHER_ARM
-    STARVED = "starved", _INVALID, "The machine is so loaded that a process hardly runs.", QUIET
-    ARM_CRASHES = "arm-crashes", _INVALID, "A signal ends the process of another kernel.", OTHER_ARM
+        f"Restore the versions that the detail names, or accept the proposed record: {to.ACCEPT}")
+    TIMER = "timer", _INVALID, "A process sent times that cannot be.", to.DOCTOR
+    CROWDED = "crowded", _INVALID, "Other programs hold the GPU memory that a process needs.", to.QUIET
+    ARM_RAISES = "arm-raises", _INVALID, "Another kernel than the candidate raises an error.", to.OTHER_ARM
+    ARM_EXITS = "arm-exits", _INVALID, "Another kernel than the candidate ends its process.", to.OTHER_ARM
+    STARVED = "starved", _INVALID, "The machine is so loaded that a process hardly runs.", to.QUIET
+    ARM_CRASHES = "arm-crashes", _INVALID, "A signal ends the process of another kernel.", to.OTHER_ARM
     ARM_PROTOCOL = ("arm-protocol", _INVALID,
-        "The process of another kernel than the candidate answers something that is no answer.", OTHER_ARM)
+        "The process of another kernel than the candidate answers something that is no answer.", to.OTHER_ARM)
     ARM_PRINTS = ("arm-prints", _INVALID, "Another kernel than the candidate prints more than is allowed.",
-        OTHER_ARM)
+        to.OTHER_ARM)
     ARM_OUT_OF_MEMORY = ("arm-out-of-memory", _INVALID,
-        "The process of another kernel than the candidate needs more memory than is allowed.", OTHER_ARM)
-    ARM_NO_ANSWER = "arm-no-answer", _INVALID, "Another kernel's process gives no answer in time.", OTHER_ARM
+        "The process of another kernel than the candidate needs more memory than is allowed.", to.OTHER_ARM)
+    ARM_NO_ANSWER = "arm-no-answer", _INVALID, "Another kernel's process gives no answer.", to.OTHER_ARM
     NO_SANDBOX = ("no-sandbox", _INVALID,
         "The settings ask for a sandbox that this system lacks, or a process could not be confined.",
         "Use Linux 5.13 or newer on x86-64 with Landlock, in no container that refuses it.")
@@ -273,43 +256,43 @@ class Reason(ReasonCode):
         "The plan book is broken, of another kernel, GPU or version, or lacks a call.",
         "Have the book made anew by the gate that judges: update the branch, and run the job `hosted` again.")
     ARM_UNPLANNED = ("arm-unplanned", _INVALID,
-        "Another kernel than the candidate does what no launch plan can hold.", OTHER_ARM)
+        "Another kernel than the candidate does what no launch plan can hold.", to.OTHER_ARM)
     ARM_OTHER_PARAMETERS = ("arm-other-parameters", _INVALID,
-        "The model of another kernel than the candidate has not the operation's parameters.", OTHER_ARM)
+        "The model of another kernel than the candidate has not the operation's parameters.", to.OTHER_ARM)
     ARM_UNTRIED = ("arm-untried", _INVALID,
-        "The process of another kernel than the candidate says that it cannot be tried here.", OTHER_ARM)
+        "The process of another kernel than the candidate says that it cannot be tried here.", to.OTHER_ARM)
     GPU_NOT_TO_BE_HAD = ("gpu-not-to-be-had", _INVALID,
         "The GPU is not there, does not answer, or another judge holds it.",
         "Check `nvidia-smi`, wait for the other judge, and run again.")
     GPU_MEMORY = ("gpu-memory", _INVALID,
-        "The GPU has too little memory left for the judge's own reference.", QUIET)
+        "The GPU has too little memory left for the judge's own reference.", to.QUIET)
     GPU_SLICED = ("gpu-sliced", _INVALID, "The GPU is cut into slices (MIG).",
         "Run on a whole GPU, or switch MIG off: `sudo nvidia-smi -mig 0`.")
     GPU_EXCLUSIVE = ("gpu-exclusive", _INVALID, "The GPU lets in one process, or none.",
         "Set the default compute mode: `sudo nvidia-smi -c DEFAULT`.")
-    GPU_SHARED = "gpu-shared", _INVALID, "Other programs ran on the GPU while it was timed.", QUIET
-    RECORD_UNREADABLE = "record-unreadable", _INVALID, "The compile record cannot be read.", RESTORE
-    RECORD_TRUNCATED = "record-truncated", _INVALID, "The compile record is cut short.", RESTORE
+    GPU_SHARED = "gpu-shared", _INVALID, "Other programs ran on the GPU while it was timed.", to.QUIET
+    RECORD_UNREADABLE = "record-unreadable", _INVALID, "The compile record cannot be read.", to.RESTORE
+    RECORD_TRUNCATED = "record-truncated", _INVALID, "The compile record is cut short.", to.RESTORE
     RECORD_OTHER_SCHEMA = ("record-other-schema", _INVALID,
         "The compile record is of another version of kernelgate.",
         "Delete the record, run `pytest tests/gate`, and accept the proposal.")
-    RECORD_INVALID = "record-invalid", _INVALID, "The compile record breaks its schema.", RESTORE
-    RECORD_OTHER_GPU = "record-other-gpu", _INVALID, "The compile record is of another target.", RESTORE
+    RECORD_INVALID = "record-invalid", _INVALID, "The compile record breaks its schema.", to.RESTORE
+    RECORD_OTHER_GPU = "record-other-gpu", _INVALID, "The compile record is of another target.", to.RESTORE
     RECORD_OTHER_OPERATION = ("record-other-operation", _INVALID,
-        "The compile record is of another operation.", RESTORE)
-    BASELINE_UNREADABLE = "baseline-unreadable", _INVALID, "The speed record cannot be read.", RESTORE
-    BASELINE_TRUNCATED = "baseline-truncated", _INVALID, "The speed record is cut short.", RESTORE
+        "The compile record is of another operation.", to.RESTORE)
+    BASELINE_UNREADABLE = "baseline-unreadable", _INVALID, "The speed record cannot be read.", to.RESTORE
+    BASELINE_TRUNCATED = "baseline-truncated", _INVALID, "The speed record is cut short.", to.RESTORE
     BASELINE_OTHER_SCHEMA = ("baseline-other-schema", _INVALID,
-        "The speed record is of another version of kernelgate.", NEW_RECORD)
-    BASELINE_INVALID = "baseline-invalid", _INVALID, "The speed record breaks its schema.", RESTORE
-    BASELINE_OTHER_GPU = "baseline-other-gpu", _INVALID, "The speed record is of another GPU.", RESTORE
+        "The speed record is of another version of kernelgate.", to.NEW_RECORD)
+    BASELINE_INVALID = "baseline-invalid", _INVALID, "The speed record breaks its schema.", to.RESTORE
+    BASELINE_OTHER_GPU = "baseline-other-gpu", _INVALID, "The speed record is of another GPU.", to.RESTORE
     BASELINE_OTHER_OPERATION = ("baseline-other-operation", _INVALID,
-        "The speed record is of another operation.", RESTORE)
+        "The speed record is of another operation.", to.RESTORE)
     BASELINE_STALE = ("baseline-stale", _INVALID,
-        "The speed record is of another kernel than the accepted one.", NEW_RECORD)
+        "The speed record is of another kernel than the accepted one.", to.NEW_RECORD)
 
     NO_RECORD = ("no-record", _NO_BASELINE, "The GPU has no speed record of the accepted kernel.",
-        f"Check the proposal, and accept it: {ACCEPT}")
+        f"Check the proposal, and accept it: {to.ACCEPT}")
 
     NOT_MEASURED = "not-measured", _NOT_MEASURED, "The performance stage was not asked for."
     ANOTHER_GPUS_CODE = ("another-gpus-code", _NOT_MEASURED,

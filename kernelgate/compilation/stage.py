@@ -62,15 +62,7 @@ def compile_all(
     compiled = {kernel.sha256: each for kernel, each in done.items()}
     ours = compiled[kernels.candidate.sha256]
     if kernels.accepted is None:
-        return CompileResult(
-            candidate=ours[0],
-            accepted=None,
-            at_hand=ours[-1],
-            accepted_from_record=False,
-            same_code=False,
-            changes=(),
-            twins=describe_twins(ours[0]),
-        )
+        return _alone(ours)
     if usable and record is not None:
         compiled.setdefault(kernels.accepted.sha256, [_from_record(record)])
     theirs = compiled[kernels.accepted.sha256]
@@ -78,13 +70,24 @@ def compile_all(
         mine.programs() == other.programs() != frozenset() and mine.refused() == other.refused()
         for mine, other in zip(ours, theirs, strict=True)
     )
-    return CompileResult(
-        candidate=ours[0],
+    return msgspec.structs.replace(
+        _alone(ours),
         accepted=theirs[0],
-        at_hand=ours[-1],
         accepted_from_record=usable,
         same_code=same_programs and same_source(kernels.candidate, kernels.accepted),
         changes=describe_changes(ours[0], theirs[0]),
+    )
+
+
+def _alone(ours: list[CompiledKernel]) -> CompileResult:
+    """Return what is known of the candidate, for each target, with nothing to hold it against."""
+    return CompileResult(
+        candidate=ours[0],
+        accepted=None,
+        at_hand=ours[-1],
+        accepted_from_record=False,
+        same_code=False,
+        changes=(),
         twins=describe_twins(ours[0]),
     )
 

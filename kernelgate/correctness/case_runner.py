@@ -12,7 +12,7 @@ from kernelgate.correctness import conduct
 from kernelgate.correctness.calls import Call, Caller, Run
 from kernelgate.correctness.case import CONTIGUOUS, NO_RELATION, Case, recipe_of
 from kernelgate.correctness.lanes import WHOLE, Lane
-from kernelgate.correctness.relations import RELATIONS, Relation
+from kernelgate.correctness.relations import RELATIONS, Relation, attribute
 from kernelgate.correctness.result import Finding
 from kernelgate.execution.observed.decisions import SeenDecision
 from kernelgate.operations.accuracy import laws as accuracy
@@ -36,9 +36,6 @@ ELEMENTS_AT_ONCE = 10_000_000
 
 ITEMS_OF_LARGE = 16
 """Of a larger batch so many items are compared: first, last, and others evenly between; and those named."""
-
-LAWS_OF_VALUES = ("hard-bound", "error-ratio", "exact", "special-values", "second-opinion", "all-written")
-"""Broken in a case that is there for another law, they are a fault of what is unusual about it."""
 
 
 class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,7 +147,7 @@ class CaseRunner:
             errors = errors.worst(of_call)
             vendor_ratio = max(filter(None, (vendor_ratio, vendor)), default=None)
             if broken is not None:
-                broken = _attribute(broken, case, len(runs) - 1, self.operation.max_batch)
+                broken = attribute(broken, case, len(runs) - 1, self.operation.max_batch)
                 break
         else:
             broken = next(relation.check(self.operation, runs), None)
@@ -303,19 +300,3 @@ class CaseRunner:
 def _count_thinned(runs: list[Run]) -> tuple[int, int]:
     thinned = [launch for run in runs for launch in run.ran.launches if launch.thinned]
     return sum(each.programs_run for each in thinned), sum(each.programs_total for each in thinned)
-
-
-def _attribute(broken: Broken, case: Case, number: int, max_batch: int) -> Broken:
-    """Return the finding under the law that the case is there to try, if the plain one holds without it."""
-    if broken.law not in LAWS_OF_VALUES:
-        return broken
-    law, detail = broken.law, f"{broken.law}: {broken.detail}"
-    if RELATIONS[case.relation].owns_values_of(number):
-        law, detail = case.relation, f"call {number + 1}: {detail}"
-    elif case.layout != CONTIGUOUS:
-        law, detail = "layout", f"x {case.layout}: {detail}"
-    elif case.batch == max_batch:
-        law = "domain"
-    else:
-        return broken
-    return msgspec.structs.replace(broken, law=law, detail=detail)

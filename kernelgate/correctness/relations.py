@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelgate.correctness.calls import Call, Run
-from kernelgate.correctness.case import NO_RELATION
+from kernelgate.correctness.case import CONTIGUOUS, NO_RELATION, Case
 from kernelgate.correctness.relation_calls import (
     FirstCall,
     LaterCalls,
@@ -278,3 +278,23 @@ RELATIONS = {relation.name: relation for relation in _ALL}
 def relations_of(operation: Operation) -> tuple[str, ...]:
     """Return the names of the relations that hold of an operation."""
     return tuple(name for name, relation in RELATIONS.items() if relation.asked_of(operation))
+
+
+LAWS_OF_VALUES = ("hard-bound", "error-ratio", "exact", "special-values", "second-opinion", "all-written")
+"""Broken in a case that is there for another law, they are a fault of what is unusual about it."""
+
+
+def attribute(broken: Broken, case: Case, number: int, max_batch: int) -> Broken:
+    """Return the finding under the law that the case is there to try, if the plain one holds without it."""
+    if broken.law not in LAWS_OF_VALUES:
+        return broken
+    law, detail = broken.law, f"{broken.law}: {broken.detail}"
+    if RELATIONS[case.relation].owns_values_of(number):
+        law, detail = case.relation, f"call {number + 1}: {detail}"
+    elif case.layout != CONTIGUOUS:
+        law, detail = "layout", f"x {case.layout}: {detail}"
+    elif case.batch == max_batch:
+        law = "domain"
+    else:
+        return broken
+    return msgspec.structs.replace(broken, law=law, detail=detail)

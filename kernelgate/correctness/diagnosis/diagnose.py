@@ -6,9 +6,9 @@ import msgspec
 import numpy as np
 
 from kernelgate.correctness.calls import Run
-from kernelgate.correctness.case_runner import LAWS_OF_VALUES, CaseRunner, Replayed
+from kernelgate.correctness.case_runner import CaseRunner, Replayed
 from kernelgate.correctness.diagnosis.memory_faults import guess_memory_fault
-from kernelgate.correctness.relations import RELATIONS, Offsets
+from kernelgate.correctness.relations import LAWS_OF_VALUES, RELATIONS, Offsets
 from kernelgate.correctness.result import Diagnosis, Finding
 from kernelgate.operations.accuracy import laws as accuracy
 from kernelgate.operations.declaration.ways import Way

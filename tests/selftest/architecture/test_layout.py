@@ -17,6 +17,8 @@ MAX_MODULES = 12
 """Of one package: a reader takes them in at a glance."""
 
 LOADERS = {"importlib.util", "importlib.machinery", "importlib.import_module", "runpy", "imp", "__import__"}
+PROBLEM_LOADER = PACKAGE / "operations/problem/module.py"
+
 EXECUTORS = {"exec", "eval", "compile", "__import__"}
 
 WORKER = sorted((PACKAGE / "worker").rglob("*.py"))
@@ -100,8 +102,9 @@ def test_an_import_that_breaks_a_contract_is_seen(tmp_path: Path, module: str, p
 
 @pytest.mark.parametrize("file", JUDGE, ids=name_of)
 def test_the_judge_has_no_means_to_run_a_kernel_file(file: Path) -> None:
-    """Neither loaders nor exec nor Triton itself."""
-    assert kernel_loaders(parse(file)) == set()
+    """Neither loaders nor exec nor Triton itself; a problem file is trusted, and one place imports it."""
+    allowed = {"importlib.util"} if file == PROBLEM_LOADER else set()
+    assert kernel_loaders(parse(file)) == allowed
 
 
 def test_the_worker_has_exactly_one_place_that_loads_a_kernel_file() -> None:

@@ -18,7 +18,7 @@ WORDS = re.compile(r"conv(?!er|en|ey|olut(?!ion))|channel|image|nchw", re.IGNORE
 """In code: names and texts that are no docstring."""
 
 ALLOWED = {
-    "correctness/case.py": ({"channels-last", "CHANNELS_LAST_RANK"}, "a memory format of PyTorch's"),
+    "correctness/case.py": ({"channels-last"}, "a memory format of PyTorch's"),
     "worker/tensors/layouts.py": (
         {"channels-last", "CHANNELS_LAST", "channels_last", "_channels_last"},
         "a memory format of PyTorch's",
