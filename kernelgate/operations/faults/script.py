@@ -28,7 +28,9 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 def has_script(recipe: Recipe, layout: str) -> bool:
     """Whether plain PyTorch makes the tensors of a recipe: those of a plain call of a known family."""
-    plain = Recipe(family=recipe.family, seed=recipe.seed, batch=recipe.batch, pool=recipe.pool)
+    plain = Recipe(
+        family=recipe.family, seed=recipe.seed, batch=recipe.batch, pool=recipe.pool, grey=recipe.grey
+    )
     same_seeds = {seed for _, seed in recipe.seeds} | {recipe.half_seed} <= {None, recipe.seed}
     is_plain = same_seeds and msgspec.structs.replace(recipe, seeds=(), half_seed=None) == plain
     return is_plain and recipe.family in PLAIN_DRAWS and layout in PLAIN_LAYOUTS
@@ -51,6 +53,7 @@ def render_script(operation: Operation, shown: Shown) -> str:
         "spec.loader.exec_module(kernel)",
         *([PIN.format(pin=shown.pin)] if shown.pin is not None else []),
         *_tensors(operation, shown.recipe, PLAIN_DRAWS[shown.recipe.family]),
+        *(["x = x[:, :1].repeat(1, x.shape[1], 1, 1)"] if shown.recipe.grey else []),
         *_model(operation, shown.layout),
         *_call(operation, shown.layout, place[0]),
         f"[{', '.join(names)}] = [each.cpu().double() for each in ({', '.join(of_item)},)]",
