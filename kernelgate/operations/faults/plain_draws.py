@@ -93,7 +93,7 @@ PLAIN_LAYOUTS: dict[str, str] = {
     "offset": "torch.nn.functional.pad(x.flatten(), (1024, 1024), value=math.nan)[1024:-1024].view(x.shape)",
     "odd-offset": "torch.nn.functional.pad(x.flatten(), (1, 1), value=math.nan)[1:-1].view(x.shape)",
     "expanded": "x[:1].expand(x.shape)",
-    "grey": "x[:, :1].expand(x.shape)",
+    "grey": "x[:, :1].clone().expand(x.shape)",
     "transposed": "x.transpose(2, 3).contiguous().transpose(2, 3)",
 }
 """Expressions that lay x out, on the device where it lies."""

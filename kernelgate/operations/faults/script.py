@@ -27,7 +27,9 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 def has_script(recipe: Recipe, layout: str) -> bool:
     """Whether plain PyTorch makes the tensors of a recipe: those of a plain call of a known family."""
-    plain = Recipe(family=recipe.family, seed=recipe.seed, batch=recipe.batch, pool=recipe.pool)
+    plain = Recipe(
+        family=recipe.family, seed=recipe.seed, batch=recipe.batch, pool=recipe.pool, grey=recipe.grey
+    )
     own = {"weight_seed": None, "bias_seed": None, "half_seed": None}
     same_seeds = {recipe.weight_seed, recipe.bias_seed, recipe.half_seed} <= {None, recipe.seed}
     is_plain = same_seeds and msgspec.structs.replace(recipe, **own) == plain
@@ -48,6 +50,7 @@ def render_script(operation: Convolution, shown: Shown) -> str:
         "spec.loader.exec_module(kernel)",
         *([PIN.format(pin=shown.pin)] if shown.pin is not None else []),
         *_tensors(operation, recipe, draw),
+        *(["x = x[:, :1].repeat(1, x.shape[1], 1, 1)"] if recipe.grey else []),
         "model = kernel.ModelNew().cuda()",
         *(["model.to(memory_format=torch.channels_last)"] if shown.layout == "channels-last" else []),
         "for parameter in model.parameters():",
