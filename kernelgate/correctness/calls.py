@@ -142,3 +142,9 @@ def draw_poison(seed: int) -> int:
         return 0x7FC00000 | chance.randrange(1, 1 << 22)
     value = float("inf") if seed % 3 == 1 else chance.gauss(0, 10)
     return int(struct.unpack("<I", struct.pack("<f", value))[0])
+
+
+def count_thinned(runs: list[Run]) -> tuple[int, int]:
+    """Return the programs that ran, and all there are, of launches that were too slow for all."""
+    thinned = [launch for run in runs for launch in run.ran.launches if launch.thinned]
+    return sum(each.programs_run for each in thinned), sum(each.programs_total for each in thinned)

@@ -9,7 +9,7 @@ import torch
 
 from kernelgate.compilation.recording import UnplannedError
 from kernelgate.correctness import conduct
-from kernelgate.correctness.calls import Call, Caller, Run
+from kernelgate.correctness.calls import Call, Caller, Run, count_thinned
 from kernelgate.correctness.case import CONTIGUOUS, NO_RELATION, Case
 from kernelgate.correctness.lanes import WHOLE, Lane
 from kernelgate.correctness.relations import RELATIONS, Relation
@@ -130,7 +130,7 @@ class CaseRunner:
             calls=len(seen.runs),
             first_run=seen.runs[0],
             decisions=tuple(each for run in seen.runs for each in run.ran.decisions),
-            thinned=_count_thinned(seen.runs),
+            thinned=count_thinned(seen.runs),
         )
 
     def replay(self, case: Case) -> Replayed:
@@ -288,11 +288,6 @@ class CaseRunner:
         yield from accuracy.check_error_ratio(errors, self.limits)
         if vendor is not None:
             yield from accuracy.check_second_opinion(answer, vendor)
-
-
-def _count_thinned(runs: list[Run]) -> tuple[int, int]:
-    thinned = [launch for run in runs for launch in run.ran.launches if launch.thinned]
-    return sum(each.programs_run for each in thinned), sum(each.programs_total for each in thinned)
 
 
 def _attribute(broken: Broken, case: Case, number: int, max_batch: int) -> Broken:
