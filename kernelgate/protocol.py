@@ -99,8 +99,7 @@ class RunPlan(_Message, frozen=True):
 
     Weight and x lie in memory as `layout` says, and what is unwritten holds `poison_bits`. Mode `interpret`
     alone runs so many `programs` of each launch of the `sampled` kernels, all programs `backwards`, and tells
-    what all of them together write, if that is asked for (`covers`). Of launches that take longer than
-    `seconds`, and that no other reads, it runs fewer programs.
+    what all of them together write (`covers`); of launches that take longer than `seconds` it runs fewer.
     """
 
     plan: str
@@ -217,8 +216,7 @@ class SeenLaunch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     `programs_idle` are those at the end of the grid that write nothing, where programs are sampled.
     `most_written` counts its elements, averaged over the rows of the grid where each has a busiest one.
     `makes_answer` if it wrote into the memory of the answer alone, and no later launch read what it wrote:
-    then some of its programs can be run without the others. Where these take long, fewer run than were asked
-    for: it is `thinned`. Mode `execute` counts none of these.
+    then some of its programs can be run without the others; `thinned` if these were too slow for more.
     """
 
     kernel: str
