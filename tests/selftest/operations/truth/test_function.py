@@ -50,7 +50,7 @@ def test_items_computed_in_parts_are_those_computed_together(
     """The last part is shorter."""
     tensors = make_tensors(operation, RECIPE)
     together = truth_everywhere(operation, tensors)
-    monkeypatch.setattr(function, "ITEMS_AT_ONCE", 32)
+    monkeypatch.setattr(function, "ROWS_AT_ONCE", 32)
     in_parts = truth_everywhere(operation, tensors)
     assert in_parts.exact.shape == operation.output_shape(BATCH)
     assert torch.allclose(in_parts.exact, together.exact, rtol=1e-12)
