@@ -4,7 +4,6 @@ Every message is decoded into one of these records; whatever else comes over the
 """
 
 import enum
-import math
 from typing import Annotated, Literal
 
 import msgspec
@@ -119,7 +118,7 @@ class RunPlan(_Message, frozen=True):
     sampled: tuple[str, ...] = ()
     backwards: bool = False
     covers: bool = False
-    seconds: float = math.inf
+    seconds: float | None = None
 
 
 class SendRun(_Message, frozen=True):

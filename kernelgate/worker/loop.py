@@ -40,15 +40,21 @@ def serve(mode: str, request_fd: int, response_fd: int) -> None:
         return
     with os.fdopen(request_fd, "rb") as requests, os.fdopen(response_fd, "wb") as responses:
         for line in requests:
-            try:
-                answer = protocol.encode(program.answer(protocol.decode_request(line)))
-            except BaseException as error:  # noqa: BLE001 - SystemExit of a kernel file is a finding too
-                failed = describe_failure(
-                    error, program.kernel_file, UNFORESEEN.get(mode, FailureKind.RAISES), program.is_crowded
-                )
-                answer = protocol.encode(failed)
-            responses.write(answer + b"\n")
+            responses.write(_answer(program, mode, line) + b"\n")
             responses.flush()
+
+
+def _answer(program: ModeProgram, mode: str, line: bytes) -> bytes:
+    try:
+        request = protocol.decode_request(line)
+    except Exception as error:  # noqa: BLE001 - no kernel file has a hand in what the judge asks
+        detail = f"mode {mode} was asked what it cannot read: {error!r:.300}"
+        return protocol.encode(protocol.Failed(kind=FailureKind.GATE_FAULT, detail=detail, line=0))
+    try:
+        return protocol.encode(program.answer(request))
+    except BaseException as error:  # noqa: BLE001 - SystemExit of a kernel file is a finding too
+        unforeseen = UNFORESEEN.get(mode, FailureKind.RAISES)
+        return protocol.encode(describe_failure(error, program.kernel_file, unforeseen, program.is_crowded))
 
 
 def answer_in_place(kind: FailureKind, detail: str, request_fd: int, response_fd: int) -> None:

@@ -1,6 +1,5 @@
 """Calls by launch plans: a recorder says what the file does, a GPU or the interpreter does it."""
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -68,7 +67,7 @@ class PlanCaller:
             programs=call.programs,
             sampled=call.sampled,
             covers=call.covers,
-            seconds=SECONDS if self.interprets else math.inf,
+            seconds=SECONDS if self.interprets else None,
             backwards=call.number % 2 == 1,  # what depends on the order has other bits in the next call
         )
         try:

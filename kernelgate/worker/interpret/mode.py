@@ -1,5 +1,6 @@
 """Mode `interpret`: launch plans run on the interpreter of TTIR. No kernel file is ever imported here."""
 
+import math
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ class InterpretMode:
             programs=request.programs,
             kernels=request.sampled,
             backwards=request.backwards,
-            seconds=request.seconds,
+            seconds=math.inf if request.seconds is None else request.seconds,
         )
 
     @cache  # noqa: B019 - as long as the process lives

@@ -29,3 +29,22 @@ def test_a_library_that_is_missing_is_the_gates_own_fault(
     assert isinstance(said, protocol.Failed)
     assert said.kind is protocol.FailureKind.GATE_FAULT
     assert str(error) in said.detail
+
+
+def test_a_request_that_cannot_be_read_is_the_gates_own_fault() -> None:
+    """No kernel file has a hand in what the judge asks."""
+    said = protocol.decode_response(loop._answer(Never(), "execute", b'{"type": "RunPlan"}'))
+    assert isinstance(said, protocol.Failed)
+    assert said.kind is protocol.FailureKind.GATE_FAULT
+
+
+class Never:
+    """A mode that must not be asked."""
+
+    kernel_file = ""
+
+    def answer(self, request: protocol.Request) -> protocol.Response:
+        raise AssertionError(request)
+
+    def is_crowded(self) -> bool:
+        return False
