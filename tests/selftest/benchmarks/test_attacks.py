@@ -61,7 +61,7 @@ def test_an_attack_is_the_accepted_kernel_with_one_deceit(
 ) -> None:
     """It is a kernel file by its form; what reaches into the process around it is refused by its names."""
     kernel = written(attack, accepted, tmp_path)
-    assert check_format(kernel) == ()
+    assert check_format(kernel, ALEXNET_CONV1) == ()
     reaches = attack.name.startswith(("patches", "global")) and attack.name not in HARMLESS
     reaches = reaches or "torch.sys" in kernel.source
     assert bool(find_reaches(kernel)) == (reaches or "torch.calls" in kernel.source)

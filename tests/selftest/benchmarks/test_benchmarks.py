@@ -17,6 +17,7 @@ from benchmarks.variants import BASE, EXTRA, TILES, make_variant
 from kernelgate.kernel_file.format import check_format
 from kernelgate.kernel_file.reach import find_reaches
 from kernelgate.machine.gpu import GpuError
+from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.performance.samples import Arm
 from kernelgate.performance.samples_file import SamplesError, Timing
 from kernelgate.verdict import Rule
@@ -194,7 +195,7 @@ def test_files_of_other_settings_make_no_pool(tmp_path: Path) -> None:
 def test_variants_are_kernel_files_that_launch_more_or_fewer_programs(tmp_path: Path, arm: str) -> None:
     """None fewer than there are tiles, and nothing else differs."""
     kernel = make_variant(arm, tmp_path)
-    assert check_format(kernel) == find_reaches(kernel) == ()
+    assert check_format(kernel, ALEXNET_CONV1) == find_reaches(kernel) == ()
     assert f"{TILES} * {10_000 + EXTRA[arm]} // 10_000" in kernel.source
     assert kernel.source.count("triton.Config(") == 1
     assert EXTRA[arm] >= 0

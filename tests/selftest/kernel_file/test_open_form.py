@@ -4,6 +4,7 @@ import pytest
 
 from kernelgate.kernel_file.open_form import check_open_form
 from kernelgate.kernel_file.source import KernelFile
+from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from tests.selftest.corpus.planted.form_alikes import FORMS, KERNELBENCH
 from tests.selftest.corpus.planted.host_alikes import HOST_CODE, LAUNCHES
 
@@ -21,7 +22,7 @@ class ModelNew(Base):
 
 def broken(source: str) -> list[tuple[str, int]]:
     """Return the broken rules and their lines."""
-    found = check_open_form(KernelFile(path="k.py", sha256="0" * 64, source=source))
+    found = check_open_form(KernelFile(path="k.py", sha256="0" * 64, source=source), ALEXNET_CONV1)
     return [(violation.rule, violation.line) for violation in found]
 
 
@@ -67,6 +68,6 @@ def test_a_model_may_be_made_and_inherited_in_any_way(old: str, new: str) -> Non
 def test_the_message_says_what_is_there_and_what_to_write() -> None:
     """A file with the reference alone is told which class it lacks."""
     source = KERNELBENCH.replace("class ModelNew(Model)", "class Fast(Model)")
-    (violation,) = check_open_form(KernelFile(path="k.py", sha256="0" * 64, source=source))
+    (violation,) = check_open_form(KernelFile(path="k.py", sha256="0" * 64, source=source), ALEXNET_CONV1)
     assert "got Model, Fast" in violation.message
     assert "class ModelNew" in violation.message
