@@ -6,7 +6,8 @@ READY := $(VENV)/.ready
 
 # What to judge, for example: make gate CANDIDATE=my_kernel.py STAGE=open
 OPTIONS := $(if $(CANDIDATE),--candidate $(CANDIDATE)) $(if $(STAGE),--stage $(STAGE)) \
-	$(if $(RULE),--rule $(RULE)) $(if $(ACCEPTED),--accepted $(ACCEPTED))
+	$(if $(RULE),--rule $(RULE)) $(if $(ACCEPTED),--accepted $(ACCEPTED)) \
+	$(if $(PROBLEM),--problem $(PROBLEM))
 # With an NVIDIA GPU at hand the verdict includes its speed.
 MEASURE := $(if $(shell nvidia-smi -L 2>/dev/null | grep '^GPU '),-m "perf or not perf")
 

@@ -15,9 +15,13 @@ from kernelgate.operations.draws.values import Family, make_family, seeded
 
 
 def family_of(operation: Operation, recipe: Recipe, number: int = 0) -> Family:
-    """Return how the values of a recipe are drawn, and the item of that number."""
+    """Return how the values of a recipe are drawn, and the item of that number.
+
+    Near a number items take turns in how they lie to it, and seeds where the domain has fewer items.
+    """
     if recipe.near:
-        return near_family(recipe.near, operation.fan_in, number % KINDS)
+        turn = number + (recipe.seed if operation.max_batch < KINDS else 0)
+        return near_family(recipe.near, operation.fan_in, turn % KINDS)
     return make_family(recipe.family, operation.fan_in)
 
 

@@ -74,3 +74,9 @@ def round_to_tf32(values: Tensor) -> Tensor:
     bits = values.contiguous().view(torch.int32)
     kept = (bits + 0xFFF + ((bits >> 13) & 1)) & ~0x1FFF
     return torch.where(torch.isfinite(values), kept.view(torch.float32), values)
+
+
+def truncate_to_tf32(values: Tensor) -> Tensor:
+    """Return float32 values with 10 fraction bits, the others dropped; NaN and Inf stay."""
+    cut = (values.contiguous().view(torch.int32) & ~0x1FFF).view(torch.float32)
+    return torch.where(torch.isfinite(values), cut, values)
