@@ -1,5 +1,6 @@
 """The compile stage: candidate and accepted kernel for each target, what changed, and is it the same code."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -62,15 +63,7 @@ def compile_all(
     compiled = {kernel.sha256: each for kernel, each in done.items()}
     ours = compiled[kernels.candidate.sha256]
     if kernels.accepted is None:
-        return CompileResult(
-            candidate=ours[0],
-            accepted=None,
-            at_hand=ours[-1],
-            accepted_from_record=False,
-            same_code=False,
-            changes=(),
-            twins=describe_twins(ours[0]),
-        )
+        return _alone(ours)
     if usable and record is not None:
         compiled.setdefault(kernels.accepted.sha256, [_from_record(record)])
     theirs = compiled[kernels.accepted.sha256]
@@ -86,6 +79,19 @@ def compile_all(
         same_code=same_programs and same_source(kernels.candidate, kernels.accepted),
         changes=describe_changes(ours[0], theirs[0]),
         twins=describe_twins(ours[0]),
+    )
+
+
+def _alone(compiled: Sequence[CompiledKernel]) -> CompileResult:
+    """Return the candidate's compile where there is no kernel to hold it against."""
+    return CompileResult(
+        candidate=compiled[0],
+        accepted=None,
+        at_hand=compiled[-1],
+        accepted_from_record=False,
+        same_code=False,
+        changes=(),
+        twins=describe_twins(compiled[0]),
     )
 
 
