@@ -5,14 +5,15 @@ RUN := $(VENV)/bin/python -m
 READY := $(VENV)/.ready
 
 # A misspelt variable would be left out without a word, and another kernel judged than was meant.
-KNOWN := OPERATION CANDIDATE STAGE RULE ACCEPTED PLAN_SHARE ARGS PYTHON VENV
+KNOWN := OPERATION PROBLEM CANDIDATE STAGE RULE ACCEPTED PLAN_SHARE ARGS PYTHON VENV
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
 UNKNOWN := $(filter-out $(KNOWN),$(GIVEN))
 $(if $(UNKNOWN),$(error unknown variable $(UNKNOWN); known: $(KNOWN)))
 
 # What to judge, for example: make gate OPERATION=matmul CANDIDATE=my_kernel.py STAGE=open
 OPTIONS := $(if $(OPERATION),--operation $(OPERATION)) $(if $(CANDIDATE),--candidate $(CANDIDATE)) \
-	$(if $(STAGE),--stage $(STAGE)) $(if $(RULE),--rule $(RULE)) $(if $(ACCEPTED),--accepted $(ACCEPTED))
+	$(if $(STAGE),--stage $(STAGE)) $(if $(RULE),--rule $(RULE)) $(if $(ACCEPTED),--accepted $(ACCEPTED)) \
+	$(if $(PROBLEM),--problem $(PROBLEM))
 # With an NVIDIA GPU at hand the verdict includes its speed.
 MEASURE := $(if $(shell nvidia-smi -L 2>/dev/null | grep '^GPU '),-m "perf or not perf")
 

@@ -26,16 +26,7 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--operation", metavar="NAME", help="what it computes; default: that of [tool.kernelgate]"
     )
-    group.addoption(
-        "--problem",
-        metavar="FILE",
-        help="what it computes, as a file in KernelBench's form; the file is trusted: the judge imports it",
-    )
-    group.addoption(
-        "--math",
-        choices=get_args(Math),
-        help="least precise arithmetic of a problem; default: tf32 where it calls products, else float32",
-    )
+    _add_problem_options(group)
     group.addoption(
         "--accepted", metavar="FILE|REV", help="kernel to beat: a file or a git revision; default: HEAD"
     )
@@ -71,6 +62,19 @@ def _add_outputs(group: pytest.OptionGroup) -> None:
         "--keep-plans", metavar="DIR", help="write a plan book of a kernel that passes into this new folder"
     )
     group.addoption("--replay", metavar="CASE", help="judge this one correctness case, as a report names it")
+
+
+def _add_problem_options(group: pytest.OptionGroup) -> None:
+    group.addoption(
+        "--problem",
+        metavar="FILE",
+        help="what it computes, as a file in KernelBench's form; the file is trusted: the judge imports it",
+    )
+    group.addoption(
+        "--math",
+        choices=get_args(Math),
+        help="least precise arithmetic of a problem; default: tf32 where it calls products, else float32",
+    )
 
 
 def refuse_code_path(request: "Request", gpu: "Gpu | None") -> None:

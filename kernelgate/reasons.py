@@ -204,24 +204,16 @@ class Reason(ReasonCode):
         "Run on a machine with an NVIDIA GPU, or leave out the operation that the detail names.")
     REPLAY_ONLY = ("replay-only", _INVALID, "The replayed case holds; one case is no verdict.",
         "Run without `--replay`: `pytest tests/gate --candidate FILE`.")
-    PROBLEM_FORM = ("problem-form", _INVALID,
-        "The problem file lacks Model, get_inputs or get_init_inputs, or they give what cannot be told on.",
-        to.MEND_PROBLEM)
-    PROBLEM_RAISES = ("problem-raises", _INVALID,
-        "The problem file cannot be imported, or what it declares raises an error.", to.MEND_PROBLEM)
-    PROBLEM_NO_ANSWER = ("problem-no-answer", _INVALID,
-        "The problem file gives no answer within the time limit.", to.LARGE_PROBLEM)
-    PROBLEM_MEMORY = ("problem-memory", _INVALID,
-        "The problem's truth needs more memory than is allowed.", to.LARGE_PROBLEM)
+    PROBLEM_FORM = "problem-form", _INVALID, "The problem file lacks one of its three parts.", to.MEND_PROBLEM
+    PROBLEM_RAISES = "problem-raises", _INVALID, "The problem file raises an error, or ends.", to.MEND_PROBLEM
+    PROBLEM_NO_ANSWER = "problem-no-answer", _INVALID, "The problem file takes too long.", to.LARGE_PROBLEM
+    PROBLEM_MEMORY = "problem-memory", _INVALID, "The problem's truth is too large.", to.LARGE_PROBLEM
     PROBLEM_NOT_A_FUNCTION = ("problem-not-a-function", _INVALID,
         "The reference is random or has state: alike calls answer otherwise.", to.MEND_PROBLEM)
-    PROBLEM_TENSORS = ("problem-tensors", _INVALID,
-        "An input, or the output, is no tensor, or there is none, or more than one output.", to.MEND_PROBLEM)
-    PROBLEM_TYPE = ("problem-type", _INVALID, "A tensor of the problem is not float32.", to.MEND_PROBLEM)
-    PROBLEM_SHAPES = ("problem-shapes", _INVALID,
-        "Shapes of the problem change from call to call, or have no elements.", to.MEND_PROBLEM)
-    PROBLEM_VALUES = ("problem-values", _INVALID,
-        "PyTorch itself has no float32 answer near the truth, for any values tried.", to.MEND_PROBLEM)
+    PROBLEM_TENSORS = "problem-tensors", _INVALID, "An input or output is no single tensor.", to.MEND_PROBLEM
+    PROBLEM_TYPE = "problem-type", _INVALID, "A tensor of the problem is not float32.", to.MEND_PROBLEM
+    PROBLEM_SHAPES = "problem-shapes", _INVALID, "Shapes change, or have no elements.", to.MEND_PROBLEM
+    PROBLEM_VALUES = "problem-values", _INVALID, "PyTorch's float32 is far from the truth.", to.MEND_PROBLEM
     NO_CONTROL = ("no-control", _INVALID, "The accepted kernel was not timed against itself.",
         "Report it as a bug of the gate.")
     NOT_A_NUMBER = ("not-a-number", _INVALID, "A figure or a setting is not a finite number.",

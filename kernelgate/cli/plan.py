@@ -2,10 +2,14 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kernelgate.cli.common_options import add_root
 from kernelgate.operations import OPERATIONS, find_operation
+
+if TYPE_CHECKING:
+    from kernelgate.operations.declaration.operation import Operation
+    from kernelgate.settings import Settings
 
 FOLDER = Path("gate-report") / "plans"
 
@@ -24,7 +28,14 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--target", default="sm_89", metavar="GPU", help="sm_89, sm_90 or here; default: %(default)s"
     )
-    command.add_argument("--operation", choices=OPERATIONS, help="default: that of the settings")
+    asked = command.add_mutually_exclusive_group()
+    asked.add_argument("--operation", choices=OPERATIONS, help="default: that of the settings")
+    asked.add_argument(
+        "--problem",
+        type=Path,
+        metavar="FILE",
+        help="what it computes, as a file in KernelBench's form; it is trusted, and imported",
+    )
     command.add_argument(
         "--out", type=Path, default=FOLDER, metavar="DIR", help="folder of the plans; default: %(default)s"
     )
@@ -40,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     settings = load_settings(options.root / "pyproject.toml")
     order = PlanOrder(
         file=options.file,
-        operation=find_operation(options.operation or settings.operation),
+        operation=_find_operation(options, settings),
         batch=options.batch,
         target=options.target,
         folder=options.out,
@@ -49,3 +60,18 @@ def run(options: argparse.Namespace) -> int:
     for text in texts:
         print(text)
     return 0 if texts else 1
+
+
+def _find_operation(options: argparse.Namespace, settings: "Settings") -> "Operation":
+    """Return the operation that was named, or that of a problem file. Raises ProblemError."""
+    from kernelgate.operations.problem.order import ExaminationOrder, read_problem
+
+    if options.problem is None:
+        return find_operation(options.operation or settings.operation)
+    limits = settings.limits
+    order = ExaminationOrder(
+        file=str(options.problem),
+        memory_bytes=limits.problem_memory_bytes,
+        seconds=limits.problem_timeout_s,
+    )
+    return find_operation(read_problem(order))

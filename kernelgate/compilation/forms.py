@@ -29,7 +29,7 @@ def list_forms(operation: Operation) -> dict[str, CallForm]:
         "at a second call": CallForm(call=1),
         "at a twentieth call": CallForm(call=19),
         "with num_classes=10": CallForm(classes=10),
-        "after a call on another batch": CallForm(changed="batch"),
+        **({"after a call on another batch": CallForm(changed="batch")} if operation.max_batch > 2 else {}),
         "after a call of another model": CallForm(call=1, changed="model"),
         **{
             f"after {each.name} was written in place": CallForm(call=1, changed=each.name)

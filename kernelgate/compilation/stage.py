@@ -60,12 +60,11 @@ def compile_all(
         },
     )
     compiled = {kernel.sha256: each for kernel, each in done.items()}
-    ours = compiled[kernels.candidate.sha256]
     if kernels.accepted is None:
-        return _alone(ours)
+        return _alone(compiled[kernels.candidate.sha256])
     if usable and record is not None:
         compiled.setdefault(kernels.accepted.sha256, [_from_record(record)])
-    theirs = compiled[kernels.accepted.sha256]
+    ours, theirs = compiled[kernels.candidate.sha256], compiled[kernels.accepted.sha256]
     same_programs = all(
         mine.programs() == other.programs() != frozenset() and mine.refused() == other.refused()
         for mine, other in zip(ours, theirs, strict=True)

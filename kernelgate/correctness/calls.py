@@ -99,7 +99,7 @@ def fetch_answer(
     an_item, everything = math.prod(shape[1:]), math.prod(shape)
     try:
         if sent.whole:
-            items = call.items or tuple(range(shape[0]))
+            items = call.items or tuple(range(everything // an_item))
             few = len(items) <= MAX_KEPT_ITEMS
             everywhere = (_offsets_of_few if few else _offsets_of)(items, an_item)
             return read_array(out, everywhere.size, np.uint32), everywhere

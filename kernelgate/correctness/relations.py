@@ -293,7 +293,7 @@ def attribute(broken: Broken, case: Case, number: int, max_batch: int) -> Broken
         law, detail = case.relation, f"call {number + 1}: {detail}"
     elif case.layout != CONTIGUOUS:
         law, detail = "layout", f"x {case.layout}: {detail}"
-    elif case.batch == max_batch:
+    elif case.batch == max_batch > 1:
         law = "domain"
     else:
         return broken

@@ -92,10 +92,11 @@ def near_cases(operation: Operation, decided: Sequence[Decided], seed: int) -> t
         known = [parse_near(_by_role(operation, threshold)) for threshold in each.seen.thresholds]
         drawable = [str(side) for near in known if can_be_drawn(near) for side in near.sides()]
         wanted |= dict.fromkeys(product(drawable, sorted({case.pin for case in each.cases})))
-    seeds = count(seed)
+    seeds, batch = count(seed), min(KINDS, operation.max_batch)
     return tuple(
-        Case(batch=KINDS, family="normal", seed=next(seeds), pin=pin, near=near)
+        Case(batch=batch, family="normal", seed=next(seeds), pin=pin, near=near)
         for near, pin in list(wanted)[:MAX_NEAR_CASES]
+        for _ in range(-(-KINDS // batch))  # items count the kinds; of few items the seeds do
     )
 
 

@@ -138,7 +138,7 @@ def plan_for_gpu(
     pins, seeds = running_pins(compiled), itertools.count(seed + 1)
     relations = relations_of(operation) if calls_file else _of_plans(operation)
     planned = [
-        *each_pinned(3, PROBE_FAMILY, pins, 0, seeds),
+        *each_pinned(min(3, operation.max_batch), PROBE_FAMILY, pins, 0, seeds),
         *each_pinned(operation.measured_batch, "normal", pins, 0, seeds),
         *each_pinned(operation.measured_batch, PROBE_FAMILY, pins[:1], 0, seeds),
         *everything(CaseMaker(operation, pins, seeds, operation.max_batch), relations, named),

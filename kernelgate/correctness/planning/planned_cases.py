@@ -122,7 +122,7 @@ def sweep(operation: Operation, count: int, pins: Sequence[int], seeds: Iterator
     chance = random.Random(next(seeds))  # noqa: S311 - replayable, not secret
     families, turn = families_of(operation), itertools.cycle(pins)
     for _ in range(count):
-        batch, family = chance.randint(1, MAX_SWEPT_BATCH), chance.choice(families)
+        batch, family = chance.randint(1, min(MAX_SWEPT_BATCH, operation.max_batch)), chance.choice(families)
         yield Case(batch=batch, family=family, seed=next(seeds), pin=next(turn))
 
 

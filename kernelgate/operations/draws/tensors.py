@@ -15,9 +15,13 @@ from kernelgate.operations.draws.values import Family, make_family, seeded
 
 
 def family_of(operation: Operation, recipe: Recipe, number: int = 0) -> Family:
-    """Return how the values of a recipe are drawn, and the item of that number."""
+    """Return how the values of a recipe are drawn, and the item of that number.
+
+    Near a number items take turns in how they lie to it, and seeds where the domain has fewer items.
+    """
     if recipe.near:
-        return near_family(recipe.near, operation.fan_in, number % KINDS)
+        turn = number + (recipe.seed if operation.max_batch < KINDS else 0)
+        return near_family(recipe.near, operation.fan_in, turn % KINDS)
     return make_family(recipe.family, operation.fan_in)
 
 
@@ -52,7 +56,8 @@ def make_item(operation: Operation, recipe: Recipe, argument: Argument, number: 
     label = f"{number}" if argument is operation.inputs[0] else f"{argument.name} {number}"
     with _own_faults(recipe):
         draw = family_of(operation, recipe, number).of("x")
-        item = draw(_without_n(argument), seeded(recipe.seed, label))
+        shape = _without_n(argument)
+        item = draw(shape or (1,), seeded(recipe.seed, label)).reshape(shape)
     item = item[:1].expand_as(item) if recipe.grey else item
     return item * 2.0 ** recipe.exponent_of(argument.name)
 
@@ -124,7 +129,7 @@ def _draw(operation: Operation, recipe: Recipe, argument: Argument) -> Tensor:
     shape, draw = argument.shape_at(1), family_of(operation, recipe).of(argument.role)
     if argument.name in recipe.absent:
         return torch.zeros(shape)
-    values = draw(shape, seeded(recipe.seed_of(argument.name), argument.name))
+    values = draw(shape or (1,), seeded(recipe.seed_of(argument.name), argument.name)).reshape(shape)
     if recipe.half_seed is not None and argument.role == "weight":
         half = shape[0] // 2
         values[half:] = draw(shape, seeded(recipe.half_seed, argument.name))[half:]

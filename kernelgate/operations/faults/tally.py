@@ -85,7 +85,7 @@ class Tally:
 
 def _in_four(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     """Return the extents of items, channels, rows and columns."""
-    items, *inner = shape
+    items, *inner = shape or (1,)
     *inner, columns = inner or [1]
     *inner, rows = inner or [1]
     return items, math.prod(inner), rows, columns
@@ -93,7 +93,7 @@ def _in_four(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
 
 def _named(axes: tuple[str, ...]) -> tuple[str, str, str, str]:
     """Return what the four axes are called, empty for what the answer lacks."""
-    items, *inner = axes
+    items, *inner = axes or ("answer",)
     *inner, columns = inner or [""]
     *inner, rows = inner or [""]
     return items, "-".join(inner), rows, columns

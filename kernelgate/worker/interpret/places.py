@@ -42,7 +42,7 @@ class Places:
         number, inner = finding.offset // ELEMENT_BYTES - first, math.prod(shape[1:])
         index = [number // inner, *(int(axis) for axis in np.unravel_index(number % inner, shape[1:]))]
         name = "out" if finding.buffer == ANSWER else finding.buffer
-        would = "" if 0 <= number < inner * shape[0] else "what would be "
+        would = "" if 0 <= number < math.prod(shape) else "what would be "
         return f"{would}{name}[{','.join(map(str, index[: len(shape)]))}]"
 
     def _line(self, finding: Finding) -> int:

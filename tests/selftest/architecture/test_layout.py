@@ -21,6 +21,7 @@ PROBLEM_LOADER = PACKAGE / "operations/problem/module.py"
 
 EXECUTORS = {"exec", "eval", "compile", "__import__"}
 
+PROBLEM_LOADER = PACKAGE / "operations" / "problem" / "module.py"
 WORKER = sorted((PACKAGE / "worker").rglob("*.py"))
 JUDGE = sorted(set(PACKAGE.rglob("*.py")) - set(WORKER))
 PACKAGES = sorted({file.parent for file in [*JUDGE, *WORKER]})
@@ -100,11 +101,22 @@ def test_an_import_that_breaks_a_contract_is_seen(tmp_path: Path, module: str, p
     assert check_imports(tmp_path).returncode != 0
 
 
-@pytest.mark.parametrize("file", JUDGE, ids=name_of)
+@pytest.mark.parametrize("file", [file for file in JUDGE if file != PROBLEM_LOADER], ids=name_of)
 def test_the_judge_has_no_means_to_run_a_kernel_file(file: Path) -> None:
     """Neither loaders nor exec nor Triton itself; a problem file is trusted, and one place imports it."""
     allowed = {"importlib.util"} if file == PROBLEM_LOADER else set()
     assert kernel_loaders(parse(file)) == allowed
+
+
+def test_one_place_loads_a_problem_file_and_nothing_else() -> None:
+    """It is trusted, and whoever runs a candidate is not told where it lies."""
+    assert kernel_loaders(parse(PROBLEM_LOADER)) == {"importlib.util"}
+    importers = [
+        file
+        for file in [*JUDGE, *WORKER]
+        if any(name.startswith("kernelgate.operations.problem.module") for name in imported(parse(file)))
+    ]
+    assert sorted(file.name for file in importers) == ["examine.py", "reference.py"]
 
 
 def test_the_worker_has_exactly_one_place_that_loads_a_kernel_file() -> None:

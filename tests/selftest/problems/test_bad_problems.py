@@ -9,7 +9,7 @@ from kernelgate.operations.problem.order import ExaminationOrder, read_problem
 from kernelgate.operations.problem.problem import ProblemError
 from kernelgate.verdict import Outcome, Reason
 from tests.selftest.problems.test_judged import judge
-from tests.selftest.problems.written import PROBLEM, WRITTEN, problem
+from tests.selftest.problems.written import WRITTEN, problem
 
 GIB = 2**30
 BUFFER = "self.register_buffer('noise', torch.randn(300))"
@@ -109,8 +109,8 @@ def test_each_kind_is_a_reason_of_an_invalid_verdict() -> None:
 def test_a_file_that_takes_too_much_ends_nothing_but_itself(tmp_path: Path, text: str, kind: str) -> None:
     """It is looked at in a process of its own."""
     file = tmp_path / "problem.py"
-    file.write_text(text + PROBLEM)
-    seconds = 5 if kind == "no-answer" else 100
+    file.write_text(text + problem("x"))
+    seconds = 20 if kind == "no-answer" else 200
     with pytest.raises(ProblemError) as raised:
         read_problem(ExaminationOrder(file=str(file), memory_bytes=2 * GIB, seconds=seconds))
     assert raised.value.kind == kind

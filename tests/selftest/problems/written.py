@@ -356,7 +356,7 @@ WRITTEN: dict[str, Written] = {
     "matmul": product(
         "torch.matmul(a, b)",
         ("64, 64", "64, 64"),
-        "M, K, N = 64, 64, 64",
+        "(M, K), N = a.shape, b.shape[1]",
         "(K, 1, N, 1)",
         "(k[None, :] < K)",
         "(k[None, :] < K - 1)",
