@@ -50,14 +50,14 @@ def test_a_relation_of_the_batch_is_dropped_where_items_depend_on_each_other() -
     ("operation", "unfit"),
     [
         (ALEXNET_CONV1, set()),
-        (PRODUCT, {"channels-last"}),
-        (DIFFERENCE, {"channels-last"}),
-        (SOFTMAX, {"channels-last", "expanded"}),
+        (PRODUCT, {"channels-last", "grey"}),
+        (DIFFERENCE, {"channels-last", "grey"}),
+        (SOFTMAX, {"channels-last", "grey", "expanded"}),
     ],
     ids=lambda each: getattr(each, "name", None),
 )
 def test_layouts_are_those_that_an_input_can_have(operation: Operation, unfit: set[str]) -> None:
-    """Only pictures have channels to come last; the plain layout comes first."""
+    """Only pictures have channels to come last, or to be alike; the plain layout comes first."""
     fitting = layouts_for(operation)
     assert fitting[0] == LAYOUTS[0] == "contiguous"
     assert list(fitting) == [each for each in LAYOUTS if each not in unfit]

@@ -302,10 +302,13 @@ def test_a_runner_is_asked_for_what_the_case_says() -> None:
     assert (sampled.programs, sampled.sampled, whole.programs, whole.sampled) == (2, ("conv",), 0, ())
 
 
-def test_images_that_a_kernel_names_are_compared_where_a_batch_is_in_part() -> None:
+def test_items_that_a_kernel_names_are_compared_where_a_batch_is_in_part(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """On a GPU; those beyond the batch are left out."""
     case_runner, _ = make_case_runner(interprets=False)
-    case_runner.named_images = (121, 5000)
+    case_runner.named_items = (121, 5000)
+    monkeypatch.setattr(Operation, "granule", 1)
     (call,) = case_runner.calls_of(make_case(batch=1000))
-    assert 121 in call.images
-    assert max(call.images) == 999
+    assert 121 in call.items
+    assert max(call.items) == 999

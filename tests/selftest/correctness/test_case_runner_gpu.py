@@ -8,6 +8,7 @@ import torch
 from kernelgate.correctness import case_runner as case_runner_module
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import ITEMS_OF_LARGE, MAX_WHOLE_BATCH, CaseResult
+from kernelgate.operations.declaration.operation import Operation
 from tests.selftest.support.pretended_runner import AN_ITEM, Change, make_case, make_case_runner, spoiled
 
 
@@ -40,6 +41,12 @@ def test_a_fault_in_any_part_of_a_batch_is_named_by_its_place(image: int) -> Non
     assert seen.finding.detail.startswith(f"out[{image},1,0,1]: got 1000000")
 
 
+@pytest.fixture(autouse=True)
+def pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the small operation's items count as pictures do: of 700 some are compared."""
+    monkeypatch.setattr(Operation, "granule", 1)
+
+
 @pytest.mark.parametrize(("batch", "compared"), [(MAX_WHOLE_BATCH, 0), (700, ITEMS_OF_LARGE)])
 def test_of_a_large_batch_some_images_are_compared(batch: int, compared: int) -> None:
     """First and last among them, and none twice."""
@@ -69,7 +76,7 @@ def test_a_large_batch_can_be_sliced_and_shuffled(relation: str, seed: int) -> N
 def test_an_answer_far_from_the_vendors_is_not_right(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where truth and kernel agree and cuDNN does not, one of three is wrong, and a person must look."""
     monkeypatch.setattr(
-        case_runner_module, "vendor_answer", lambda _, inputs: torch.zeros(len(inputs.x), AN_ITEM)
+        case_runner_module, "vendor_answer", lambda _, tensors: torch.zeros(len(tensors["x"]), AN_ITEM)
     )
     seen, _ = examine(make_case())
     assert seen.finding is not None

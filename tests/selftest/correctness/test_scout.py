@@ -10,6 +10,7 @@ from kernelgate.correctness.callers.scout import MAX_FOUND, SWITCH, scout
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.planning.plan import CasePlan
 from kernelgate.execution.launch_plan import LaunchPlan, Pointer, Scalar
+from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from tests.selftest.support.made_up_plans import (
     BIAS,
     COMPUTE,
@@ -55,6 +56,7 @@ def scouted(
     )
     runner: Any = SimpleNamespace(calls_of=lambda found: [found])
     plan = CasePlan(
+        operation=ALEXNET_CONV1,
         planned=(case(SMALL), case(MEASURED), *planned),
         pins=(0,),
         max_batch=64,

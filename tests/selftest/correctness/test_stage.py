@@ -23,6 +23,7 @@ from kernelgate.execution.launch_plan import CallForm
 from kernelgate.execution.observed.decisions import SeenDecision
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import GpuError
+from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.declaration.ways import Way
 from kernelgate.plan_book.index import CallKey
 from kernelgate.sandbox.faults import FaultKind
@@ -51,6 +52,8 @@ class Stage:
         monkeypatch.setattr(correctness_stage, "PlanCaller", self._start)
         monkeypatch.setattr(watching, "PlanCaller", self._start)
         monkeypatch.setattr(correctness_stage, "UseCaller", self._start_user)
+        monkeypatch.setattr(correctness_stage, "scout", lambda *_: ())
+        monkeypatch.setattr(Operation, "granule", 1)  # its items count as pictures do
         monkeypatch.setattr(correctness_stage, "read_card_at_hand", lambda: HOPPER)
         monkeypatch.setattr(torch.Tensor, "cuda", lambda self: self)
         monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: self)

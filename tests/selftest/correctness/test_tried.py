@@ -7,7 +7,7 @@ from kernelgate.correctness.case_runner import CaseResult
 from kernelgate.correctness.coverage.tried import describe_tried
 from kernelgate.correctness.result import Count, Tried
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.reporting.page import _render_tried
+from kernelgate.reporting.contents.checked import group_tried, name_gpu_laws
 
 LARGEST = ALEXNET_CONV1.max_batch
 USUAL = Case(batch=1, family="normal", seed=0, pin=0)
@@ -54,15 +54,15 @@ def test_a_case_that_could_not_be_tried_does_not_count() -> None:
 def test_the_page_says_what_only_a_gpu_shows() -> None:
     """And whether it was one."""
     seen = tried(changed(layout="offset", relation="repeat", pin=3))
-    shown = _render_tried(seen, "interpreter")
-    for told in ("offset: 1", "repeat: 1", "config 3: 1", "not seen here: second-opinion"):
-        assert told in shown
-    assert "not seen here" not in _render_tried(seen, "GPU")
+    shown = {each.what for _, counts in group_tried(seen) for each in counts}
+    assert {"offset", "repeat", "config 3"} <= shown
+    assert name_gpu_laws(seen, "interpreter")[1].startswith("not seen here: second-opinion")
+    assert "not seen here" not in name_gpu_laws(seen, "GPU")[1]
 
 
 def test_the_table_says_how_thin_what_is_slow_was_sampled() -> None:
     """Over all cases; nothing is said where none was."""
     results = [CaseResult(case=USUAL, thinned=(2, 100)), CaseResult(case=changed(seed=1), thinned=(3, 200))]
-    said = _render_tried(describe_tried(results, ALEXNET_CONV1), "interpreter")
-    assert "| 5 of 300 programs ran in 2 cases |" in said
-    assert "too slow" not in _render_tried(tried(USUAL), "interpreter")
+    said = dict(group_tried(describe_tried(results, ALEXNET_CONV1)))
+    assert said["too slow to interpret for more"] == [Count(what="5 of 300 programs ran", cases=2)]
+    assert "too slow to interpret for more" not in dict(group_tried(tried(USUAL)))

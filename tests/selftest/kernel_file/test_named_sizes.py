@@ -2,7 +2,7 @@
 
 import pytest
 
-from kernelgate.kernel_file.named_sizes import MAX_BATCHES, named_batches, named_images
+from kernelgate.kernel_file.named_sizes import MAX_BATCHES, named_batches, named_items
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 
@@ -90,4 +90,4 @@ def test_comparisons_are_not_crowded_out_by_other_numbers() -> None:
 def test_images_are_named_by_their_number_or_by_a_pixel() -> None:
     """Of a large batch, of which some images are compared, these are among them."""
     kernel = KernelFile(path="k.py", sha256="0" * 64, source="hit = (image == 121) | (m > 1210000)\nK = 363")
-    assert named_images(kernel, 3025) == (121, 1_210_000, 0, 400)
+    assert named_items(kernel, 3025) == (121, 1_210_000, 0, 400)

@@ -14,7 +14,7 @@ from kernelgate.correctness.result import Diagnosis, Finding
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
 from tests.selftest.support.pretended_runner import (
-    AN_IMAGE,
+    AN_ITEM,
     SMALL,
     Change,
     make_case,
@@ -59,7 +59,7 @@ def with_small_errors(run: Run, _: int) -> Run:
 def with_half_of_it(run: Run, _: int) -> Run:
     assert run.bits is not None
     assert run.offsets is not None
-    kept = np.arange(run.offsets.size) % AN_IMAGE < AN_IMAGE // 2
+    kept = np.arange(run.offsets.size) % AN_ITEM < AN_ITEM // 2
     ran = msgspec.structs.replace(
         run.ran,
         launches=tuple(msgspec.structs.replace(each, programs_run=100) for each in run.ran.launches),
@@ -89,7 +89,7 @@ def test_an_answer_of_which_nothing_was_written_is_seen() -> None:
     """There is no value to judge then, and the picture says so."""
     said = diagnosis_of(with_nothing)
     assert said.map is not None
-    assert said.map.unwritten == said.map.compared == 2 * AN_IMAGE
+    assert said.map.unwritten == said.map.compared == 2 * AN_ITEM
     assert said.guess is not None
     assert said.guess.kind == "unwritten"
 
@@ -98,8 +98,8 @@ def test_what_was_not_written_is_seen() -> None:
     """Interpreted programs that all ran left it out."""
     said = diagnosis_of(with_half_of_it)
     assert said.map is not None
-    assert said.map.unwritten == said.map.wrong == AN_IMAGE
-    assert said.map.compared == 2 * AN_IMAGE
+    assert said.map.unwritten == said.map.wrong == AN_ITEM
+    assert said.map.compared == 2 * AN_ITEM
     assert said.guess is not None
     assert said.guess.kind == "unwritten"
 
