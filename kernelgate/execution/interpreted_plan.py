@@ -106,9 +106,13 @@ class InterpretedPlan:
 
     @cached_property
     def _reads_answer(self) -> bool:
-        runs = (self.begin(launch) for launch in self.plan.launches)
-        read = (run.ready.may_read(run.arguments) for run in runs)
-        return any(each is None or self.answer in each for each in read)
+        # No run is begun for it: that would number the programs of the launch that runs.
+        for launch in self.plan.launches:
+            kernel = self.kernel_of(self.plan.program_of(launch).ttir)
+            read = kernel.may_read([self._argument(each) for each in launch.arguments])
+            if read is None or self.answer in read:
+                return True
+        return False
 
     @cached_property
     def _decides(self) -> bool:

@@ -35,7 +35,7 @@ def test_a_misspelt_variable_is_refused_with_those_that_are_known(word: str) -> 
     """It would be left out, and something else be judged."""
     refused = make("gate", word)
     assert refused.returncode != 0
-    assert f"unknown variable {word.partition('=')[0]}; known: OPERATION CANDIDATE" in refused.stderr
+    assert f"unknown variable {word.partition('=')[0]}; known: OPERATION PROBLEM CANDIDATE" in refused.stderr
 
 
 @pytest.mark.parametrize("word", ["VENV=elsewhere", "PYTHON=python3", "PLAN_SHARE=1"])

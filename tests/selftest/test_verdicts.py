@@ -105,6 +105,14 @@ def plan_codes() -> set[str]:
     return {each.value for each in Unplanned} | {"calls-differ"}
 
 
+def problem_codes() -> set[str]:
+    """Return what a problem file may be refused for."""
+    nodes = nodes_of("operations/problem")
+    raised = (node for node in nodes if isinstance(node, ast.Call) and node.args)
+    kinds = (node.args[0] for node in raised if ast.unparse(node.func) == "ProblemError")
+    return {f"problem-{kind.value}" for kind in kinds if isinstance(kind, ast.Constant)}
+
+
 def arm_codes() -> set[str]:
     return {f"arm-{reason}" for reason in FAULTS if reason.outcome is not Outcome.INVALID}
 
@@ -112,6 +120,7 @@ def arm_codes() -> set[str]:
 def test_the_list_holds_what_the_sources_can_answer_and_nothing_else() -> None:
     """A code that is not in it would end a judgement, one that nothing answers is a promise not kept."""
     families = [format_codes(), stage_codes(), law_codes(), record_codes(), arm_codes(), plan_codes()]
+    families.append(problem_codes())
     assert all(len(family) > 6 for family in families), "the sources are read as they are written"
     assert named_in_sources().union(*families) == CODES
 

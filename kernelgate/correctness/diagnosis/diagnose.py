@@ -168,6 +168,7 @@ def _script(runner: CaseRunner, finding: Finding, replayed: Replayed, tally: Tal
         not alone
         or runner.operation.problem is not None
         or tally.plane is None
+        or not runner.operation.has_items
         or not has_script(call.recipe, call.layout)
     ):
         return ""

@@ -12,7 +12,9 @@ def hot(shape, g):
     place = [int(torch.randint(0, size, (), generator=g)) for size in shape]
     if torch.randint(0, 2, (), generator=g):
         place[-2:] = [axis % 2 * (size - 1) for axis, size in zip(place[-2:], shape[-2:])]
-    return torch.zeros(shape).index_put([torch.tensor(axis) for axis in place], torch.tensor(1.0))
+    values = torch.zeros(shape)
+    values[tuple(place)] = 1
+    return values
 """
 SMOOTH = """
 def smooth(shape, g):

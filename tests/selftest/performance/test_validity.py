@@ -202,6 +202,7 @@ def spoiled(answer: TimedAnswer, value: float) -> TimedAnswer:
 @pytest.fixture
 def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the inputs without a GPU."""
+    monkeypatch.setattr(torch.Tensor, "cuda", lambda self: self)
     monkeypatch.setattr(
         timed_answers, "make_timing_batches", lambda _op, batch, seed: {"x": draw_x(seed)[:batch]}
     )

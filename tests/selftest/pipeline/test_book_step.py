@@ -160,7 +160,9 @@ OPTIONS = {
 )
 def test_options_that_make_no_sense_together_are_named(changes: dict[str, str], cause: str) -> None:
     """Before anything is judged."""
-    options: dict[str, Any] = dict.fromkeys(("--candidate", "--operation", "--accepted", "--stage", "--rule"))
+    options: dict[str, Any] = dict.fromkeys(
+        ("--candidate", "--operation", "--problem", "--math", "--accepted", "--stage", "--rule")
+    )
     asked = options | OPTIONS | changes
     config: Any = SimpleNamespace(rootpath=ROOT, getoption=asked.__getitem__)
     with pytest.raises(ValueError, match=cause):

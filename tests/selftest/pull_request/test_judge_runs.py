@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
+from kernelgate.operations import OPERATIONS
 from kernelgate.pull_request.change import Change, ChangeError, Proposed
 from kernelgate.pull_request.judge import MIN_FREE_BYTES, JudgeSetup, RoomError, judge_accepted, judge_change
 from tests.selftest.support.made_up_gate import A, B, judge, judge_one, make_setup
@@ -126,16 +127,18 @@ def accepting(tmp_path: Path) -> JudgeSetup:
         tmp_path, "said.update(detail=f'{asked.rule} {asked.operation}', verdict='NO_REGRESSION')"
     )
     (setup.root / "kernels").mkdir()
-    (setup.root / "kernels" / "alexnet_conv1.py").write_bytes(b"# accepted\r\n")
+    for name in OPERATIONS:
+        (setup.root / "kernels" / f"{name}.py").write_bytes(b"# accepted\r\n")
     return setup
 
 
 def test_accepted_kernels_are_judged_by_rule_guard(accepting: JudgeSetup) -> None:
     """All of them, as they lie in the folder."""
-    (judged,) = judge_accepted(accepting)
-    assert (judged.kernel, judged.detail) == ("kernels/alexnet_conv1.py", "guard alexnet_conv1")
-    assert (judged.rule, judged.passes) == ("guard", True)
-    assert (accepting.reports / judged.kernel).read_bytes() == b"# accepted\r\n"
+    everything = judge_accepted(accepting)
+    assert [each.kernel for each in everything] == [f"kernels/{name}.py" for name in OPERATIONS]
+    for judged, name in zip(everything, OPERATIONS, strict=True):
+        assert (judged.detail, judged.rule, judged.passes) == (f"guard {name}", "guard", True)
+        assert (accepting.reports / judged.kernel).read_bytes() == b"# accepted\r\n"
 
 
 def test_an_accepted_kernel_that_is_missing_is_an_error(accepting: JudgeSetup) -> None:

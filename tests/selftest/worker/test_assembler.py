@@ -238,7 +238,7 @@ def test_a_speed_by_another_gpus_code_decides_nothing(
     )
     assert f"gain {100 * concluded.candidate.gain:z.2f} %" in concluded.verdict.detail
     conditions = msgspec.structs.replace(make_conditions(make_record()), ada_path=True)
-    kernels: Any = None
+    kernels: Any = SimpleNamespace(accepted=object())
     assert propose_speed(concluded, kernels, conditions, tmp_path) is None
 
 

@@ -84,7 +84,7 @@ SOURCES = {
     "after the bias was replaced": remembering("seen and seen[5] is not self.seen[5]"),
     "in eval mode": only_if("not self.training"),
     "with gradients on": only_if("torch.is_grad_enabled()"),
-    "on an x that asks for its gradient": only_if("x.requires_grad"),
+    "on inputs that ask for their gradient": only_if("x.requires_grad"),
     "in inference mode": only_if("torch.is_inference_mode_enabled()"),
     "under autocast": only_if("torch.is_autocast_enabled()"),
     "in another thread": importing("threading", "threading.current_thread() is not threading.main_thread()"),

@@ -133,7 +133,7 @@ SEES: dict[Way, Any] = {
     Way.STATE_DICT: lambda model: keeps(model, float(model.conv1.weight[0, 0, 0, 0])),
     Way.MANY: lambda model: type(model).called > 20,
     Way.COPY: lambda model: getattr(model, "copied", False),
-    Way.WITHIN: lambda _: "Sequential" in {type(f).__name__ for f in callers()},
+    Way.WITHIN: lambda _: "_Outer" in {type(f).__name__ for f in callers()},
 }
 
 

@@ -21,13 +21,12 @@ from kernelgate.operations.faults.script import Shown, has_script, render_script
 from kernelgate.worker.tensors.layouts import lay_out
 from tests.selftest.support.small_convolution import FAN_IN
 
-MAX_LINES = 36
+MAX_LINES = 46
 OFFSET = ((1 * 96 + 5) * 55 + 7) * 55
 """Of out[1, 5, 7, 0]."""
 
 KERNEL = """
 import torch
-from tests.selftest.support.small_convolution import FAN_IN
 
 class ModelNew(torch.nn.Module):
     def __init__(self):
