@@ -11,6 +11,7 @@ from kernelgate.baselines.store import NEXT_STEPS
 from kernelgate.compilation.stage_rules import STAGES
 from kernelgate.correctness.coverage.laws import LAWS
 from kernelgate.execution.launch_plan import Unplanned
+from kernelgate.kernel_file.reach import LOOKS, REACHES
 from kernelgate.reporting.verdict_list import render_verdicts
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.verdict import Outcome, Reason, Verdict, conclude
@@ -64,6 +65,7 @@ def format_codes() -> set[str]:
     rules = given_to({"_violation"}, 0, "kernel_file/format.py")
     rules |= given_to({"Violation"}, "rule", "kernel_file")
     rules |= given_to({"UnreadableKernel"}, 1, "kernel_file")
+    rules |= {REACHES, LOOKS}
     return {f"format-{rule}" for rule in rules}
 
 
