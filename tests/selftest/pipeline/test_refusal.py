@@ -20,8 +20,7 @@ from kernelgate.verdict import Outcome, Reason
 from tests.selftest.support.pretended_gate import ACCEPTED, GPU, PretendedStages
 
 ROOT = Path(__file__).resolve().parents[3]
-HEAVY = ("triton", "scipy", "hypothesis")
-"""PyTorch is not among them: an operation's reference is written in it."""
+HEAVY = ("torch", "triton", "scipy", "hypothesis")
 REFUSE = """
 import sys
 from pathlib import Path

@@ -17,7 +17,7 @@ from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.draws.recipe import Recipe
 from kernelgate.operations.draws.tensors import make_tensors
 from kernelgate.operations.draws.values import FAMILIES, make_family
-from kernelgate.operations.truth.convolution import NEIGHBOURS
+from kernelgate.operations.truth.patches import NEIGHBOURS
 from kernelgate.operations.truth.reference import Tensors, Truth, round_to_tf32
 from kernelgate.operations.truth.truth import truth_at, truth_everywhere, truth_of, unravel
 from tests.selftest.support.fast_convolution import convolve_fast
