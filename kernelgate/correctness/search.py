@@ -12,7 +12,7 @@ import hypothesis
 
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import HOPELESS, CaseResult, CaseRunner
-from kernelgate.correctness.coverage.both_sides import gather, one_sided
+from kernelgate.correctness.coverage.both_sides import asked_of, gather, one_sided
 from kernelgate.correctness.coverage.laws import describe_laws
 from kernelgate.correctness.coverage.tried import describe_tried
 from kernelgate.correctness.hypothesis_profile import Profile
@@ -72,7 +72,8 @@ class CaseSearch:
         """Find fault with a decision that went but one way, if nothing else was found."""
         if self.finding is None:
             outcomes = list(self.outcomes.values())
-            self._one_sided = one_sided(gather(outcomes), sum(bool(each.decisions) for each in outcomes))
+            decided = asked_of(self.case_runners[0].operation, gather(outcomes))
+            self._one_sided = one_sided(decided, sum(bool(each.decisions) for each in outcomes))
 
     @property
     def is_hopeless(self) -> bool:

@@ -14,6 +14,7 @@ from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseResult
 from kernelgate.correctness.result import Finding
 from kernelgate.execution.observed.decisions import SeenDecision
+from kernelgate.operations.declaration.error_model import Multilinear
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.draws.near_values import KINDS, can_be_drawn, parse_near
 
@@ -105,6 +106,17 @@ def _by_role(operation: Operation, threshold: str) -> str:
     name, _, bits = threshold.partition(":")
     role = next((each.role for each in operation.arguments if each.name == name), name)
     return f"{role}:{bits}"
+
+
+OF_FUNCTIONS = frozenset({"divides", "saturates"})
+"""What an operation that divides, or takes roots, does itself: its divisor need never be zero."""
+
+
+def asked_of(operation: Operation, decided: Sequence[Decided]) -> list[Decided]:
+    """Return the decisions that must go both ways: of a sum of products, also divisions and functions."""
+    if isinstance(operation.error_model, Multilinear):
+        return list(decided)
+    return [each for each in decided if each.seen.kind not in OF_FUNCTIONS]
 
 
 def one_sided(decided: Sequence[Decided], cases: int) -> Finding | None:

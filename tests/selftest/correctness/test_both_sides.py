@@ -4,9 +4,10 @@ from typing import Any
 
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseResult
-from kernelgate.correctness.coverage.both_sides import MAX_NEAR_CASES, gather, near_cases, one_sided
+from kernelgate.correctness.coverage.both_sides import MAX_NEAR_CASES, asked_of, gather, near_cases, one_sided
 from kernelgate.correctness.coverage.laws import describe_laws
 from kernelgate.execution.observed.decisions import SeenDecision
+from kernelgate.operations import find_operation
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 
 
@@ -103,3 +104,10 @@ def test_the_law_is_broken_by_all_cases_together() -> None:
     )
     assert (line.status, line.cases) == ("broken", 1)
     assert "Replay" not in line.note
+
+
+def test_a_division_is_asked_for_both_sides_of_sums_alone() -> None:
+    """A softmax divides by a sum that is never zero; a convolution divides by nothing."""
+    decided = gather([outcome(seen(kind="divides", ones=0), seen(place="9:1"))])
+    assert [each.seen.kind for each in asked_of(find_operation("softmax"), decided)] == ["compares"]
+    assert asked_of(find_operation("alexnet_conv1"), decided) == decided
