@@ -152,7 +152,7 @@ def test_what_judges_is_the_bases_own(repository: Path, run_workflow: Propose) -
     base = git(repository, "rev-parse", "HEAD")
     (repository / "kernels/alexnet_conv1.py").write_text(WRONG, encoding="utf-8")
     for name, old, new in (
-        ("kernelgate/operations/accuracy.py", "import", "import sys\nsys.exit(0)\nimport"),
+        ("kernelgate/operations/accuracy/laws.py", "import", "import sys\nsys.exit(0)\nimport"),
         (
             "kernelgate/outcome.py",
             "made.passes, made.meaning, made.next_step = passes,",
