@@ -12,13 +12,12 @@ import torch
 import triton
 from torch import nn
 from triton import knobs
-from triton.backends.nvidia import compiler as backend
 from triton.compiler.errors import CompileTimeAssertionFailure
 from triton.runtime.errors import OutOfResources, PTXASError
 
 from kernelgate import protocol
-from kernelgate.execution.contents import Touched, find_touched, follow
-from kernelgate.execution.launch_plan import CallForm, Launch, LaunchPlan, Program, Scalar, Unplanned
+from kernelgate.execution.contents import follow
+from kernelgate.execution.launch_plan import CallForm, Launch, LaunchPlan, Scalar, Unplanned
 from kernelgate.operations import find_operation
 from kernelgate.worker.failures import NotOfferedError
 from kernelgate.worker.fake_cuda.streams import ORDER
@@ -30,6 +29,7 @@ from kernelgate.worker.record.arguments import lower_arguments
 from kernelgate.worker.record.buffer_table import BufferTable
 from kernelgate.worker.record.memo import remember_back_half
 from kernelgate.worker.record.moves import Moves
+from kernelgate.worker.record.program_store import ProgramStore
 from kernelgate.worker.record.surroundings import Surroundings, drawn_so_far, mode_of
 from kernelgate.worker.record.tape import CannotPlanError, RawLaunch, RawStep, Tape, address_of
 from kernelgate.worker.record.user_model import UserModel, make_input, name_fresh_contents
@@ -51,12 +51,7 @@ class RecordMode:
 
     def __init__(self) -> None:
         self.kernel_file = ""
-        self.programs: dict[str, Program] = {}
-        self.touched: dict[str, Touched] = {}
-        self.assembler_said: list[str] = []
-        knobs.nvidia.dump_ptxas_log = True
-        # The backend prints the log. Heard here, it needs no stdout, which belongs to the kernel file.
-        backend.print = self.assembler_said.append
+        self.programs = ProgramStore()
         remember_back_half()
         self.assembler = Assembler()
         self.surroundings = Surroundings()
@@ -86,7 +81,8 @@ class RecordMode:
         activate(StubDriver(request.card, self._note_launch, request.assembled_for))
         self.assembler.card = request.assembled_for
         knobs.compilation.always_compile = request.with_log  # what is found on disk comes without one
-        self.programs, self.folder = {}, Path(request.folder)
+        self.folder = Path(request.folder)
+        self.programs.begin(self.folder)
         try:
             return self._make_calls(request)
         except TOLERATED as error:
@@ -177,7 +173,7 @@ class RecordMode:
         table = BufferTable(self.tape, self.folder)
         buffers, steps, view = table.finish(answer)
         begun = table.held_before()
-        table.keep_contents(follow(buffers, steps, self._touched_by, begun))
+        table.keep_contents(follow(buffers, steps, self.programs.touched_by, begun))
         self.tape.answers.add(address_of(answer))
         launched = {step.program for step in steps if isinstance(step, Launch)}
         plan = LaunchPlan(
@@ -191,7 +187,7 @@ class RecordMode:
             config=None if request.pin is None else self.kernel.pinned_config(request.pin),
             form=request.form,
             buffers=buffers,
-            programs=tuple(each for each in self.programs.values() if each.cubin in launched),
+            programs=self.programs.of(launched),
             steps=steps,
             answer=view,
         )
@@ -199,13 +195,10 @@ class RecordMode:
         file.write_bytes(msgspec.json.encode(plan))
         return protocol.Recorded(plan_file=str(file), held=begun)
 
-    def _touched_by(self, launch: Launch) -> Touched:
-        return self.touched[self.programs[launch.program].ttir]
-
     def _note_launch(
         self, source: Any, metadata: Any, grid: tuple[int, int, int], arguments: tuple[Any, ...]
     ) -> None:
-        program = self._keep_program(source, metadata)
+        program = self.programs.keep(source, metadata)
         try:
             given = list(lower_arguments(source.signature.values(), arguments, metadata))
             scratch = [self._scratch(metadata, grid, kind) for kind in ("global", "profile")]
@@ -238,48 +231,6 @@ class RecordMode:
         if graph is not None:
             graph.launches.append(partial(self.tape.add, step))
         return graph is not None
-
-    def _keep_program(self, source: Any, metadata: Any) -> Program:
-        """Write what a launch runs, each by its digest, and return the program."""
-        compiled = next(
-            kernel
-            for caches in source.fn.device_caches.values()
-            for kernel in caches[0].values()
-            if kernel.hash == metadata.hash
-        )
-        texts = {kind: str(compiled.asm[kind]).encode() for kind in ("ptx", "ttir")}
-        cubin = compiled.asm["cubin"]
-        name = hashlib.sha256(cubin).hexdigest()
-        program = Program(
-            kernel=metadata.name,
-            cubin=self._keep(cubin, "cubin"),
-            ptx=self._keep(texts["ptx"], "ptx"),
-            ttir=self._keep(texts["ttir"], "ttir"),
-            num_warps=metadata.num_warps,
-            num_stages=metadata.num_stages,
-            log=self._log_of(name),
-        )
-        if program.ttir not in self.touched:
-            self.touched[program.ttir] = find_touched(texts["ttir"].decode())
-        return self.programs.setdefault(name, program)
-
-    def _keep(self, content: bytes, kind: str) -> str:
-        name = hashlib.sha256(content).hexdigest()
-        file = self.folder / f"{name}.{kind}"
-        if not file.exists():
-            file.write_bytes(content)
-        return name
-
-    def _log_of(self, cubin: str) -> str:
-        """Return what the assembler said of a program, which it says only when it assembles it."""
-        said = "\n".join(self.assembler_said)
-        self.assembler_said.clear()
-        facts = [line for line in said.splitlines() if "registers" in line or "spill" in line]
-        return _LOGS.setdefault(cubin, "\n".join(facts))
-
-
-_LOGS: dict[str, str] = {}
-"""What the assembler said of each program that this process has made."""
 
 
 def _is_answer(answer: Any, shape: tuple[int, ...]) -> bool:
