@@ -139,9 +139,9 @@ def _check_near(text: str) -> None:
 def _families() -> tuple[str, ...]:
     """Return the names of the families of values, the simplest first."""
     # It imports PyTorch, which a report that holds a case does not need.
-    from kernelgate.operations.draws.values import FAMILIES, MEASURED_FAMILIES  # noqa: PLC0415
+    from kernelgate.operations.draws.values import ALL_FAMILIES  # noqa: PLC0415
 
-    return (*FAMILIES, *MEASURED_FAMILIES)
+    return ALL_FAMILIES
 
 
 def _relations() -> tuple[str, ...]:

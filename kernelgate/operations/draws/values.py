@@ -86,6 +86,10 @@ def _scaled(factor: float) -> Draw:
     return lambda shape, generator: _normal(shape, generator) * factor
 
 
+def _about(middle: float) -> Draw:
+    return lambda shape, generator: _normal(shape, generator) + middle
+
+
 def _cancelling(shape: Shape, generator: Generator) -> Tensor:
     sign = torch.ones(shape[-1])
     sign[1::2] = -1
@@ -205,11 +209,15 @@ FAMILIES = tuple(_FAMILIES)
 
 _MEASURED = {
     # What they have in common is far larger than what sets them apart: sums of squares lose the latter.
-    "far-from-zero": _ordinary(lambda shape, generator: FAR + _normal(shape, generator)),
+    "far-above-zero": _ordinary(_about(FAR)),
+    # A maximum that pads with zeros is wrong where all values are negative.
+    "far-below-zero": _ordinary(_about(-FAR)),
 }
 
 MEASURED_FAMILIES = tuple(_MEASURED)
 """Of operations whose error is measured, beside the others. To sums of products they are nothing new."""
+
+ALL_FAMILIES = (*FAMILIES, *MEASURED_FAMILIES)
 
 
 @cache

@@ -5,14 +5,14 @@ from kernelgate.operations.declaration.argument import FLOAT_BYTES
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.draws.recipe import Recipe
 from kernelgate.operations.draws.tensors import make_tensors
-from kernelgate.operations.draws.values import FAMILIES, make_family
+from kernelgate.operations.draws.values import ALL_FAMILIES, make_family
 from kernelgate.operations.problem.problem import ProblemError
 from kernelgate.operations.truth.truth import truth_everywhere, vendor_answer
 
 LARGE = 2**17
 """Elements of all tensors of one item, over which a family takes seconds to look at."""
 
-OF_LARGE = ("normal", "uniform", "new-layer")
+OF_LARGE = ("normal", "uniform", "new-layer", "far-below-zero")
 """The families that items so large are tried on."""
 
 
@@ -22,10 +22,10 @@ def find_unfit(operation: Operation, batch: int) -> tuple[str, ...]:
     Of large items most are left out unseen. Raises ProblemError if none of ordinary values is left.
     """
     is_large = operation.min_bytes(1) > FLOAT_BYTES * LARGE
-    tried = OF_LARGE if is_large else FAMILIES
+    tried = OF_LARGE if is_large else ALL_FAMILIES
     fits = _is_finite if is_large else _fits
-    unfit = tuple(each for each in FAMILIES if each not in tried or not fits(operation, each, batch))
-    if all(family in unfit or make_family(family, 1).special for family in FAMILIES):
+    unfit = tuple(each for each in ALL_FAMILIES if each not in tried or not fits(operation, each, batch))
+    if all(family in unfit or make_family(family, 1).special for family in ALL_FAMILIES):
         raise ProblemError("values", "float32 answers are far from float64's for all values that are tried")
     return unfit
 

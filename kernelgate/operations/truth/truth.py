@@ -45,5 +45,5 @@ def unravel(operation: Operation, flat: NDArray[np.int64], batch: int = 1) -> Po
     axes, rest = [], flat
     for extent in reversed(operation.output_shape(batch)[1:]):
         rest, axis = np.divmod(rest, extent)
-        axes.append(torch.from_numpy(axis))
-    return (torch.from_numpy(rest), *reversed(axes))
+        axes.append(torch.tensor(axis))
+    return (torch.tensor(rest), *reversed(axes))

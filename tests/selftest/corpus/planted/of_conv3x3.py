@@ -93,14 +93,9 @@ FAULTS = (
         changed((TILES, 'N * size * size // meta["BLOCK_M"]')),
     ),
     planted(
-        "image-by-float",
-        "divides by the pixels of an image in float32, which has 24 bits",
-        changed(
-            (
-                "image, pixel = m // PIXELS, m % PIXELS",
-                "image = (m.to(tl.float32) / PIXELS).to(tl.int32)\n    pixel = m - image * PIXELS",
-            )
-        ),
+        "place-by-float",
+        "finds its place in x in float32, which has 24 bits",
+        changed((CORNER, CORNER.replace("= image", "= (image.to(tl.float32)") + ").to(tl.int32)")),
     ),
 )
 """Of borders, taps, channels, bias, precision, state, large batches."""
