@@ -82,7 +82,7 @@ class Outcome(enum.StrEnum):
         "NOT_MEASURED",
         True,
         "The candidate is right; how fast it is was not measured. Where timing was asked for, this fails.",
-        "Run `pytest -m perf` on a machine with the GPU to learn the speed.",
+        "Judge it on a machine with the GPU to learn the speed: `kernelgate judge FILE`.",
     )
 
 

@@ -7,7 +7,6 @@ what it needs when it needs it, and does nothing where `pyproject.toml` has no t
 import os
 import signal
 import sys
-import tomllib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -17,8 +16,8 @@ import msgspec
 import pytest
 
 from kernelgate.errors import KernelgateError
-from kernelgate.pytest_options import REPORT_DIR, add_options, read_options, refuse_code_path
-from kernelgate.settings import load_settings
+from kernelgate.judging.options import REPORT_DIR, AskedError, add_options, find_home, make_request
+from kernelgate.settings import has_table, load_settings
 
 if TYPE_CHECKING:
     from kernelgate.pipeline.pipeline import Gate
@@ -50,7 +49,9 @@ PROGRESS: "pytest.StashKey[StageProgress]" = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    add_options(parser)
+    group = parser.getgroup("kernelgate", "the judgement of one kernel file (tests/gate)")
+    group.addoption("--candidate", metavar="FILE", help="kernel file to judge; default: the accepted kernel")
+    add_options(group.addoption)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -70,39 +71,31 @@ def _find_hidden_settings(config: pytest.Config) -> Path | None:
     asked = config.getoption("file_or_dir", None)
     first = config.invocation_params.dir / (asked[0].split("::")[0] if asked else "")
     start = Path(os.path.normpath(first))
-    project = next((folder for folder in (start, *start.parents) if _has_gate(folder)), None)
+    project = next((folder for folder in (start, *start.parents) if has_table(folder)), None)
     settings = project / "pyproject.toml" if project else None
     return settings if settings != config.inipath else None
 
 
-def _has_gate(folder: Path) -> bool:
-    """Return whether it is the folder of a project with a table `[tool.kernelgate]`, right or wrong."""
-    try:
-        return "kernelgate" in tomllib.loads((folder / "pyproject.toml").read_text("utf-8")).get("tool", {})
-    except (OSError, ValueError):
-        return False
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    if not _has_gate(config.rootpath):
+    if not has_table(config.rootpath):
         return
     from kernelgate.machine.gpu import narrow_to_one_gpu, visible_gpus
 
     config.stash[VISIBLE_GPUS] = visible_gpus()
     narrow_to_one_gpu(config.stash[VISIBLE_GPUS], os.environ.get("PYTEST_XDIST_WORKER"))
     if config.getoption("--hypothesis-profile", None):
-        _register_profiles(config.rootpath)  # the name is looked up right after this hook
+        _load_profiles(config.rootpath)  # the name is looked up right after this hook
     # While a test runs, standard output is captured; a copy made before that still reaches the terminal.
     config.stash[TERMINAL] = os.fdopen(os.dup(1), "w")
 
 
-def _register_profiles(root: Path) -> None:
-    from kernelgate.correctness.hypothesis_profile import register_profiles
+def _load_profiles(root: Path) -> None:
+    from kernelgate.judging.machine import load_profile
     from kernelgate.settings import SettingsError
 
     try:
-        register_profiles(load_settings(root / "pyproject.toml").correctness)
+        load_profile(load_settings(root / "pyproject.toml").correctness, None)
     except SettingsError as error:
         raise pytest.UsageError(f"kernelgate: {error}") from error
 
@@ -156,11 +149,13 @@ def gate(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> "Iterat
         settings = load_settings(pytestconfig.rootpath / "pyproject.toml")
         if measure and not pytestconfig.stash[VISIBLE_GPUS]:
             raise GpuError(NO_GPU)
-        asked = read_options(pytestconfig, settings, measure)
+        home = find_home(pytestconfig.rootpath)
+        asked = make_request(pytestconfig.getoption, home, settings, measure=measure)
         is_default = pytestconfig.getoption("--report-dir") == REPORT_DIR
         folder = prepare_folder(asked.report_dir, is_default=is_default)
         asked = msgspec.structs.replace(asked, report_dir=folder)
-        progress = pytestconfig.stash[PROGRESS] = StageProgress(pytestconfig.stash[TERMINAL])
+        progress = StageProgress(pytestconfig.stash[TERMINAL], within_a_line=True)
+        pytestconfig.stash[PROGRESS] = progress
         judgement = Gate(asked, settings, progress.note, partial(meet_machine, pytestconfig))
     except (KernelgateError, KeyError, ValueError) as error:
         pytest.exit(f"kernelgate: {error.args[0]}", returncode=pytest.ExitCode.USAGE_ERROR)
@@ -214,18 +209,14 @@ def meet_machine(config: pytest.Config, request: "Request") -> "Request":
 
     Raises GpuError where timing was asked for and there is no GPU.
     """
-    from kernelgate.machine.gpu import GpuError, find_gpu
+    from kernelgate.judging import machine
 
-    _register_profiles(config.rootpath)
-    try:
-        gpu = find_gpu()
-    except GpuError:
-        if request.measure:
-            raise
-        gpu = None
+    _load_profiles(config.rootpath)
     _share_cores()
-    refuse_code_path(request, gpu)
-    return msgspec.structs.replace(request, gpu=gpu, gpus=config.stash[VISIBLE_GPUS] if gpu else ())
+    try:
+        return machine.meet_machine(request, config.stash[VISIBLE_GPUS])
+    except AskedError as error:
+        pytest.exit(f"kernelgate: {error}", returncode=pytest.ExitCode.USAGE_ERROR)
 
 
 def pytest_runtest_teardown(item: pytest.Item) -> None:

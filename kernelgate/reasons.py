@@ -193,7 +193,7 @@ class Reason(ReasonCode):
         "Run again on a quieter machine, or revert: the gain is near what noise hides.")
 
     INCOMPLETE = ("incomplete", _INVALID, "Not every stage before the timing has run.",
-        "Run every stage: `pytest tests/gate --candidate FILE`.")
+        "Run every stage: `kernelgate judge FILE`.")
     GATE_ERROR = ("gate-error", _INVALID, "A stage ended in an error of the gate itself.",
         "Report the traceback above as a bug of the gate.")
     GATE_FAULT = ("gate-fault", _INVALID, "The gate cannot make a case's inputs, or lacks a library.",
@@ -203,7 +203,7 @@ class Reason(ReasonCode):
     NOT_INTERPRETED = ("not-interpreted", _INVALID, "The interpreter lacks what the kernel needs.",
         "Run on a machine with an NVIDIA GPU, or leave out the operation that the detail names.")
     REPLAY_ONLY = ("replay-only", _INVALID, "The replayed case holds; one case is no verdict.",
-        "Run without `--replay`: `pytest tests/gate --candidate FILE`.")
+        "Run without `--replay`: `kernelgate judge FILE`.")
     PROBLEM_FORM = "problem-form", _INVALID, "The problem file lacks one of its three parts.", to.MEND_PROBLEM
     PROBLEM_RAISES = "problem-raises", _INVALID, "The problem file raises an error, or ends.", to.MEND_PROBLEM
     PROBLEM_NO_ANSWER = "problem-no-answer", _INVALID, "The problem file takes too long.", to.LARGE_PROBLEM
@@ -217,7 +217,7 @@ class Reason(ReasonCode):
     NO_CONTROL = ("no-control", _INVALID, "The accepted kernel was not timed against itself.",
         "Report it as a bug of the gate.")
     NOT_A_NUMBER = ("not-a-number", _INVALID, "A figure or a setting is not a finite number.",
-        "Check `[tool.kernelgate.performance]` in pyproject.toml, and run again.")
+        "Check `[tool.kernelgate.performance]` in pyproject.toml, if it is there, and run again.")
     THROTTLED = ("throttled", _INVALID, "The GPU slowed itself down.",
         "Cool the GPU or raise its power limit, check with `python -m kernelgate doctor`, and run again.")
     FASTER_THAN_PHYSICS = ("faster-than-physics", _INVALID,
@@ -267,7 +267,7 @@ class Reason(ReasonCode):
     RECORD_TRUNCATED = "record-truncated", _INVALID, "The compile record is cut short.", to.RESTORE
     RECORD_OTHER_SCHEMA = ("record-other-schema", _INVALID,
         "The compile record is of another version of kernelgate.",
-        "Delete the record, run `pytest tests/gate`, and accept the proposal.")
+        "Delete the record, run `kernelgate judge kernels/OPERATION.py`, and accept the proposal.")
     RECORD_INVALID = "record-invalid", _INVALID, "The compile record breaks its schema.", to.RESTORE
     RECORD_OTHER_GPU = "record-other-gpu", _INVALID, "The compile record is of another target.", to.RESTORE
     RECORD_OTHER_OPERATION = ("record-other-operation", _INVALID,
@@ -289,5 +289,5 @@ class Reason(ReasonCode):
     NOT_MEASURED = "not-measured", _NOT_MEASURED, "The performance stage was not asked for."
     ANOTHER_GPUS_CODE = ("another-gpus-code", _NOT_MEASURED,
         "The kernels ran by an RTX 4090's code on another GPU, which decides nothing.",
-        "Run `pytest -m perf` without `--code-path` for this GPU, or on an RTX 4090.")
+        "Judge it without `--code-path` for this GPU, or on an RTX 4090.")
     # fmt: on

@@ -1,9 +1,9 @@
-"""The one table of configuration, `[tool.kernelgate]` of a `pyproject.toml`, as a frozen record."""
+"""What decides a verdict, as a frozen record: settings.toml, and a project's `[tool.kernelgate]` over it."""
 
 import itertools
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -20,9 +20,12 @@ Warps = Literal[1, 2, 4, 8, 16, 32]
 PipelineStages = Annotated[int, msgspec.Meta(ge=1, le=8)]
 Stage = Literal["final-micro-tuning", "open"]
 
+SHIPPED = Path(__file__).with_name("settings.toml")
+PROJECT_FILE = "pyproject.toml"
+
 
 class SettingsError(KernelgateError, ValueError):
-    """The table is missing, or has a key or a value that it must not have."""
+    """A table is missing, or has a key or a value that it must not have."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,9 +42,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     run_timeout_s: Seconds
     whole_run_factor: Annotated[int, msgspec.Meta(ge=1, le=100)]
     open_configs: Positive
-    problem_memory_bytes: Positive = 16 * 2**30
-    problem_timeout_s: Seconds = 300.0
-    require_sandbox: Literal["always", "ci", "never"] = "ci"
+    problem_memory_bytes: Positive
+    problem_timeout_s: Seconds
+    require_sandbox: Literal["always", "ci", "never"]
 
 
 class StageRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -107,7 +110,7 @@ class PerformanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     attempts: Annotated[int, msgspec.Meta(ge=1, le=10)]
     blocks: Annotated[int, msgspec.Meta(ge=2, multiple_of=2)]
     blocks_per_layout: Positive
-    layouts_per_yardstick: Positive = 1
+    layouts_per_yardstick: Positive = 1  # raw samples that are older than it have none
     launches: Annotated[int, msgspec.Meta(ge=2)]
     judged_elements: Positive
 
@@ -174,18 +177,52 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.stages.get(kernel.stem, self.stage)
 
 
-def load_settings(pyproject: Path) -> Settings:
-    """Return the settings of a `pyproject.toml`.
+def load_settings(pyproject: Path | None) -> Settings:
+    """Return the settings of a project's `pyproject.toml`, or, without a project, those that are shipped.
 
-    Raises SettingsError if the file or the table is missing, or a key is unknown, missing or out of range.
+    A key that the project does not give has its shipped value. Raises SettingsError if the file or the table
+    is missing, or a key is unknown or out of range.
     """
+    shipped = _read(SHIPPED)
+    if pyproject is None:
+        return _convert(shipped, SHIPPED)
     try:
-        table = tomllib.loads(pyproject.read_text(encoding="utf-8"))["tool"]["kernelgate"]
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"{pyproject}: cannot be read: {error}") from error
+        table = _read(pyproject)["tool"]["kernelgate"]
     except (KeyError, TypeError) as error:
         raise SettingsError(f"{pyproject}: has no table [tool.kernelgate]") from error
+    return _convert(_lay_over(shipped, table), pyproject)
+
+
+def find_project(start: Path) -> Path | None:
+    """Return the folder itself, or the nearest above it, whose pyproject.toml has `[tool.kernelgate]`."""
+    start = start.resolve()
+    return next((folder for folder in (start, *start.parents) if has_table(folder)), None)
+
+
+def has_table(folder: Path) -> bool:
+    """Return whether the folder's pyproject.toml has a table `[tool.kernelgate]`, right or wrong."""
+    try:
+        return "kernelgate" in tomllib.loads((folder / PROJECT_FILE).read_text("utf-8")).get("tool", {})
+    except (OSError, ValueError):
+        return False
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{file}: cannot be read: {error}") from error
+
+
+def _lay_over(below: Any, above: Any) -> Any:
+    """Return the upper table, with what only the lower one has; anything but a table is taken as it is."""
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    return below | {key: _lay_over(below.get(key), value) for key, value in above.items()}
+
+
+def _convert(table: Any, file: Path) -> Settings:
     try:
         return msgspec.convert(table, Settings)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{pyproject}: [tool.kernelgate]: {error}") from error
+        raise SettingsError(f"{file}: [tool.kernelgate]: {error}") from error

@@ -1,74 +1,88 @@
-"""`kernelgate judge`: judge the kernels that a change proposes."""
+"""`kernelgate judge`: judge one kernel file."""
 
 import argparse
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import signal
+import sys
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
-from kernelgate.cli.common_options import add_setup, make_setup
+from kernelgate.errors import KernelgateError
+from kernelgate.judging.options import add_options
+
+if TYPE_CHECKING:
+    from kernelgate.reporting.report import Report
+
+CANNOT_JUDGE = 2
+"""As argparse ends for an option that it does not know."""
 
 
 def add(commands: Any) -> None:
     """Add the subcommand to the parser."""
     command = commands.add_parser(
         "judge",
-        help="judge the kernels that a change proposes",
-        description="Judge each kernel that a commit proposes. Gate, records, settings and accepted kernels "
-        "are those of this checkout's HEAD; of the other commit only the proposed kernels are read. On a "
-        "runner of GitHub its summary, outputs and error marks are written too.",
+        help="judge one kernel file",
+        description="Judge one kernel file: is it right, and is it faster? It needs no project: outside of "
+        "one say what the file computes, by --operation or --problem, and what it must beat, by --against; "
+        "else that is PyTorch.",
+        epilog="Exit code 0: the verdict passes; 1: it does not; 2: what is asked for cannot be judged.",
     )
+    command.add_argument("candidate", metavar="FILE", help="kernel file")
+    add_options(command.add_argument)
+    command.add_argument("--profile", metavar="NAME", help="how much is drawn: ci, default or nightly")
+    timed = command.add_mutually_exclusive_group()
+    timed.add_argument(
+        "--measure", action="store_true", default=None, help="time it; default: where there is a GPU"
+    )
+    timed.add_argument("--no-measure", action="store_false", dest="measure", help="do not time it")
+    shown = command.add_mutually_exclusive_group()
+    shown.add_argument("--json", action="store_true", help="print report.json, and nothing else")
+    shown.add_argument("--quiet", action="store_true", help="print the verdict alone")
     command.add_argument(
-        "--repository", type=Path, required=True, metavar="DIR", help="repository that holds the commit"
-    )
-    command.add_argument("--head", default="HEAD", metavar="REV", help="the commit; default: %(default)s")
-    books = command.add_mutually_exclusive_group()
-    books.add_argument(
-        "--plans",
-        type=Path,
-        metavar="ZIP|DIR",
-        help="judge by the plan books in here, made by --keep-plans elsewhere: no kernel file is run",
-    )
-    books.add_argument(
-        "--keep-plans",
+        "--project",
         type=Path,
         metavar="DIR",
-        help="write a plan book of each kernel that passes, for an RTX 4090 and every GPU with a record",
+        help="folder of a project, with [tool.kernelgate] in its pyproject.toml; default: this one or above",
     )
-    add_setup(command)
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Judge the change; returns 1 if it does not pass. Raises ChangeError, RoomError, ArtifactError."""
-    from kernelgate.pull_request.change import head_of, read_change
-    from kernelgate.pull_request.github import write_outputs
-    from kernelgate.pull_request.judge import judge_change
-    from kernelgate.pull_request.publish import publish
+    """Judge the file and show the verdict; returns the exit code."""
+    from kernelgate.judging.judge import judge_asked
+    from kernelgate.judging.screen import Screen
+    from kernelgate.judging.watch import Silent
+    from kernelgate.settings import find_project
 
-    head = head_of(options.repository, options.head)
-    change = read_change(options.repository, head_of(options.root), head)
-    if options.keep_plans is not None:
-        options.keep_plans.mkdir(parents=True)  # a workflow keeps it, also where there is no kernel to judge
-    with _unpacked(options.plans) as plans:
-        setup = make_setup(options, plans, options.keep_plans)
-        judged = judge_change(setup, options.repository.resolve(), change)
-    if options.keep_plans is not None:
-        kept = any(options.keep_plans.iterdir())
-        write_outputs(os.environ, {"plans": "true" if kept else "false"})
-    return publish(options.reports, change, judged)
+    signal.signal(signal.SIGTERM, _end)
+    project = options.project or find_project(Path.cwd())
+    watch = Silent() if options.json or options.quiet else Screen(sys.stdout)
+    try:
+        report, folder = judge_asked(vars(options).get, project, watch)
+    except (KernelgateError, OSError, ValueError) as error:
+        print(f"kernelgate: {error}", file=sys.stderr)
+        return CANNOT_JUDGE
+    except KeyboardInterrupt:
+        print("kernelgate: ended by SIGINT", file=sys.stderr)
+        return 128 + signal.SIGINT
+    _show(report, folder, options)
+    return int(not report.passes)
 
 
-@contextmanager
-def _unpacked(plans: Path | None) -> Iterator[Path | None]:
-    """Give the folder of the plan books, which may come packed."""
-    from kernelgate.pull_request.artifact import unpack_books
+def _show(report: "Report", folder: Path, options: argparse.Namespace) -> None:
+    from kernelgate.judging.screen import show_verdict
+    from kernelgate.reporting.report_files import REPORT_NAME
 
-    if plans is None or not plans.is_file():
-        yield plans
-        return
-    with tempfile.TemporaryDirectory(prefix="kernelgate-plans-") as folder:
-        unpack_books(plans, Path(folder))
-        yield Path(folder)
+    if options.json:
+        print((folder / REPORT_NAME).read_text(encoding="utf-8"), end="")
+    else:
+        show_verdict(report, str(folder / "report.html"), sys.stdout, with_remarks=not options.quiet)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    """End in order, so that the scratch folder goes: by itself a signal leaves it behind."""
+    from kernelgate.sandbox.worker_process import end_live_workers
+
+    end_live_workers()  # or threads would wait for their answers first
+    print(f"kernelgate: ended by {signal.Signals(number).name}", file=sys.stderr)
+    sys.exit(128 + number)

@@ -1,15 +1,19 @@
-"""The command line for what is not a test: changes, records, raw samples, and a doctor for the machine."""
+"""Is a Triton kernel still right and really faster? Judges kernel files and changes; keeps records."""
 
 import argparse
 import os
 import sys
 
 from kernelgate import __version__
-from kernelgate.cli import accept, doctor, guard, history, judge, new_operation, plan, replay, report, tune
+from kernelgate.cli import accept, doctor, history, judge, new_operation, plan, replay, report, tune
+from kernelgate.cli.changes import guard, judge_change
 from kernelgate.errors import KernelgateError
 from kernelgate.pull_request.github import mark_failures
 
-SUBCOMMANDS = (tune, plan, accept, replay, report, doctor, history, judge, guard, new_operation)
+SUBCOMMANDS = (
+    *(judge, plan, tune, accept, replay, report, history, doctor),
+    *(judge_change, guard, new_operation),
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -45,12 +45,17 @@ def register_profiles(settings: CorrectnessSettings) -> None:
         )
 
 
-def current_profile(settings: CorrectnessSettings, root: Path) -> Profile:
-    """Return the profile that Hypothesis has loaded; `default` where it is none of ours."""
+def current_profile(settings: CorrectnessSettings, root: Path | None) -> Profile:
+    """Return the profile that Hypothesis has loaded; `default` where it is none of ours.
+
+    Failing examples are kept under `root`, unless there is none.
+    """
     name = hypothesis.settings.get_current_profile_name()
     name = name if name in settings.profiles else "default"
     budget = settings.profiles[name]
-    kept: ExampleDatabase | None = None if budget.fixed else DirectoryBasedExampleDatabase(root / EXAMPLES)
+    kept: ExampleDatabase | None = None
+    if root is not None and not budget.fixed:
+        kept = DirectoryBasedExampleDatabase(root / EXAMPLES)
     return Profile(
         name=name,
         fixed=budget.fixed,

@@ -59,7 +59,7 @@ def check_gpu(gpu: Gpu, needed_bytes: int, own_pids: set[int]) -> Iterator[Check
 def check_record(record: SpeedRecord | None, environment: Provenance) -> Check:
     """Return whether the stored record was made with today's versions."""
     if record is None:
-        advice = "run `pytest -m perf` and accept the baseline that it proposes"
+        advice = "run `kernelgate judge kernels/OPERATION.py`, and accept the baseline that it proposes"
         return Check(name="baseline", status="look", seen="none for this GPU", advice=advice)
     then = record.environment
     changed = [

@@ -28,7 +28,8 @@ from kernelgate.verdict import Outcome, Reason, Rule, Verdict, conclude
 class Conditions(msgspec.Struct, frozen=True, kw_only=True):
     """Under which a candidate is timed; no record means that this GPU has none.
 
-    With `ada_path` the kernels ran by the code of an RTX 4090 on another GPU.
+    Problems, and kernels of no project, have no `records` at all. With `ada_path` the kernels ran by the code
+    of an RTX 4090 on another GPU.
     """
 
     operation: Operation
@@ -39,6 +40,7 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
     record: SpeedRecord | None
     environment: Provenance
     ada_path: bool = False
+    records: bool = True
 
 
 def conclude_performance(
@@ -122,7 +124,7 @@ def _hold_against_record(
     accepted_to_original: Slowdown,
     verdict: Verdict,
 ) -> Verdict:
-    if conditions.operation.problem is not None:  # which has no record
+    if not conditions.records:
         return verdict
     if conditions.record is None:
         detail = f"{conditions.gpu.name} has no record; measured here: {verdict.outcome}, {verdict.detail}"

@@ -134,7 +134,7 @@ def propose_speed(
 ) -> Path | None:
     """Write the record that would follow: of a candidate to keep, of an accepted kernel that has none."""
     verdict = performance.verdict
-    if conditions.operation.problem is not None or kernels.accepted is None:
+    if not conditions.records or kernels.accepted is None:
         return None
     if verdict.outcome is Outcome.KEEP:
         arm, kernel = Arm.CANDIDATE, kernels.candidate

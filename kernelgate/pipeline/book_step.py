@@ -48,5 +48,6 @@ def _write(judgement: Judgement, cards: tuple[Card, ...]) -> None:
 
 
 def _find_cards(judgement: Judgement) -> tuple[Card, ...]:
-    names = recorded_gpus(judgement.request.root, judgement.operation.name)
+    project = judgement.project
+    names = recorded_gpus(project, judgement.operation.name) if project else ()
     return (ADA, *(card for card in KNOWN.values() if card.name in names and card != ADA))

@@ -26,15 +26,16 @@ def compile_for_targets(judgement: Judgement) -> tuple[str, Result]:
     operation, gpu = judgement.operation, judgement.request.gpu
     # What the next stages need is imported while this one compiles.
     prepare(*(("execute", "use") if gpu else ()), "interpret")
-    path = record_path(judgement.request.root, operation.name, TARGET)
-    record = load_compile_record(path, operation.name)
+    project, record = judgement.project, None
+    if project is not None:
+        record = load_compile_record(record_path(project, operation.name, TARGET), operation.name)
     compiled = compile_all(judgement.sandbox, judgement.kernels, record, gpu.capability if gpu else None)
     if narrow := describe_narrow(compiled, operation.math):
         detail = f"{judgement.kernel.path}, {narrow}"
         raise Stopped(conclude(Outcome.WRONG, Reason.DECLARED_MATH, detail), compiled)
     judgement.compiled = compiled
     fresh = make_compile_record(operation.name, compiled.candidate)
-    if operation.problem is not None:  # which has no record
+    if project is None:  # which is what keeps records
         return _describe(compiled), compiled
     if record is None or msgspec.structs.replace(record, history=()) != fresh:
         propose(fresh, judgement.request.report_dir)

@@ -38,8 +38,9 @@ class Judgement:
         max_bytes = settings.limits.kernel_file_bytes
         if request.problem is None:
             self._take(find_operation(request.operation))
-            self.original = find_original(request.root, self.operation, max_bytes)
-            self.accepted = find_accepted(request.root, self.operation, request.accepted, max_bytes)
+        if self.project is not None:
+            self.original = find_original(self.project, self.operation, max_bytes)
+            self.accepted = find_accepted(self.project, self.operation, request.accepted, max_bytes)
         elif request.accepted is not None:
             self.accepted = read_accepted(Path(request.accepted), max_bytes)
         self.environment = describe_installation()
@@ -53,6 +54,11 @@ class Judgement:
         self.kept_book: PlanBook | None = None
         self.results: dict[StageName, StageResult] = {}
         self.verdict_so_far: Verdict | None = None
+
+    @property
+    def project(self) -> Path | None:
+        """The folder of kernels and records that hold here; a problem has none, whoever asks."""
+        return self.request.root if self.request.problem is None else None
 
     def read_problem(self) -> None:
         """Have the problem file read, if there is one, and take its operation. Raises ProblemError."""

@@ -48,8 +48,9 @@ def _measure(judgement: Judgement, conditions: Conditions) -> Performance:
 def _conditions(judgement: Judgement, gpu: Gpu) -> Conditions:
     request, operation = judgement.request, judgement.operation
     record = None  # of the GPU's own code, which with `ada_path` is not what runs
-    if not request.ada_path and operation.problem is None and judgement.accepted is not None:
-        record = load_record(request.root, operation, gpu, judgement.accepted.sha256)
+    project = judgement.project
+    if not request.ada_path and project is not None and judgement.accepted is not None:
+        record = load_record(project, operation, gpu, judgement.accepted.sha256)
     return Conditions(
         operation=operation,
         gpu=gpu,
@@ -59,4 +60,5 @@ def _conditions(judgement: Judgement, gpu: Gpu) -> Conditions:
         record=record,
         environment=judgement.environment,
         ada_path=request.ada_path,
+        records=project is not None,
     )

@@ -23,6 +23,8 @@ Result = CompileResult | Correctness | Performance | tuple[Violation, ...] | Non
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What the caller asks to be judged; `gpu` is the one at hand, `measure` asks for its timing.
 
+    `root` is the folder of a project: its kernels/ hold the accepted ones, its baselines/ their records.
+    Without one a candidate is held against the `accepted` file, or what PyTorch takes.
     `gpus` are all that correctness may be tried on, as CUDA_VISIBLE_DEVICES names them, `workers` the most
     interpreters side by side, `entropy` what seeds every draw. With `ada_path` the GPU runs what an RTX 4090
     would be asked to run. `plans` is the plan book to judge by, instead of running the file; `keep_plans` the
@@ -30,7 +32,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     computed, in place of the operation's name, and `math` in what arithmetic at least.
     """
 
-    root: Path
+    root: Path | None
     candidate: Path
     operation: str
     accepted: str | None

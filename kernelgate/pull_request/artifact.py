@@ -13,7 +13,7 @@ from kernelgate.plan_book.index import INDEX_NAME
 
 MAX_MEMBERS = 10_000
 PROPOSAL = re.compile(r"[a-z]+/[a-z0-9_]+/(baseline|compile)\.proposed\.json")
-"""Where `judge` and `guard` leave them, as `changed/alexnet_conv1/baseline.proposed.json`."""
+"""Where `judge-change` and `guard` leave them, as `changed/alexnet_conv1/baseline.proposed.json`."""
 
 OF_A_BOOK = re.compile(rf"[0-9a-f]{{64}}/({re.escape(INDEX_NAME)}|{FILE.pattern})")
 """Where `judge --keep-plans` leaves them: in a folder that the kernel file's sha256 names."""

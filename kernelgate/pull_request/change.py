@@ -25,6 +25,7 @@ HARMLESS = (
 )
 OWN = {
     "settings and dependencies": (
+        "kernelgate/settings.toml",
         "pyproject.toml",
         "constraints.txt",
         "Makefile",

@@ -1,9 +1,9 @@
-"""The progress bar of the long stages, where the output is a terminal."""
+"""How far a long stage or a tuning is, where the output is a terminal."""
 
 from typing import TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 LONG_STAGES = ("compile", "correctness", "performance")
 
@@ -39,9 +39,13 @@ class CountedProgress:
 
 
 class StageProgress:
-    """Shows the stage at work, the steps it has done and the time it takes; silent without a terminal."""
+    """Shows the stage at work, the steps it has done and the time it takes; silent without a terminal.
 
-    def __init__(self, terminal: TextIO | None) -> None:
+    `within_a_line` says that the caller has begun a line, which a bar must leave.
+    """
+
+    def __init__(self, terminal: TextIO | None, *, within_a_line: bool = False) -> None:
+        self._within_a_line = within_a_line
         self._bar: Progress | None = None
         self._stage, self._task = "", TaskID(0)
         self._console = Console(file=terminal) if terminal is not None and terminal.isatty() else None
@@ -54,8 +58,9 @@ class StageProgress:
             self._bar.advance(self._task)
             return
         self.stop()
-        self._console.line()  # leaves the line that pytest is writing
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed} steps"))
+        if self._within_a_line:
+            self._console.line()
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed} steps"))
         self._bar = Progress(*columns, TimeElapsedColumn(), console=self._console, transient=True)
         self._stage, self._task = stage, self._bar.add_task(stage, total=None)
         self._bar.start()

@@ -110,9 +110,10 @@ def make_report(gate: Gate) -> Report:
 
 
 def _identify_accepted(gate: Gate) -> KernelIdentity:
-    """Return the kernel to beat; where a problem has none it is PyTorch, by the problem's own Model."""
+    """Return the kernel to beat; where there is none it is what PyTorch takes for the same."""
     if gate.accepted is None:
-        return KernelIdentity(path=f"PyTorch, as {gate.request.problem} calls it", sha256=None)
+        caller = f", as {gate.request.problem} calls it" if gate.request.problem else ""
+        return KernelIdentity(path=f"PyTorch{caller}", sha256=None)
     return KernelIdentity(path=gate.accepted.path, sha256=gate.accepted.sha256)
 
 

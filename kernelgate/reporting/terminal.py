@@ -1,7 +1,7 @@
 """The verdict in the few lines that a terminal shows."""
 
 from kernelgate.correctness.diagnosis.words import draw, tell
-from kernelgate.pipeline.stage import StageName
+from kernelgate.pipeline.stage import StageResult
 from kernelgate.reporting.report import Report
 
 TALL, WIDE = 4, 2
@@ -10,28 +10,37 @@ TALL, WIDE = 4, 2
 
 def render_summary(report: Report) -> str:
     """Return the few lines that a terminal shows, the verdict at their end."""
-    lines = [
-        f"  {name:<12} {result.status:<10} {result.seconds:6.1f} s  {_seen(report, name)}"
-        for name, result in report.stages.items()
-    ]
-    lines += [f"  sandbox: {lack}" for lack in (report.sandbox.lacks if report.sandbox else ())]
+    stages = [render_stage(name, result, report.detail) for name, result in report.stages.items()]
+    return "\n".join([*stages, *render_remarks(report), *render_verdict(report)])
+
+
+def render_stage(name: str, result: StageResult, said: str | None = None) -> str:
+    """Return a line for a stage; what fails it is said by the verdict, as is what else is `said`."""
+    is_said = result.status == "failed" or result.detail == said
+    seen = "the verdict says why" if is_said else first_line(result.detail)
+    return f"  {name:<12} {result.status:<10} {result.seconds:6.1f} s  {seen}"
+
+
+def render_remarks(report: Report) -> list[str]:
+    """Return what a reader should know beside the verdict, and a wrong answer as a picture."""
+    lines = [f"  sandbox: {lack}" for lack in (report.sandbox.lacks if report.sandbox else ())]
     if report.algorithm != "direct":
         lines.append(f"  judged by the laws of {report.algorithm} algorithm")
     lines += [f"  advice: {first_line(each)}" for each in report.advice]
-    diagnosis = report.diagnosis
-    if diagnosis is not None and diagnosis.map is not None:
-        lines += ["", *(f"  {line}" for line in draw(diagnosis.map, TALL, WIDE)), ""]
-    lines += [f"{report.verdict}  ({report.reason})", f"  {printable(report.detail)}"]
-    if diagnosis is not None:
-        lines += [f"  {name}: {printable(text)}" for name, text in tell(diagnosis)]
-    lines.append(f"  next: {report.next_step}")
-    return "\n".join(lines)
+    if report.diagnosis is not None and report.diagnosis.map is not None:
+        lines += ["", *(f"  {line}" for line in draw(report.diagnosis.map, TALL, WIDE)), ""]
+    return lines
 
 
-def _seen(report: Report, name: StageName) -> str:
-    """Return what a stage saw, which the verdict does not say again."""
-    detail = report.stages[name].detail
-    return "the verdict says why" if detail == report.detail else first_line(detail)
+def render_verdict(report: Report) -> list[str]:
+    """Return the verdict, why, and what to do next."""
+    return [f"{report.verdict}  ({report.reason})", *(f"  {line}" for line in render_reasons(report))]
+
+
+def render_reasons(report: Report) -> list[str]:
+    """Return why, what a wrong answer looks like, and what to do next."""
+    told = [f"{name}: {printable(text)}" for name, text in tell(report.diagnosis)] if report.diagnosis else []
+    return [printable(report.detail), *told, f"next: {report.next_step}"]
 
 
 def first_line(text: str) -> str:

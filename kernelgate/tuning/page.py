@@ -15,7 +15,7 @@ HEADINGS = {
 }
 NEXT_STEPS = {
     "compiled": "Run the same command on a machine with an NVIDIA GPU, which times what is left.",
-    "kept": "Judge the written file: pytest tests/gate -m 'perf or not perf' --candidate {file}",
+    "kept": "Judge the written file: kernelgate judge {file}",
     "reverted": "Leave the configurations as they are: none near them is a gain.",
     "undecided": "Nothing was written. Quiet the machine (python -m kernelgate doctor), and run this again.",
 }

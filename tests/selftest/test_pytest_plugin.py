@@ -16,8 +16,8 @@ import pytest
 
 from kernelgate.compilation.stage import ADA
 from kernelgate.compilation.stage_rules import STAGES
+from kernelgate.judging.options import CODE_PATH
 from kernelgate.pipeline.stage import ORDER
-from kernelgate.pytest_options import CODE_PATH
 from kernelgate.pytest_plugin import STAGE_FILES
 from kernelgate.sandbox.scratch import PREFIX, SHARED_MEMORY
 from kernelgate.settings import Stage

@@ -11,6 +11,7 @@ from kernelgate.correctness.diagnosis.memory_faults import guess_memory_fault
 from kernelgate.correctness.relations import LAWS_OF_VALUES, RELATIONS, Offsets
 from kernelgate.correctness.result import Diagnosis, Finding
 from kernelgate.operations.accuracy import laws as accuracy
+from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.declaration.ways import Way
 from kernelgate.operations.draws.recipe import Recipe
 from kernelgate.operations.draws.tensors import family_of
@@ -21,6 +22,8 @@ from kernelgate.operations.faults.script import Shown, has_script, render_script
 from kernelgate.operations.faults.tally import Tally
 from kernelgate.sandbox.worker_process import WorkerFault
 
+OF_PROBLEM = "no script: the truth is the problem's Model; --replay shows it"
+OF_TENSORS = "no script: its values, or their layout, take more than a few lines; --replay makes them"
 OTHER_CALLS = "no script: it shows between several calls, which --replay makes"
 HELD_AGAIN = "no script: the same case held when it was made once more"
 OF_MEMORY = "no script: what a launch does to memory shows in no answer for certain; --replay shows it"
@@ -52,8 +55,9 @@ def _diagnose(runner: CaseRunner, finding: Finding, replayed: Replayed, kernel: 
         guess = Guess(kind="race", because="the same case held when it was made once more")
         return Diagnosis(guess=guess, no_script=HELD_AGAIN)
     tally, facts = _measure(runner, finding, replayed)
-    script = _script(runner, finding, replayed, tally, kernel)
-    return _made(tally, guess_kind(tally, facts), script, "" if script else OTHER_CALLS)
+    without = _why_no_script(runner.operation, replayed, tally)
+    script = "" if without else _script(runner, finding, replayed, tally, kernel)
+    return _made(tally, guess_kind(tally, facts), script, without)
 
 
 def _is_exact(runner: CaseRunner, recipe: Recipe) -> bool:
@@ -160,18 +164,20 @@ def _share_of_changes(runner: CaseRunner, run: Run, later: int) -> float:
     return float(((again.bits != run.bits) & ~unwritten).mean())
 
 
+def _why_no_script(operation: Operation, replayed: Replayed, tally: Tally) -> str:
+    """Return why no single call of the file shows the fault in a few lines, empty if one does."""
+    call = replayed.runs[-1].call
+    if operation.problem is not None:
+        return OF_PROBLEM
+    is_alone = len(replayed.runs) == 1 and call.way is Way.PLAINLY and not call.recipe.absent
+    if not is_alone or tally.plane is None:
+        return OTHER_CALLS
+    is_plain = operation.has_items or call.layout == "contiguous"
+    return "" if is_plain and has_script(call.recipe, call.layout) else OF_TENSORS
+
+
 def _script(runner: CaseRunner, finding: Finding, replayed: Replayed, tally: Tally, kernel: Path) -> str:
-    """Return the script, empty if no single call of the file shows the fault."""
     case, call = finding.case, replayed.runs[-1].call
-    alone = len(replayed.runs) == 1 and call.way is Way.PLAINLY and not call.recipe.absent
-    if (
-        not alone
-        or runner.operation.problem is not None
-        or tally.plane is None
-        or not runner.operation.has_items
-        or not has_script(call.recipe, call.layout)
-    ):
-        return ""
     shown = Shown(
         title=f"{runner.operation.name}[{case}] {finding.law}",
         kernel=str(kernel),

@@ -37,13 +37,18 @@ def has_script(recipe: Recipe, layout: str) -> bool:
 
 
 def render_script(operation: Operation, shown: Shown) -> str:
-    """Return the script, which makes the very tensors of the call."""
+    """Return the script, which makes the very tensors of the call.
+
+    It looks at the item that is wrong, or at the whole answer where items depend on each other.
+    """
     place = [int(axis) for axis in unravel(operation, np.array([shown.offset]), shown.recipe.batch)]
     names = [each.name for each in operation.arguments]
-    part = f"[{place[0]} : {place[0] + 1}]"
-    of_item = [each.name + part if each.is_free else each.name for each in operation.arguments]
+    looked_at, part, at, whose = names, "", place, "the answer"
+    if operation.has_items:
+        of_item = f"[{place[0]} : {place[0] + 1}]"
+        looked_at = [each.name + of_item if each.is_free else each.name for each in operation.arguments]
+        part, at, whose = "[0]", place[1:], f"{operation.output_axes[0]} {place[0]}"
     truth, scale = operation.reference.script()
-    item = f"{operation.output_axes[0]} {place[0]}"
     lines = [
         f'"""{shown.title}: run it on an NVIDIA GPU with `python reproduce.py [KERNEL_FILE]`."""',
         "import importlib.util, math, random, sys",
@@ -55,14 +60,14 @@ def render_script(operation: Operation, shown: Shown) -> str:
         *_tensors(operation, shown.recipe, PLAIN_DRAWS[shown.recipe.family]),
         *(["x = x[:, :1].repeat(1, x.shape[1], 1, 1)"] if shown.recipe.grey else []),
         *_model(operation, shown.layout),
-        *_call(operation, shown.layout, place[0]),
-        f"[{', '.join(names)}] = [each.cpu().double() for each in ({', '.join(of_item)},)]",
-        f"exact, scale = ({truth})[0], ({scale})[0]",
+        *_call(operation, shown.layout, f"[{place[0]}]" if operation.has_items else ""),
+        f"[{', '.join(names)}] = [each.cpu().double() for each in ({', '.join(looked_at)},)]",
+        f"exact, scale = ({truth}){part}, ({scale}){part}",
         "same = (got == exact) | (got.isnan() & exact.isnan())",
         f"wrong = ~(same | ((got - exact).abs() <= {'0 * scale' if shown.is_exact else '0.002 * scale'}))",
-        f"at = {tuple(place[1:])}",
+        f"at = {tuple(at)}",
         f'print(f"out{place}: got {{got[at]:.9g}}, exact {{exact[at]:.9g}}; "',
-        f'      f"{{int(wrong.sum())}} of {{wrong.numel()}} elements of {item} are wrong")',
+        f'      f"{{int(wrong.sum())}} of {{wrong.numel()}} elements of {whose} are wrong")',
     ]
     return "\n".join(lines) + "\n"
 
@@ -85,11 +90,11 @@ def _model(operation: Operation, layout: str) -> list[str]:
     return lines
 
 
-def _call(operation: Operation, layout: str, item: int) -> list[str]:
+def _call(operation: Operation, layout: str, item: str) -> list[str]:
     names = [each.name for each in operation.inputs]
     laid = [PLAIN_LAYOUTS[layout] if name == "x" else name for name in names]
     moved = [f"{name} = {name}.cuda()" for name in names]
-    return [*moved, f"got = model({', '.join(laid)})[{item}].detach().cpu().double()"]
+    return [*moved, f"got = model({', '.join(laid)}){item}.detach().cpu().double()"]
 
 
 def _applied(draw: str, shape: Shape, role: str) -> str:
@@ -117,11 +122,12 @@ def _tensor(operation: Operation, recipe: Recipe, draw: PlainDraw, argument: Arg
     if not argument.is_free:
         return [f"{name} = {_applied(of_role, argument.shape_at(1), repr(name))}"]
     label = "n" if argument is operation.inputs[0] else f'f"{name} {{n}}"'
-    numbers = f"range({min(recipe.batch, recipe.pool)})"
-    lines = [
-        f"{name} = torch.stack([{_applied(of_role, argument.shape_at(1)[1:], label)} for n in {numbers}])"
-    ]
+    item = tuple(extent for extent in argument.shape if isinstance(extent, int))
+    drawn, axis = _applied(of_role, item, label), argument.axis
+    along = f", dim={axis}" if axis else ""
+    lines = [f"{name} = torch.stack([{drawn} for n in range({min(recipe.batch, recipe.pool)})]{along})"]
     if (beyond := recipe.batch - recipe.pool) > 0:
-        drawn = f'torch.randint(0, {recipe.pool}, ({beyond},), generator=seeded("pool"))'
-        lines.append(f"{name} = {name}[torch.cat([torch.arange({recipe.pool}), {drawn}])]")
+        more = f'torch.randint(0, {recipe.pool}, ({beyond},), generator=seeded("pool"))'
+        places = f"torch.cat([torch.arange({recipe.pool}), {more}])"
+        lines.append(f"{name} = {name}[{':, ' * axis}{places}]")
     return lines

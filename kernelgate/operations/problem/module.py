@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import importlib.util
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,13 @@ from torch import nn
 from kernelgate.operations.problem.problem import ProblemError
 
 PARTS = ("Model", "get_inputs", "get_init_inputs")
+
+
+class _Loader(SourceFileLoader):
+    """Leaves nothing beside the file that it imports."""
+
+    def set_data(self, *_: Any, **__: Any) -> None:
+        """Keep no bytecode."""
 
 
 class ProblemModule:
@@ -46,12 +54,12 @@ class ProblemModule:
 
     def _import(self) -> Any:
         name = f"kernelgate_problem_{self.sha256[:16]}"
-        specification = importlib.util.spec_from_file_location(name, self.file)
-        if specification is None or specification.loader is None:
-            raise ProblemError("raises", f"{self.file} is not a Python file")
+        loader = _Loader(name, str(self.file))
+        specification = importlib.util.spec_from_file_location(name, self.file, loader=loader)
+        assert specification is not None  # its loader is given
         module = importlib.util.module_from_spec(specification)
         try:
-            specification.loader.exec_module(module)
+            loader.exec_module(module)
         except (Exception, SystemExit) as error:
             raise ProblemError.of(f"{self.file} as it is imported", error) from error
         return module

@@ -18,7 +18,7 @@ from kernelgate.execution.cards import ADA, HOPPER, Card
 from kernelgate.kernel_file.source import read_kernel
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.pipeline.pipeline import Gate, Request
-from kernelgate.pytest_options import read_options
+from kernelgate.judging.options import make_request
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.settings import DrawBudget, load_settings
 
@@ -29,24 +29,20 @@ SETTINGS = load_settings(ROOT / "pyproject.toml")
 FEW = DrawBudget(examples=2, draw_seconds=1.0, fixed=True, swept=0)
 
 
-def ask(pytestconfig: pytest.Config, folder: Path, stage: str | None = None) -> Request:
+def ask(folder: Path, stage: str | None = None) -> Request:
     """Return what a run of the gate is asked for by these options, with one worker beside other tests."""
-    options = {"--candidate": str(FAST), "--accepted": str(ORIGINAL), "--report-dir": str(folder)}
-    options["--algorithm"] = "direct"
-    config: Any = SimpleNamespace(
-        getoption=(options | {"--stage": stage}).get, stash=pytestconfig.stash, rootpath=ROOT
-    )
-    asked = read_options(config, SETTINGS, measure=False)
+    options = {"candidate": str(FAST), "accepted": str(ORIGINAL), "report_dir": str(folder), "stage": stage}
+    asked = make_request(options.get, ROOT, SETTINGS, measure=False)
     return msgspec.structs.replace(asked, workers=1)
 
 
 @pytest.mark.slow
-def test_it_is_right_and_spills_nothing(pytestconfig: pytest.Config, tmp_path: Path) -> None:
+def test_it_is_right_and_spills_nothing(tmp_path: Path) -> None:
     """By the planned cases and two more, as a change that edits it would be judged without a GPU."""
     profiles = dict.fromkeys(SETTINGS.correctness.profiles, FEW)
     correctness = msgspec.structs.replace(SETTINGS.correctness, profiles=profiles)
     settings = msgspec.structs.replace(SETTINGS, correctness=correctness)
-    gate = Gate(ask(pytestconfig, tmp_path), settings, lambda _stage: None)
+    gate = Gate(ask(tmp_path), settings, lambda _stage: None)
     try:
         assert gate.stage("correctness").status == "passed", gate.verdict().detail
         compiled = gate.results["compile"].result
@@ -58,10 +54,10 @@ def test_it_is_right_and_spills_nothing(pytestconfig: pytest.Config, tmp_path: P
 
 @pytest.mark.parametrize(("asked", "stage"), [(None, "open"), ("final-micro-tuning", "final-micro-tuning")])
 def test_its_stage_need_not_be_asked_for(
-    pytestconfig: pytest.Config, tmp_path: Path, asked: str | None, stage: str
+    tmp_path: Path, asked: str | None, stage: str
 ) -> None:
     """A change that edits it is judged by what the settings say; whoever asks for a stage gets that."""
-    assert ask(pytestconfig, tmp_path, asked).stage == stage
+    assert ask(tmp_path, asked).stage == stage
 
 
 @pytest.mark.parametrize("card", [ADA, HOPPER], ids=["8", "9"])

@@ -172,9 +172,10 @@ def copy_gate(folder: Path) -> Path:
     root = folder / "gate"
     for name in ("kernelgate", "kernels", "baselines", "tests/gate"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "conftest.py", root)
-    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    (root / "pyproject.toml").write_text(re.sub(r"run_timeout_s = .*", "run_timeout_s = 4.0", text))
+    for name in ("conftest.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, root)
+    settings = root / "kernelgate" / "settings.toml"
+    settings.write_text(re.sub(r"run_timeout_s = .*", "run_timeout_s = 4.0", settings.read_text("utf-8")))
     return root
 
 

@@ -11,10 +11,10 @@ from kernelgate.baselines.store import BaselineError
 from kernelgate.correctness.hypothesis_profile import FIXED_ENTROPY, Profile
 from kernelgate.correctness.result import Finding
 from kernelgate.execution.cards import ADA, HOPPER
+from kernelgate.judging.options import AskedError, make_request
 from kernelgate.pipeline import book_step
 from kernelgate.pipeline.correctness_step import find_entropy
 from kernelgate.plan_book.book import BookError
-from kernelgate.pytest_options import read_options
 from kernelgate.reporting.page import render_markdown
 from kernelgate.reporting.report import make_report
 from kernelgate.sandbox.faults import FaultKind
@@ -138,32 +138,17 @@ def test_a_books_draws_are_those_of_the_judgement() -> None:
         drawn(None, 5, fixed=True)
 
 
-OPTIONS = {
-    "--report-dir": "r",
-    "--plans": None,
-    "--keep-plans": None,
-    "--code-path": None,
-    "--replay": None,
-    "--algorithm": "direct",
-}
-
-
 @pytest.mark.parametrize(
-    ("changes", "cause"),
+    ("options", "cause"),
     [
-        ({"--plans": "p", "--code-path": "sm_89"}, "--plans: a plan book holds each GPU's own code"),
-        ({"--plans": "p", "--keep-plans": "k"}, "--keep-plans: only a judgement of the file itself"),
-        ({"--keep-plans": "k", "--replay": CASE.replay}, "--keep-plans: only a judgement of the file itself"),
-        ({"--keep-plans": str(ROOT)}, "exists already; name a new folder"),
-        ({"--algorithm": "any"}, "--algorithm any: needs --stage open, not final-micro-tuning"),
+        ({"plans": "p", "code_path": "sm_89"}, "--plans: a plan book holds each GPU's own code"),
+        ({"plans": "p", "keep_plans": "k"}, "--keep-plans: only a judgement of the file itself"),
+        ({"keep_plans": "k", "replay": CASE.replay}, "--keep-plans: only a judgement of the file itself"),
+        ({"keep_plans": str(ROOT)}, "exists already; name a new folder"),
+        ({"algorithm": "any"}, "--algorithm any: needs --stage open, not final-micro-tuning"),
     ],
 )
-def test_options_that_make_no_sense_together_are_named(changes: dict[str, str], cause: str) -> None:
+def test_options_that_make_no_sense_together_are_named(options: dict[str, str], cause: str) -> None:
     """Before anything is judged."""
-    options: dict[str, Any] = dict.fromkeys(
-        ("--candidate", "--operation", "--problem", "--math", "--accepted", "--stage", "--rule")
-    )
-    asked = options | OPTIONS | changes
-    config: Any = SimpleNamespace(rootpath=ROOT, getoption=asked.__getitem__)
-    with pytest.raises(ValueError, match=cause):
-        read_options(config, SETTINGS, measure=False)
+    with pytest.raises(AskedError, match=cause):
+        make_request(options.get, ROOT, SETTINGS, measure=False)

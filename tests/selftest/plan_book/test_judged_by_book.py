@@ -38,9 +38,9 @@ class Machine:
         commit(self.change, {})
 
     def judge(self, *options: str) -> tuple[int, str]:
-        """Return the exit code and the output of `kernelgate judge`."""
+        """Return the exit code and the output of `kernelgate judge-change`."""
         shutil.rmtree(self.folder / "reports", ignore_errors=True)
-        command = [sys.executable, "-m", "kernelgate", "judge", "--repository", str(self.change)]
+        command = [sys.executable, "-m", "kernelgate", "judge-change", "--repository", str(self.change)]
         command += ["--reports", str(self.folder / "reports"), "--profile", "ci", *options]
         environment = os.environ | {"PYTHONPATH": str(self.main)}
         ended = subprocess.run(

@@ -198,6 +198,7 @@ def test_a_name_that_is_not_printable_text_is_refused(repository: Path, part: st
 
 JUDGING = [
     ("pyproject.toml", "settings and dependencies", True),
+    ("kernelgate/settings.toml", "settings and dependencies", True),
     ("constraints.txt", "settings and dependencies", True),
     ("kernelgate/verdict.py", "gate", True),
     ("kernelgate/worker/loop.py", "gate", True),

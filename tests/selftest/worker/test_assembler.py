@@ -21,6 +21,7 @@ from kernelgate.compilation.recording import PlannedCall, record
 from kernelgate.compilation.stage import ADA, compile_all
 from kernelgate.compilation.timed_plans import find_plans
 from kernelgate.execution import cards
+from kernelgate.judging.options import AskedError, make_request, refuse_code_path
 from kernelgate.machine.gpu import Gpu
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.performance import conclusion as performance
@@ -29,7 +30,6 @@ from kernelgate.performance.result import Performance
 from kernelgate.performance.samples import Arm
 from kernelgate.performance.stage import keep_samples, propose_speed, replay
 from kernelgate.pipeline import performance_step
-from kernelgate.pytest_options import read_options, refuse_code_path
 from kernelgate.reporting.page import render_markdown
 from kernelgate.reporting.report import make_report
 from kernelgate.sandbox import sandbox as sandbox_module
@@ -288,13 +288,11 @@ def test_without_timing_the_verdict_names_the_code_that_was_tried(pretended: Pre
 
 
 @pytest.mark.parametrize("capability", [None, 86, 89])
-def test_a_gpu_that_is_no_newer_cannot_be_asked(pytestconfig: pytest.Config, capability: int | None) -> None:
+def test_a_gpu_that_is_no_newer_cannot_be_asked(capability: int | None) -> None:
     """An RTX 4090 runs its own code without being asked, and older GPUs cannot."""
     gpu = (
         Gpu(name="a GPU", uuid="GPU-0", capability=capability, driver="", l2_bytes=1) if capability else None
     )
-    options = {"--code-path": "sm_89", "--report-dir": "report", "--algorithm": "direct"}
-    config: Any = SimpleNamespace(getoption=options.get, stash=pytestconfig.stash, rootpath=ROOT)
-    asked = read_options(config, SETTINGS, measure=False)
-    with pytest.raises(pytest.exit.Exception, match="needs a GPU newer than sm_89"):
+    asked = make_request({"code_path": "sm_89"}.get, ROOT, SETTINGS, measure=False)
+    with pytest.raises(AskedError, match="needs a GPU newer than sm_89"):
         refuse_code_path(asked, gpu)

@@ -159,7 +159,7 @@ def test_what_judges_is_the_bases_own(repository: Path, run_workflow: Propose) -
             "made.passes, made.meaning, made.next_step = True,",
         ),
         ("conftest.py", '"""', 'import os; os._exit(0)\n"""'),
-        ("pyproject.toml", "noise_gain = 0.01", "noise_gain = -1.0"),
+        ("kernelgate/settings.toml", "noise_gain = 0.01", "noise_gain = -1.0"),
         (".github/scripts/verdict.py", "return int(bool(advice))", "return 0"),
     ):
         source = (repository / name).read_text(encoding="utf-8")
@@ -171,7 +171,7 @@ def test_what_judges_is_the_bases_own(repository: Path, run_workflow: Propose) -
     assert ran.report("reports-hosted/changed")["verdict"] == "WRONG"
     first = ran.summary("reports-hosted/changed").split("\n\n")[1:3]
     assert first[0].startswith("**This change also edits what judges.**")
-    edited = ("settings and dependencies: `pyproject.toml`", "`conftest.py`", "`.github/scripts/verdict.py`")
+    edited = ("`kernelgate/settings.toml`", "`conftest.py`", "`.github/scripts/verdict.py`")
     assert all(name in first[1] for name in edited)
 
 

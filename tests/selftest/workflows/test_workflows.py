@@ -224,7 +224,7 @@ def test_the_gpu_machine_checks_out_what_judges_and_nothing_of_a_pull_request(na
     steps = steps_of(job)
     for step in (text for text in steps.values() if "git worktree" in text or "kernelgate guard" in text):
         assert "        if: github.event_name == 'push' && " in step
-    (judges,) = (text for text in steps.values() if "kernelgate judge" in text)
+    (judges,) = (text for text in steps.values() if "kernelgate judge-change" in text)
     assert "--plans" in judges
 
 
@@ -235,8 +235,8 @@ def test_a_pull_request_is_judged_by_plans_and_a_push_by_calls() -> None:
     lines = script.partition("run: |\n")[2].partition("        env:")[0]
     script = lines.replace(".venv/bin/python -m kernelgate", "echo")
     for event, given in (
-        ("pull_request", "judge --measure --plans /x/plans --rep"),
-        ("push", "judge --measure --rep"),
+        ("pull_request", "judge-change --measure --plans /x/plans --rep"),
+        ("push", "judge-change --measure --rep"),
     ):
         environment = {
             "GITHUB_EVENT_NAME": event,

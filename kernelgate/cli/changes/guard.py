@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from kernelgate.cli.common_options import add_setup, make_setup
+from kernelgate.cli.changes.setup import add_setup, make_setup
 
 
 def add(commands: Any) -> None:

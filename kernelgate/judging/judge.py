@@ -1,0 +1,98 @@
+"""One judgement without pytest, from what is asked to the report on disk."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+import msgspec
+
+from kernelgate.judging.machine import keep_hypothesis_out, load_profile, meet_machine
+from kernelgate.judging.options import REPORT_DIR, Ask, AskedError, find_home, make_request
+from kernelgate.judging.watch import Silent, Watch
+from kernelgate.machine.gpu import NO_GPU, GpuError, visible_gpus
+from kernelgate.operations.declaration.error_model import Math
+from kernelgate.operations.declaration.operation import Algorithm
+from kernelgate.pipeline.pipeline import Gate
+from kernelgate.pipeline.stage import ORDER, Request
+from kernelgate.reporting.report import Report, make_report
+from kernelgate.reporting.report_files import prepare_folder, write_report
+from kernelgate.settings import PROJECT_FILE, Stage, find_project, load_settings
+from kernelgate.verdict import Rule
+
+
+class Asked(TypedDict, total=False):
+    """What may be asked of a judgement; each key is an option of `kernelgate judge`, which says more.
+
+    `measure` asks for the speed, or forbids it; left out, a GPU at hand is used. `profile` says how much is
+    drawn: `ci`, `default` or `nightly`. `project` is a folder whose pyproject.toml has `[tool.kernelgate]`;
+    left out, it is looked for from the working directory upwards.
+    """
+
+    operation: str
+    problem: str | Path
+    math: Math
+    accepted: str | Path
+    stage: Stage
+    algorithm: Algorithm
+    rule: Rule
+    report_dir: str | Path
+    code_path: str
+    plans: str | Path
+    keep_plans: str | Path
+    replay: str
+    measure: bool
+    profile: str
+    project: Path
+
+
+def judge(candidate: str | Path, **asked: Unpack[Asked]) -> Report:
+    """Return the verdict on a kernel file, with all that was seen; the pages lie in `report_dir`.
+
+    Raises KernelgateError, ValueError or OSError if what is asked for cannot be judged. Whatever the
+    kernel file does is a verdict, never an error.
+    """
+    answers = {name: str(value) if isinstance(value, Path) else value for name, value in asked.items()}
+    options = answers | {"candidate": str(candidate)}
+    project = asked.get("project") or find_project(Path.cwd())
+    return judge_asked(options.get, project, Silent())[0]
+
+
+def judge_asked(ask: Ask, project: Path | None, watch: Watch) -> tuple[Report, Path]:
+    """Return the report of what the options ask for, and its folder. Raises as `judge` does."""
+    settings = load_settings(project / PROJECT_FILE if project else None)
+    if (profile := ask("profile")) not in (None, *settings.correctness.profiles):
+        known = ", ".join(settings.correctness.profiles)
+        raise AskedError(f"--profile {profile}: unknown; known: {known}")
+    measure, gpus = ask("measure"), visible_gpus()
+    if measure and not gpus:
+        raise GpuError(NO_GPU)
+    home = find_home(project)
+    request = make_request(ask, home, settings, measure=bool(gpus) if measure is None else measure)
+
+    def meet(asked: Request) -> Request:
+        keep_hypothesis_out()
+        load_profile(settings.correctness, profile)
+        return meet_machine(asked, gpus)
+
+    gate = Gate(request, settings, watch.note, meet)
+    folder = prepare_folder(request.report_dir, is_default=request.report_dir == Path(REPORT_DIR))
+    gate.request = msgspec.structs.replace(request, report_dir=folder)
+    with _reported(gate, watch) as reports:
+        for name in ORDER if request.measure else ORDER[:-1]:
+            watch.ended(name, gate.stage(name))
+        gate.keep_book()
+    return reports[0], folder
+
+
+@contextmanager
+def _reported(gate: Gate, watch: Watch) -> Iterator[list[Report]]:
+    """Have the report written however the judgement ends, and give it in the end."""
+    reports: list[Report] = []
+    try:
+        yield reports
+    finally:
+        watch.stop()
+        gate.close()
+        reports.append(make_report(gate))
+        write_report(reports[0], gate.request.report_dir)

@@ -1,0 +1,184 @@
+"""The options of a judgement, for pytest and the command line alike, and what they ask to be judged."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from kernelgate.errors import KernelgateError
+from kernelgate.operations.declaration.error_model import Math
+from kernelgate.operations.declaration.operation import Algorithm
+from kernelgate.settings import Settings, Stage
+from kernelgate.verdict import Rule
+
+if TYPE_CHECKING:
+    from kernelgate.machine.gpu import Gpu
+    from kernelgate.pipeline.stage import Request
+
+CODE_PATH = "sm_89"
+REPORT_DIR = "gate-report"
+
+Ask = Callable[[str], Any]
+"""Gives what was asked for by the name of an option, as `report_dir`; None where it was left out."""
+
+
+class AskedError(KernelgateError, ValueError):
+    """What is asked for cannot be judged, or not in this way; the text names the option."""
+
+
+def add_options(add: Callable[..., Any]) -> None:
+    """Add all options but the candidate by `add`: argparse's `add_argument`, or pytest's `addoption`."""
+    add("--operation", metavar="NAME", help="what it computes; default: that of [tool.kernelgate]")
+    _add_problem_options(add)
+    add(
+        "--accepted",
+        "--against",
+        metavar="FILE|REV",
+        help="kernel to beat: a file or a git revision; default: HEAD",
+    )
+    add("--stage", choices=get_args(Stage), help="what may change; default: what [tool.kernelgate] says")
+    add(
+        "--algorithm",
+        choices=get_args(Algorithm),
+        default="direct",
+        help="whose laws hold: the direct one's, or, in stage open, those of any; default: %(default)s",
+    )
+    add(
+        "--rule",
+        choices=[*Rule],
+        help="what to prove: tune, a gain; guard, no loss (default for the accepted kernel)",
+    )
+    _add_outputs(add)
+
+
+def _add_outputs(add: Callable[..., Any]) -> None:
+    """Add the options that say where things go, and what a run is that decides nothing."""
+    add("--report-dir", metavar="DIR", default=REPORT_DIR, help="where reports go; default: %(default)s")
+    add(
+        "--code-path",
+        choices=[CODE_PATH],
+        help="have the GPU run the PTX of an RTX 4090, assembled for it; decides nothing about speed",
+    )
+    add("--plans", metavar="DIR", help="judge by this plan book; the kernel file is not run")
+    add("--keep-plans", metavar="DIR", help="write a plan book of a kernel that passes into this new folder")
+    add("--replay", metavar="CASE", help="judge this one correctness case, as a report names it")
+
+
+def _add_problem_options(add: Callable[..., Any]) -> None:
+    add(
+        "--problem",
+        metavar="FILE",
+        help="what it computes, as a file in KernelBench's form; the file is trusted: the judge imports it",
+    )
+    add(
+        "--math",
+        choices=get_args(Math),
+        help="least precise arithmetic of a problem; default: tf32 where it calls products, else float32",
+    )
+
+
+def find_home(project: Path | None) -> Path | None:
+    """Return the project if it keeps kernels; one that only has settings is none to hold a kernel against."""
+    return project if project is not None and (project / "kernels").is_dir() else None
+
+
+def make_request(ask: Ask, project: Path | None, settings: Settings, *, measure: bool) -> "Request":
+    """Return what the options ask to be judged in a project, or in none; no GPU yet. Raises AskedError."""
+    from kernelgate.correctness.case import parse_case
+    from kernelgate.pipeline.stage import Request
+
+    problem, operation = _read_problem(ask), _read_operation(ask, project, settings)
+    candidate = _read_candidate(ask, project, operation)
+    stage = ask("stage") or ("open" if problem or project is None else settings.stage_of(candidate))
+    if stage != "open" and (problem or project is None):
+        whose = "--problem: a problem" if problem else "--stage: outside a project an operation"
+        raise AskedError(f"{whose} has no original, and needs --stage open, not {stage}")
+    replay, rule = ask("replay"), ask("rule")
+    plans, keep_plans = _read_book_options(ask)
+    return Request(
+        root=project,
+        candidate=candidate,
+        operation=f"problem-{problem.stem}" if problem else operation,
+        accepted=ask("accepted"),
+        stage=stage,
+        rule=Rule(rule) if rule else None,
+        report_dir=Path(ask("report_dir") or REPORT_DIR),
+        gpu=None,
+        measure=measure,
+        replay=parse_case(replay) if replay else None,
+        ada_path=bool(ask("code_path")),
+        plans=plans,
+        keep_plans=keep_plans,
+        algorithm=_read_algorithm(ask, stage),
+        problem=problem,
+        math=ask("math"),
+    )
+
+
+def _read_candidate(ask: Ask, project: Path | None, operation: str) -> Path:
+    """Return the file to judge: by default the accepted kernel, which only a project has."""
+    from kernelgate.baselines.kernels import kernel_path
+    from kernelgate.operations import find_operation
+
+    candidate = ask("candidate")
+    if not candidate:
+        assert project is not None
+        candidate = os.path.relpath(kernel_path(project, find_operation(operation)))
+    if not str(candidate).isprintable():
+        raise AskedError(f"--candidate {str(candidate)!a}: the name must be printable text")
+    return Path(candidate)
+
+
+def _read_operation(ask: Ask, project: Path | None, settings: Settings) -> str:
+    """Return the operation's name; outside a project it must be said, or a problem given."""
+    from kernelgate.operations import OPERATIONS
+
+    name: str = ask("operation") or settings.operation
+    known = ", ".join(OPERATIONS)
+    if name not in OPERATIONS:
+        raise AskedError(f"unknown operation {name!r}; known: {known}")
+    if project is None and not ask("operation") and not ask("problem"):
+        raise AskedError(f"what does it compute? Give --operation ({known}) or --problem FILE")
+    return name
+
+
+def _read_problem(ask: Ask) -> Path | None:
+    problem = ask("problem")
+    if not problem:
+        if ask("math"):
+            raise AskedError("--math: needs --problem; an operation of the project declares its own")
+        return None
+    for option in ("operation", "plans", "keep_plans"):
+        if ask(option):
+            raise AskedError(f"--problem: not with --{option.replace('_', '-')}")
+    if not ask("candidate"):
+        raise AskedError("--problem: needs --candidate FILE: a problem has no accepted kernel")
+    return Path(problem)
+
+
+def _read_algorithm(ask: Ask, stage: str) -> Algorithm:
+    algorithm: Algorithm = ask("algorithm") or "direct"
+    if algorithm == "any" and stage != "open":
+        raise AskedError(f"--algorithm any: needs --stage open, not {stage}, which keeps the algorithm")
+    return algorithm
+
+
+def _read_book_options(ask: Ask) -> tuple[Path | None, Path | None]:
+    """Return the plan book to judge by, and where to write one."""
+    plans, kept = ask("plans"), ask("keep_plans")
+    if plans and ask("code_path"):
+        raise AskedError("--plans: a plan book holds each GPU's own code, not --code-path's")
+    if kept and (plans or ask("replay")):
+        raise AskedError("--keep-plans: only a judgement of the file itself, of every case, keeps its plans")
+    if kept and Path(kept).exists():
+        raise AskedError(f"--keep-plans {kept}: exists already; name a new folder")
+    return Path(plans) if plans else None, Path(kept) if kept else None
+
+
+def refuse_code_path(request: "Request", gpu: "Gpu | None") -> None:
+    """Raise AskedError if the GPU cannot run an RTX 4090's code as another GPU's."""
+    from kernelgate.compilation.stage import ADA
+
+    if request.ada_path and (gpu is None or gpu.capability <= ADA):
+        at_hand = f"{gpu.name} is sm_{gpu.capability}" if gpu else "there is none"
+        raise AskedError(f"--code-path sm_{ADA}: needs a GPU newer than sm_{ADA}: {at_hand}")

@@ -1,0 +1,176 @@
+"""One judgement without pytest: by the command line and from Python, in a project and outside of one."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import kernelgate
+from kernelgate.cli.main import main
+from kernelgate.judging import judge as judging
+from kernelgate.judging.options import AskedError, find_home, make_request
+from kernelgate.machine.gpu import GpuError, visible_gpus
+from kernelgate.operations import OPERATIONS
+from kernelgate.pipeline.pipeline import Gate
+from kernelgate.reporting.report_files import read_report
+from kernelgate.settings import find_project, load_settings
+from kernelgate.verdict import Outcome, Reason
+from tests.selftest.problems.written import WRITTEN
+
+ROOT = Path(__file__).parents[3]
+NO_KERNEL = "import torch\n"
+
+needs_no_gpu = pytest.mark.skipif(bool(visible_gpus()), reason="a GPU is at hand")
+
+
+@pytest.fixture(autouse=True)
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a folder of no project."""
+    monkeypatch.chdir(tmp_path)
+    assert find_project(tmp_path) is None
+    return tmp_path
+
+
+@pytest.fixture
+def call(outside: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return what runs the command on a file that holds no kernel."""
+    (outside / "mine.py").write_text(NO_KERNEL)
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "kernelgate", "judge", "mine.py", "--operation", "softmax", *words]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        return subprocess.run(
+            command, cwd=outside, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    return run
+
+
+def test_it_needs_no_project(call: Callable[..., subprocess.CompletedProcess[str]], outside: Path) -> None:
+    """The verdict is the last that is said, and the exit code follows it."""
+    ended = call()
+    assert ended.returncode == 1, ended.stderr
+    lines = ended.stdout.splitlines()
+    assert lines[0].split()[:2] == ["format", "failed"]
+    assert "report: gate-report/report.html" in lines[1]
+    assert lines[2].startswith("FORBIDDEN  (format-")
+    assert lines[-1].startswith("  next: ")
+    assert read_report(outside / "gate-report" / "report.json").verdict is Outcome.FORBIDDEN
+
+
+def test_a_program_gets_the_report_alone(
+    call: Callable[..., subprocess.CompletedProcess[str]], outside: Path
+) -> None:
+    """As JSON, the same as in the file."""
+    ended = call("--json", "--report-dir", "here")
+    assert ended.stdout == (outside / "here" / "report.json").read_text()
+    assert json.loads(ended.stdout)["verdict"] == "FORBIDDEN"
+
+
+def test_a_quiet_run_says_the_verdict_alone(call: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    """And where its report lies."""
+    lines = call("--quiet").stdout.splitlines()
+    assert [line.split()[0] for line in lines[:2]] == ["report:", "FORBIDDEN"]
+
+
+WRONGLY_ASKED = {
+    "what it computes": ([], "Give --operation"),
+    "an unknown operation": (["--operation", "fft"], "unknown operation 'fft'; known: "),
+    "a stage that needs an original": (
+        ["--operation", "softmax", "--stage", "final-micro-tuning"],
+        "needs --stage open",
+    ),
+    "an unknown profile": (["--operation", "softmax", "--profile", "weekly"], "--profile weekly: unknown"),
+    "a revision of no project": (["--operation", "softmax", "--against", "HEAD"], "HEAD"),
+    "a folder that is none": (["--operation", "softmax", "--report-dir", "mine.py"], "--report-dir mine.py"),
+    "a project that is none": (["--project", "."], "pyproject.toml: cannot be read"),
+    "a case that is none": (["--operation", "softmax", "--replay", "N=3"], "N=3"),
+}
+
+
+@pytest.mark.parametrize(("words", "cause"), WRONGLY_ASKED.values(), ids=WRONGLY_ASKED.keys())
+def test_what_cannot_be_judged_is_told_in_a_line(
+    outside: Path, capsys: pytest.CaptureFixture[str], words: list[str], cause: str
+) -> None:
+    """With an exit code of its own, and nothing written."""
+    (outside / "mine.py").write_text(NO_KERNEL)
+    assert main(["judge", "mine.py", *words]) == 2
+    said = capsys.readouterr()
+    assert cause in said.err
+    assert said.err.startswith("kernelgate: ")
+    assert said.err.count("\n") == 1
+    assert said.out == ""
+    assert [path.name for path in outside.iterdir()] == ["mine.py"]
+
+
+@needs_no_gpu
+def test_a_time_that_is_asked_for_needs_a_gpu(outside: Path) -> None:
+    """Left out, it is taken where there is one."""
+    (outside / "mine.py").write_text(NO_KERNEL)
+    with pytest.raises(GpuError, match="no NVIDIA GPU"):
+        kernelgate.judge("mine.py", operation="softmax", measure=True)
+    assert kernelgate.judge("mine.py", operation="softmax").verdict is Outcome.FORBIDDEN
+
+
+@needs_no_gpu
+def test_a_problem_and_a_kernel_of_ones_own_get_a_verdict_each(outside: Path) -> None:
+    """A right kernel passes, and the same one with a fault does not."""
+    written = WRITTEN["relu"]
+    (outside / "problem.py").write_text(written.problem)
+    verdicts = []
+    for name, text in (("right", written.kernel), ("wrong", written.kernel.replace(*written.fault))):
+        file = outside / f"{name}.py"
+        file.write_text(text)
+        report = kernelgate.judge(file, problem=outside / "problem.py", report_dir=outside / name)
+        assert read_report(outside / name / "report.json") == report
+        verdicts.append(report.verdict)
+    assert verdicts == [Outcome.NOT_MEASURED, Outcome.WRONG]
+
+
+def test_a_fault_of_the_gate_leaves_a_report_that_passes_nothing(
+    outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is raised."""
+    (outside / "mine.py").write_text(NO_KERNEL)
+    monkeypatch.setattr(judging.Gate, "stage", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        kernelgate.judge("mine.py", operation="softmax")
+    said = read_report(outside / "gate-report" / "report.json")
+    assert (said.verdict, said.reason, said.passes) == (Outcome.INVALID, Reason.INCOMPLETE, False)
+
+
+def test_a_project_has_the_kernel_to_beat() -> None:
+    """Its kernels and records hold, and its stages."""
+    settings = load_settings(ROOT / "pyproject.toml")
+    asked = make_request({"operation": "softmax"}.get, find_home(ROOT), settings, measure=False)
+    assert (asked.root, asked.stage) == (ROOT, "final-micro-tuning")
+    assert asked.candidate.resolve() == ROOT / "kernels" / "softmax.py"
+
+
+def test_a_project_that_only_sets_values_is_none_to_beat(outside: Path) -> None:
+    """Its settings hold all the same."""
+    (outside / "pyproject.toml").write_text("[tool.kernelgate.laws]\nmax_error_ratio = 2.0\n")
+    project = find_project(outside)
+    assert project == outside
+    assert load_settings(outside / "pyproject.toml").laws.max_error_ratio == 2.0
+    assert find_home(project) is None
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_outside_a_project_nothing_is_kept_of_an_operation(operation: str) -> None:
+    """No accepted kernel, no original, no record: PyTorch is what is beaten."""
+    options = {"operation": operation, "candidate": "mine.py"}
+    asked = make_request(options.get, None, load_settings(None), measure=False)
+    gate = Gate(asked, load_settings(None), lambda _: None)
+    assert (gate.project, gate.accepted, gate.original, asked.stage) == (None, None, None, "open")
+
+
+def test_the_package_has_nothing_else_to_give() -> None:
+    """An attribute that is missing is said as usual."""
+    with pytest.raises(AttributeError, match="no attribute 'judges'"):
+        kernelgate.judges  # type: ignore[attr-defined]  # noqa: B018
+    assert issubclass(AskedError, ValueError)
