@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from kernelgate.errors import KernelgateError
-from kernelgate.judging.options import REPORT_DIR, AskedError, add_options, find_home, make_request
+from kernelgate.judging.options import REPORT_DIR, AskedError, add_options, make_request
 from kernelgate.settings import has_table, load_settings
 
 if TYPE_CHECKING:
@@ -149,8 +149,7 @@ def gate(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> "Iterat
         settings = load_settings(pytestconfig.rootpath / "pyproject.toml")
         if measure and not pytestconfig.stash[VISIBLE_GPUS]:
             raise GpuError(NO_GPU)
-        home = find_home(pytestconfig.rootpath)
-        asked = make_request(pytestconfig.getoption, home, settings, measure=measure)
+        asked = make_request(pytestconfig.getoption, pytestconfig.rootpath, settings, measure=measure)
         is_default = pytestconfig.getoption("--report-dir") == REPORT_DIR
         folder = prepare_folder(asked.report_dir, is_default=is_default)
         asked = msgspec.structs.replace(asked, report_dir=folder)

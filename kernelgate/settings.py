@@ -1,8 +1,9 @@
 """What decides a verdict, as a frozen record: settings.toml, and a project's `[tool.kernelgate]` over it."""
 
 import itertools
+import re
 import tomllib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -160,10 +161,12 @@ class PerformanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that decides how strictly the gate judges.
 
-    `stages` has the kernel files, by their names without `.py`, that are not judged by `stage`.
+    `problems` are the project's own: problem files under its folder, by the names that kernel files begin
+    with. `stages` has the kernel files, by their names without `.py`, that are not judged by `stage`.
     """
 
     operation: str
+    problems: dict[str, str] = {}
     stage: Stage
     stages: dict[str, Stage] = {}
     limits: Limits
@@ -171,6 +174,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     laws: LawLimits
     correctness: CorrectnessSettings
     performance: PerformanceSettings
+
+    def __post_init__(self) -> None:
+        for name, file in self.problems.items():
+            if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+                raise ValueError(f"problems: {name!r} is no name; allowed: small letters, digits and _")
+            if PurePosixPath(file).is_absolute() or ".." in PurePosixPath(file).parts:
+                raise ValueError(f"problems: {file}: must lie under the project's folder")
 
     def stage_of(self, kernel: Path) -> Stage:
         """Return the stage that a kernel file is judged by where none is asked for."""

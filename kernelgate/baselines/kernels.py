@@ -35,11 +35,31 @@ def find_accepted(root: Path, operation: Operation, where: str | None, max_bytes
     path = kernel_path(root, operation)
     source = _show(root, where or BASE, path.relative_to(root))
     if source is not None:
-        name = f"{where or BASE}:{path.relative_to(root)}"
-        return KernelFile(path=name, sha256=hashlib.sha256(source.encode()).hexdigest(), source=source)
+        return _read_shown(f"{where or BASE}:{path.relative_to(root)}", source)
     if where is not None:
         raise AcceptedError(f"--accepted {where}: neither a file nor a git revision that holds {path.name}")
     return read_accepted(Path(os.path.relpath(path)), max_bytes)
+
+
+def find_to_beat(root: Path | None, name: str | None, where: str | None, max_bytes: int) -> KernelFile | None:
+    """Return the kernel to beat for a problem: of a file, or a project's `name` of a git revision.
+
+    None, which PyTorch stands in for, where none was asked for and the last commit holds none. Raises
+    AcceptedError for what was asked for and is not to be had.
+    """
+    if where is not None and (root is None or name is None or Path(where).exists()):
+        return read_accepted(Path(where), max_bytes)
+    if root is None or name is None:
+        return None
+    path, revision = Path("kernels") / f"{name}.py", where or BASE
+    source = _show(root, revision, path)
+    if source is None:
+        if where is not None:
+            raise AcceptedError(
+                f"--against {where}: neither a file nor a git revision that holds {path.name}"
+            )
+        return None
+    return _read_shown(f"{revision}:{path}", source)
 
 
 def find_original(root: Path, operation: Operation, max_bytes: int) -> KernelFile:
@@ -60,6 +80,10 @@ def read_accepted(path: Path, max_bytes: int) -> KernelFile:
         return read_kernel(path, max_bytes)
     except UnreadableKernel as error:
         raise AcceptedError(str(error)) from error
+
+
+def _read_shown(name: str, source: str) -> KernelFile:
+    return KernelFile(path=name, sha256=hashlib.sha256(source.encode()).hexdigest(), source=source)
 
 
 def _show(root: Path, revision: str, path: Path) -> str | None:

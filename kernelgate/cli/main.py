@@ -5,13 +5,13 @@ import os
 import sys
 
 from kernelgate import __version__
-from kernelgate.cli import accept, doctor, history, judge, new_operation, plan, replay, report, tune
+from kernelgate.cli import accept, doctor, history, init, judge, new_operation, plan, replay, report, tune
 from kernelgate.cli.changes import guard, judge_change
 from kernelgate.errors import KernelgateError
 from kernelgate.pull_request.github import mark_failures
 
 SUBCOMMANDS = (
-    *(judge, plan, tune, accept, replay, report, history, doctor),
+    *(judge, init, plan, tune, accept, replay, report, history, doctor),
     *(judge_change, guard, new_operation),
 )
 

@@ -8,7 +8,7 @@ from typing import TypedDict, Unpack
 import msgspec
 
 from kernelgate.judging.machine import keep_hypothesis_out, load_profile, meet_machine
-from kernelgate.judging.options import REPORT_DIR, Ask, AskedError, find_home, make_request
+from kernelgate.judging.options import REPORT_DIR, Ask, AskedError, make_request
 from kernelgate.judging.watch import Silent, Watch
 from kernelgate.machine.gpu import NO_GPU, GpuError, visible_gpus
 from kernelgate.operations.declaration.error_model import Math
@@ -67,8 +67,7 @@ def judge_asked(ask: Ask, project: Path | None, watch: Watch) -> tuple[Report, P
     measure, gpus = ask("measure"), visible_gpus()
     if measure and not gpus:
         raise GpuError(NO_GPU)
-    home = find_home(project)
-    request = make_request(ask, home, settings, measure=bool(gpus) if measure is None else measure)
+    request = make_request(ask, project, settings, measure=bool(gpus) if measure is None else measure)
 
     def meet(asked: Request) -> Request:
         keep_hypothesis_out()

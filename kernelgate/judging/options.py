@@ -77,9 +77,11 @@ def _add_problem_options(add: Callable[..., Any]) -> None:
     )
 
 
-def find_home(project: Path | None) -> Path | None:
-    """Return the project if it keeps kernels; one that only has settings is none to hold a kernel against."""
-    return project if project is not None and (project / "kernels").is_dir() else None
+def known_names(project: Path | None, settings: Settings) -> tuple[str, ...]:
+    """Return what a kernel file may compute: a project's problems, and all operations."""
+    from kernelgate.operations import OPERATIONS
+
+    return (*(settings.problems if project else ()), *OPERATIONS)
 
 
 def make_request(ask: Ask, project: Path | None, settings: Settings, *, measure: bool) -> "Request":
@@ -87,18 +89,19 @@ def make_request(ask: Ask, project: Path | None, settings: Settings, *, measure:
     from kernelgate.correctness.case import parse_case
     from kernelgate.pipeline.stage import Request
 
-    problem, operation = _read_problem(ask), _read_operation(ask, project, settings)
-    candidate = _read_candidate(ask, project, operation)
-    stage = ask("stage") or ("open" if problem or project is None else settings.stage_of(candidate))
-    if stage != "open" and (problem or project is None):
-        whose = "--problem: a problem" if problem else "--stage: outside a project an operation"
-        raise AskedError(f"{whose} has no original, and needs --stage open, not {stage}")
+    name = _read_name(ask, project, settings)
+    root = _find_home(project)
+    candidate = _read_candidate(ask, root, name)
+    problem, stage = _read_problem(ask, project, settings, name), ask("stage")
+    if problem or root is None:
+        _refuse_stage(stage, problem)
     replay, rule = ask("replay"), ask("rule")
     plans, keep_plans = _read_book_options(ask)
+    stage = stage or ("open" if problem or root is None else settings.stage_of(candidate))
     return Request(
-        root=project,
+        root=root,
         candidate=candidate,
-        operation=f"problem-{problem.stem}" if problem else operation,
+        operation=f"problem-{problem.stem}" if problem else name,
         accepted=ask("accepted"),
         stage=stage,
         rule=Rule(rule) if rule else None,
@@ -111,42 +114,52 @@ def make_request(ask: Ask, project: Path | None, settings: Settings, *, measure:
         keep_plans=keep_plans,
         algorithm=_read_algorithm(ask, stage),
         problem=problem,
+        problem_name=name if problem and not ask("problem") else None,
         math=ask("math"),
     )
 
 
-def _read_candidate(ask: Ask, project: Path | None, operation: str) -> Path:
-    """Return the file to judge: by default the accepted kernel, which only a project has."""
-    from kernelgate.baselines.kernels import kernel_path
-    from kernelgate.operations import find_operation
+def _find_home(project: Path | None) -> Path | None:
+    """Return the project if it keeps kernels; one that only has settings is none to hold a kernel against."""
+    return project if project is not None and (project / "kernels").is_dir() else None
 
+
+def _read_name(ask: Ask, project: Path | None, settings: Settings) -> str:
+    """Return what is computed: as it was said, as the kernel file is called, or as the project says."""
+    from kernelgate.operations import name_of
+
+    known, asked = known_names(project, settings), ask("operation")
+    if asked and asked not in known:
+        raise AskedError(f"unknown operation {asked!r}; known: {', '.join(known)}")
+    name = asked or name_of(Path(ask("candidate") or "").stem, known)
+    if name is None and project is None and not ask("problem"):
+        raise AskedError(
+            f"what does it compute? Name the file after it, or give --operation ({', '.join(known)}) "
+            "or --problem FILE"
+        )
+    return name or settings.operation
+
+
+def _read_candidate(ask: Ask, root: Path | None, name: str) -> Path:
+    """Return the file to judge: by default the accepted kernel, which only a project has."""
     candidate = ask("candidate")
     if not candidate:
-        assert project is not None
-        candidate = os.path.relpath(kernel_path(project, find_operation(operation)))
+        if root is None:
+            raise AskedError("--candidate: which file? No folder kernels/ holds an accepted one")
+        candidate = os.path.relpath(root / "kernels" / f"{name}.py")
     if not str(candidate).isprintable():
         raise AskedError(f"--candidate {str(candidate)!a}: the name must be printable text")
     return Path(candidate)
 
 
-def _read_operation(ask: Ask, project: Path | None, settings: Settings) -> str:
-    """Return the operation's name; outside a project it must be said, or a problem given."""
-    from kernelgate.operations import OPERATIONS
-
-    name: str = ask("operation") or settings.operation
-    known = ", ".join(OPERATIONS)
-    if name not in OPERATIONS:
-        raise AskedError(f"unknown operation {name!r}; known: {known}")
-    if project is None and not ask("operation") and not ask("problem"):
-        raise AskedError(f"what does it compute? Give --operation ({known}) or --problem FILE")
-    return name
-
-
-def _read_problem(ask: Ask) -> Path | None:
+def _read_problem(ask: Ask, project: Path | None, settings: Settings, name: str) -> Path | None:
+    """Return the problem file: the one given, or the project's of that name."""
     problem = ask("problem")
     if not problem:
+        if project is not None and name in settings.problems:
+            return project / settings.problems[name]
         if ask("math"):
-            raise AskedError("--math: needs --problem; an operation of the project declares its own")
+            raise AskedError("--math: needs --problem; an operation declares its own")
         return None
     for option in ("operation", "plans", "keep_plans"):
         if ask(option):
@@ -154,6 +167,12 @@ def _read_problem(ask: Ask) -> Path | None:
     if not ask("candidate"):
         raise AskedError("--problem: needs --candidate FILE: a problem has no accepted kernel")
     return Path(problem)
+
+
+def _refuse_stage(stage: Stage | None, problem: Path | None) -> None:
+    if stage not in (None, "open"):
+        whose = "--problem: a problem" if problem else "--stage: outside a project an operation"
+        raise AskedError(f"{whose} has no original, and needs --stage open, not {stage}")
 
 
 def _read_algorithm(ask: Ask, stage: str) -> Algorithm:

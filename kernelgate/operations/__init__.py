@@ -1,6 +1,7 @@
 """What is computed, and trusted: a module here is one operation; what operations are made of lies below."""
 
 import pkgutil
+from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,11 @@ if TYPE_CHECKING:  # it imports PyTorch, which a help text does not need
 
 OPERATIONS = tuple(sorted(each.name for each in pkgutil.iter_modules(__path__) if not each.ispkg))
 """The names of all operations: those of the modules of this package."""
+
+
+def name_of(stem: str, names: Iterable[str] = OPERATIONS) -> str | None:
+    """Return the longest of these names that a kernel file's name begins with, None if there is none."""
+    return max((each for each in names if stem == each or stem.startswith(f"{each}_")), key=len, default=None)
 
 
 Declared = str | Problem

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from kernelgate.baselines.kernels import Kernels, find_accepted, find_original, read_accepted
+from kernelgate.baselines.kernels import Kernels, find_accepted, find_original, find_to_beat
 from kernelgate.compilation.stage import CompileResult
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.kernel_file.violation import Violation
@@ -41,8 +41,8 @@ class Judgement:
         if self.project is not None:
             self.original = find_original(self.project, self.operation, max_bytes)
             self.accepted = find_accepted(self.project, self.operation, request.accepted, max_bytes)
-        elif request.accepted is not None:
-            self.accepted = read_accepted(Path(request.accepted), max_bytes)
+        else:
+            self.accepted = find_to_beat(request.root, request.problem_name, request.accepted, max_bytes)
         self.environment = describe_installation()
         self.confinement = find_confinement()
         self.candidate: KernelFile | None = None

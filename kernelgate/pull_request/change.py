@@ -8,8 +8,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from kernelgate.errors import KernelgateError
-from kernelgate.operations import OPERATIONS, find_operation
-from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations import OPERATIONS, name_of
 
 GIT_TIMEOUT_S = 60
 DIFF = ("--raw", "-z", "--no-renames", "--no-abbrev", "--no-relative", "--ignore-submodules=none")
@@ -92,9 +91,10 @@ def head_of(checkout: Path, revision: str = "HEAD") -> str:
     return _git(checkout, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
 
 
-def read_change(repository: Path, base: str, head: str) -> Change:
+def read_change(repository: Path, base: str, head: str, names: Sequence[str] = OPERATIONS) -> Change:
     """Return what lies between two commits, by their full hashes; raises ChangeError if git cannot tell.
 
+    `names` are what a kernel may compute, as the base knows them.
     A head with changes of its own is compared with where it left the base, as a pull request is; a head that
     takes changes of the base back, with the base.
     """
@@ -103,10 +103,10 @@ def read_change(repository: Path, base: str, head: str) -> Change:
     fork_point = _git(repository, "merge-base", base, head)
     before = base if fork_point == head else fork_point
     listed = _git(repository, "diff", *DIFF, before, head, "--")
-    return classify(list(_entries(listed)))
+    return classify(list(_entries(listed)), names)
 
 
-def classify(entries: Sequence[Entry]) -> Change:
+def classify(entries: Sequence[Entry], names: Sequence[str] = OPERATIONS) -> Change:
     """Return what the files that differ come to."""
     edited: dict[str, tuple[str, ...]] = {}
     for entry in entries:
@@ -116,7 +116,7 @@ def classify(entries: Sequence[Entry]) -> Change:
     for entry in entries:
         if not re.fullmatch(r"kernels/[^/]*\.py", entry.path, re.DOTALL):
             continue
-        proposed = _read_entry(entry)
+        proposed = _read_entry(entry, names)
         if isinstance(proposed, Proposed):
             kernels.append(proposed)
         elif proposed:
@@ -134,12 +134,6 @@ def show_blob(repository: Path, blob: str) -> bytes:
     return _run_git(repository, "cat-file", "blob", blob)
 
 
-def find_by_name(name: str) -> Operation | None:
-    """Return the operation that a kernel file's name begins with: the longest, and None if there is none."""
-    fitting = [each for each in OPERATIONS if name == each or name.startswith(f"{each}_")]
-    return find_operation(max(fitting, key=len)) if fitting else None
-
-
 def _kind_of(path: str) -> str | None:
     """Return what of the judge a file belongs to, None if it judges nothing."""
     if path.startswith(HARMLESS):
@@ -147,22 +141,22 @@ def _kind_of(path: str) -> str | None:
     return next((kind for kind, places in OWN.items() if path.startswith(places)), GATE)
 
 
-def _read_entry(entry: Entry) -> Proposed | str:
+def _read_entry(entry: Entry, names: Sequence[str]) -> Proposed | str:
     """Return the kernel to judge, why it is refused, or nothing where a file is only taken away."""
     name = PurePosixPath(entry.path).stem
-    operation = find_by_name(name)
+    operation = name_of(name, names)
     if not entry.path.isprintable():
         return f"{entry.path!a}: a kernel file's name must be printable text"
     if entry.path.endswith(ORIGINAL):
         return f"{entry.path}: the original is the control of every timing and must never change"
     if entry.mode == ABSENT:
-        return f"{entry.path}: an accepted kernel is replaced, never removed" if name in OPERATIONS else ""
+        return f"{entry.path}: an accepted kernel is replaced, never removed" if name in names else ""
     if entry.mode not in REGULAR:
         return f"{entry.path}: must be a regular file, not a link or a module of another repository"
     if operation is None:
-        known = ", ".join(OPERATIONS)
+        known = ", ".join(names)
         return f"{entry.path}: begins with the name of no operation that the base commit knows: {known}"
-    return Proposed(path=entry.path, blob=entry.blob, operation=operation.name)
+    return Proposed(path=entry.path, blob=entry.blob, operation=operation)
 
 
 def _entries(listed: str) -> Iterator[Entry]:

@@ -6,13 +6,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
-from kernelgate.baselines.kernels import kernel_path
 from kernelgate.errors import KernelgateError
-from kernelgate.operations import OPERATIONS, find_operation
+from kernelgate.operations import OPERATIONS
 from kernelgate.pull_request.change import Change, show_blob
 from kernelgate.reporting.report_files import REPORT_NAME, ReportError, read_report
 from kernelgate.verdict import Outcome, Rule
@@ -38,10 +38,11 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JudgeSetup(msgspec.Struct, frozen=True, kw_only=True):
-    """Where kernels are judged: by the gate under `root`, into a new folder `reports`; timed if `measure`.
+    """Where kernels are judged: by the project under `root`, into a new folder `reports`; timed if `measure`.
 
     `profile` says how much is drawn, by the name of a Hypothesis profile. A folder for each kernel, called by
     the sha256 of its file, holds in `plans` the plan book to judge it by, and gets it in `keep_plans`.
+    `problems` are the names of the project's own.
     """
 
     root: Path
@@ -50,6 +51,7 @@ class JudgeSetup(msgspec.Struct, frozen=True, kw_only=True):
     profile: str | None = None
     plans: Path | None = None
     keep_plans: Path | None = None
+    problems: tuple[str, ...] = ()
 
 
 def judge_change(setup: JudgeSetup, repository: Path, change: Change) -> list[Judged]:
@@ -67,11 +69,18 @@ def judge_change(setup: JudgeSetup, repository: Path, change: Change) -> list[Ju
 def judge_accepted(setup: JudgeSetup) -> list[Judged]:
     """Return how each accepted kernel of the setup fares under rule guard. Raises RoomError."""
     _make_room(setup.reports)
-    files = {name: kernel_path(setup.root, find_operation(name)) for name in OPERATIONS}
     return [
-        _judge(setup, str(file.relative_to(setup.root)), file.read_bytes(), name, Rule.GUARD)
-        for name, file in files.items()
+        _judge(setup, path, (setup.root / path).read_bytes(), name, Rule.GUARD)
+        for name, path in _find_accepted(setup.root, setup.problems)
     ]
+
+
+def _find_accepted(root: Path, problems: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield what the project has accepted kernels of, and their paths; what has an original must."""
+    for name in (*problems, *OPERATIONS):
+        path, original = f"kernels/{name}.py", root / "kernels" / f"{name}_original.py"
+        if (root / path).exists() or original.exists():
+            yield name, path
 
 
 def _judge(setup: JudgeSetup, path: str, content: bytes, operation: str, rule: Rule | None) -> Judged:
@@ -80,14 +89,12 @@ def _judge(setup: JudgeSetup, path: str, content: bytes, operation: str, rule: R
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(content)
     folder = Path(path).stem
-    command = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", str(setup.root / "tests/gate")]
-    # Or pytest takes its settings from wherever the paths of the other options meet.
-    command += ["--rootdir", str(setup.root), "-c", str(setup.root / "pyproject.toml")]
-    # In one word with its option: a value that is also a path would have the conftest.py beside it loaded.
-    command += [f"--candidate={path}", f"--operation={operation}", f"--report-dir={folder}"]
+    command = [sys.executable, "-P", "-m", "kernelgate", "judge", path, f"--project={setup.root}"]
+    # In one word with its option: no value is taken for an option.
+    command += [f"--operation={operation}", f"--report-dir={folder}"]
     command += [f"--rule={rule}"] if rule else []
-    command += ["-m", "perf or not perf"] if setup.measure else []
-    command += [f"--hypothesis-profile={setup.profile}"] if setup.profile else []
+    command += ["--measure" if setup.measure else "--no-measure"]
+    command += [f"--profile={setup.profile}"] if setup.profile else []
     sha256 = hashlib.sha256(content).hexdigest()
     command += [f"--plans={setup.plans / sha256}"] if setup.plans else []
     command += [f"--keep-plans={setup.keep_plans / sha256}"] if setup.keep_plans else []

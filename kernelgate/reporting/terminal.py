@@ -1,11 +1,15 @@
 """The verdict in the few lines that a terminal shows."""
 
 from kernelgate.correctness.diagnosis.words import draw, tell
+from kernelgate.operations.faults.fault_map import FaultMap
 from kernelgate.pipeline.stage import StageResult
 from kernelgate.reporting.report import Report
 
-TALL, WIDE = 4, 2
-"""Rows and columns of a picture that one character stands for: so the plane is as wide as it is high."""
+WIDE, WIDEST = 2, 100
+"""Columns of a picture that one character stands for, at least, and the characters of a line, at most."""
+
+TALL_TO_WIDE = 2
+"""A character is so much taller than wide: the plane keeps its shape."""
 
 
 def render_summary(report: Report) -> str:
@@ -28,8 +32,14 @@ def render_remarks(report: Report) -> list[str]:
         lines.append(f"  judged by the laws of {report.algorithm} algorithm")
     lines += [f"  advice: {first_line(each)}" for each in report.advice]
     if report.diagnosis is not None and report.diagnosis.map is not None:
-        lines += ["", *(f"  {line}" for line in draw(report.diagnosis.map, TALL, WIDE)), ""]
+        lines += ["", *(f"  {line}" for line in _draw_small(report.diagnosis.map)), ""]
     return lines
+
+
+def _draw_small(found: FaultMap) -> list[str]:
+    columns = max(map(len, found.rows), default=0)
+    wide = max(WIDE, -(-columns // WIDEST))
+    return draw(found, TALL_TO_WIDE * wide, wide)
 
 
 def render_verdict(report: Report) -> list[str]:

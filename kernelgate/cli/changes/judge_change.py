@@ -43,13 +43,16 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Judge the change; returns 1 if it does not pass. Raises ChangeError, RoomError, ArtifactError."""
+    from kernelgate.judging.options import known_names
     from kernelgate.pull_request.change import head_of, read_change
     from kernelgate.pull_request.github import write_outputs
     from kernelgate.pull_request.judge import judge_change
     from kernelgate.pull_request.publish import publish
+    from kernelgate.settings import load_settings
 
     head = head_of(options.repository, options.head)
-    change = read_change(options.repository, head_of(options.root), head)
+    names = known_names(options.root, load_settings(options.root / "pyproject.toml"))
+    change = read_change(options.repository, head_of(options.root), head, names)
     if options.keep_plans is not None:
         options.keep_plans.mkdir(parents=True)  # a workflow keeps it, also where there is no kernel to judge
     with _unpacked(options.plans) as plans:

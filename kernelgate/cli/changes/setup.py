@@ -23,9 +23,11 @@ def make_setup(
 ) -> "JudgeSetup":
     """Return where kernels are judged, by the options of `add_setup`, and where their plan books are."""
     from kernelgate.pull_request.judge import JudgeSetup
+    from kernelgate.settings import load_settings
 
     return JudgeSetup(
         root=options.root.resolve(),
+        problems=tuple(load_settings(options.root / "pyproject.toml").problems),
         reports=options.reports.resolve(),
         measure=options.measure,
         profile=options.profile,

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 import kernelgate
+from kernelgate.baselines.kernels import AcceptedError
 from kernelgate.cli.main import main
 from kernelgate.judging import judge as judging
-from kernelgate.judging.options import AskedError, find_home, make_request
+from kernelgate.judging.options import AskedError, make_request
+from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import GpuError, visible_gpus
 from kernelgate.operations import OPERATIONS
 from kernelgate.pipeline.pipeline import Gate
@@ -20,6 +22,7 @@ from kernelgate.reporting.report_files import read_report
 from kernelgate.settings import find_project, load_settings
 from kernelgate.verdict import Outcome, Reason
 from tests.selftest.problems.written import WRITTEN
+from tests.selftest.support.made_up_repository import commit, make_repository
 
 ROOT = Path(__file__).parents[3]
 NO_KERNEL = "import torch\n"
@@ -78,7 +81,7 @@ def test_a_quiet_run_says_the_verdict_alone(call: Callable[..., subprocess.Compl
 
 
 WRONGLY_ASKED = {
-    "what it computes": ([], "Give --operation"),
+    "what it computes": ([], "what does it compute? "),
     "an unknown operation": (["--operation", "fft"], "unknown operation 'fft'; known: "),
     "a stage that needs an original": (
         ["--operation", "softmax", "--stage", "final-micro-tuning"],
@@ -146,7 +149,7 @@ def test_a_fault_of_the_gate_leaves_a_report_that_passes_nothing(
 def test_a_project_has_the_kernel_to_beat() -> None:
     """Its kernels and records hold, and its stages."""
     settings = load_settings(ROOT / "pyproject.toml")
-    asked = make_request({"operation": "softmax"}.get, find_home(ROOT), settings, measure=False)
+    asked = make_request({"operation": "softmax"}.get, ROOT, settings, measure=False)
     assert (asked.root, asked.stage) == (ROOT, "final-micro-tuning")
     assert asked.candidate.resolve() == ROOT / "kernels" / "softmax.py"
 
@@ -156,8 +159,63 @@ def test_a_project_that_only_sets_values_is_none_to_beat(outside: Path) -> None:
     (outside / "pyproject.toml").write_text("[tool.kernelgate.laws]\nmax_error_ratio = 2.0\n")
     project = find_project(outside)
     assert project == outside
-    assert load_settings(outside / "pyproject.toml").laws.max_error_ratio == 2.0
-    assert find_home(project) is None
+    settings = load_settings(outside / "pyproject.toml")
+    assert settings.laws.max_error_ratio == 2.0
+    assert make_request({"candidate": "softmax.py"}.get, project, settings, measure=False).root is None
+
+
+@pytest.mark.parametrize("name", ["softmax", "softmax_tiled"])
+def test_a_file_that_is_called_after_an_operation_computes_it(name: str) -> None:
+    """Nobody has to say it again; what is said goes before."""
+    settings = load_settings(None)
+    file = f"there/{name}.py"
+    assert make_request({"candidate": file}.get, None, settings, measure=False).operation == "softmax"
+    options = {"candidate": file, "operation": "matmul"}
+    assert make_request(options.get, None, settings, measure=False).operation == "matmul"
+
+
+@pytest.fixture
+def own_project(outside: Path) -> Path:
+    """Return a project with a problem of its own, and no kernel yet."""
+    (outside / "pyproject.toml").write_text('[tool.kernelgate.problems]\nmy_relu = "problems/relu.py"\n')
+    for folder in ("kernels", "problems"):
+        (outside / folder).mkdir()
+    (outside / "problems" / "relu.py").write_text(WRITTEN["relu"].problem)
+    return outside
+
+
+def accepted_in(project: Path, candidate: str, **options: str) -> KernelFile | None:
+    settings = load_settings(project / "pyproject.toml")
+    asked = make_request((options | {"candidate": candidate}).get, project, settings, measure=False)
+    assert asked.problem == project / "problems" / "relu.py"
+    return Gate(asked, settings, lambda _: None).accepted
+
+
+def test_a_project_has_problems_of_its_own(own_project: Path) -> None:
+    """Once a kernel is committed it is the one to beat; before that it is PyTorch."""
+    kernel = own_project / "kernels" / "my_relu.py"
+    kernel.write_text("# first\n")
+    make_repository(own_project)
+    assert accepted_in(own_project, "kernels/my_relu.py") is None
+    commit(own_project, {"kernels/my_relu.py": b"# first\n"})
+    kernel.write_text("# second\n")
+    accepted = accepted_in(own_project, "kernels/my_relu.py")
+    assert accepted is not None
+    assert accepted.source == "# first\n"
+    with pytest.raises(AcceptedError, match="--against nowhere: neither"):
+        accepted_in(own_project, "kernels/my_relu.py", accepted="nowhere")
+    other = accepted_in(own_project, "elsewhere/my_relu_2.py", accepted=str(kernel))
+    assert other is not None
+    assert other.source == "# second\n"
+
+
+@needs_no_gpu
+def test_a_kernel_of_an_own_project_is_judged(own_project: Path) -> None:
+    """By its problem, which its name says, in stage open."""
+    (own_project / "kernels" / "my_relu.py").write_text(WRITTEN["relu"].kernel)
+    report = kernelgate.judge("kernels/my_relu.py")
+    assert (report.verdict, report.operation) == (Outcome.NOT_MEASURED, "problem-relu")
+    assert report.accepted.path.startswith("PyTorch, as ")
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

@@ -9,8 +9,8 @@ import pytest
 from kernelgate.kernel_file.format import check_format
 from kernelgate.kernel_file.source import KernelFile, read_kernel
 from kernelgate.kernel_file.violation import UnreadableKernel, Violation
+from kernelgate.operations import find_operation, name_of
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.pull_request.change import find_by_name
 
 KERNELS = Path(__file__).parents[3] / "kernels"
 MAX_BYTES = 4096
@@ -71,9 +71,9 @@ def insert(line: int, text: str) -> str:
 @pytest.mark.parametrize("path", sorted(KERNELS.glob("*.py")), ids=lambda path: path.stem)
 def test_kernels_of_the_repository_keep_every_rule(path: Path) -> None:
     """The frozen and the accepted kernels are what the rules describe."""
-    operation = find_by_name(path.stem)
-    assert operation is not None
-    assert check_format(read_kernel(path, max_bytes=262_144), operation) == ()
+    name = name_of(path.stem)
+    assert name is not None
+    assert check_format(read_kernel(path, max_bytes=262_144), find_operation(name)) == ()
 
 
 def test_smallest_file_keeps_every_rule() -> None:

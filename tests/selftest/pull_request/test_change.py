@@ -6,10 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kernelgate.operations import OPERATIONS
-from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.pull_request import change as change_module
-from kernelgate.pull_request.change import OWN, Change, find_by_name, head_of, read_change, show_blob
+from kernelgate.operations import OPERATIONS, name_of
+from kernelgate.pull_request.change import OWN, Change, Entry, classify, head_of, read_change, show_blob
 from tests.selftest.support.made_up_repository import commit, commit_index, git, make_repository
 
 ACCEPTED = "kernels/alexnet_conv1.py"
@@ -69,14 +67,20 @@ def test_a_kernel_of_no_known_operation_is_refused(repository: Path, name: str) 
     assert change.refused[0].endswith(f": {', '.join(OPERATIONS)}")
 
 
-def test_the_longest_name_of_an_operation_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_longest_name_of_an_operation_counts() -> None:
     """Where the name of one begins with another's."""
-    longer = msgspec.structs.replace(ALEXNET_CONV1, name="alexnet_conv1_backward")
-    known = {operation.name: operation for operation in (ALEXNET_CONV1, longer)}
-    monkeypatch.setattr(change_module, "OPERATIONS", tuple(known))
-    monkeypatch.setattr(change_module, "find_operation", known.__getitem__)
-    assert find_by_name("alexnet_conv1_backward_tma") is longer
-    assert find_by_name("alexnet_conv1_backwards") is ALEXNET_CONV1
+    names = ("alexnet_conv1", "alexnet_conv1_backward")
+    assert name_of("alexnet_conv1_backward_tma", names) == "alexnet_conv1_backward"
+    assert name_of("alexnet_conv1_backwards", names) == "alexnet_conv1"
+    assert name_of("alexnet", names) is None
+
+
+def test_a_projects_own_problems_are_known_by_their_names() -> None:
+    """As an operation is: by what the kernel file's name begins with."""
+    entry = Entry(path="kernels/rms_tiled.py", mode="100644", blob="0" * 40)
+    assert classify([entry]).refused
+    (proposed,) = classify([entry], ("rms",)).kernels
+    assert proposed.operation == "rms"
 
 
 @pytest.mark.parametrize(

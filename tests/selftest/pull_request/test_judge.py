@@ -10,12 +10,6 @@ from kernelgate.reporting.report_files import MAX_REPORT_BYTES
 from tests.selftest.support.made_up_gate import A, judge_one
 
 
-@pytest.fixture(autouse=True)
-def plain_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out what pytest would load for the made-up gates, which need none of it."""
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-
-
 def test_what_the_gate_says_is_taken_over(tmp_path: Path) -> None:
     """With the folder of its report, for the page."""
     assert judge_one(tmp_path) == Judged(
@@ -33,8 +27,8 @@ def test_what_the_gate_says_is_taken_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("plant", "status"),
     [
-        ("session.exitstatus = 1", "1"),
-        ("session.exitstatus = 5", "5"),
+        ("status = 1", "1"),
+        ("status = 5", "5"),
         ("write(); os.kill(os.getpid(), signal.SIGKILL)", "-9"),
         ("write(); os._exit(3)", "3"),
         ("write(); raise RuntimeError", "1"),
@@ -52,7 +46,7 @@ def test_a_report_that_passes_does_not_pass_if_the_gate_failed(
 @pytest.mark.parametrize("status", [0, 1])
 def test_a_report_that_fails_stays_so_whatever_the_exit_status(tmp_path: Path, status: int) -> None:
     """With its own words."""
-    plant = f"said.update(verdict='REVERT', passes=False, detail='too slow'); session.exitstatus = {status}"
+    plant = f"said.update(verdict='REVERT', passes=False, detail='too slow'); status = {status}"
     judged = judge_one(tmp_path, plant)
     assert (judged.verdict, judged.passes, judged.detail) == ("REVERT", False, "too slow")
 

@@ -19,26 +19,17 @@ from tests.selftest.support.made_up_gate import A, B, judge, judge_one, make_set
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture(autouse=True)
-def plain_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out what pytest would load for the made-up gates, which need none of it."""
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-
-
-TESTS_RUN = "said['detail'] = ' '.join(item.name for item in session.items)"
-
-
-@pytest.mark.parametrize(("measure", "run"), [(False, "test_right"), (True, "test_right test_fast")])
-def test_kernels_are_timed_where_that_is_asked_for(tmp_path: Path, measure: bool, run: str) -> None:
+@pytest.mark.parametrize("measure", [False, True])
+def test_kernels_are_timed_where_that_is_asked_for(tmp_path: Path, measure: bool) -> None:
     """And only there."""
-    setup = make_setup(tmp_path, TESTS_RUN, measure=measure)
-    assert judge(setup, {A: b""})[0].detail == run
+    setup = make_setup(tmp_path, "said['detail'] = f'{asked.measure} {asked.no_measure}'", measure=measure)
+    assert judge(setup, {A: b""})[0].detail == f"{measure} {not measure}"
 
 
 @pytest.mark.parametrize("profile", ["nightly", None])
 def test_how_much_is_drawn_is_passed_on(tmp_path: Path, profile: str | None) -> None:
     """Nothing is, where nothing was asked for."""
-    setup = make_setup(tmp_path, "said['detail'] = str(asked.hypothesis_profile)", profile=profile)
+    setup = make_setup(tmp_path, "said['detail'] = str(asked.profile)", profile=profile)
     assert judge(setup, {A: b""})[0].detail == str(profile)
 
 
@@ -59,11 +50,12 @@ def test_without_plan_books_the_gate_is_told_of_none(tmp_path: Path) -> None:
 
 def test_the_gate_is_told_what_to_judge_by_names_from_the_reports_folder(tmp_path: Path) -> None:
     """So that no report holds the machine's paths; the rule is the gate's own choice."""
-    asked = "[asked.candidate, asked.operation, asked.report_dir, str(asked.rule), os.getcwd()]"
+    asked = (
+        "[asked.candidate, asked.operation, asked.report_dir, str(asked.rule), asked.project, os.getcwd()]"
+    )
     plant = f"said['detail'] = ' '.join({asked})"
-    expected = f"{A} alexnet_conv1 alexnet_conv1_a None {tmp_path / 'reports'}"
+    expected = f"{A} alexnet_conv1 alexnet_conv1_a None {tmp_path / 'root'} {tmp_path / 'reports'}"
     assert judge_one(tmp_path, plant).detail == expected
-    assert not (tmp_path / "root" / ".pytest_cache").exists()
 
 
 def test_what_was_said_before_stands_before_what_the_gate_says(
@@ -77,14 +69,12 @@ def test_what_was_said_before_stands_before_what_the_gate_says(
     program += "judge_one(pathlib.Path(sys.argv[1])); print('after')"
     command = [sys.executable, "-c", program, str(tmp_path)]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=60).stdout.decode()
-    assert said.startswith("before\n=")
-    assert said.endswith("=\nafter\n")
+    assert said == "before\njudged\nafter\n"
 
 
 def test_the_package_that_judges_is_that_of_the_bench(tmp_path: Path) -> None:
     """Not the one that is installed, nor one beside the reports."""
     setup = make_setup(tmp_path, "import kernelgate; said['detail'] = kernelgate.__doc__")
-    (setup.root / "kernelgate.py").write_text('"""Of the setup."""')
     assert judge(setup, {A: b""})[0].detail == "Of the setup."
 
 
@@ -132,6 +122,15 @@ def accepting(tmp_path: Path) -> JudgeSetup:
     return setup
 
 
+def test_a_project_guards_what_it_has(accepting: JudgeSetup) -> None:
+    """Problems of its own too; an operation without a kernel is none of its own."""
+    for name in OPERATIONS[1:]:
+        (accepting.root / "kernels" / f"{name}.py").unlink()
+    (accepting.root / "kernels" / "rms.py").write_bytes(b"# accepted")
+    own = msgspec.structs.replace(accepting, problems=("rms", "later"))
+    assert [each.detail for each in judge_accepted(own)] == ["guard rms", f"guard {OPERATIONS[0]}"]
+
+
 def test_accepted_kernels_are_judged_by_rule_guard(accepting: JudgeSetup) -> None:
     """All of them, as they lie in the folder."""
     everything = judge_accepted(accepting)
@@ -142,8 +141,9 @@ def test_accepted_kernels_are_judged_by_rule_guard(accepting: JudgeSetup) -> Non
 
 
 def test_an_accepted_kernel_that_is_missing_is_an_error(accepting: JudgeSetup) -> None:
-    """Never nothing to judge."""
-    (accepting.root / "kernels" / "alexnet_conv1.py").unlink()
+    """Never nothing to judge, where its original stands."""
+    kernels = accepting.root / "kernels"
+    (kernels / "alexnet_conv1.py").rename(kernels / "alexnet_conv1_original.py")
     with pytest.raises(FileNotFoundError):
         judge_accepted(accepting)
 

@@ -11,33 +11,21 @@ from tests.selftest.support.made_up_repository import hash_content, make_reposit
 
 A, B = "kernels/alexnet_conv1_a.py", "kernels/alexnet_conv1_b.py"
 
-SETTINGS = """
-[tool.pytest.ini_options]
-addopts = ["--import-mode=importlib", "-m", "not perf", "-p", "no:kernelgate.pytest_plugin"]
-markers = ["perf: timed"]
-"""
-TESTS = """
-import pytest
-
-def test_right(): pass
-
-@pytest.mark.perf
-def test_fast(): pass
-"""
 GATE = """
-import hashlib, json, os, pathlib, signal
-import pytest
+import argparse, hashlib, json, os, pathlib, signal, sys
 
 REPORT = ...
+parser = argparse.ArgumentParser()
+parser.add_argument("command", choices=["judge"])
+parser.add_argument("candidate")
+for name in ("project", "operation", "report-dir", "rule", "profile", "plans", "keep-plans"):
+    parser.add_argument(f"--{name}")
+for name in ("measure", "no-measure"):
+    parser.add_argument(f"--{name}", action="store_true")
+asked = parser.parse_args()
 
-def pytest_addoption(parser):
-    for name in ("--candidate", "--operation", "--report-dir", "--rule", "--hypothesis-profile",
-                 "--plans", "--keep-plans"):
-        parser.addoption(name)
-
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session):
-    asked = session.config.option
+def main():
+    status = 0
     content = pathlib.Path(asked.candidate).read_bytes()
     folder = pathlib.Path(asked.report_dir)
     folder.mkdir()
@@ -53,8 +41,12 @@ def pytest_sessionfinish(session):
         "candidate": {"path": asked.candidate, "sha256": hashlib.sha256(content).hexdigest()},
     }
     write = lambda: report.write_text(json.dumps(said))
+    print("judged", flush=True)
     PLANT
     write()
+    return status
+
+sys.exit(main())
 """
 
 
@@ -63,11 +55,12 @@ def make_setup(
 ) -> JudgeSetup:
     """Return a setup under the folder; `plant` is what its gate does before it writes, in one line."""
     root = folder / "root"
-    (root / "tests" / "gate").mkdir(parents=True)
-    (root / "pyproject.toml").write_text(SETTINGS)
-    (root / "tests" / "gate" / "test_x.py").write_text(TESTS)
+    (root / "kernelgate").mkdir(parents=True)
     report = msgspec.json.encode(make_report_of()).decode()
-    (root / "conftest.py").write_text(GATE.replace("PLANT", plant).replace("...", repr(report), 1))
+    (root / "kernelgate" / "__init__.py").write_text('"""Of the setup."""')
+    (root / "kernelgate" / "__main__.py").write_text(
+        GATE.replace("PLANT", plant).replace("...", repr(report), 1)
+    )
     return JudgeSetup(root=root, reports=folder / "reports", measure=measure, profile=profile)
 
 

@@ -1,0 +1,120 @@
+"""A project of one's own, begun from nothing: its kernels get verdicts, and so do changes of them."""
+
+from pathlib import Path
+
+import pytest
+
+import kernelgate
+from kernelgate.cli.main import main
+from kernelgate.machine.gpu import visible_gpus
+from kernelgate.settings import load_settings
+from kernelgate.verdict import Outcome
+from tests.selftest.support.made_up_repository import commit, git, make_repository
+from tests.selftest.workflows.test_workflows import actionlint, zizmor
+
+FILES = {
+    ".actrc",
+    ".github/workflows/kernelgate.yml",
+    "kernels/rms.py",
+    "problems/rms.py",
+    "pyproject.toml",
+}
+FAULT = ("/ width", "/ (width + 1)")
+
+
+@pytest.fixture
+def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a repository in which nothing but the project's beginning is committed."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    assert main(["init", "rms"]) == 0
+    make_repository(folder)
+    commit(folder, {})
+    return folder
+
+
+def files_in(folder: Path) -> set[str]:
+    found = (file.relative_to(folder) for file in folder.rglob("*") if file.is_file())
+    return {str(file) for file in found if file.parts[0] != ".git"}
+
+
+def test_it_says_what_it_wrote(capsys: pytest.CaptureFixture[str], begun: Path) -> None:
+    """And writes over nothing."""
+    assert files_in(begun) == FILES
+    said = capsys.readouterr().out
+    assert all(f"wrote {name}\n" in said for name in FILES)
+    assert "kernelgate judge kernels/rms.py" in said
+    (begun / "kernels" / "rms.py").write_text("# mine\n")
+    assert main(["init", "rms"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("kept  ") == len(FILES) - 1
+    assert "wrote" not in said
+    assert (begun / "kernels" / "rms.py").read_text() == "# mine\n"
+    assert main(["init", "rms", "--force"]) == 0
+    assert (begun / "kernels" / "rms.py").read_text() != "# mine\n"
+
+
+def test_settings_that_are_there_stay(tmp_path: Path) -> None:
+    """The table is added to them; what names other problems is left to its owner."""
+    file = tmp_path / "pyproject.toml"
+    file.write_text("[project]\nname = 'mine'\n[tool.kernelgate.laws]\nmax_error_ratio = 2.0\n")
+    assert main(["init", "rms", "--root", str(tmp_path)]) == 0
+    assert file.read_text().startswith("[project]\nname = 'mine'\n")
+    settings = load_settings(file)
+    assert (settings.problems, settings.laws.max_error_ratio) == ({"rms": "problems/rms.py"}, 2.0)
+    before = file.read_text()
+    assert main(["init", "other", "--root", str(tmp_path)]) == 1
+    assert file.read_text() == before
+    assert not (tmp_path / "kernels" / "other.py").exists()
+
+
+@pytest.mark.parametrize("name", ["softmax", "Rms", "2d", "a-b", "../x", ""])
+def test_a_name_that_cannot_be_one_is_refused(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is written."""
+    assert main(["init", name, "--root", str(tmp_path)]) == 1
+    assert "is no name of a problem" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_workflow_has_no_fault(begun: Path) -> None:
+    """For actionlint with shellcheck, and for zizmor."""
+    file = begun / ".github" / "workflows" / "kernelgate.yml"
+    for found in (actionlint(file), zizmor("pedantic", file)):
+        assert found.returncode == 0, found.stdout + found.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(visible_gpus()), reason="a GPU is at hand, and would be used")
+def test_a_change_of_it_is_judged_by_what_its_base_says(begun: Path, tmp_path: Path) -> None:
+    """A right kernel beside the accepted one passes; a wrong one does not, whatever else the change edits."""
+    report = kernelgate.judge("kernels/rms.py", report_dir=tmp_path / "report")
+    assert (report.verdict, report.accepted.path) == (Outcome.NOT_MEASURED, "HEAD:kernels/rms.py")
+    base = tmp_path / "base"
+    git(begun, "worktree", "add", "--quiet", "--detach", str(base), "HEAD")
+    source = (begun / "kernels" / "rms.py").read_text()
+    tiled, wrong = source.replace("rms_kernel", "row_kernel"), source.replace(*FAULT)
+    problem = (begun / "problems" / "rms.py").read_text().replace("1e-6", "1.0")
+    for number, (files, code, said) in enumerate(
+        (
+            ({"kernels/rms_renamed.py": tiled.encode()}, 0, "SAME_CODE"),
+            ({"kernels/rms.py": wrong.encode(), "problems/rms.py": problem.encode()}, 1, "WRONG"),
+        )
+    ):
+        commit(begun, {**files})
+        reports = tmp_path / f"reports-{number}"
+        words = ["--repository", str(begun), "--root", str(base), "--reports", str(reports)]
+        assert main(["judge-change", *words]) == code
+        assert (reports / "summary.md").read_text().startswith(f"# kernelgate: {said}")
+
+
+def test_the_workflows_steps_are_what_runs(begun: Path) -> None:
+    """Its command is one that this version has."""
+    text = (begun / ".github" / "workflows" / "kernelgate.yml").read_text()
+    for name in ("judge-change", "guard"):
+        assert f'bin/kernelgate" {name} ' in text
+        with pytest.raises(SystemExit, match="0"):
+            main([name, "--help"])
+    assert f"kernelgate=={kernelgate.__version__}" in text
