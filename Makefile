@@ -20,7 +20,7 @@ MEASURE := $(if $(shell nvidia-smi -L 2>/dev/null | grep '^GPU '),-m "perf or no
 # An honest file is tried on one planned case in so many; with 1, as the nightly run has it, on all of them.
 PLAN_SHARE ?= 4
 
-.PHONY: gate test test-all quick-test act lint types setup clean
+.PHONY: gate help test test-all quick-test act lint types setup clean
 
 gate: $(READY)
 	$(RUN) pytest tests/gate $(MEASURE) $(OPTIONS)
@@ -60,6 +60,14 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $(READY)
+
+help:
+	@echo 'make gate      judge the accepted kernel, or CANDIDATE=FILE, with what this machine has'
+	@echo '               OPERATION=NAME or PROBLEM=FILE, STAGE=open, RULE=guard, ACCEPTED=FILE|REV'
+	@echo 'make test      what must hold before a push; make test-all: the rest; make lint types'
+	@echo 'make act       the workflow on this machine; CANDIDATE=FILE, ARGS=--help'
+	@echo 'make setup     the environment in $(VENV); make clean removes it'
+	@echo 'kernelgate judge FILE: a file of your own, wherever it lies; kernelgate --help lists the rest'
 
 clean:
 	rm -rf $(VENV) gate-report act-report .mypy_cache .pytest_cache .ruff_cache .hypothesis kernelgate.egg-info

@@ -84,20 +84,27 @@ def pytest_configure(config: pytest.Config) -> None:
 
     config.stash[VISIBLE_GPUS] = visible_gpus()
     narrow_to_one_gpu(config.stash[VISIBLE_GPUS], os.environ.get("PYTEST_XDIST_WORKER"))
-    if config.getoption("--hypothesis-profile", None):
-        _load_profiles(config.rootpath)  # the name is looked up right after this hook
+    if name := config.getoption("--hypothesis-profile", None):
+        _load_profiles(config.rootpath, name)  # it is looked up right after this hook
     # While a test runs, standard output is captured; a copy made before that still reaches the terminal.
     config.stash[TERMINAL] = os.fdopen(os.dup(1), "w")
 
 
-def _load_profiles(root: Path) -> None:
+def _load_profiles(root: Path, name: str | None = None) -> None:
+    from hypothesis.errors import InvalidArgument
+
     from kernelgate.judging.machine import load_profile
     from kernelgate.settings import SettingsError
 
     try:
-        load_profile(load_settings(root / "pyproject.toml").correctness, None)
+        settings = load_settings(root / "pyproject.toml").correctness
     except SettingsError as error:
         raise pytest.UsageError(f"kernelgate: {error}") from error
+    try:
+        load_profile(settings, name)
+    except InvalidArgument as error:
+        known = ", ".join(settings.profiles)
+        raise pytest.UsageError(f"--hypothesis-profile {name}: unknown; known: {known}") from error
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,5 +1,6 @@
 """The commands of the Makefile say what they were not told to do."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -42,3 +43,13 @@ def test_a_misspelt_variable_is_refused_with_those_that_are_known(word: str) -> 
 def test_what_scripts_and_workflows_give_is_known(word: str) -> None:
     """The runner's environment, its interpreter, the nightly run's share."""
     assert make("setup", word).returncode == 0
+
+
+def test_help_names_every_target_and_variable() -> None:
+    """Of those that a user gives: a script's own are none of them."""
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (targets,) = re.findall(r"^\.PHONY: (.+)$", text, re.MULTILINE)
+    (known,) = re.findall(r"^KNOWN := (.+)$", text, re.MULTILINE)
+    said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    named = {*targets.split(), *known.split()} - {"help", "quick-test", "PLAN_SHARE", "PYTHON", "VENV"}
+    assert {name for name in named if not re.search(rf"\b{name}\b", said)} == set()

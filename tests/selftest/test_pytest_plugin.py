@@ -209,3 +209,11 @@ def test_a_cache_that_cannot_be_written_hides_no_verdict(tmp_path: Path) -> None
     assert ended.stdout.rstrip().splitlines()[-1] == f"  report: {folder / 'report.md'}"
     assert "FORBIDDEN  (format-file-missing)" in ended.stdout
     assert "1 failed, 3 skipped" in ended.stdout
+
+
+def test_an_unknown_profile_is_an_error_of_the_command_line(project: Path) -> None:
+    """That names those that there are, as for any option."""
+    ended = run_pytest(project, "--hypothesis-profile", "weekly")
+    assert ended.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "--hypothesis-profile weekly: unknown; known: ci, default, nightly" in ended.stderr
+    assert "INTERNALERROR" not in ended.stdout + ended.stderr
