@@ -54,7 +54,8 @@ def run(options: argparse.Namespace) -> int:
     from kernelgate.judging.watch import Silent
     from kernelgate.settings import find_project
 
-    signal.signal(signal.SIGTERM, _end)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
     project = options.project or find_project(Path.cwd())
     watch = Silent() if options.json or options.quiet else Screen(sys.stdout)
     try:
@@ -62,9 +63,6 @@ def run(options: argparse.Namespace) -> int:
     except (KernelgateError, OSError, ValueError) as error:
         print(f"kernelgate: {error}", file=sys.stderr)
         return CANNOT_JUDGE
-    except KeyboardInterrupt:
-        print("kernelgate: ended by SIGINT", file=sys.stderr)
-        return 128 + signal.SIGINT
     _show(report, folder, options)
     return int(not report.passes)
 

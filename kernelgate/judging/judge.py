@@ -43,18 +43,22 @@ class Asked(TypedDict, total=False):
     replay: str
     measure: bool
     profile: str
-    project: Path
+    project: str | Path
 
 
 def judge(candidate: str | Path, **asked: Unpack[Asked]) -> Report:
     """Return the verdict on a kernel file, with all that was seen; the pages lie in `report_dir`.
 
-    Raises KernelgateError, ValueError or OSError if what is asked for cannot be judged. Whatever the
-    kernel file does is a verdict, never an error.
+    Raises KernelgateError, ValueError or OSError if what is asked for cannot be judged, and TypeError for a
+    key that Asked lacks. Whatever the kernel file does is a verdict, never an error.
     """
+    if unknown := asked.keys() - Asked.__annotations__.keys():
+        raise TypeError(
+            f"judge() has no {', '.join(sorted(unknown))}; known: {', '.join(Asked.__annotations__)}"
+        )
     answers = {name: str(value) if isinstance(value, Path) else value for name, value in asked.items()}
     options = answers | {"candidate": str(candidate)}
-    project = asked.get("project") or find_project(Path.cwd())
+    project = Path(asked["project"]) if "project" in asked else find_project(Path.cwd())
     return judge_asked(options.get, project, Silent())[0]
 
 

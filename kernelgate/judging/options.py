@@ -34,7 +34,7 @@ def add_options(add: Callable[..., Any]) -> None:
         "--accepted",
         "--against",
         metavar="FILE|REV",
-        help="kernel to beat: a file or a git revision; default: HEAD",
+        help="kernel to beat: a file or a git revision; default: HEAD, outside of a project PyTorch",
     )
     add("--stage", choices=get_args(Stage), help="what may change; default: what [tool.kernelgate] says")
     add(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from kernelgate.settings import find_project, load_settings
 from kernelgate.verdict import Outcome, Reason
 from tests.selftest.problems.written import WRITTEN
 from tests.selftest.support.made_up_repository import commit, make_repository
+from tests.selftest.test_pytest_plugin import folders_of, wait_for
 
 ROOT = Path(__file__).parents[3]
 NO_KERNEL = "import torch\n"
@@ -225,6 +227,33 @@ def test_outside_a_project_nothing_is_kept_of_an_operation(operation: str) -> No
     asked = make_request(options.get, None, load_settings(None), measure=False)
     gate = Gate(asked, load_settings(None), lambda _: None)
     assert (gate.project, gate.accepted, gate.original, asked.stage) == (None, None, None, "open")
+
+
+def test_a_key_that_does_not_exist_is_an_error(outside: Path) -> None:
+    """Left out without a word, another kernel would be judged than was meant."""
+    (outside / "mine.py").write_text(NO_KERNEL)
+    with pytest.raises(TypeError, match="judge\\(\\) has no operaton; known: operation, problem"):
+        kernelgate.judge("mine.py", operaton="softmax")  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_a_judgement_that_is_ended_leaves_no_folder(outside: Path, number: signal.Signals) -> None:
+    """Whoever ends it asks first; the workers end with it, and a report says that it is not complete."""
+    command = [sys.executable, "-m", "kernelgate", "judge", str(ROOT / "kernels" / "softmax.py")]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    ended = subprocess.Popen(command, cwd=outside, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        folders = wait_for(lambda: folders_of(ended.pid))
+        assert wait_for(lambda: [*folders[0].glob("worker-*")])
+        ended.send_signal(number)
+        _, said = ended.communicate(timeout=30)
+    finally:
+        ended.kill()
+        ended.wait()
+    assert said == f"kernelgate: ended by {number.name}\n"
+    assert ended.returncode == 128 + number
+    assert folders_of(ended.pid) == []
+    assert not read_report(outside / "gate-report" / "report.json").passes
 
 
 def test_the_package_has_nothing_else_to_give() -> None:
