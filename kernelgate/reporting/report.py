@@ -1,5 +1,6 @@
 """The gate's answer as people and programs read it: report.json, report.md and the terminal's summary."""
 
+import shlex
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -11,7 +12,7 @@ from kernelgate.operations.declaration.operation import Algorithm
 from kernelgate.performance.explanation.hardware_counters import Counters
 from kernelgate.performance.result import Performance
 from kernelgate.pipeline.pipeline import Gate
-from kernelgate.pipeline.stage import ORDER, StageName, StageResult
+from kernelgate.pipeline.stage import ORDER, Request, StageName, StageResult
 from kernelgate.sandbox.confinement import Confinement
 from kernelgate.verdict import Outcome, Reason, Rule
 
@@ -40,7 +41,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     `sandbox` is what confined the kernel files, None in reports that are older than it. `advice` are
     places of the file that decide nothing, and that a reader may want to see. `book` is the plan
     book: a judgement by one binds its plans, and the file was not run. `algorithm` says whose laws held: the
-    direct one's, or those of any. `judged_at` is the time in UTC, ISO 8601, empty in reports that are older.
+    direct one's, or those of any. `computes` are the options that say what is computed, as a shell takes
+    them, empty in older reports. `judged_at` is the time in UTC, ISO 8601, empty in reports that are older.
     """
 
     schema: Literal["kernelgate.report/2"] = "kernelgate.report/2"
@@ -63,6 +65,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     advice: tuple[str, ...] = ()
     book: BookIdentity | None = None
     algorithm: Algorithm = "direct"
+    computes: str = ""
     judged_at: str = ""
 
     @property
@@ -105,8 +108,15 @@ def make_report(gate: Gate) -> Report:
         advice=tuple(map(str, gate.advice)),
         book=_identify_book(gate),
         algorithm=request.algorithm,
+        computes=_say_what_is_computed(request),
         judged_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _say_what_is_computed(request: Request) -> str:
+    if request.problem is not None and request.problem_name is None:
+        return f"--problem {shlex.quote(str(request.problem))}"
+    return f"--operation {request.problem_name or request.operation}"
 
 
 def _identify_accepted(gate: Gate) -> KernelIdentity:

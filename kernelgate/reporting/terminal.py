@@ -3,6 +3,7 @@
 from kernelgate.correctness.diagnosis.words import draw, tell
 from kernelgate.operations.faults.fault_map import FaultMap
 from kernelgate.pipeline.stage import StageResult
+from kernelgate.reporting.contents.next_step import fill_in, reason_of
 from kernelgate.reporting.report import Report
 
 WIDE, WIDEST = 2, 100
@@ -50,7 +51,7 @@ def render_verdict(report: Report) -> list[str]:
 def render_reasons(report: Report) -> list[str]:
     """Return why, what a wrong answer looks like, and what to do next."""
     told = [f"{name}: {printable(text)}" for name, text in tell(report.diagnosis)] if report.diagnosis else []
-    return [printable(report.detail), *told, f"next: {report.next_step}"]
+    return [printable(reason_of(report)), *told, f"next: {printable(fill_in(report))}"]
 
 
 def first_line(text: str) -> str:

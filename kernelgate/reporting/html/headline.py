@@ -1,15 +1,13 @@
 """What a reader sees first: the verdict, the figure that it rests on, why, and what to do."""
 
 import math
-import re
-import shlex
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
-from kernelgate.correctness.result import Correctness, Finding
 from kernelgate.outcome import Outcome
 from kernelgate.performance.result import Performance
 from kernelgate.performance.samples import Arm
+from kernelgate.reporting.contents.next_step import fill_in, finding_of, reason_of
 from kernelgate.reporting.html.elements import node, prose
 from kernelgate.reporting.report import Report
 
@@ -27,7 +25,7 @@ def render_headline(report: Report) -> Element:
         title,
         _render_figure(report),
         node("p", report.verdict.meaning, class_="why"),
-        node("p", node("b", "Why: "), *prose(_reason(report)), class_="why"),
+        node("p", node("b", "Why: "), *prose(reason_of(report)), class_="why"),
         node("p", node("b", "What to do: "), *prose(fill_in(report)), class_="do"),
     )
 
@@ -44,7 +42,7 @@ def _circumstances(report: Report) -> Iterator[str]:
 
 def _render_figure(report: Report) -> Element | None:
     """Return the number that the verdict rests on, None where it rests on none."""
-    if (finding := _finding(report)) is not None:
+    if (finding := finding_of(report)) is not None:
         fault = finding.diagnosis.map if finding.diagnosis else None
         if fault is not None:
             return _figure(f"{fault.wrong:,} of {fault.compared:,} elements wrong", fault.where)
@@ -52,23 +50,6 @@ def _render_figure(report: Report) -> Element | None:
     if report.timing is None or report.verdict is Outcome.INVALID:  # whose figures say nothing
         return None
     return _tell_gain(report.timing, report.verdict is Outcome.UNSTABLE)
-
-
-def _finding(report: Report) -> Finding | None:
-    stage = report.stages.get("correctness")
-    return stage.result.finding if stage and isinstance(stage.result, Correctness) else None
-
-
-def _replay(report: Report) -> str:
-    """Return the case that shows the fault alone, empty if there is none."""
-    finding = _finding(report)
-    return finding.case.replay if finding and finding.alone else ""
-
-
-def _reason(report: Report) -> str:
-    """Return the detail without the case, which stands in the command beneath it."""
-    case = _replay(report)
-    return report.detail.removesuffix(f" Replay: --replay {case}") if case else report.detail
 
 
 def _tell_gain(timing: Performance, is_open: bool) -> Element | None:
@@ -91,18 +72,3 @@ def _tell_gain(timing: Performance, is_open: bool) -> Element | None:
 
 def _figure(number: str, note: str) -> Element:
     return node("p", number, node("small", note), class_="number-first")
-
-
-def fill_in(report: Report) -> str:
-    """Return the next step; commands that name this judgement's file or case can be pasted."""
-    case = _replay(report)
-
-    def fill(found: re.Match[str]) -> str:
-        command = found[0]
-        if "--stage" not in command and not ("CASE" in command and case):
-            return command
-        command = re.sub(r"\bFILE\b", lambda _: shlex.quote(report.candidate.path), command)
-        command = re.sub(r"\bCASE\b", lambda _: shlex.quote(case or "CASE"), command)
-        return command if "--stage" in command else f"{command[:-1]} --stage {shlex.quote(report.stage)}`"
-
-    return re.sub(r"`[^`]*`", fill, report.next_step)

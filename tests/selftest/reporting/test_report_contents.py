@@ -154,6 +154,8 @@ def make_gate(outcome: Outcome, measure: bool, **results: StageResult) -> Gate:
         gpu=None,
         ada_path=False,
         algorithm="direct",
+        problem=None,
+        problem_name=None,
     )
     fake = SimpleNamespace(
         request=request,

@@ -10,8 +10,8 @@ from kernelgate.correctness.result import Diagnosis
 from kernelgate.outcome import Outcome
 from kernelgate.performance.decision.log_ratio import summarise
 from kernelgate.performance.samples import Arm
+from kernelgate.reporting.contents.next_step import fill_in
 from kernelgate.reporting.html.document import accent_of
-from kernelgate.reporting.html.headline import fill_in
 from kernelgate.reporting.html.page import render_html
 from kernelgate.reporting.report import KernelIdentity
 from kernelgate.verdict import Reason
@@ -176,6 +176,10 @@ def test_a_command_can_be_pasted() -> None:
         ("Restore with `git checkout -- FILE`, as named.", "Restore with `git checkout -- FILE`, as named."),
     ):
         assert fill_in(msgspec.structs.replace(wrong, next_step=step)) == filled
+    told = msgspec.structs.replace(
+        wrong, next_step="Judge `run FILE --stage open`.", computes="--problem p.py"
+    )
+    assert fill_in(told) == "Judge `run 'a b.py' --stage open --problem p.py`."
     untold = make_report_of(next_step="See `run FILE --replay CASE`.")
     assert fill_in(untold) == untold.next_step
 
