@@ -31,7 +31,7 @@ class Reason(ReasonCode):
     PROVEN_SLOWER = "proven-slower", _REGRESSED, "A loss over noise is proven."
     CREEP = ("creep", _REGRESSED,
         "Against the original the candidate has lost more than noise since the best record.",
-        "Revert the candidate; `python -m kernelgate history` shows where the speed went.")
+        "Revert the candidate; `kernelgate history` shows where the speed went.")
 
     FORM = "form", _WRONG, "The answer is no tensor of the right shape, type, place or layout.", to.REPLAY
     MEMORY = "memory", _WRONG, "A launch touches memory outside its tensors, or its programs race.", to.REPLAY
@@ -219,7 +219,7 @@ class Reason(ReasonCode):
     NOT_A_NUMBER = ("not-a-number", _INVALID, "A figure or a setting is not a finite number.",
         "Check `[tool.kernelgate.performance]` in pyproject.toml, if it is there, and run again.")
     THROTTLED = ("throttled", _INVALID, "The GPU slowed itself down.",
-        "Cool the GPU or raise its power limit, check with `python -m kernelgate doctor`, and run again.")
+        "Cool the GPU or raise its power limit, check with `kernelgate doctor`, and run again.")
     FASTER_THAN_PHYSICS = ("faster-than-physics", _INVALID,
         "A call took less time than the GPU's peaks allow.",
         "Look in the candidate for work that is not done while it is timed.")

@@ -19,7 +19,7 @@ from kernelgate.operations import OPERATIONS
 MAX_RECORD_BYTES = 1_048_576
 _RESTORE = "Restore the file from git, or delete it and accept a new proposal"
 NEXT_STEPS = {
-    "missing": "Time the accepted kernel on this GPU, then `python -m kernelgate accept` the proposal",
+    "missing": "Time the accepted kernel on this GPU, then `kernelgate accept` the proposal",
     "unreadable": _RESTORE,
     "truncated": _RESTORE,
     "other-schema": "Write a new proposal with this version of kernelgate, and accept it",

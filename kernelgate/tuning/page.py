@@ -17,7 +17,7 @@ NEXT_STEPS = {
     "compiled": "Run the same command on a machine with an NVIDIA GPU, which times what is left.",
     "kept": "Judge the written file: kernelgate judge {file}",
     "reverted": "Leave the configurations as they are: none near them is a gain.",
-    "undecided": "Nothing was written. Quiet the machine (python -m kernelgate doctor), and run this again.",
+    "undecided": "Nothing was written. Quiet the machine (kernelgate doctor), and run this again.",
 }
 
 
