@@ -140,7 +140,7 @@ def test_what_is_left_is_timed_one_by_one_and_then_as_a_list(machine: Machine, t
     assert "num_warps=4, num_stages=2" in configs_in(tuned.source)[0]
     page = render_page(tuned, "some.py")
     assert "KEEP +5.00 % \\[+4.90, +5.10], +5.00 % to the original, 1.7000 ms" in page
-    assert "--candidate some.py" in page
+    assert "kernelgate judge some.py" in page
     assert page.count("dropped:") == 6
 
 
@@ -337,7 +337,7 @@ def test_the_command_writes_the_kept_list_beside_its_report(
     assert len(configs_in(read_kernel(written, 10**6).source)) == 3
     out = capsys.readouterr().out
     assert out.startswith(f"KEPT  {FILE}")
-    assert f"--candidate {written}" in out
+    assert f"kernelgate judge {written}" in out
     assert (tmp_path / "tune.md").read_text(encoding="utf-8").startswith("# Kept")
     assert call(monkeypatch, tmp_path) == 0, "its own folder it may write again"
 
