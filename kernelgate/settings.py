@@ -210,11 +210,18 @@ def find_project(start: Path) -> Path | None:
 
 
 def has_table(folder: Path) -> bool:
-    """Return whether the folder's pyproject.toml has a table `[tool.kernelgate]`, right or wrong."""
+    """Return whether the folder's pyproject.toml has a table `[tool.kernelgate]`, right or wrong.
+
+    One that is no TOML has it if it says so: whoever loads the settings is told what is wrong with it.
+    """
     try:
-        return "kernelgate" in tomllib.loads((folder / PROJECT_FILE).read_text("utf-8")).get("tool", {})
+        text = (folder / PROJECT_FILE).read_text("utf-8")
     except (OSError, ValueError):
         return False
+    try:
+        return "kernelgate" in tomllib.loads(text).get("tool", {})
+    except ValueError:
+        return "[tool.kernelgate" in text
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -47,10 +47,12 @@ def find_to_beat(root: Path | None, name: str | None, where: str | None, max_byt
     None, which PyTorch stands in for, where none was asked for and the last commit holds none. Raises
     AcceptedError for what was asked for and is not to be had.
     """
-    if where is not None and (root is None or name is None or Path(where).exists()):
+    if where is not None and Path(where).exists():
         return read_accepted(Path(where), max_bytes)
     if root is None or name is None:
-        return None
+        if where is None:
+            return None
+        raise AcceptedError(f"--against {where}: no such file, and no project to take a revision of")
     path, revision = Path("kernels") / f"{name}.py", where or BASE
     source = _show(root, revision, path)
     if source is None:

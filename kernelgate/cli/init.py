@@ -10,9 +10,10 @@ from kernelgate.cli.common_options import add_root
 NEXT = """\
 problems/{name}.py says what is computed, kernels/{name}.py is a kernel for it. Make them yours, then:
   kernelgate judge kernels/{name}.py             is it right? With a GPU: how fast beside PyTorch?
-  git add . && git commit                      from now on it is the kernel to beat
+  git init && git add . && git commit -m "First kernels"    from now on it is the kernel to beat
   kernelgate judge kernels/{name}_idea.py        another one, against it
-The workflow judges each pull request that changes kernels; say in it where kernelgate is installed from.
+The workflow, .github/workflows/kernelgate.yml, judges each pull request that changes kernels. Its line
+KERNELGATE says where kernelgate is installed from: make that yours too.
 """
 
 

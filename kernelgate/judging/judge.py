@@ -32,7 +32,7 @@ class Asked(TypedDict, total=False):
     operation: str
     problem: str | Path
     math: Math
-    accepted: str | Path
+    against: str | Path
     stage: Stage
     algorithm: Algorithm
     rule: Rule
@@ -57,7 +57,7 @@ def judge(candidate: str | Path, **asked: Unpack[Asked]) -> Report:
             f"judge() has no {', '.join(sorted(unknown))}; known: {', '.join(Asked.__annotations__)}"
         )
     answers = {name: str(value) if isinstance(value, Path) else value for name, value in asked.items()}
-    options = answers | {"candidate": str(candidate)}
+    options = answers | {"candidate": str(candidate), "accepted": answers.get("against")}
     project = Path(asked["project"]) if "project" in asked else find_project(Path.cwd())
     return judge_asked(options.get, project, Silent())[0]
 
@@ -68,6 +68,11 @@ def judge_asked(ask: Ask, project: Path | None, watch: Watch) -> tuple[Report, P
     if (profile := ask("profile")) not in (None, *settings.correctness.profiles):
         known = ", ".join(settings.correctness.profiles)
         raise AskedError(f"--profile {profile}: unknown; known: {known}")
+    for option in ("candidate", "problem"):
+        if (file := ask(option)) and not Path(file).is_file():
+            raise AskedError(
+                f"{file}: is no file" + (", as --problem must be" if option == "problem" else "")
+            )
     measure, gpus = ask("measure"), visible_gpus()
     if measure and not gpus:
         raise GpuError(NO_GPU)

@@ -8,15 +8,25 @@ from typing import TYPE_CHECKING, Any, get_args
 from kernelgate.errors import KernelgateError
 from kernelgate.operations.declaration.error_model import Math
 from kernelgate.operations.declaration.operation import Algorithm
-from kernelgate.settings import Settings, Stage
+from kernelgate.settings import PROJECT_FILE, Settings, Stage
 from kernelgate.verdict import Rule
 
 if TYPE_CHECKING:
+    from kernelgate.correctness.case import Case
     from kernelgate.machine.gpu import Gpu
     from kernelgate.pipeline.stage import Request
 
 CODE_PATH = "sm_89"
 REPORT_DIR = "gate-report"
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "math": get_args(Math),
+    "stage": get_args(Stage),
+    "algorithm": get_args(Algorithm),
+    "rule": tuple(Rule),
+    "code_path": (CODE_PATH,),
+}
+"""What an option may be, whoever gives it."""
 
 Ask = Callable[[str], Any]
 """Gives what was asked for by the name of an option, as `report_dir`; None where it was left out."""
@@ -36,16 +46,16 @@ def add_options(add: Callable[..., Any]) -> None:
         metavar="FILE|REV",
         help="kernel to beat: a file or a git revision; default: HEAD, outside of a project PyTorch",
     )
-    add("--stage", choices=get_args(Stage), help="what may change; default: what [tool.kernelgate] says")
+    add("--stage", choices=CHOICES["stage"], help="what may change; default: what [tool.kernelgate] says")
     add(
         "--algorithm",
-        choices=get_args(Algorithm),
+        choices=CHOICES["algorithm"],
         default="direct",
         help="whose laws hold: the direct one's, or, in stage open, those of any; default: %(default)s",
     )
     add(
         "--rule",
-        choices=[*Rule],
+        choices=CHOICES["rule"],
         help="what to prove: tune, a gain; guard, no loss (default for the accepted kernel)",
     )
     _add_outputs(add)
@@ -56,7 +66,7 @@ def _add_outputs(add: Callable[..., Any]) -> None:
     add("--report-dir", metavar="DIR", default=REPORT_DIR, help="where reports go; default: %(default)s")
     add(
         "--code-path",
-        choices=[CODE_PATH],
+        choices=CHOICES["code_path"],
         help="have the GPU run the PTX of an RTX 4090, assembled for it; decides nothing about speed",
     )
     add("--plans", metavar="DIR", help="judge by this plan book; the kernel file is not run")
@@ -72,7 +82,7 @@ def _add_problem_options(add: Callable[..., Any]) -> None:
     )
     add(
         "--math",
-        choices=get_args(Math),
+        choices=CHOICES["math"],
         help="least precise arithmetic of a problem; default: tf32 where it calls products, else float32",
     )
 
@@ -86,18 +96,19 @@ def known_names(project: Path | None, settings: Settings) -> tuple[str, ...]:
 
 def make_request(ask: Ask, project: Path | None, settings: Settings, *, measure: bool) -> "Request":
     """Return what the options ask to be judged in a project, or in none; no GPU yet. Raises AskedError."""
-    from kernelgate.correctness.case import parse_case
     from kernelgate.pipeline.stage import Request
 
+    for option, allowed in CHOICES.items():
+        _require_choice(option, ask(option), allowed)
     name = _read_name(ask, project, settings)
     root = _find_home(project)
     candidate = _read_candidate(ask, root, name)
-    problem, stage = _read_problem(ask, project, settings, name), ask("stage")
-    if problem or root is None:
-        _refuse_stage(stage, problem)
-    replay, rule = ask("replay"), ask("rule")
-    plans, keep_plans = _read_book_options(ask)
-    stage = stage or ("open" if problem or root is None else settings.stage_of(candidate))
+    problem = _read_problem(ask, project, settings, name)
+    has_original = problem is None and root is not None and _keeps_originals(root)
+    stage = ask("stage") or (settings.stage_of(candidate) if has_original else "open")
+    if stage != "open" and not has_original:
+        raise AskedError(f"--stage {stage}: there is no original to stay near; judge by stage open")
+    rule, (plans, keep_plans) = ask("rule"), _read_book_options(ask)
     return Request(
         root=root,
         candidate=candidate,
@@ -108,15 +119,34 @@ def make_request(ask: Ask, project: Path | None, settings: Settings, *, measure:
         report_dir=Path(ask("report_dir") or REPORT_DIR),
         gpu=None,
         measure=measure,
-        replay=parse_case(replay) if replay else None,
+        replay=_read_replay(ask("replay")),
         ada_path=bool(ask("code_path")),
         plans=plans,
         keep_plans=keep_plans,
         algorithm=_read_algorithm(ask, stage),
         problem=problem,
-        problem_name=name if problem and not ask("problem") else None,
+        accepted_name=None if has_original or ask("problem") else name,
         math=ask("math"),
     )
+
+
+def _require_choice(option: str, given: Any, allowed: tuple[str, ...]) -> None:
+    if given not in (None, *allowed):
+        raise AskedError(f"--{option.replace('_', '-')} {given}: unknown; known: {', '.join(allowed)}")
+
+
+def _read_replay(text: str | None) -> "Case | None":
+    """Return the case of a text, None for none."""
+    from kernelgate.correctness.case import parse_case
+
+    if not text:
+        return None
+    try:
+        return parse_case(text)
+    except ValueError as error:
+        raise AskedError(
+            f"--replay: {error}. A report names one, as batch=3,family=normal,seed=0,..."
+        ) from error
 
 
 def _find_home(project: Path | None) -> Path | None:
@@ -124,18 +154,24 @@ def _find_home(project: Path | None) -> Path | None:
     return project if project is not None and (project / "kernels").is_dir() else None
 
 
+def _keeps_originals(root: Path) -> bool:
+    """Return whether the project's operations have originals, and records; else it only has kernels."""
+    return any((root / "kernels").glob("*_original.py"))
+
+
 def _read_name(ask: Ask, project: Path | None, settings: Settings) -> str:
     """Return what is computed: as it was said, as the kernel file is called, or as the project says."""
     from kernelgate.operations import name_of
 
     known, asked = known_names(project, settings), ask("operation")
-    if asked and asked not in known:
-        raise AskedError(f"unknown operation {asked!r}; known: {', '.join(known)}")
-    name = asked or name_of(Path(ask("candidate") or "").stem, known)
-    if name is None and project is None and not ask("problem"):
+    _require_choice("operation", asked, known)
+    candidate = Path(ask("candidate") or "")
+    name = asked or name_of(candidate.stem, known)
+    has_default = project is not None and (project / "kernels" / f"{settings.operation}.py").is_file()
+    if name is None and not has_default and not ask("problem"):
         raise AskedError(
-            f"what does it compute? Name the file after it, or give --operation ({', '.join(known)}) "
-            "or --problem FILE"
+            f"what does {candidate.name} compute? Give --operation NAME or --problem FILE, or call the file "
+            f"after it, as softmax.py or softmax_tiled.py. Known: {', '.join(known)}"
         )
     return name or settings.operation
 
@@ -157,7 +193,7 @@ def _read_problem(ask: Ask, project: Path | None, settings: Settings, name: str)
     problem = ask("problem")
     if not problem:
         if project is not None and name in settings.problems:
-            return project / settings.problems[name]
+            return _require_problem(project, name, settings.problems[name])
         if ask("math"):
             raise AskedError("--math: needs --problem; an operation declares its own")
         return None
@@ -169,10 +205,11 @@ def _read_problem(ask: Ask, project: Path | None, settings: Settings, name: str)
     return Path(problem)
 
 
-def _refuse_stage(stage: Stage | None, problem: Path | None) -> None:
-    if stage not in (None, "open"):
-        whose = "--problem: a problem" if problem else "--stage: outside a project an operation"
-        raise AskedError(f"{whose} has no original, and needs --stage open, not {stage}")
+def _require_problem(project: Path, name: str, path: str) -> Path:
+    file = project / path
+    if not file.is_file():
+        raise AskedError(f"{project / PROJECT_FILE}: [tool.kernelgate.problems] {name}: {path} is no file")
+    return file
 
 
 def _read_algorithm(ask: Ask, stage: str) -> Algorithm:

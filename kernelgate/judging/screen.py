@@ -9,7 +9,13 @@ from rich.text import Text
 from kernelgate.pipeline.stage import StageName, StageResult
 from kernelgate.reporting.progress import StageProgress
 from kernelgate.reporting.report import Report
-from kernelgate.reporting.terminal import render_reasons, render_remarks, render_stage, render_verdict
+from kernelgate.reporting.terminal import (
+    render_next,
+    render_reasons,
+    render_remarks,
+    render_stage,
+    render_verdict,
+)
 from kernelgate.verdict import Outcome
 
 COLOURS = {"passed": "green", "failed": "red", "not-needed": "dim"}
@@ -51,6 +57,7 @@ def show_verdict(report: Report, page: str, output: TextIO, *, with_remarks: boo
         console.print(Text(line))
     if console.is_terminal:
         console.print(_frame(report), soft_wrap=False)
+        console.print(Text(render_next(report)))  # outside of the frame, which would break its command
     else:
         console.print(Text("\n".join(render_verdict(report))))
 

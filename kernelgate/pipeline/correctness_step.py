@@ -15,6 +15,10 @@ from kernelgate.verdict import Outcome, Reason, Verdict, conclude
 
 def obey_laws(judgement: Judgement) -> tuple[str, Result]:
     """Return what held; raises Stopped, and errors of workers and the GPU."""
+    case, largest = judgement.request.replay, judgement.operation.max_batch
+    if case is not None and case.batch > largest:
+        detail = f"--replay: batch is {case.batch}, {judgement.operation.name} is tried on 1 to {largest}"
+        raise Stopped(conclude(Outcome.INVALID, Reason.NOTHING_TRIED, detail))
     result = _try(judgement)
     if result.finding is not None:
         raise Stopped(_condemn(judgement.operation, result.finding), result)
@@ -22,7 +26,7 @@ def obey_laws(judgement: Judgement) -> tuple[str, Result]:
         why = next((line.note for line in result.laws if line.note), "no case ran")
         detail = f"no case could be tried in the {result.where}: {why}"
         raise Stopped(conclude(Outcome.INVALID, Reason.NOTHING_TRIED, detail), result)
-    if (case := judgement.request.replay) is not None:
+    if case is not None:
         # One case chosen on the command line must not stand for all of them.
         detail = f"the replayed case holds: {case}; run without --replay for a verdict"
         raise Stopped(conclude(Outcome.INVALID, Reason.REPLAY_ONLY, detail), result)

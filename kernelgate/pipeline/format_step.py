@@ -20,9 +20,9 @@ def follow_format(judgement: Judgement) -> tuple[str, Result]:
 
     It leaves `candidate`, and in the open form `advice`: where the file could reach its recorder.
     """
-    judgement.read_problem()
     kernel = read_kernel(judgement.request.candidate, judgement.settings.limits.kernel_file_bytes)
     judgement.candidate = kernel
+    judgement.read_problem()
     is_open = judgement.request.stage == OPEN
     check = check_open_form if is_open else check_format
     if broken := check(kernel, judgement.operation):

@@ -42,7 +42,7 @@ class Judgement:
             self.original = find_original(self.project, self.operation, max_bytes)
             self.accepted = find_accepted(self.project, self.operation, request.accepted, max_bytes)
         else:
-            self.accepted = find_to_beat(request.root, request.problem_name, request.accepted, max_bytes)
+            self.accepted = find_to_beat(request.root, request.accepted_name, request.accepted, max_bytes)
         self.environment = describe_installation()
         self.confinement = find_confinement()
         self.candidate: KernelFile | None = None
@@ -57,8 +57,9 @@ class Judgement:
 
     @property
     def project(self) -> Path | None:
-        """The folder of kernels and records that hold here; a problem has none, whoever asks."""
-        return self.request.root if self.request.problem is None else None
+        """The folder of kernels, originals and records that hold here; a problem has none, whoever asks."""
+        request = self.request
+        return request.root if request.problem is None and request.accepted_name is None else None
 
     def read_problem(self) -> None:
         """Have the problem file read, if there is one, and take its operation. Raises ProblemError."""

@@ -29,8 +29,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     interpreters side by side, `entropy` what seeds every draw. With `ada_path` the GPU runs what an RTX 4090
     would be asked to run. `plans` is the plan book to judge by, instead of running the file; `keep_plans` the
     folder that such a book is written into. `algorithm` says whose laws hold. A `problem` file says what is
-    computed, in place of the operation's name, and `math` in what arithmetic at least; `problem_name` is what
-    the project calls it, if it is one of its own.
+    computed, in place of the operation's name, and `math` in what arithmetic at least. `accepted_name` is
+    what a project calls the kernel to beat where it keeps neither originals nor records.
     """
 
     root: Path | None
@@ -51,7 +51,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     keep_plans: Path | None = None
     algorithm: Algorithm = "direct"
     problem: Path | None = None
-    problem_name: str | None = None
+    accepted_name: str | None = None
     math: Math | None = None
 
 

@@ -14,7 +14,6 @@ import msgspec
 from kernelgate.errors import KernelgateError
 from kernelgate.operations import OPERATIONS
 from kernelgate.pull_request.change import Change, show_blob
-from kernelgate.reporting.contents.next_step import fill_in
 from kernelgate.reporting.report_files import REPORT_NAME, ReportError, read_report
 from kernelgate.verdict import Outcome, Rule
 
@@ -127,7 +126,7 @@ def _read_report(folder: Path, path: str, sha256: str) -> Judged:
         verdict=said.verdict.value,
         passes=said.passes and said.verdict.passes,
         detail=said.detail,
-        next_step=fill_in(said),
+        next_step=said.next_step,
         folder=folder.name,
     )
 

@@ -10,7 +10,6 @@ from kernelgate.reporting.contents import work
 from kernelgate.reporting.contents.checked import group_tried, list_facts, list_laws, name_gpu_laws
 from kernelgate.reporting.contents.compiled import COLUMNS, ProgramRow, compare_programs
 from kernelgate.reporting.contents.environment import list_environment
-from kernelgate.reporting.contents.next_step import fill_in, reason_of
 from kernelgate.reporting.contents.timed import list_arms, list_contrasts, list_notes
 from kernelgate.reporting.contents.work import list_work
 from kernelgate.reporting.counters import render_counters
@@ -24,8 +23,8 @@ def render_markdown(report: Report) -> str:
     """Return the report as GitHub's step summary shows it."""
     parts = [
         f"# {report.verdict}: {code(report.candidate.path)}",
-        f"**Why:** {inert(reason_of(report))}",
-        f"**Next:** {inert(fill_in(report))}",
+        f"**Why:** {inert(report.why)}",
+        f"**Next:** {inert(report.next_step)}",
         _render_stages(report),
         *_list("## Advice\n\nIt decides nothing.", report.advice),
     ]

@@ -6,13 +6,14 @@ from typing import Literal
 
 import msgspec
 
-from kernelgate.correctness.result import Correctness, Diagnosis
+from kernelgate.correctness.result import Correctness, Diagnosis, Finding
 from kernelgate.machine.versions import Provenance
 from kernelgate.operations.declaration.operation import Algorithm
 from kernelgate.performance.explanation.hardware_counters import Counters
 from kernelgate.performance.result import Performance
 from kernelgate.pipeline.pipeline import Gate
-from kernelgate.pipeline.stage import ORDER, Request, StageName, StageResult
+from kernelgate.pipeline.stage import ORDER, StageName, StageResult
+from kernelgate.reporting.contents.next_step import fill_in
 from kernelgate.sandbox.confinement import Confinement
 from kernelgate.verdict import Outcome, Reason, Rule
 
@@ -41,8 +42,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     `sandbox` is what confined the kernel files, None in reports that are older than it. `advice` are
     places of the file that decide nothing, and that a reader may want to see. `book` is the plan
     book: a judgement by one binds its plans, and the file was not run. `algorithm` says whose laws held: the
-    direct one's, or those of any. `computes` are the options that say what is computed, as a shell takes
-    them, empty in older reports. `judged_at` is the time in UTC, ISO 8601, empty in reports that are older.
+    direct one's, or those of any. `judged_at` is the time in UTC, ISO 8601, empty in reports that are older.
     """
 
     schema: Literal["kernelgate.report/2"] = "kernelgate.report/2"
@@ -65,7 +65,6 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     advice: tuple[str, ...] = ()
     book: BookIdentity | None = None
     algorithm: Algorithm = "direct"
-    computes: str = ""
     judged_at: str = ""
 
     @property
@@ -75,11 +74,21 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return stage.result if stage and isinstance(stage.result, Performance) else None
 
     @property
+    def finding(self) -> Finding | None:
+        """What the correctness stage found, None where it found nothing, or did not run."""
+        stage = self.stages.get("correctness")
+        return stage.result.finding if stage and isinstance(stage.result, Correctness) else None
+
+    @property
+    def why(self) -> str:
+        """The detail without the case, which stands in the command of the next step."""
+        case = self.finding.case.replay if self.finding and self.finding.alone else ""
+        return self.detail.removesuffix(f" Replay: --replay {case}") if case else self.detail
+
+    @property
     def diagnosis(self) -> Diagnosis | None:
         """What the smallest failing case shows, None where there is none."""
-        stage = self.stages.get("correctness")
-        result = stage.result if stage else None
-        return result.finding.diagnosis if isinstance(result, Correctness) and result.finding else None
+        return self.finding.diagnosis if self.finding else None
 
 
 def make_report(gate: Gate) -> Report:
@@ -92,7 +101,7 @@ def make_report(gate: Gate) -> Report:
         verdict=verdict.outcome,
         reason=verdict.reason,
         detail=verdict.detail,
-        next_step=verdict.next_step,
+        next_step=_fill_in(verdict.next_step, gate),
         passes=verdict.outcome.passes and not (wants_speed and verdict.outcome is Outcome.NOT_MEASURED),
         operation=request.operation,
         stage=request.stage,
@@ -108,15 +117,22 @@ def make_report(gate: Gate) -> Report:
         advice=tuple(map(str, gate.advice)),
         book=_identify_book(gate),
         algorithm=request.algorithm,
-        computes=_say_what_is_computed(request),
         judged_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
-def _say_what_is_computed(request: Request) -> str:
-    if request.problem is not None and request.problem_name is None:
-        return f"--problem {shlex.quote(str(request.problem))}"
-    return f"--operation {request.problem_name or request.operation}"
+def _fill_in(next_step: str, gate: Gate) -> str:
+    """Return the next step with this judgement's file, options and case, if the file could be read."""
+    request = gate.request
+    stage = gate.results.get("correctness")
+    finding = stage.result.finding if stage and isinstance(stage.result, Correctness) else None
+    case = finding.case.replay if finding and finding.alone else ""
+    computes = f"--operation {request.accepted_name or request.operation}"
+    if request.problem is not None and request.accepted_name is None:
+        computes = f"--problem {shlex.quote(str(request.problem))}"
+    if gate.candidate_sha256 is None:
+        return next_step
+    return fill_in(next_step, str(request.candidate), f"{computes} --stage {request.stage}", case)
 
 
 def _identify_accepted(gate: Gate) -> KernelIdentity:

@@ -3,11 +3,10 @@
 from kernelgate.correctness.diagnosis.words import draw, tell
 from kernelgate.operations.faults.fault_map import FaultMap
 from kernelgate.pipeline.stage import StageResult
-from kernelgate.reporting.contents.next_step import fill_in, reason_of
 from kernelgate.reporting.report import Report
 
-WIDE, WIDEST = 2, 100
-"""Columns of a picture that one character stands for, at least, and the characters of a line, at most."""
+WIDEST, FEW_ROWS = 100, 16
+"""The characters of a line of a picture, at most; so many rows are drawn one by one."""
 
 TALL_TO_WIDE = 2
 """A character is so much taller than wide: the plane keeps its shape."""
@@ -38,20 +37,29 @@ def render_remarks(report: Report) -> list[str]:
 
 
 def _draw_small(found: FaultMap) -> list[str]:
+    """Draw a plane in its shape; one that fits is drawn whole."""
     columns = max(map(len, found.rows), default=0)
-    wide = max(WIDE, -(-columns // WIDEST))
-    return draw(found, TALL_TO_WIDE * wide, wide)
+    wide = -(-columns // WIDEST)
+    if len(found.rows) > FEW_ROWS:
+        wide = max(2, wide)
+    return draw(found, 1 if len(found.rows) <= FEW_ROWS else TALL_TO_WIDE * wide, wide)
 
 
 def render_verdict(report: Report) -> list[str]:
     """Return the verdict, why, and what to do next."""
-    return [f"{report.verdict}  ({report.reason})", *(f"  {line}" for line in render_reasons(report))]
+    told = [*render_reasons(report), render_next(report)]
+    return [f"{report.verdict}  ({report.reason})", *(f"  {line}" for line in told)]
 
 
 def render_reasons(report: Report) -> list[str]:
-    """Return why, what a wrong answer looks like, and what to do next."""
+    """Return why, and what a wrong answer looks like."""
     told = [f"{name}: {printable(text)}" for name, text in tell(report.diagnosis)] if report.diagnosis else []
-    return [printable(reason_of(report)), *told, f"next: {printable(fill_in(report))}"]
+    return [printable(report.why), *told]
+
+
+def render_next(report: Report) -> str:
+    """Return what to do next, in a line: a command in it can be copied."""
+    return f"next: {printable(report.next_step)}"
 
 
 def first_line(text: str) -> str:

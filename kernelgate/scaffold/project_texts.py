@@ -126,5 +126,11 @@ jobs:
 """.replace("@VERSION@", __version__)
 
 ACTRC = """\
+# act (https://github.com/nektos/act) runs the workflow with these options: on this machine, in no container.
 -P ubuntu-24.04=-self-hosted
+"""
+
+IGNORED = """\
+# What kernelgate judge writes.
+gate-report/
 """

@@ -3,40 +3,25 @@
 import re
 import shlex
 
-from kernelgate.correctness.result import Correctness, Finding
-from kernelgate.reporting.report import Report
+OF_THE_CANDIDATE = ("kernelgate judge FILE", "python -m py_compile FILE", "chmod u+r FILE")
+"""What begins so speaks of the file that was judged; FILE of other commands is named by the detail."""
 
 
-def fill_in(report: Report) -> str:
-    """Return the next step; commands that name this judgement's file or case can be pasted."""
-    case = replay_of(report)
+def fill_in(next_step: str, candidate: str, options: str, case: str) -> str:
+    """Return the next step with this judgement's file, options and case, as a shell takes them.
+
+    Commands that speak of other files, or of a case where there is none, stay as they are.
+    """
 
     def fill(found: re.Match[str]) -> str:
         command = found[0][1:-1]
-        if "--stage" not in command and not ("CASE" in command and case):
+        if not command.startswith(OF_THE_CANDIDATE) or ("CASE" in command and not case):
             return found[0]
-        command = re.sub(r"\bFILE\b", lambda _: shlex.quote(report.candidate.path), command)
-        command = re.sub(r"\bCASE\b", lambda _: shlex.quote(case or "CASE"), command)
-        stage = "" if "--stage" in command else f" --stage {shlex.quote(report.stage)}"
-        computes = f" {report.computes}" if report.computes else ""
-        return f"`{command}{computes}{stage}`"
+        filled = re.sub(r"\bFILE\b", lambda _: shlex.quote(candidate), command)
+        filled = re.sub(r"\bCASE\b", lambda _: shlex.quote(case), filled)
+        if command.startswith("kernelgate") and options:
+            asked = re.sub(r" *--stage \S+", "", options) if "--stage" in command else options
+            filled = f"{filled} {asked.strip()}".rstrip()
+        return f"`{filled}`"
 
-    return re.sub(r"`[^`]*`", fill, report.next_step)
-
-
-def finding_of(report: Report) -> Finding | None:
-    """Return what the correctness stage found, None where it found nothing, or did not run."""
-    stage = report.stages.get("correctness")
-    return stage.result.finding if stage and isinstance(stage.result, Correctness) else None
-
-
-def replay_of(report: Report) -> str:
-    """Return the case that shows the fault alone, empty if there is none."""
-    finding = finding_of(report)
-    return finding.case.replay if finding and finding.alone else ""
-
-
-def reason_of(report: Report) -> str:
-    """Return the detail without the case, which stands in the command of the next step."""
-    case = replay_of(report)
-    return report.detail.removesuffix(f" Replay: --replay {case}") if case else report.detail
+    return re.sub(r"`[^`]*`", fill, next_step)

@@ -7,7 +7,6 @@ from xml.etree.ElementTree import Element
 from kernelgate.outcome import Outcome
 from kernelgate.performance.result import Performance
 from kernelgate.performance.samples import Arm
-from kernelgate.reporting.contents.next_step import fill_in, finding_of, reason_of
 from kernelgate.reporting.html.elements import node, prose
 from kernelgate.reporting.report import Report
 
@@ -25,8 +24,8 @@ def render_headline(report: Report) -> Element:
         title,
         _render_figure(report),
         node("p", report.verdict.meaning, class_="why"),
-        node("p", node("b", "Why: "), *prose(reason_of(report)), class_="why"),
-        node("p", node("b", "What to do: "), *prose(fill_in(report)), class_="do"),
+        node("p", node("b", "Why: "), *prose(report.why), class_="why"),
+        node("p", node("b", "What to do: "), *prose(report.next_step), class_="do"),
     )
 
 
@@ -42,7 +41,7 @@ def _circumstances(report: Report) -> Iterator[str]:
 
 def _render_figure(report: Report) -> Element | None:
     """Return the number that the verdict rests on, None where it rests on none."""
-    if (finding := finding_of(report)) is not None:
+    if (finding := report.finding) is not None:
         fault = finding.diagnosis.map if finding.diagnosis else None
         if fault is not None:
             return _figure(f"{fault.wrong:,} of {fault.compared:,} elements wrong", fault.where)

@@ -7,13 +7,14 @@ import pytest
 import kernelgate
 from kernelgate.cli.main import main
 from kernelgate.machine.gpu import visible_gpus
-from kernelgate.settings import load_settings
+from kernelgate.settings import find_project, load_settings
 from kernelgate.verdict import Outcome
 from tests.selftest.support.made_up_repository import commit, git, make_repository
 from tests.selftest.workflows.test_workflows import actionlint, zizmor
 
 FILES = {
     ".actrc",
+    ".gitignore",
     ".github/workflows/kernelgate.yml",
     "kernels/rms.py",
     "problems/rms.py",
@@ -48,7 +49,7 @@ def test_it_says_what_it_wrote(capsys: pytest.CaptureFixture[str], begun: Path) 
     (begun / "kernels" / "rms.py").write_text("# mine\n")
     assert main(["init", "rms"]) == 0
     said = capsys.readouterr().out
-    assert said.count("kept  ") == len(FILES) - 1
+    assert said.count("kept  ") == len(FILES) - 2
     assert "wrote" not in said
     assert (begun / "kernels" / "rms.py").read_text() == "# mine\n"
     assert main(["init", "rms", "--force"]) == 0
@@ -56,27 +57,47 @@ def test_it_says_what_it_wrote(capsys: pytest.CaptureFixture[str], begun: Path) 
 
 
 def test_settings_that_are_there_stay(tmp_path: Path) -> None:
-    """The table is added to them; what names other problems is left to its owner."""
-    file = tmp_path / "pyproject.toml"
+    """The problem is added to them, and the next one beside it."""
+    file, ignored = tmp_path / "pyproject.toml", tmp_path / ".gitignore"
     file.write_text("[project]\nname = 'mine'\n[tool.kernelgate.laws]\nmax_error_ratio = 2.0\n")
-    assert main(["init", "rms", "--root", str(tmp_path)]) == 0
+    ignored.write_text("*.pyc\n")
+    for name in ("rms", "other"):
+        assert main(["init", name, "--root", str(tmp_path)]) == 0
     assert file.read_text().startswith("[project]\nname = 'mine'\n")
     settings = load_settings(file)
-    assert (settings.problems, settings.laws.max_error_ratio) == ({"rms": "problems/rms.py"}, 2.0)
-    before = file.read_text()
-    assert main(["init", "other", "--root", str(tmp_path)]) == 1
-    assert file.read_text() == before
-    assert not (tmp_path / "kernels" / "other.py").exists()
+    assert settings.problems == {"rms": "problems/rms.py", "other": "problems/other.py"}
+    assert settings.laws.max_error_ratio == 2.0
+    assert ignored.read_text().startswith("*.pyc\n")
+    assert ignored.read_text().count("gate-report/") == 1
 
 
-@pytest.mark.parametrize("name", ["softmax", "Rms", "2d", "a-b", "../x", ""])
+def test_settings_that_cannot_be_read_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is added to them; who judges there is told too."""
+    (tmp_path / "pyproject.toml").write_text("[tool.kernelgate\n")
+    (tmp_path / "rms.py").touch()
+    assert main(["init", "rms", "--root", str(tmp_path)]) == 1
+    assert main(["judge", str(tmp_path / "rms.py"), "--project", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.count("pyproject.toml: cannot be read: ") == 2
+    assert find_project(tmp_path) == tmp_path
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("softmax", "an operation of kernelgate's own"),
+        *((name, "is no name of a problem") for name in ("Rms", "2d", "a-b", "../x", "", "class")),
+    ],
+)
 def test_a_name_that_cannot_be_one_is_refused(
-    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, name: str, why: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Before anything is written."""
     assert main(["init", name, "--root", str(tmp_path)]) == 1
-    assert "is no name of a problem" in capsys.readouterr().err
+    assert why in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+    assert main(["init", "rms", "--root", str(tmp_path / "nowhere")]) == 1
+    assert "nowhere: is no folder" in capsys.readouterr().err
 
 
 def test_the_workflow_has_no_fault(begun: Path) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,18 +83,21 @@ def test_a_quiet_run_says_the_verdict_alone(call: Callable[..., subprocess.Compl
     assert [line.split()[0] for line in lines[:2]] == ["report:", "FORBIDDEN"]
 
 
+SOFTMAX = ["--operation", "softmax"]
 WRONGLY_ASKED = {
-    "what it computes": ([], "what does it compute? "),
-    "an unknown operation": (["--operation", "fft"], "unknown operation 'fft'; known: "),
-    "a stage that needs an original": (
-        ["--operation", "softmax", "--stage", "final-micro-tuning"],
-        "needs --stage open",
+    "what it computes": ([], "what does mine.py compute? Give --operation NAME"),
+    "an unknown operation": (["--operation", "fft"], "--operation fft: unknown; known: "),
+    "a stage that needs an original": ([*SOFTMAX, "--stage", "final-micro-tuning"], "judge by stage open"),
+    "an unknown profile": ([*SOFTMAX, "--profile", "weekly"], "--profile weekly: unknown"),
+    "a revision of no project": (
+        [*SOFTMAX, "--against", "HEAD"],
+        "--against HEAD: no such file, and no project",
     ),
-    "an unknown profile": (["--operation", "softmax", "--profile", "weekly"], "--profile weekly: unknown"),
-    "a revision of no project": (["--operation", "softmax", "--against", "HEAD"], "HEAD"),
-    "a folder that is none": (["--operation", "softmax", "--report-dir", "mine.py"], "--report-dir mine.py"),
+    "a folder that is none": ([*SOFTMAX, "--report-dir", "mine.py"], "--report-dir mine.py"),
     "a project that is none": (["--project", "."], "pyproject.toml: cannot be read"),
-    "a case that is none": (["--operation", "softmax", "--replay", "N=3"], "N=3"),
+    "a case that is none": ([*SOFTMAX, "--replay", "N=3"], "--replay: not a case: 'N=3'"),
+    "a problem that is not there": (["--problem", "nope.py"], "nope.py: is no file"),
+    "a problem that is a folder": (["--problem", "."], ".: is no file"),
 }
 
 
@@ -211,6 +215,19 @@ def test_a_project_has_problems_of_its_own(own_project: Path) -> None:
     assert other.source == "# second\n"
 
 
+def test_a_name_that_a_project_does_not_know_is_an_error(own_project: Path) -> None:
+    """Never another operation's judgement; nor is a problem file that is gone."""
+    settings = load_settings(own_project / "pyproject.toml")
+    for name in ("fast.py", "my_relus.py"):
+        with pytest.raises(AskedError, match=f"what does {name} compute.* Known: my_relu, "):
+            make_request({"candidate": f"kernels/{name}"}.get, own_project, settings, measure=False)
+    asked = make_request({"candidate": "kernels/softmax.py"}.get, own_project, settings, measure=False)
+    assert (asked.operation, asked.accepted_name, asked.stage) == ("softmax", "softmax", "open")
+    (own_project / "problems" / "relu.py").unlink()
+    with pytest.raises(AskedError, match=r"my_relu: problems/relu.py is no file"):
+        make_request({"candidate": "my_relu.py"}.get, own_project, settings, measure=False)
+
+
 @needs_no_gpu
 def test_a_kernel_of_an_own_project_is_judged(own_project: Path) -> None:
     """By its problem, which its name says, in stage open."""
@@ -229,11 +246,50 @@ def test_outside_a_project_nothing_is_kept_of_an_operation(operation: str) -> No
     assert (gate.project, gate.accepted, gate.original, asked.stage) == (None, None, None, "open")
 
 
-def test_a_key_that_does_not_exist_is_an_error(outside: Path) -> None:
+@pytest.mark.parametrize(
+    ("asked", "cause"),
+    [
+        ({"operaton": "softmax"}, r"judge\(\) has no operaton; known: operation, problem"),
+        ({"operation": "softmax", "stage": "x"}, "--stage x: unknown; known: final-micro-tuning, open"),
+        ({"problem": "mine.py", "math": "fp16"}, "--math fp16: unknown; known: "),
+        ({"operation": "softmax", "rule": "fast"}, "--rule fast: unknown; known: tune, guard"),
+        ({"operation": "softmax", "against": "nowhere"}, "--against nowhere: no such file"),
+    ],
+)
+def test_a_key_or_a_value_that_does_not_exist_is_an_error(
+    outside: Path, asked: dict[str, Any], cause: str
+) -> None:
     """Left out without a word, another kernel would be judged than was meant."""
     (outside / "mine.py").write_text(NO_KERNEL)
-    with pytest.raises(TypeError, match="judge\\(\\) has no operaton; known: operation, problem"):
-        kernelgate.judge("mine.py", operaton="softmax")  # type: ignore[call-arg]
+    with pytest.raises((TypeError, ValueError), match=cause):
+        kernelgate.judge("mine.py", **asked)
+    assert not (outside / "gate-report").exists()
+
+
+def test_a_file_that_is_not_there_is_no_verdict(outside: Path) -> None:
+    """Nor does it take the place of an earlier report."""
+    for file in ("nowhere.py", "."):
+        with pytest.raises(AskedError, match="is no file"):
+            kernelgate.judge(file, operation="softmax")
+    assert not list(outside.iterdir())
+
+
+def test_the_next_step_is_a_command_of_this_judgement(outside: Path) -> None:
+    """In the report that a program reads, too."""
+    (outside / "my kernel.py").write_text("import torch\ndef f(:\n")
+    report = kernelgate.judge("my kernel.py", operation="softmax")
+    assert report.next_step == "Mend the syntax: `python -m py_compile 'my kernel.py'` shows it."
+    assert read_report(outside / "gate-report" / "report.json") == report
+
+
+def test_a_case_beyond_the_domain_is_not_the_kernels_fault(outside: Path) -> None:
+    """It is named with the domain."""
+    (outside / "relu.py").write_text(WRITTEN["relu"].problem)
+    (outside / "mine.py").write_text(WRITTEN["relu"].kernel)
+    case = "batch=99999,family=normal,seed=0,pin=0,programs=0,layout=contiguous,relation=none"
+    report = kernelgate.judge("mine.py", problem="relu.py", replay=case, measure=False)
+    assert (report.verdict, report.reason) == (Outcome.INVALID, Reason.NOTHING_TRIED)
+    assert "batch is 99999" in report.detail
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)

@@ -450,7 +450,9 @@ def test_the_gpu_is_read_while_the_kernels_of_an_arm_run(
         return idle
 
     monkeypatch.setattr(replicate, "read_health", note)
-    read = [reading.arm for measured in measure(sandbox) for reading in measured.readings]
+    # Which arm of a block it is, is drawn; once in 35 times one arm is not among those of a single timing.
+    timings = [measured for _ in range(8) for measured in measure(sandbox)]
+    read = [reading.arm for measured in timings for reading in measured.readings]
     assert read == under
     assert set(read) == set(Arm)
 

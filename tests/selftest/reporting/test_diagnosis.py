@@ -7,7 +7,6 @@ import pytest
 
 from kernelgate.correctness.result import Correctness, Diagnosis
 from kernelgate.operations.faults.fault_map import FaultMap, Guess
-from kernelgate.reporting.contents.next_step import fill_in
 from kernelgate.reporting.page import render_markdown
 from kernelgate.reporting.report import Report
 from kernelgate.reporting.report_files import ReportError, prepare_folder, read_report, write_report
@@ -47,7 +46,7 @@ def test_the_terminal_draws_it_small_before_the_verdict() -> None:
         "  wrong elements: 110 of 3025 compared: image 0, channel 7, all rows, column 0",
         "  looks like: halo: of its place",
         "  reproduce: reproduce.py in the report's folder shows it with PyTorch and the kernel file",
-        f"  next: {fill_in(report_of(SAID))}",
+        f"  next: {report_of(SAID).next_step}",
     ]
     assert sum("as it should be" in line for line in lines) == 1
 

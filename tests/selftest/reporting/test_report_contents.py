@@ -155,7 +155,7 @@ def make_gate(outcome: Outcome, measure: bool, **results: StageResult) -> Gate:
         ada_path=False,
         algorithm="direct",
         problem=None,
-        problem_name=None,
+        accepted_name=None,
     )
     fake = SimpleNamespace(
         request=request,

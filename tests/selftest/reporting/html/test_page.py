@@ -10,11 +10,8 @@ from kernelgate.correctness.result import Diagnosis
 from kernelgate.outcome import Outcome
 from kernelgate.performance.decision.log_ratio import summarise
 from kernelgate.performance.samples import Arm
-from kernelgate.reporting.contents.next_step import fill_in
 from kernelgate.reporting.html.document import accent_of
 from kernelgate.reporting.html.page import render_html
-from kernelgate.reporting.report import KernelIdentity
-from kernelgate.verdict import Reason
 from tests.selftest.support.any_reason import any_reason
 from tests.selftest.support.html_reader import Page
 from tests.selftest.support.made_up_reports import (
@@ -163,34 +160,3 @@ def test_a_target_of_unknown_limits_is_shown_without_them(target: str) -> None:
     other = msgspec.structs.replace(result.candidate, target=target)
     page = Page(render_html(with_result("compile", msgspec.structs.replace(result, candidate=other))))
     assert "warps an SM products" in page.words()
-
-
-def test_a_command_can_be_pasted() -> None:
-    """With this judgement's file, case and stage; where the step speaks of other files it stays."""
-    wrong = with_result("correctness", make_correctness("hard-bound"))
-    wrong = msgspec.structs.replace(wrong, candidate=KernelIdentity(path="a b.py", sha256=None))
-    case = "batch=3,family=normal,seed=1,pin=0,programs=10,layout=contiguous,relation=none"
-    for step, filled in (
-        ("See `run FILE --replay CASE`, so.", f"See `run 'a b.py' --replay {case} --stage open`, so."),
-        ("Judge `run FILE --stage open`.", "Judge `run 'a b.py' --stage open`."),
-        ("Restore with `git checkout -- FILE`, as named.", "Restore with `git checkout -- FILE`, as named."),
-    ):
-        assert fill_in(msgspec.structs.replace(wrong, next_step=step)) == filled
-    told = msgspec.structs.replace(
-        wrong, next_step="Judge `run FILE --stage open`.", computes="--problem p.py"
-    )
-    assert fill_in(told) == "Judge `run 'a b.py' --stage open --problem p.py`."
-    untold = make_report_of(next_step="See `run FILE --replay CASE`.")
-    assert fill_in(untold) == untold.next_step
-
-
-@pytest.mark.parametrize("reason", list(Reason))
-def test_each_reason_s_next_step_is_filled_in_or_left(reason: Reason) -> None:
-    """No step loses its words or its marks of code."""
-    report = msgspec.structs.replace(
-        with_result("correctness", make_correctness("hard-bound")), next_step=reason.next_step
-    )
-    filled = fill_in(report)
-    assert filled.count("`") == reason.next_step.count("`")
-    assert re.sub("`[^`]*`", "", filled) == re.sub("`[^`]*`", "", reason.next_step)
-    assert "CASE" not in filled
