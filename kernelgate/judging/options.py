@@ -109,6 +109,8 @@ def make_request(ask: Ask, project: Path | None, settings: Settings, *, measure:
     if stage != "open" and not has_original:
         raise AskedError(f"--stage {stage}: there is no original to stay near; judge by stage open")
     rule, (plans, keep_plans) = ask("rule"), _read_book_options(ask)
+    if problem and (plans or keep_plans):
+        raise AskedError("--plans, --keep-plans: a problem has no plan book")
     return Request(
         root=root,
         candidate=candidate,
@@ -197,9 +199,8 @@ def _read_problem(ask: Ask, project: Path | None, settings: Settings, name: str)
         if ask("math"):
             raise AskedError("--math: needs --problem; an operation declares its own")
         return None
-    for option in ("operation", "plans", "keep_plans"):
-        if ask(option):
-            raise AskedError(f"--problem: not with --{option.replace('_', '-')}")
+    if ask("operation"):
+        raise AskedError("--problem: not with --operation")
     if not ask("candidate"):
         raise AskedError("--problem: needs --candidate FILE: a problem has no accepted kernel")
     return Path(problem)

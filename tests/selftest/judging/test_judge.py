@@ -223,6 +223,10 @@ def test_a_name_that_a_project_does_not_know_is_an_error(own_project: Path) -> N
             make_request({"candidate": f"kernels/{name}"}.get, own_project, settings, measure=False)
     asked = make_request({"candidate": "kernels/softmax.py"}.get, own_project, settings, measure=False)
     assert (asked.operation, asked.accepted_name, asked.stage) == ("softmax", "softmax", "open")
+    for option in ("plans", "keep_plans"):
+        options = {"candidate": "kernels/my_relu.py", option: "book"}
+        with pytest.raises(AskedError, match="a problem has no plan book"):
+            make_request(options.get, own_project, settings, measure=False)
     (own_project / "problems" / "relu.py").unlink()
     with pytest.raises(AskedError, match=r"my_relu: problems/relu.py is no file"):
         make_request({"candidate": "my_relu.py"}.get, own_project, settings, measure=False)
