@@ -17,7 +17,7 @@ def list_facts(result: Correctness) -> Iterator[Row]:
     yield "seed of the draws", str(result.entropy)
     if result.calls:  # or no answer came to be measured
         yield "worst element", f"{result.bound_fraction:.2g} of its hard bound"
-        yield "rms error", f"{result.error_ratio:.2f} times that of operands rounded to TF32"
+        yield "rms error", f"{result.error_ratio:.2f} times the declared math's own"
     if result.vendor_ratio is not None:
         in_float32 = ": cuDNN took float32 here" if result.vendor_ratio < FLOAT32_RATIO else ""
         yield "cuDNN's rms error", f"{result.vendor_ratio:.2g} times that of TF32{in_float32}"
@@ -55,11 +55,13 @@ def group_tried(tried: Tried) -> list[tuple[str, Sequence[Count]]]:
         for few in [tried.thinned]
         if few is not None
     ]
+    weights = [Count(what=each.size, cases=each.weight) for each in tried.magnitudes]
     return [
         ("batches", tried.batches),
         ("values", tried.values),
         ("magnitudes of x", [Count(what=each.size, cases=each.x) for each in tried.magnitudes]),
-        ("magnitudes of the weight", [Count(what=each.size, cases=each.weight) for each in tried.magnitudes]),
+        # An operation may have no matrix and no filters.
+        *([("magnitudes of the weight", weights)] if any(each.cases for each in weights) else []),
         ("layouts of x", tried.layouts),
         ("relations", tried.relations),
         ("configurations", tried.configurations),
