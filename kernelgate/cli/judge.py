@@ -3,12 +3,14 @@
 import argparse
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from kernelgate.errors import KernelgateError
-from kernelgate.judging.options import add_options
+from kernelgate.judging.options import AskedError, add_options
 
 if TYPE_CHECKING:
     from kernelgate.reporting.report import Report
@@ -49,22 +51,33 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Judge the file and show the verdict; returns the exit code."""
-    from kernelgate.judging.judge import judge_asked
+    with _ending_in_order():
+        return _judge(options)
+
+
+def _judge(options: argparse.Namespace) -> int:
+    from kernelgate.judging.judge import open_gate, run_gate
     from kernelgate.judging.screen import Screen
     from kernelgate.judging.watch import Silent
     from kernelgate.settings import find_project
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _end)
     project = options.project or find_project(Path.cwd())
     watch = Silent() if options.json or options.quiet else Screen(sys.stdout)
     try:
-        report, folder = judge_asked(vars(options).get, project, watch)
+        gate = open_gate(vars(options).get, project, watch)
     except (KernelgateError, OSError, ValueError) as error:
-        print(f"kernelgate: {error}", file=sys.stderr)
-        return CANNOT_JUDGE
-    _show(report, folder, options)
+        return _refuse(error)
+    try:
+        report = run_gate(gate, watch)
+    except AskedError as error:
+        return _refuse(error)
+    _show(report, gate.request.report_dir, options)
     return int(not report.passes)
+
+
+def _refuse(error: Exception) -> int:
+    print(f"kernelgate: {error}", file=sys.stderr)
+    return CANNOT_JUDGE
 
 
 def _show(report: "Report", folder: Path, options: argparse.Namespace) -> None:
@@ -77,8 +90,18 @@ def _show(report: "Report", folder: Path, options: argparse.Namespace) -> None:
         show_verdict(report, str(folder / "report.html"), sys.stdout, with_remarks=not options.quiet)
 
 
+@contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """Have SIGTERM and SIGINT end in order, so that the scratch folder goes: by itself a signal leaves it."""
+    before = {number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _end(number: int, _frame: FrameType | None) -> None:
-    """End in order, so that the scratch folder goes: by itself a signal leaves it behind."""
     from kernelgate.sandbox.worker_process import end_live_workers
 
     end_live_workers()  # or threads would wait for their answers first

@@ -59,20 +59,21 @@ def judge(candidate: str | Path, **asked: Unpack[Asked]) -> Report:
     answers = {name: str(value) if isinstance(value, Path) else value for name, value in asked.items()}
     options = answers | {"candidate": str(candidate), "accepted": answers.get("against")}
     project = Path(asked["project"]) if "project" in asked else find_project(Path.cwd())
-    return judge_asked(options.get, project, Silent())[0]
+    return run_gate(open_gate(options.get, project, Silent()), Silent())
 
 
-def judge_asked(ask: Ask, project: Path | None, watch: Watch) -> tuple[Report, Path]:
-    """Return the report of what the options ask for, and its folder. Raises as `judge` does."""
+def open_gate(ask: Ask, project: Path | None, watch: Watch) -> Gate:
+    """Return the gate that judges what the options ask for, with a folder for its report.
+
+    Raises as `judge` does; nothing has run yet.
+    """
     settings = load_settings(project / PROJECT_FILE if project else None)
     if (profile := ask("profile")) not in (None, *settings.correctness.profiles):
         known = ", ".join(settings.correctness.profiles)
         raise AskedError(f"--profile {profile}: unknown; known: {known}")
     for option in ("candidate", "problem"):
         if (file := ask(option)) and not Path(file).is_file():
-            raise AskedError(
-                f"{file}: is no file" + (", as --problem must be" if option == "problem" else "")
-            )
+            raise AskedError(f"{file}: is no file; allowed: a {option} file")
     measure, gpus = ask("measure"), visible_gpus()
     if measure and not gpus:
         raise GpuError(NO_GPU)
@@ -86,19 +87,27 @@ def judge_asked(ask: Ask, project: Path | None, watch: Watch) -> tuple[Report, P
     gate = Gate(request, settings, watch.note, meet)
     folder = prepare_folder(request.report_dir, is_default=request.report_dir == Path(REPORT_DIR))
     gate.request = msgspec.structs.replace(request, report_dir=folder)
-    with _reported(gate, watch) as reports:
-        for name in ORDER if request.measure else ORDER[:-1]:
+    return gate
+
+
+def run_gate(gate: Gate, watch: Watch) -> Report:
+    """Return the report of a gate whose stages are run here; it is written however they end.
+
+    Raises AskedError if the machine cannot do what is asked for, and whatever is an error of the gate's own.
+    """
+    reports: list[Report] = []
+    with _reported(gate, watch, reports):
+        for name in ORDER if gate.request.measure else ORDER[:-1]:
             watch.ended(name, gate.stage(name))
         gate.keep_book()
-    return reports[0], folder
+    return reports[0]
 
 
 @contextmanager
-def _reported(gate: Gate, watch: Watch) -> Iterator[list[Report]]:
-    """Have the report written however the judgement ends, and give it in the end."""
-    reports: list[Report] = []
+def _reported(gate: Gate, watch: Watch, reports: list[Report]) -> Iterator[None]:
+    """Have the report written however the judgement ends, and given in the end."""
     try:
-        yield reports
+        yield
     finally:
         watch.stop()
         gate.close()

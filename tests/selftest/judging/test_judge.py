@@ -145,9 +145,17 @@ def test_a_fault_of_the_gate_leaves_a_report_that_passes_nothing(
 ) -> None:
     """And is raised."""
     (outside / "mine.py").write_text(NO_KERNEL)
-    monkeypatch.setattr(judging.Gate, "stage", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        kernelgate.judge("mine.py", operation="softmax")
+
+    def break_down(*_: Any) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(judging.Gate, "stage", break_down)
+    for judge in (
+        lambda: kernelgate.judge("mine.py", operation="softmax"),
+        lambda: main(["judge", "mine.py", "--operation", "softmax"]),
+    ):
+        with pytest.raises(ValueError, match="a bug"):
+            judge()
     said = read_report(outside / "gate-report" / "report.json")
     assert (said.verdict, said.reason, said.passes) == (Outcome.INVALID, Reason.INCOMPLETE, False)
 
