@@ -7,13 +7,16 @@ import msgspec
 from kernelgate.correctness.case import CONTIGUOUS, Case
 from kernelgate.correctness.case_runner import CaseResult
 from kernelgate.correctness.coverage.both_sides import LAW
-from kernelgate.correctness.relations import PLAIN, RELATIONS, Relation, relations_of
+from kernelgate.correctness.relations import LAWS_OF_VALUES, PLAIN, RELATIONS, Relation, relations_of
 from kernelgate.correctness.result import Finding, LawLine
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.draws.near_values import parse_near
 from kernelgate.operations.draws.values import make_family
 
 IN_PLANS = "the compile stage looked for it in launch plans"
+CONDUCT = ("form", "runs", "delegation", "memory", "inputs-intact")
+"""The laws that a call must have obeyed before its values are looked at."""
+
 Applies = Callable[[Case], bool]
 
 
@@ -179,6 +182,11 @@ def law_of(finding_law: str) -> str:
     return finding_law if any(law.name == finding_law for law in LAWS) else "runs"
 
 
+def _held_before(law: Law, finding: Finding) -> bool:
+    """Whether a call whose values are wrong had obeyed the law: conduct is looked at first."""
+    return law.name in CONDUCT and finding.law in LAWS_OF_VALUES
+
+
 def _breaks(law: Law, outcome: CaseResult) -> bool:
     return outcome.finding is not None and law_of(outcome.finding.law) == law.name
 
@@ -194,7 +202,7 @@ def _describe(law: Law, outcomes: Sequence[CaseResult], largest: int, missing: s
         assert finding is not None
         note = f"{finding.detail} Replay: --replay {finding.case.replay}"
         return LawLine(law=law.name, says=law.says, status="broken", cases=len(tried), note=note)
-    held = sum(not each.finding for each in tried)
+    held = sum(not each.finding or _held_before(law, each.finding) for each in tried)
     if held:
         return LawLine(law=law.name, says=law.says, status="held", cases=held)
     note = _why_untried(meant, outcomes)

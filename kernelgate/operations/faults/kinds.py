@@ -107,6 +107,9 @@ def _guess_by_size(tally: Tally, facts: Facts) -> Guess | None:
     spread = (tally.pixels_wrong > 0).sum() >= (tally.pixels_seen > 0).sum() / 2
     small = facts.largest_error is not None and facts.largest_error <= SMALL_ERROR
     if small and spread and not facts.exact:
-        because = f"errors everywhere, none over {facts.largest_error:.1f} times its hard bound"
+        because = (
+            f"errors everywhere, none over {facts.largest_error:.1f} times its hard bound: "
+            "less precise sums or operands, or a constant that is a little off"
+        )
         return Guess(kind="precision", because=because)
     return None

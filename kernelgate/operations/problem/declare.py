@@ -12,14 +12,19 @@ NO_ORIGINAL = Original(sha256="", config=KernelConfig(blocks={}, num_warps=4, nu
 """A problem has no first kernel: PyTorch stands in its place, and in the accepted one's."""
 
 
+AXES = {1: ("element",), 2: ("row", "column")}
+"""What the axes of an output of so many are called; of others nobody knows what they mean."""
+
+
 def declare_problem(problem: Problem) -> Operation:
     """Return the operation: with the relations of every operation alone, and N up to what is given."""
+    axes = len(problem.output)
     return Operation(
         name=problem.name,
         inputs=problem.inputs,
         parameters=problem.parameters,
         output=problem.output,
-        output_axes=tuple(f"axis-{axis}" for axis in range(len(problem.output))),
+        output_axes=AXES.get(axes) or tuple(f"axis-{axis}" for axis in range(axes)),
         reference=make_reference(problem),
         relations=Relations(independent=False),
         measured_batch=problem.measured,

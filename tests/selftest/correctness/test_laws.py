@@ -156,3 +156,11 @@ def test_where_any_algorithm_is_allowed_each_law_of_the_direct_one_says_what_tak
     for name in ("hard-bound", "special-values"):
         assert fast[name].status == "held"
         assert fast[name].says != direct[name].says
+
+
+@pytest.mark.parametrize("name", ["hard-bound", "exact", "all-written"])
+def test_wrong_values_say_that_the_call_behaved(name: str) -> None:
+    """Its conduct was looked at before: the laws of it were held by that case, and no other was."""
+    conduct = {"form", "runs", "delegation", "memory", "inputs-intact"}
+    assert with_status("held", broken(name)) == conduct
+    assert with_status("held", broken("memory")) == set()
