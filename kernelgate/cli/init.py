@@ -23,8 +23,8 @@ def add(commands: Any) -> None:
         "init",
         help="begin a project of one's own",
         description="Write what a project of one's own needs: a table in pyproject.toml, a problem file and "
-        "a kernel that is right as it is, a workflow for pull requests, and .actrc. A file that is there "
-        "stays, unless you say otherwise.",
+        "a kernel that is right as it is, a workflow for pull requests, .actrc and .gitignore. A file "
+        "that is there stays, unless you say otherwise.",
     )
     command.add_argument("name", metavar="NAME", help="of the first problem, such as rms")
     command.add_argument("--force", action="store_true", help="write over files that are there")

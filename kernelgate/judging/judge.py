@@ -1,7 +1,5 @@
 """One judgement without pytest, from what is asked to the report on disk."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -95,21 +93,13 @@ def run_gate(gate: Gate, watch: Watch) -> Report:
 
     Raises AskedError if the machine cannot do what is asked for, and whatever is an error of the gate's own.
     """
-    reports: list[Report] = []
-    with _reported(gate, watch, reports):
+    try:
         for name in ORDER if gate.request.measure else ORDER[:-1]:
             watch.ended(name, gate.stage(name))
         gate.keep_book()
-    return reports[0]
-
-
-@contextmanager
-def _reported(gate: Gate, watch: Watch, reports: list[Report]) -> Iterator[None]:
-    """Have the report written however the judgement ends, and given in the end."""
-    try:
-        yield
     finally:
         watch.stop()
         gate.close()
-        reports.append(make_report(gate))
-        write_report(reports[0], gate.request.report_dir)
+        report = make_report(gate)
+        write_report(report, gate.request.report_dir)
+    return report
