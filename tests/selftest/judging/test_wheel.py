@@ -1,6 +1,7 @@
 """The wheel: built, unpacked beside the libraries alone, it judges a kernel where nothing else of it lies."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,12 +23,22 @@ Call = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder that the wheel is unpacked into."""
-    built, unpacked = tmp_path_factory.mktemp("wheel"), tmp_path_factory.mktemp("installed")
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "wheel", "--no-deps", "-w", str(built), str(ROOT)], check=True, timeout=300)
+    source, built, unpacked = (tmp_path_factory.mktemp(name) for name in ("source", "built", "installed"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    shutil.copytree(ROOT / "kernelgate", source / "kernelgate", ignore=shutil.ignore_patterns("__pycache__"))
+    # No index is asked: the tools that build it are among the libraries.
+    pip("wheel", "--no-build-isolation", "-w", str(built), str(source))
     (wheel,) = built.glob("kernelgate-*.whl")
-    subprocess.run([*pip, "install", "--no-deps", "-t", str(unpacked), str(wheel)], check=True, timeout=60)
+    pip("install", "-t", str(unpacked), str(wheel))
     return unpacked
+
+
+def pip(command: str, *options: str) -> None:
+    """Run a command of pip's without the network, and show what it says where it fails."""
+    words = [sys.executable, "-m", "pip", "--disable-pip-version-check", command, "--no-index", "--no-deps"]
+    ended = subprocess.run([*words, *options], capture_output=True, text=True, timeout=300, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 @pytest.fixture
