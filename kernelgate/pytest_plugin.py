@@ -25,15 +25,10 @@ if TYPE_CHECKING:
     from kernelgate.reporting.progress import StageProgress
     from kernelgate.reporting.report import Report
 
-STAGE_FILES = (
-    "test_format.py",
-    "test_compile.py",
-    "test_stage_rules.py",
-    "test_correctness.py",
-    "test_performance.py",
-)
-"""The files of tests/gate, in the order of the stages."""
+GATE = "tests/gate"
+"""The suite that judges: a project that has it may leave `kernelgate-` out of the options' names."""
 
+PREFIX = "kernelgate-"
 SUMMARY = "kernelgate_summary"
 REPORT: "pytest.StashKey[tuple[Report, str]]" = pytest.StashKey()
 """The report, and where it lies or why it does not."""
@@ -49,9 +44,24 @@ PROGRESS: "pytest.StashKey[StageProgress]" = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("kernelgate", "the judgement of one kernel file (tests/gate)")
-    group.addoption("--candidate", metavar="FILE", help="kernel file to judge; default: the accepted kernel")
-    add_options(group.addoption)
+    from kernelgate.settings import find_project
+
+    group = parser.getgroup("kernelgate", f"the judgement of one kernel file ({GATE})")
+    project = find_project(Path.cwd())
+    is_short = project is not None and (project / GATE).is_dir()
+
+    def add(*flags: str, **settings: Any) -> None:
+        """Add an option by the plugin's name, and where that takes no name of another's, by its own."""
+        full = [f"--{PREFIX}{flag.removeprefix('--')}" for flag in flags]
+        group.addoption(*full, *(flags if is_short else ()), dest=_place(flags[0]), **settings)
+
+    add("--candidate", metavar="FILE", help="kernel file to judge; default: the accepted kernel")
+    add_options(add)
+
+
+def _place(option: str) -> str:
+    """Return where pytest keeps what was given for an option, as `--report-dir` or `report_dir`."""
+    return f"{PREFIX}{option.removeprefix('--')}".replace("-", "_")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -78,6 +88,7 @@ def _find_hidden_settings(config: pytest.Config) -> Path | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "perf: times kernels, on an NVIDIA GPU (pytest -m perf)")
     if not has_table(config.rootpath):
         return
     from kernelgate.machine.gpu import narrow_to_one_gpu, visible_gpus
@@ -120,13 +131,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
-    """Run the gate's tests in the order of its stages, so that the first failure is the cause."""
-    if TERMINAL not in config.stash:
+    """Time nothing unless it is asked for, by `-m perf`: that needs a GPU."""
+    if TERMINAL not in config.stash or config.getoption("markexpr"):
         return
-    places = [place for place, item in enumerate(items) if item.path.name in STAGE_FILES]
-    ordered = sorted((items[place] for place in places), key=lambda item: STAGE_FILES.index(item.path.name))
-    for place, item in zip(places, ordered, strict=True):
-        items[place] = item
+    timed = [item for item in items if item.nodeid.startswith(f"{GATE}/") and item.get_closest_marker("perf")]
+    items[:] = [item for item in items if item not in timed]
+    config.hook.pytest_deselected(items=timed)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -156,8 +166,13 @@ def gate(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> "Iterat
         settings = load_settings(pytestconfig.rootpath / "pyproject.toml")
         if measure and not pytestconfig.stash[VISIBLE_GPUS]:
             raise GpuError(NO_GPU)
-        asked = make_request(pytestconfig.getoption, pytestconfig.rootpath, settings, measure=measure)
-        is_default = pytestconfig.getoption("--report-dir") == REPORT_DIR
+        asked = make_request(
+            lambda name: pytestconfig.getoption(_place(name)),
+            pytestconfig.rootpath,
+            settings,
+            measure=measure,
+        )
+        is_default = asked.report_dir == Path(REPORT_DIR)
         folder = prepare_folder(asked.report_dir, is_default=is_default)
         asked = msgspec.structs.replace(asked, report_dir=folder)
         progress = StageProgress(pytestconfig.stash[TERMINAL], within_a_line=True)
@@ -272,6 +287,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class OneJudge(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
         def _split_scope(self, nodeid: str) -> str:
-            return "gate" if nodeid.startswith("tests/gate/") else nodeid
+            return "gate" if nodeid.startswith(f"{GATE}/") else nodeid
 
     return OneJudge(config, log)

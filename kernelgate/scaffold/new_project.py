@@ -30,6 +30,7 @@ def write_project(root: Path, name: str, may_replace: Ask) -> list[Path]:
     files = {
         f"problems/{name}.py": texts.PROBLEM.replace("@NAME@", name),
         f"kernels/{name}.py": texts.KERNEL,
+        "tests/gate/test_gate.py": texts.GATE,
         ".github/workflows/kernelgate.yml": texts.WORKFLOW,
         ".actrc": texts.ACTRC,
     }

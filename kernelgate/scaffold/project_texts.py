@@ -1,4 +1,4 @@
-"""What a project of one's own begins with: a small problem, a kernel for it, a workflow that judges."""
+"""What a project of one's own begins with: a small problem, a kernel for it, and what judges it."""
 
 from kernelgate import __version__
 
@@ -65,6 +65,26 @@ class ModelNew(nn.Module):
         out = torch.empty_like(x)
         rms_kernel[(rows,)](x, out, width, BLOCK=triton.next_power_of_2(width))
         return out
+'''
+
+GATE = '''\
+"""The gate: each stage of the judgement of one kernel file, which `--kernelgate-candidate FILE` names."""
+
+from collections.abc import Callable
+
+import pytest
+
+
+@pytest.mark.parametrize("stage", ["format", "compile", "stage-rules", "correctness"])
+def test_the_kernel_passes(stage: str, assert_passed: Callable[[str], None]) -> None:
+    """A stage that does not pass is told with its reason; those after it do not run."""
+    assert_passed(stage)
+
+
+@pytest.mark.perf
+def test_its_speed_passes(assert_passed: Callable[[str], None]) -> None:
+    """A proven gain, or for the accepted kernel no loss: `pytest -m perf`, on a machine with a GPU."""
+    assert_passed("performance")
 '''
 
 WORKFLOW = """\

@@ -18,8 +18,8 @@ from kernelgate.compilation.stage import ADA
 from kernelgate.compilation.stage_rules import STAGES
 from kernelgate.judging.options import CODE_PATH
 from kernelgate.pipeline.stage import ORDER
-from kernelgate.pytest_plugin import STAGE_FILES
 from kernelgate.sandbox.scratch import PREFIX, SHARED_MEMORY
+from kernelgate.scaffold.project_texts import GATE
 from kernelgate.settings import Stage
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,8 @@ from kernelgate.pytest_plugin import TERMINAL
 @pytest.mark.perf
 def test_timed(pytestconfig):
     assert pytestconfig.inipath.parent == pytestconfig.invocation_params.dir
-    asked = {name: pytestconfig.getoption(name) for name in ("--report-dir", "--candidate")}
+    names = ("--kernelgate-report-dir", "--kernelgate-candidate")
+    asked = {name: pytestconfig.getoption(name) for name in names}
     print(f"gate: {TERMINAL in pytestconfig.stash}, options: {asked}")
 
 def test_plain():
@@ -58,7 +59,7 @@ sys.exit(status)
 def project(tmp_path: Path) -> Path:
     """Return the folder of a project that has a gate, beside which other paths may lie."""
     folder = tmp_path / "project"
-    (folder / "tests").mkdir(parents=True)
+    (folder / "tests" / "gate").mkdir(parents=True)
     (folder / "pyproject.toml").write_text(SETTINGS + "[tool.kernelgate]\n")
     (folder / "tests" / "test_x.py").write_text(TESTS)
     return folder
@@ -68,7 +69,7 @@ def make_environment(folder: Path) -> dict[str, str]:
     """Return variables under which the package of this checkout is installed, as its pyproject.toml says."""
     installed = folder / "installed"
     info = installed / "kernelgate-0.dist-info"
-    info.mkdir(parents=True)
+    info.mkdir(parents=True, exist_ok=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: kernelgate\nVersion: 0\n")
     plugins = PYPROJECT["project"]["entry-points"]["pytest11"]
     lines = (f"{name} = {module}\n" for name, module in plugins.items())
@@ -86,17 +87,20 @@ def run_pytest(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("--report-dir", "reports"), ("--candidate", "k.py"), ("--report-dir", "/")]
+    ("option", "value"), [("report-dir", "reports"), ("candidate", "k.py"), ("report-dir", "/")]
 )
-def test_the_value_of_an_option_may_be_a_path_elsewhere(project: Path, option: str, value: str) -> None:
+@pytest.mark.parametrize("prefix", ["--", "--kernelgate-"])
+def test_the_value_of_an_option_may_be_a_path_elsewhere(
+    project: Path, option: str, value: str, prefix: str
+) -> None:
     """The project's settings hold all the same: its folders of tests, its markers."""
     (project.parent / "reports").mkdir()
     (project.parent / "k.py").touch()
     path = str(project.parent / value)
-    ended = run_pytest(project, "-m", "perf", option, path)
+    ended = run_pytest(project, "-m", "perf", prefix + option, path)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "gate: True" in ended.stdout
-    assert f"'{option}': '{path}'" in ended.stdout
+    assert f"'--kernelgate-{option}': '{path}'" in ended.stdout
     assert "1 passed, 1 deselected" in ended.stdout
 
 
@@ -130,6 +134,24 @@ def test_a_project_without_a_gate_is_left_alone(project: Path) -> None:
     assert "gate: False" in ended.stdout, ended.stdout + ended.stderr
 
 
+def test_names_of_options_are_left_to_a_project_that_has_no_such_suite(project: Path) -> None:
+    """Its own plugins may call an option --stage."""
+    (project / "tests" / "gate").rmdir()
+    (project / "conftest.py").write_text("def pytest_addoption(parser):\n    parser.addoption('--stage')\n")
+    assert run_pytest(project, "--stage", "1").returncode == 0
+    refused = run_pytest(project, "--candidate", "k.py")
+    assert refused.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "unrecognized arguments: --candidate" in refused.stderr
+
+
+def test_nothing_is_timed_unless_it_is_asked_for(project: Path) -> None:
+    """Also where the project's own settings leave no test out."""
+    (project / "pyproject.toml").write_text("[tool.kernelgate]\n")
+    (project / "tests" / "gate" / "test_gate.py").write_text(GATE)
+    ended = run_pytest(project, "--collect-only", "tests/gate")
+    assert "4/5 tests collected (1 deselected)" in ended.stdout, ended.stdout + ended.stderr
+
+
 def test_the_tests_of_the_gate_are_collected_without_a_heavy_import() -> None:
     """PyTorch is not needed to look at text."""
     ended = subprocess.run(
@@ -144,8 +166,16 @@ def test_the_tests_of_the_gate_are_collected_without_a_heavy_import() -> None:
 def test_what_the_plugin_says_without_an_import_is_true() -> None:
     """It repeats what modules say that import PyTorch."""
     assert f"sm_{ADA}" == CODE_PATH
-    assert tuple(f"test_{name.replace('-', '_')}.py" for name in ORDER) == STAGE_FILES
     assert get_args(Stage) == STAGES
+
+
+def test_the_gate_asks_for_every_stage_in_order() -> None:
+    """And a project of one's own begins with the same suite."""
+    text = (ROOT / "tests" / "gate" / "test_gate.py").read_text(encoding="utf-8")
+    strings = [node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)]
+    asked = [value for value in strings if value in ORDER]
+    assert sorted(asked, key=ORDER.index) == list(ORDER)
+    assert text == GATE
 
 
 def test_a_run_that_is_ended_leaves_no_folder(tmp_path: Path) -> None:

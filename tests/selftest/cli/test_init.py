@@ -17,6 +17,7 @@ FILES = {
     ".gitignore",
     ".github/workflows/kernelgate.yml",
     "kernels/rms.py",
+    "tests/gate/test_gate.py",
     "problems/rms.py",
     "pyproject.toml",
 }
