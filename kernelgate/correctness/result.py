@@ -106,7 +106,7 @@ def describe_correctness(result: Correctness) -> str:
     """Return what held, in a sentence."""
     held = sum(line.status == "held" for line in result.laws)
     untried = ", ".join(line.law for line in result.laws if line.status == "not tried")
-    laws = f"{held} laws held" + (f", not tried: {untried}" if untried else "")
+    laws = f"{held} laws held" + (f"; not tried: {untried}" if untried else "")
     errors = f"worst element at {result.bound_fraction:.2g} of its bound"
     ratio = f"rms error {result.error_ratio:.2g} times the declared math's own"
-    return f"{result.examples} examples in the {result.where}, {laws}: {errors}, {ratio}"
+    return f"{result.examples} examples in the {result.where}: {errors}, {ratio}; {laws}"

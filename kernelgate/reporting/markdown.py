@@ -31,6 +31,15 @@ def inert(text: str) -> str:
     return " ".join(text.split()).translate(_INERT)
 
 
+def prose(text: str) -> str:
+    """Return text on one line in which only what stands between backticks is Markdown: code."""
+    pieces = " ".join(text.split()).split("`")
+    if len(pieces) % 2 == 0:
+        return inert(text)
+    shown = (code(piece) if place % 2 else piece.translate(_INERT) for place, piece in enumerate(pieces))
+    return "".join(shown)
+
+
 def code(text: str) -> str:
     """Return text on one line as code."""
     return "`" + " ".join(text.split()).replace("`", "'") + "`"

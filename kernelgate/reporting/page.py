@@ -14,7 +14,7 @@ from kernelgate.reporting.contents.timed import list_arms, list_contrasts, list_
 from kernelgate.reporting.contents.work import list_work
 from kernelgate.reporting.counters import render_counters
 from kernelgate.reporting.interval_chart import draw_gain
-from kernelgate.reporting.markdown import cell, code, inert, table
+from kernelgate.reporting.markdown import cell, code, inert, prose, table
 from kernelgate.reporting.report import Report
 from kernelgate.reporting.terminal import first_line
 
@@ -24,7 +24,7 @@ def render_markdown(report: Report) -> str:
     parts = [
         f"# {report.verdict}: {code(report.candidate.path)}",
         f"**Why:** {inert(report.why)}",
-        f"**Next:** {inert(report.next_step)}",
+        f"**Next:** {prose(report.next_step)}",
         _render_stages(report),
         *_list("## Advice\n\nIt decides nothing.", report.advice),
     ]

@@ -10,7 +10,8 @@ OF_THE_CANDIDATE = ("kernelgate judge FILE", "python -m py_compile FILE", "chmod
 def fill_in(next_step: str, candidate: str, options: str, case: str) -> str:
     """Return the next step with this judgement's file, options and case, as a shell takes them.
 
-    Commands that speak of other files, or of a case where there is none, stay as they are.
+    Commands that speak of other files, or of a case where there is none, stay as they are; so do those that
+    a name with a backtick would end.
     """
 
     def fill(found: re.Match[str]) -> str:
@@ -22,6 +23,6 @@ def fill_in(next_step: str, candidate: str, options: str, case: str) -> str:
         if command.startswith("kernelgate") and options:
             asked = re.sub(r" *--stage \S+", "", options) if "--stage" in command else options
             filled = f"{filled} {asked.strip()}".rstrip()
-        return f"`{filled}`"
+        return found[0] if "`" in filled else f"`{filled}`"
 
     return re.sub(r"`[^`]*`", fill, next_step)

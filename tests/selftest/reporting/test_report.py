@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -50,6 +51,17 @@ def test_a_detail_cannot_leave_its_place(smuggled: str) -> None:
     for detail in (f"broken: {smuggled}", f"{smuggled} broken"):
         assert outline(make_report_of(detail)) == outline(make_report_of())
         assert count_shown(make_report_of(detail), detail) == 1 + len(ORDER)
+
+
+@pytest.mark.parametrize("smuggled", SMUGGLED)
+def test_a_next_step_holds_code_and_cannot_leave_its_place(smuggled: str) -> None:
+    """A command is shown as it is pasted; what it names is text."""
+    report = make_report_of()
+    said = msgspec.structs.replace(report, next_step=f"Run `kernelgate judge a_*_b.py`, {smuggled}")
+    assert "**Next:** Run `kernelgate judge a_*_b.py`, " in render_markdown(said)
+    plain = msgspec.structs.replace(report, next_step="Run `kernelgate judge a_*_b.py`, well")
+    kinds = [kind for kind in outline(said) if kind != "code_inline"]
+    assert kinds == [kind for kind in outline(plain) if kind != "code_inline"]
 
 
 @pytest.mark.parametrize("smuggled", SMUGGLED)
