@@ -1,4 +1,4 @@
-"""An option that several subcommands have."""
+"""Options that several subcommands have."""
 
 import argparse
 from pathlib import Path
@@ -7,3 +7,13 @@ from pathlib import Path
 def add_root(command: argparse.ArgumentParser) -> None:
     """Let the user name the project's folder: it holds pyproject.toml, kernels/ and baselines/."""
     command.add_argument("--root", type=Path, default=Path.cwd(), help="project's folder; default: this one")
+
+
+def add_project(command: argparse.ArgumentParser) -> None:
+    """Let the user name a project, for a command that also runs where there is none."""
+    command.add_argument(
+        "--project",
+        type=Path,
+        metavar="DIR",
+        help="folder of a project, with [tool.kernelgate] in its pyproject.toml; default: this one or above",
+    )

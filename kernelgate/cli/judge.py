@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from kernelgate.cli.common_options import add_project
 from kernelgate.errors import KernelgateError
 from kernelgate.judging.options import AskedError, add_options
 
@@ -40,12 +41,7 @@ def add(commands: Any) -> None:
     shown = command.add_mutually_exclusive_group()
     shown.add_argument("--json", action="store_true", help="print report.json, and nothing else")
     shown.add_argument("--quiet", action="store_true", help="print the verdict alone")
-    command.add_argument(
-        "--project",
-        type=Path,
-        metavar="DIR",
-        help="folder of a project, with [tool.kernelgate] in its pyproject.toml; default: this one or above",
-    )
+    add_project(command)
     command.set_defaults(run=run)
 
 

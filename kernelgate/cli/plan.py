@@ -4,8 +4,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kernelgate.cli.common_options import add_root
-from kernelgate.operations import OPERATIONS, find_operation
+from kernelgate.cli.common_options import add_project
+from kernelgate.judging.options import add_computed, read_computed
+from kernelgate.operations import find_operation
+from kernelgate.settings import PROJECT_FILE, find_project
 
 if TYPE_CHECKING:
     from kernelgate.operations.declaration.operation import Operation
@@ -23,23 +25,16 @@ def add(commands: Any) -> None:
         "buffers, moves of data and launches of compiled programs; each configuration has its own. What is "
         "printed holds the work that is done against the work that is needed.",
     )
-    command.add_argument("file", type=Path, metavar="FILE", help="kernel file")
+    command.add_argument("candidate", metavar="FILE", help="kernel file")
     command.add_argument("--batch", type=int, metavar="N", help="default: the measured batch")
     command.add_argument(
         "--target", default="sm_89", metavar="GPU", help="sm_89, sm_90 or here; default: %(default)s"
     )
-    asked = command.add_mutually_exclusive_group()
-    asked.add_argument("--operation", choices=OPERATIONS, help="default: that of the settings")
-    asked.add_argument(
-        "--problem",
-        type=Path,
-        metavar="FILE",
-        help="what it computes, as a file in KernelBench's form; it is trusted, and imported",
-    )
+    add_computed(command.add_argument)
     command.add_argument(
         "--out", type=Path, default=FOLDER, metavar="DIR", help="folder of the plans; default: %(default)s"
     )
-    add_root(command)
+    add_project(command)
     command.set_defaults(run=run)
 
 
@@ -48,10 +43,11 @@ def run(options: argparse.Namespace) -> int:
     from kernelgate.compilation.plan_command import PlanOrder, make_plans
     from kernelgate.settings import load_settings
 
-    settings = load_settings(options.root / "pyproject.toml")
+    project = options.project or find_project(Path.cwd())
+    settings = load_settings(project / PROJECT_FILE if project else None)
     order = PlanOrder(
-        file=options.file,
-        operation=_find_operation(options, settings),
+        file=Path(options.candidate),
+        operation=_find_operation(options, project, settings),
         batch=options.batch,
         target=options.target,
         folder=options.out,
@@ -62,15 +58,17 @@ def run(options: argparse.Namespace) -> int:
     return 0 if texts else 1
 
 
-def _find_operation(options: argparse.Namespace, settings: "Settings") -> "Operation":
-    """Return the operation that was named, or that of a problem file. Raises ProblemError."""
+def _find_operation(options: argparse.Namespace, project: Path | None, settings: "Settings") -> "Operation":
+    """Return the operation that is named, by an option or the file, or a problem's. Raises ProblemError."""
     from kernelgate.operations.problem.order import ExaminationOrder, read_problem
 
-    if options.problem is None:
-        return find_operation(options.operation or settings.operation)
+    name, problem = read_computed(vars(options).get, project, settings)
+    if problem is None:
+        return find_operation(name)
     limits = settings.limits
     order = ExaminationOrder(
-        file=str(options.problem),
+        file=str(problem),
+        math=options.math,
         memory_bytes=limits.problem_memory_bytes,
         seconds=limits.problem_timeout_s,
     )

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from kernelgate.cli.common_options import add_root
 from kernelgate.files import write_whole
+from kernelgate.operations import OPERATIONS, name_of
+from kernelgate.settings import PROJECT_FILE
 
 if TYPE_CHECKING:
     from kernelgate.machine.gpu import Gpu
+    from kernelgate.settings import Settings
     from kernelgate.tuning.command import Job
     from kernelgate.tuning.state import Tuned
 
@@ -26,6 +29,9 @@ def add(commands: Any) -> None:
         "compile is the end.",
     )
     command.add_argument("file", type=Path, metavar="FILE", help="the kernel file; it is never written to")
+    command.add_argument(
+        "--operation", choices=OPERATIONS, help="what it computes; default: what the file's name begins with"
+    )
     command.add_argument("--accepted", metavar="FILE|REV", help="the kernel to beat; default: HEAD")
     command.add_argument("--report-dir", type=Path, default=Path("tune-report"), metavar="DIR")
     command.add_argument(
@@ -37,20 +43,23 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Tune the file; returns 1 if nothing could be decided. Raises TuneError if the output exists."""
+    from kernelgate.settings import load_settings
     from kernelgate.tuning.command import Job, TuneError
     from kernelgate.tuning.page import render_lines, render_page
 
     output = options.output or options.report_dir / f"{options.file.stem}.tuned.py"
     if (options.output and output.exists()) or (output.exists() and output.samefile(options.file)):
         raise TuneError(f"--output {output}: is there already, and nothing is written over")
+    settings = load_settings(options.root / PROJECT_FILE)
     job = Job(
         root=options.root,
         file=options.file,
+        operation=options.operation or name_of(options.file.stem) or settings.operation,
         accepted=options.accepted,
         report_dir=options.report_dir,
         gpu=_gpu_at_hand(),
     )
-    tuned = _tune(job)
+    tuned = _tune(job, settings)
     if tuned.ended == "kept":
         write_whole(output, tuned.source)
     write_whole(options.report_dir / "tune.md", render_page(tuned, str(output)))
@@ -58,12 +67,10 @@ def run(options: argparse.Namespace) -> int:
     return int(tuned.ended == "undecided")
 
 
-def _tune(job: "Job") -> "Tuned":
+def _tune(job: "Job", settings: "Settings") -> "Tuned":
     from kernelgate.reporting.progress import CountedProgress
-    from kernelgate.settings import load_settings
     from kernelgate.tuning.command import tune
 
-    settings = load_settings(job.root / "pyproject.toml")
     progress = CountedProgress(sys.stderr)
     try:
         return tune(job, settings, progress.note)

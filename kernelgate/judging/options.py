@@ -38,8 +38,7 @@ class AskedError(KernelgateError, ValueError):
 
 def add_options(add: Callable[..., Any]) -> None:
     """Add all options but the candidate by `add`: argparse's `add_argument`, or pytest's `addoption`."""
-    add("--operation", metavar="NAME", help="what it computes; default: that of [tool.kernelgate]")
-    _add_problem_options(add)
+    add_computed(add)
     add(
         "--accepted",
         "--against",
@@ -74,7 +73,9 @@ def _add_outputs(add: Callable[..., Any]) -> None:
     add("--replay", metavar="CASE", help="judge this one correctness case, as a report names it")
 
 
-def _add_problem_options(add: Callable[..., Any]) -> None:
+def add_computed(add: Callable[..., Any]) -> None:
+    """Add the options that say what a kernel file computes."""
+    add("--operation", metavar="NAME", help="what it computes; default: what the file's name begins with")
     add(
         "--problem",
         metavar="FILE",
@@ -100,10 +101,9 @@ def make_request(ask: Ask, project: Path | None, settings: Settings, *, measure:
 
     for option, allowed in CHOICES.items():
         _require_choice(option, ask(option), allowed)
-    name = _read_name(ask, project, settings)
+    name, problem = read_computed(ask, project, settings)
     root = _find_home(project)
     candidate = _read_candidate(ask, root, name)
-    problem = _read_problem(ask, project, settings, name)
     has_original = problem is None and root is not None and _keeps_originals(root)
     stage = ask("stage") or (settings.stage_of(candidate) if has_original else "open")
     if stage != "open" and not has_original:
@@ -130,6 +130,12 @@ def make_request(ask: Ask, project: Path | None, settings: Settings, *, measure:
         accepted_name=None if has_original or ask("problem") else name,
         math=ask("math"),
     )
+
+
+def read_computed(ask: Ask, project: Path | None, settings: Settings) -> tuple[str, Path | None]:
+    """Return the name of what a candidate computes, and its problem file if it is one. Raises AskedError."""
+    name = _read_name(ask, project, settings)
+    return name, _read_problem(ask, project, settings, name)
 
 
 def _require_choice(option: str, given: Any, allowed: tuple[str, ...]) -> None:

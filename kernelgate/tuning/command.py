@@ -46,6 +46,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     root: Path
     file: Path
+    operation: str
     accepted: str | None
     report_dir: Path
     gpu: Gpu | None
@@ -78,7 +79,7 @@ class _Tuning:
 
     def __init__(self, job: Job, settings: Settings) -> None:
         self.job, self.settings = job, settings
-        self.operation: Operation = find_operation(settings.operation)
+        self.operation: Operation = find_operation(job.operation)
         max_bytes = settings.limits.kernel_file_bytes
         self.kernel = read_kernel(job.file, max_bytes)
         if broken := [*check_format(self.kernel, self.operation), *find_reaches(self.kernel)]:

@@ -108,6 +108,13 @@ def test_the_workflow_has_no_fault(begun: Path) -> None:
         assert found.returncode == 0, found.stdout + found.stderr
 
 
+def test_its_kernel_has_a_plan(begun: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the project's problem, by the kernel file's name."""
+    assert main(["plan", "kernels/rms.py", "--batch", "5"]) == 0
+    assert "launch    rms_kernel: 5 x 1 x 1 programs" in capsys.readouterr().out
+    assert files_in(begun) > FILES
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(bool(visible_gpus()), reason="a GPU is at hand, and would be used")
 def test_a_change_of_it_is_judged_by_what_its_base_says(begun: Path, tmp_path: Path) -> None:

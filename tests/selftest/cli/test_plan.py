@@ -18,7 +18,7 @@ def run(source: str | None, folder: Path, *options: str) -> int:
     file = folder / "candidate.py"
     if source is not None:
         file.write_text(source, encoding="utf-8")
-    return main(["plan", str(file), "--root", str(ROOT), "--out", str(folder / "plans"), *options])
+    return main(["plan", str(file), "--project", str(ROOT), "--out", str(folder / "plans"), *options])
 
 
 def test_each_configuration_has_a_plan_that_can_be_read(

@@ -14,6 +14,7 @@ from kernelgate.compilation.stage_rules import nearby_configs
 from kernelgate.kernel_file.config_list import ConfigListError
 from kernelgate.kernel_file.source import KernelFile, read_kernel
 from kernelgate.machine.gpu import Gpu, GpuError
+from kernelgate.operations import name_of
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.declaration.kernel_config import KernelConfig
 from kernelgate.performance.explanation.hardware_counters import Counters
@@ -112,7 +113,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 def run(folder: Path, gpu: Gpu | None = GPU, file: Path = FILE) -> Tuned:
     accepted = str(ROOT / "kernels" / "alexnet_conv1_original.py")
-    job = Job(root=ROOT, file=file, accepted=accepted, report_dir=folder, gpu=gpu)
+    job = Job(root=ROOT, file=file, operation="alexnet_conv1", accepted=accepted, report_dir=folder, gpu=gpu)
     return tune(job, SETTINGS, lambda *_: None)
 
 
@@ -315,16 +316,30 @@ def test_a_file_that_cannot_be_tuned_says_why(
     assert machine.timed == []
 
 
-def call(monkeypatch: pytest.MonkeyPatch, folder: Path, *more: str, gpu: Gpu | None = GPU) -> int:
+def call(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, *more: str, gpu: Gpu | None = GPU, file: Path = FILE
+) -> int:
     def find() -> Gpu:
         if gpu is None:
             raise GpuError("no NVIDIA GPU")
         return gpu
 
     monkeypatch.setattr("kernelgate.machine.gpu.find_gpu", find)
-    accepted = ROOT / "kernels" / "alexnet_conv1_original.py"
+    operation = name_of(file.stem) or "alexnet_conv1"
+    accepted = ROOT / "kernels" / f"{operation}_original.py"
     given = ("--root", str(ROOT), "--accepted", str(accepted), "--report-dir", str(folder))
-    return main(["tune", str(FILE), *given, *more])
+    return main(["tune", str(file), *given, *more])
+
+
+def test_a_file_is_tuned_as_what_its_name_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With that operation's own original configuration."""
+    file = ROOT / "kernels" / "softmax.py"
+    assert call(monkeypatch, tmp_path, gpu=None, file=file) == 0
+    said = capsys.readouterr().out
+    assert "COMPILED, NOT TIMED" in said
+    assert "4 warps, 1 stages            worth timing" in said
 
 
 @pytest.mark.usefixtures("machine")
