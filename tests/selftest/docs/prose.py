@@ -19,7 +19,7 @@ PAGES = sorted(
 MAX_WORDS = 30
 """Of a sentence; a piece of code is one word, a table's cell holds sentences like any paragraph."""
 
-FUTURE = re.compile(r"\b(?:will|shall)\b|\bgoing to\b|\w'll\b", re.IGNORECASE)
+FUTURE = re.compile(r"\b(?:will|shall)\b|\bgoing to\b|\b\w+'ll\b", re.IGNORECASE)
 DIALECT = re.compile(
     r"\b(?:(?:is|are|was) told|told (?:against|by|first|gain|with)|by the same path|as ever|by turns|amiss"
     r"|for (?:good|ever|want of)|whoever|(?:nobody|anybody|everybody|somebody else)'s|hitherto|likewise"
