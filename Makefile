@@ -20,7 +20,7 @@ MEASURE := $(if $(shell nvidia-smi -L 2>/dev/null | grep '^GPU '),-m "perf or no
 # An honest file is tried on one planned case in so many; with 1, as the nightly run has it, on all of them.
 PLAN_SHARE ?= 4
 
-.PHONY: gate help test test-all quick-test act lint types setup clean
+.PHONY: gate help test test-all quick-test act docs lint types setup clean
 
 gate: $(READY)
 	$(RUN) pytest tests/gate $(MEASURE) $(OPTIONS)
@@ -44,6 +44,11 @@ quick-test: $(READY)
 act: $(READY)
 	$(VENV)/bin/python .github/act/run.py $(if $(CANDIDATE),--candidate $(CANDIDATE)) $(ARGS)
 
+# The site of docs/, in the folder site; every link within it must lead somewhere.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict --quiet
+	@echo 'the site: site/index.html'
+
 lint: $(READY)
 	$(RUN) ruff check
 	$(RUN) ruff format --check
@@ -66,8 +71,9 @@ help:
 	@echo '               OPERATION=NAME or PROBLEM=FILE, STAGE=open, RULE=guard, ACCEPTED=FILE|REV'
 	@echo 'make test      what must hold before a push; make test-all: the rest; make lint types'
 	@echo 'make act       the workflow on this machine; CANDIDATE=FILE, ARGS=--help'
+	@echo 'make docs      the documentation as a site, in the folder site'
 	@echo 'make setup     the environment in $(VENV); make clean removes it'
 	@echo 'kernelgate judge FILE: a file of your own, wherever it lies; kernelgate --help lists the rest'
 
 clean:
-	rm -rf $(VENV) gate-report act-report .mypy_cache .pytest_cache .ruff_cache .hypothesis kernelgate.egg-info
+	rm -rf $(VENV) site gate-report act-report .mypy_cache .pytest_cache .ruff_cache .hypothesis kernelgate.egg-info

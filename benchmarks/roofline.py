@@ -14,13 +14,12 @@ from kernelgate.operations import find_operation
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.performance.result import Performance
 from kernelgate.performance.samples import Arm
-from kernelgate.reporting.html.charts.plot import text
 from kernelgate.reporting.html.charts.roofline import Point, draw_roofline, find_roof
-from kernelgate.reporting.html.elements import node, render
-from kernelgate.reporting.html.style import CHARTS, PALETTE
+from kernelgate.reporting.html.elements import node
+from kernelgate.reporting.html.pictures import WIDTH, stand_alone, title
 from kernelgate.reporting.report_files import read_report
 
-WIDTH, HEIGHT = 720, 410
+HEIGHT = 410
 """Of the drawing, in pixels."""
 
 
@@ -74,18 +73,11 @@ def draw(operation: Operation, gpu: str, batch: int, points: Sequence[Point]) ->
     roof = find_roof(operation, batch, gpu)
     if roof is None:
         raise RooflineError(f"the peaks of {gpu} are not known")
-    image = node(
-        "svg",
-        node("style", PALETTE, CHARTS, "svg { overflow: visible; font-family: system-ui, sans-serif; }"),
-        node("rect", width=WIDTH, height=HEIGHT, fill="var(--paper)"),
-        node(
-            "g", text(f"{operation.name} on {gpu}, batch {batch}", 70, 24, "start", "strong"), class_="chart"
-        ),
+    return stand_alone(
+        HEIGHT,
+        title(f"{operation.name} on {gpu}, batch {batch}"),
         node("svg", draw_roofline(roof, points), x=70, y=60, width=WIDTH - 100, height=HEIGHT - 110),
-        xmlns="http://www.w3.org/2000/svg",
-        viewBox=f"0 0 {WIDTH} {HEIGHT}",
     )
-    return render(image)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -19,7 +19,7 @@ ABSENT = "000000"
 ORIGINAL = "_original.py"
 
 HARMLESS = (
-    *("kernels/", "docs/", "benchmarks/", "tests/selftest/", ".gitignore", "LICENSE"),
+    *("kernels/", "docs/", "benchmarks/", "tests/selftest/", ".gitignore", "LICENSE", "mkdocs.yml"),
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"),
 )
 OWN = {

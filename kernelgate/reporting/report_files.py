@@ -10,6 +10,7 @@ from kernelgate.correctness.diagnosis.words import SCRIPT_NAME
 from kernelgate.errors import KernelgateError
 from kernelgate.files import read_foreign, write_whole
 from kernelgate.reporting.html.page import render_html
+from kernelgate.reporting.html.pictures import draw_pictures
 from kernelgate.reporting.lost_numbers import restore_numbers
 from kernelgate.reporting.page import render_markdown
 from kernelgate.reporting.report import Report
@@ -64,6 +65,11 @@ def write_report(report: Report, directory: Path) -> None:
 def write_pages(report: Report, directory: Path) -> list[Path]:
     """Return the pages of the report, which are written into the directory."""
     return [write_whole(directory / name, render(report)) for name, render in PAGES.items()]
+
+
+def write_pictures(report: Report, directory: Path) -> list[Path]:
+    """Return the drawings of the report, which are written into the directory; there may be none."""
+    return [write_whole(directory / name, content) for name, content in draw_pictures(report)]
 
 
 def read_report(file: Path) -> Report:

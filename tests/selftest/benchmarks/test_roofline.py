@@ -12,7 +12,8 @@ from benchmarks.roofline import RooflineError, draw, gather
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 
 ROOT = Path(__file__).resolve().parents[3]
-REPORT = ROOT / "docs" / "examples" / "tuned" / "report.json"
+EXAMPLES = ROOT / "docs" / "examples"
+REPORT = EXAMPLES / "tuned" / "report.json"
 
 
 def changed(folder: Path, **changes: object) -> Path:
@@ -42,6 +43,13 @@ def test_the_picture_is_written_the_same_again(tmp_path: Path) -> None:
     one, two = ((tmp_path / f"{name}.svg").read_text() for name in ("one", "two"))
     assert one == two
     assert "tuned: 1.673 ms, 7 %" in "".join(ElementTree.fromstring(one).itertext())  # noqa: S314
+
+
+def test_the_drawing_of_the_docs_is_what_the_command_makes(tmp_path: Path) -> None:
+    """Made again by the command beside it in docs/fast-kernel.md."""
+    points = [f"{name}={EXAMPLES / name / 'report.json'}" for name in ("tuned", "fast")]
+    assert roofline.main([*points, "--output", str(tmp_path / "roofline.svg")]) == 0
+    assert (tmp_path / "roofline.svg").read_bytes() == (EXAMPLES / "roofline.svg").read_bytes()
 
 
 def test_a_report_that_cannot_be_drawn_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

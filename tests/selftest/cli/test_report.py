@@ -1,9 +1,11 @@
 """`kernelgate report`: the pages again from report.json, and what is wrong with what is no report."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import msgspec
 import pytest
@@ -15,6 +17,7 @@ from kernelgate.reporting.report import Report
 from kernelgate.reporting.report_files import PAGES, REPORT_NAME, write_report
 from tests.selftest.support.made_up_reports import make_full_report
 
+EXAMPLES = Path(__file__).resolve().parents[3] / "docs" / "examples"
 NUMBERS = (0, -1, 1e308, -1e308, None, 10**400, 5e-324)
 """What anybody may write in the place of a number."""
 
@@ -28,6 +31,30 @@ def test_the_pages_are_made_again(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(["report", str(tmp_path)]) == 0
     assert capsys.readouterr().out.split() == [str(tmp_path / name) for name in PAGES]
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("example", "names", "said"),
+    [
+        ("fast", ["interval.svg"], "KEEP: gain 84.91 %, interval 84.84 to 84.98 %"),
+        ("slower", ["interval.svg"], "REGRESSED: gain -2.19 %, interval -2.30 to -2.08 %"),
+        ("wrong", ["output.svg"], "WRONG (memory): image 0, all channels, all rows, column 54 wrong"),
+        ("renamed", [], ""),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_pictures_of_the_examples_are_what_the_command_draws(
+    tmp_path: Path, example: str, names: list[str], said: str
+) -> None:
+    """Made again after a change: `kernelgate report docs/examples/fast --pictures`, and so on."""
+    committed = EXAMPLES / example
+    shutil.copy(committed / REPORT_NAME, tmp_path)
+    assert main(["report", str(tmp_path), "--pictures"]) == 0
+    assert sorted(file.name for file in tmp_path.glob("*.svg")) == names
+    for name in names:
+        drawn = (tmp_path / name).read_text(encoding="utf-8")
+        assert said in "".join(ElementTree.fromstring(drawn).itertext())  # noqa: S314
+        assert drawn == (committed / name).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

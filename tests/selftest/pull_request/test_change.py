@@ -247,7 +247,7 @@ def test_every_place_of_what_judges_is_tried_here() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "docs/design.md", "tests/selftest/test_x.py", "benchmarks/x.py"]
+    "name", ["README.md", "mkdocs.yml", "docs/design.md", "tests/selftest/test_x.py", "benchmarks/x.py"]
 )
 def test_what_does_not_judge_is_not_listed(repository: Path, name: str) -> None:
     """Texts and tests of the gate decide on no kernel."""

@@ -14,12 +14,26 @@ ROW = 24
 
 
 def draw_interval(slowdown: Slowdown, band: tuple[float, float]) -> Element:
-    """Return the drawing; where the interval has no ends, a sentence that says so."""
+    """Return the drawing with what explains it; where the interval has no ends, a sentence that says so."""
+    chart = chart_interval(slowdown, band)
+    if chart is None:
+        return node("p", "No chart: the interval has no ends.")
+    noise, proven = (100 * each for each in band)
+    return plot.figure(
+        chart,
+        f"The bar is the interval at {100 * slowdown.confidence:.2f} %, a point one replicate: a fresh set "
+        f"of processes. Under {noise:g} % is noise, from {proven:g} % on a gain is kept. The ends of the bar "
+        "decide, never its middle.",
+    )
+
+
+def chart_interval(slowdown: Slowdown, band: tuple[float, float]) -> Element | None:
+    """Return the drawing alone; None where the interval has no ends."""
     gains = [100 * gain for gain in replicate_gains(slowdown)]
     ends = [100 * slowdown.gain_low, 100 * slowdown.gain_high]
     noise, proven = (100 * each for each in band)
     if not all(map(math.isfinite, (*gains, *ends))):
-        return node("p", "No chart: the interval has no ends.")
+        return None
     axis = around([0.0, -noise, proven, *gains, *ends], 0.08)
     height = ROW * (len(gains) + 1)
     marks = [
@@ -33,12 +47,7 @@ def draw_interval(slowdown: Slowdown, band: tuple[float, float]) -> Element:
         marks.append(plot.text(f"replicate {number}", -10, y + 4, "end"))
         marks.append(node("circle", cx=plot.across(axis, gain), cy=y, r=4, class_="replicate"))
     said = f"Gain {100 * slowdown.gain:.2f} %, interval {ends[0]:.2f} to {ends[1]:.2f} %"
-    return plot.figure(
-        plot.draw_chart(height, said, *marks, wide="named"),
-        f"The bar is the interval at {100 * slowdown.confidence:.2f} %, a point one replicate: a fresh set "
-        f"of processes. Under {noise:g} % is noise, from {proven:g} % on a gain is kept. The ends of the bar "
-        "decide, never its middle.",
-    )
+    return plot.draw_chart(height, said, *marks, wide="named")
 
 
 def _zones(axis: Axis, noise: float, proven: float, height: int) -> list[Element]:

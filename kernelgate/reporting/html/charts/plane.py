@@ -15,6 +15,25 @@ LABELS = 28
 
 def draw_plane(found: FaultMap) -> Element:
     """Return the drawing with its key; a mark that is no mark of a map is drawn as not looked at."""
+    key = [node("span", word, class_=f"key {class_}".strip()) for word, class_ in list_key(found)]
+    return node(
+        "figure", picture_plane(found), node("figcaption", f"{name_plane(found)}:", *key), class_="fault"
+    )
+
+
+def name_plane(found: FaultMap) -> str:
+    """Return which plane it is, and how large."""
+    return f"{found.plane}, {len(found.rows)} rows x {max(map(len, found.rows), default=0)} columns"
+
+
+def list_key(found: FaultMap) -> list[tuple[str, str]]:
+    """Return what each mark of the drawing means, and the class that colours it."""
+    drawn = [mark for mark in WORDS if any(mark in row for row in found.rows)]
+    return [(WORDS[mark], CLASSES.get(mark, "")) for mark in drawn]
+
+
+def picture_plane(found: FaultMap) -> Element:
+    """Return the drawing alone."""
     rows, columns = len(found.rows), max(map(len, found.rows), default=0)
     size = max(rows, columns) / LABELS
     shapes = [
@@ -22,7 +41,7 @@ def draw_plane(found: FaultMap) -> Element:
         for mark, class_ in CLASSES.items()
         if any(mark in row for row in found.rows)
     ]
-    drawing = node(
+    return node(
         "svg",
         _hatching(),
         node("rect", x=0, y=0, width=columns, height=rows, class_="plane"),
@@ -33,10 +52,6 @@ def draw_plane(found: FaultMap) -> Element:
         role="img",
         aria_label=f"{found.plane}: {found.where} wrong",
     )
-    drawn = [mark for mark in WORDS if any(mark in row for row in found.rows)]
-    key = [node("span", WORDS[mark], class_=f"key {CLASSES.get(mark, '')}".strip()) for mark in drawn]
-    caption = node("figcaption", f"{found.plane}, {rows} rows x {columns} columns:", *key)
-    return node("figure", drawing, caption, class_="fault")
 
 
 def _runs(rows: Sequence[str], mark: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Writes what the corpus showed into docs/correctness.md.
+"""Writes what the corpus showed into docs/corpus.md.
 
 Run `python -m tests.selftest.corpus.planted.table RECORD...`.
 Records are the files that `pytest tests/selftest/corpus/test_planted.py --corpus-record FILE` appends to.
@@ -12,7 +12,7 @@ import msgspec
 
 from tests.selftest.corpus.planted.judging import Judged
 
-DOCUMENT = Path(__file__).resolve().parents[4] / "docs" / "correctness.md"
+DOCUMENT = Path(__file__).resolve().parents[4] / "docs" / "corpus.md"
 BEGIN, END = "<!-- the table begins -->", "<!-- the table ends -->"
 
 
