@@ -11,7 +11,6 @@ Kind = Literal[
     "misaligned",
     "overwrites",
     "same-value",
-    "overlaps",
     "lanes-differ",
     "reads-written",
     "writes-read",
@@ -30,7 +29,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     - outside: an access outside the buffers; misaligned: at an address that is no multiple of its size.
     - overwrites: two programs of a launch wrote different values to one element; same-value: equal ones;
-      overlaps: ones that were not looked at. lanes-differ: two lanes of one program wrote different ones.
+      lanes-differ: two lanes of one program wrote different ones.
     - reads-written: a program read what another one of the launch had written, without an atomic operation
       before; writes-read: it wrote what another one had read.
     - no-barrier: a program read what another of its threads had stored, with no barrier between.

@@ -27,7 +27,7 @@ from kernelgate.interpreter.steps import Code, Turns
 from kernelgate.interpreter.text.module import Function, Module, Type
 from kernelgate.interpreter.text.source_lines import SourceLines
 
-CHUNK_ELEMENTS = 2**17
+CHUNK_ELEMENTS = 2**16
 """So many elements of the largest tensor are computed at once: they fit the second-level cache."""
 
 MAX_CHUNK = 1024

@@ -5,7 +5,7 @@ it computes, so every program of a large grid does it in a second or two.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import cache
 
 import numpy as np
@@ -21,6 +21,20 @@ from kernelgate.interpreter.text.parser import parse
 
 MAX_PROGRAMS = 500_000
 ELEMENT_BYTES = 4
+
+
+def interpreted_part(plan: LaunchPlan) -> Hashable:
+    """Return what the interpreter runs of a plan: two plans that share it do the same to memory.
+
+    Those of configurations that differ in warps and stages alone do.
+    """
+    steps = (
+        (plan.program_of(step).ttir, step.grid, step.cluster, step.arguments)
+        if isinstance(step, Launch)
+        else step
+        for step in plan.steps
+    )
+    return plan.triton, plan.buffers, tuple(steps), plan.answer
 
 
 def count_covered(plan: LaunchPlan, ttir_of: Callable[[str], str]) -> int | None:

@@ -26,6 +26,9 @@ Product = Callable[[Array, Array], Array]
 STEPS = (32, 16, 8)
 """Terms that are summed at once where the library does not sum all of them in one order."""
 
+ROWS = (8, 4)
+"""Rows that are multiplied at once where it does not treat all of them alike."""
+
 TRIALS = 8
 
 
@@ -70,22 +73,28 @@ def _integer_product(a: Array, b: Array) -> Array:
 def ordered_product(a: Array, b: Array) -> Array:
     """Return a @ b, each element's sum in the same order."""
     a, b = np.ascontiguousarray(a), np.ascontiguousarray(b)
-    inner = a.shape[-1]
-    step = _ordered_step(a.shape[-2], inner, b.shape[-1], a.dtype.name)
+    (rows, inner), columns = a.shape[-2:], b.shape[-1]
+    height, step = _ordered_part(rows, inner, columns, a.dtype.name)
     if not step:
         found: Array = np.einsum("...mk,...kn->...mn", a, b, optimize=False)
         return found
+    a, b = a.reshape(*a.shape[:-2], rows // height, height, inner), b[..., None, :, :]
     total: Array = a[..., :step] @ b[..., :step, :]
     for k in range(step, inner, step):
         total += a[..., k : k + step] @ b[..., k : k + step, :]
-    return total
+    return total.reshape(*total.shape[:-3], rows, columns)
 
 
 @cache
-def _ordered_step(rows: int, inner: int, columns: int, kind: str) -> int:
-    """Return how many terms at once the library sums in one order, wherever an element stands; 0 for none."""
+def _ordered_part(rows: int, inner: int, columns: int, kind: str) -> tuple[int, int]:
+    """Return how many rows and terms at once the library sums in one order, wherever an element stands.
+
+    Both are 0 if it does so for none.
+    """
+    heights = (rows, *(height for height in ROWS if height < rows and rows % height == 0))
     steps = (inner, *(step for step in STEPS if step < inner and inner % step == 0))
-    return next((step for step in steps if _keeps_order(rows, step, columns, kind)), 0)
+    parts = ((height, step) for step in steps for height in heights)
+    return next((part for part in parts if _keeps_order(part[0], part[1], columns, kind)), (0, 0))
 
 
 def _keeps_order(rows: int, inner: int, columns: int, kind: str) -> bool:

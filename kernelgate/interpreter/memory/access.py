@@ -185,13 +185,16 @@ def store_bits(
 
 
 def touch(programs: Programs, addresses: Array, mask: Array | None, size: int) -> None:
-    """Note which elements a store would write, without its values."""
+    """Note which elements a store would write, without its values.
+
+    Programs that write the same ones are not found: they show as more elements stored than written.
+    """
     shapes = [each.shape[1:] for each in (addresses, mask) if each is not None]
     shape = (len(programs), *np.broadcast_shapes(*shapes))
     access = make_access(programs, np.broadcast_to(addresses, shape), mask, size, shape[1:])
     numbers = numbers_of(programs, shape)
     for part in split(access, "writes"):
-        note_touch(programs, part.buffer, size, Lanes(*chosen(part, part.offsets, numbers)))
+        note_touch(part.buffer, size, Lanes(*chosen(part, part.offsets, numbers)))
         count_stored(programs, part)
 
 

@@ -1,6 +1,7 @@
 """Mode `interpret`: launch plans run on the interpreter of TTIR. No kernel file is ever imported here."""
 
 import math
+from collections.abc import Hashable
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from kernelgate import protocol
 from kernelgate.execution.interpreted_plan import Given, InterpretedPlan
-from kernelgate.execution.observed.covered import count_covered
+from kernelgate.execution.observed.covered import count_covered, interpreted_part
 from kernelgate.execution.observed.launches import SeenLaunch
 from kernelgate.execution.plan_files import StoredPlan, read_plan
 from kernelgate.execution.sampled_launch import LaunchSeen, Sampling
@@ -32,6 +33,7 @@ class InterpretMode:
     def __init__(self) -> None:
         self.kernel_file = ""
         self.call: InterpretedPlan | None = None
+        self.covered: dict[Hashable, int | None] = {}
         torch.set_num_threads(1)
 
     def is_crowded(self) -> bool:
@@ -73,7 +75,7 @@ class InterpretMode:
             inputs_intact=call.inputs_intact(),
             memory=told(found, places.describe),
             decisions=tuple(call.decided),
-            covered=self._covered(request.plan) if request.covers else None,
+            covered=self._covered(stored) if request.covers else None,
         )
 
     def _sampling(self, request: protocol.RunPlan) -> Sampling:
@@ -91,11 +93,12 @@ class InterpretMode:
     def _read(self, plan: str) -> StoredPlan:
         return read_plan(Path(plan), self.operation)
 
-    @cache  # noqa: B019 - as above
-    def _covered(self, plan: str) -> int | None:
+    def _covered(self, stored: StoredPlan) -> int | None:
         """Return how many elements of the answer the whole grids of a plan write."""
-        stored = self._read(plan)
-        return count_covered(stored.plan, lambda ttir: stored.read(ttir, "ttir").decode())
+        alike = interpreted_part(stored.plan)
+        if alike not in self.covered:
+            self.covered[alike] = count_covered(stored.plan, lambda ttir: stored.read(ttir, "ttir").decode())
+        return self.covered[alike]
 
     def _given(self, request: protocol.RunPlan) -> dict[str, Given]:
         """Return the tensors of a recipe as they lie in memory."""

@@ -20,7 +20,7 @@ from kernelgate.execution.launch_plan import (
     Scalar,
     View,
 )
-from kernelgate.execution.observed.covered import count_covered
+from kernelgate.execution.observed.covered import count_covered, interpreted_part
 from tests.selftest.interpreter.compiled import ttir_of
 
 ELEMENTS = 100
@@ -88,3 +88,26 @@ def test_where_a_move_of_data_has_a_hand_in_it_nothing_is_said() -> None:
 
 def test_too_many_programs_are_not_run() -> None:
     assert covered(doubled, plan_of(500_001)) is None
+
+
+def test_plans_that_differ_in_machine_code_alone_are_interpreted_alike() -> None:
+    plan, other = plan_of(7), "1" * 64
+    program = msgspec.structs.replace(plan.programs[0], cubin=other, ptx=other, num_warps=8, num_stages=3)
+    launch = msgspec.structs.replace(plan.launches[0], program=other, threads=256, shared_bytes=1024)
+    faster = msgspec.structs.replace(plan, programs=(program,), steps=(launch,))
+    assert interpreted_part(faster) == interpreted_part(plan)
+
+
+@pytest.mark.parametrize("changed", ["ttir", "grid", "arguments", "buffers", "answer", "step"])
+def test_plans_that_do_anything_else_are_told_apart(changed: str) -> None:
+    plan = plan_of(7)
+    launch, replace = plan.launches[0], msgspec.structs.replace
+    others = {
+        "ttir": replace(plan, programs=(replace(plan.programs[0], ttir="1" * 64),)),
+        "grid": plan_of(8),
+        "arguments": replace(plan, steps=(replace(launch, arguments=launch.arguments[::-1]),)),
+        "buffers": replace(plan, buffers=(plan.buffers[0], replace(plan.buffers[1], bytes=8 * ELEMENTS))),
+        "answer": replace(plan, answer=replace(plan.answer, offset=1)),
+        "step": replace(plan, steps=(*plan.steps, Fill(target=plan.answer, value=0))),
+    }
+    assert interpreted_part(others[changed]) != interpreted_part(plan)

@@ -112,18 +112,22 @@ def test_an_element_has_the_same_bits_wherever_it_stands(rows: int, inner: int, 
     np.testing.assert_array_equal(moved, whole[[2, 0, 1]][:, m][:, :, n])
 
 
-@pytest.mark.parametrize("in_order", [0, 8, 16])
-def test_a_library_is_used_as_far_as_it_sums_in_order(monkeypatch: pytest.MonkeyPatch, in_order: int) -> None:
+@pytest.mark.parametrize(
+    ("height", "terms", "tried"), [(0, 0, 12), (32, 64, 1), (8, 64, 2), (32, 16, 7), (4, 8, 12)]
+)
+def test_a_library_is_used_as_far_as_it_sums_in_order(
+    monkeypatch: pytest.MonkeyPatch, height: int, terms: int, tried: int
+) -> None:
     a, b = operands()
-    seen: list[int] = []
+    seen: list[tuple[int, int]] = []
 
-    def keeps_order(_rows: int, inner: int, _columns: int, _kind: str) -> bool:
-        seen.append(inner)
-        return inner <= in_order
+    def keeps_order(rows: int, inner: int, _columns: int, _kind: str) -> bool:
+        seen.append((rows, inner))
+        return rows <= height and inner <= terms
 
     monkeypatch.setattr(products, "_keeps_order", keeps_order)
-    products._ordered_step.cache_clear()
+    products._ordered_part.cache_clear()
     found = products.ordered_product(a, b)
-    products._ordered_step.cache_clear()
-    assert seen == {0: [64, 32, 16, 8], 8: [64, 32, 16, 8], 16: [64, 32, 16]}[in_order]
+    products._ordered_part.cache_clear()
+    assert seen == [(rows, inner) for inner in (64, 32, 16, 8) for rows in (32, 8, 4)][:tried]
     np.testing.assert_allclose(found, a.astype(np.float64) @ b, rtol=1e-4, atol=1e-5)

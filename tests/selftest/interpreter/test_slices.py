@@ -153,10 +153,11 @@ def overlap(out, SIZE: tl.constexpr):
 
 
 @pytest.mark.parametrize("chunk", [1, None])
-def test_programs_that_cover_the_same_elements_are_found(chunk: int | None) -> None:
+def test_programs_that_cover_the_same_elements_show(chunk: int | None) -> None:
     memory = Memory()
     memory.add("out", 400)
     module = stores_of(parse(ttir_of(overlap, {"out": "*fp32"}, {"SIZE": SIZE})))
-    found = run_launch(module, "overlap", (3, 1, 1), [Pointer(buffer="out")], memory, chunk=chunk).findings
-    assert {each.kind for each in found} == {"overlaps"}
+    result = run_launch(module, "overlap", (3, 1, 1), [Pointer(buffer="out")], memory, chunk=chunk)
+    assert result.stored["out"].tolist() == [SIZE] * 3
+    assert result.written == {"out": SIZE + 8}
     assert not memory.read("out", np.float32).any()
