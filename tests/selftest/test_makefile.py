@@ -45,6 +45,11 @@ def test_what_scripts_and_workflows_give_is_known(word: str) -> None:
     assert make("setup", word).returncode == 0
 
 
+def test_the_documentation_is_built_strictly() -> None:
+    """A link within it that leads nowhere ends the command."""
+    assert "mkdocs build --strict" in make("docs").stdout
+
+
 def test_help_names_every_target_and_variable() -> None:
     """Of those that a user gives: a script's own are none of them."""
     text = (ROOT / "Makefile").read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,11 +18,11 @@ REMOTE = re.compile(r"url\(['\"]?(?:https?:)?//|@import\s+(?:url\()?['\"]?(?:htt
 site_links = load_script(ROOT / ".github/scripts/site_links.py")
 
 
-def build(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Return how mkdocs ended, which can reach no proxy."""
+def build(folder: Path, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Return how mkdocs ended on a checkout; it can reach no proxy."""
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
-    variables = os.environ | {"NO_MKDOCS_2_WARNING": "1", "https_proxy": "http://127.0.0.1:9"} | environment
-    return subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+    variables = os.environ | {"NO_MKDOCS_2_WARNING": "1", "https_proxy": "http://127.0.0.1:9"}
+    return subprocess.run(command, cwd=root, env=variables, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +31,19 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     built = build(folder)
     assert built.returncode == 0, built.stdout + built.stderr
     return folder
+
+
+def test_a_link_within_the_docs_that_leads_nowhere_ends_the_build(tmp_path: Path) -> None:
+    """To a page or to a heading."""
+    for name in ("docs", ".github/scripts"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
+    with (tmp_path / "docs/index.md").open("a", encoding="utf-8") as page:
+        page.write("\n[one](nowhere.md), [two](design.md#nowhere), [three](../kernels/softmax.py)\n")
+    built = build(tmp_path / "site", tmp_path)
+    assert built.returncode != 0
+    warnings = [line for line in built.stderr.splitlines() if line.startswith("WARNING")]
+    assert [re.findall(r"link '(.+?)'", line) for line in warnings] == [["nowhere.md"], ["design.md#nowhere"]]
 
 
 def test_nothing_of_the_site_comes_from_elsewhere(site: Path) -> None:
