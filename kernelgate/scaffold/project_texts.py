@@ -153,4 +153,5 @@ ACTRC = """\
 IGNORED = """\
 # What kernelgate judge writes.
 gate-report/
+.hypothesis/
 """
