@@ -194,6 +194,8 @@ class Reason(ReasonCode):
 
     INCOMPLETE = ("incomplete", _INVALID, "Not every stage before the timing has run.",
         "Run every stage: `kernelgate judge FILE`.")
+    NOT_JUDGED = ("not-judged", _INVALID, "What is asked for cannot be judged of this file.",
+        "Ask again as the detail says; `kernelgate judge --help` lists the options.")
     GATE_ERROR = ("gate-error", _INVALID, "A stage ended in an error of the gate itself.",
         "Report the traceback above as a bug of the gate.")
     GATE_FAULT = ("gate-fault", _INVALID, "The gate cannot make a case's inputs, or lacks a library.",

@@ -1,4 +1,4 @@
-"""`kernelgate judge`: judge one kernel file."""
+"""`kernelgate judge`: judge one kernel file, or many."""
 
 import argparse
 import signal
@@ -9,28 +9,33 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from kernelgate.cli.common_options import add_project
 from kernelgate.errors import KernelgateError
-from kernelgate.judging.options import AskedError, add_options
+from kernelgate.judging.options import CANNOT_JUDGE, AskedError, add_options
 
 if TYPE_CHECKING:
     from kernelgate.reporting.report import Report
-
-CANNOT_JUDGE = 2
-"""As argparse ends for an option that it does not know."""
 
 
 def add(commands: Any) -> None:
     """Add the subcommand to the parser."""
     command = commands.add_parser(
         "judge",
-        help="judge one kernel file",
+        help="judge one kernel file, or many",
         description="Judge one kernel file: is it right, and is it faster? It needs no project: outside of "
         "one say what the file computes, by --operation or --problem, and what it must beat, by --against; "
-        "else that is PyTorch.",
-        epilog="Exit code 0: the verdict passes; 1: it does not; 2: what is asked for cannot be judged.",
+        "else that is PyTorch. Several files, or a folder of them, are judged as a batch: each has a line in "
+        "results.jsonl of the report folder, and the same command again goes on where it was ended.",
+        epilog="Exit code 0: every verdict passes; 1: one does not; 2: what is asked for cannot be judged.",
     )
-    command.add_argument("candidate", metavar="FILE", help="kernel file")
+    command.add_argument("files", metavar="FILE", nargs="*", help="kernel file, or a folder of kernel files")
+    command.add_argument(
+        "--follow",
+        action="store_true",
+        help="judge what JSON lines on standard input ask for, and answer in JSON lines: docs/search.md",
+    )
     add_options(command.add_argument)
     command.add_argument("--profile", metavar="NAME", help="how much is drawn: ci, default or nightly")
     timed = command.add_mutually_exclusive_group()
@@ -46,8 +51,18 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Judge the file and show the verdict; returns the exit code."""
+    """Judge what is asked for and show the verdicts; returns the exit code."""
+    from kernelgate.batch.candidates import is_batch
+
+    if bool(options.files) == options.follow:
+        given = "not with --follow, which reads requests" if options.follow else "name a kernel file"
+        return _refuse(AskedError(f"FILE: {given}"))
     with _ending_in_order():
+        if options.follow:
+            return _follow(options)
+        if is_batch(options.files):
+            return _judge_batch(options)
+        options.candidate = options.files[0]
         return _judge(options)
 
 
@@ -69,6 +84,41 @@ def _judge(options: argparse.Namespace) -> int:
         return _refuse(error)
     _show(report, gate.request.report_dir, options)
     return int(not report.passes)
+
+
+def _judge_batch(options: argparse.Namespace) -> int:
+    from kernelgate.batch.candidates import list_candidates
+    from kernelgate.batch.engine import Engine, open_results
+    from kernelgate.batch.run import judge_in_order
+    from kernelgate.batch.table import Table
+    from kernelgate.settings import find_project
+
+    table = Table(sys.stdout, with_rows=not options.json and not options.quiet)
+    try:
+        candidates, results = list_candidates(options.files), open_results(vars(options).get)
+    except (KernelgateError, OSError) as error:
+        return _refuse(error)
+    with results:
+        engine = Engine(results, options.project or find_project(Path.cwd()), table)
+        for result in judge_in_order(engine, candidates, vars(options)):
+            table.add(result)
+            if options.json:
+                print(msgspec.json.encode(result).decode(), flush=True)
+    if not options.json:
+        table.end(str(results.path))
+    return table.tally.exit_code
+
+
+def _follow(options: argparse.Namespace) -> int:
+    from kernelgate.batch.follow import follow
+    from kernelgate.settings import find_project
+
+    project = options.project or find_project(Path.cwd())
+    try:
+        follow(sys.stdin.buffer, sys.stdout, vars(options), project)
+    except (KernelgateError, OSError) as error:
+        return _refuse(error)
+    return 0
 
 
 def _refuse(error: Exception) -> int:

@@ -1,7 +1,7 @@
 """One judgement without pytest, from what is asked to the report on disk."""
 
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import msgspec
 
@@ -50,14 +50,20 @@ def judge(candidate: str | Path, **asked: Unpack[Asked]) -> Report:
     Raises KernelgateError, ValueError or OSError if what is asked for cannot be judged, and TypeError for a
     key that Asked lacks. Whatever the kernel file does is a verdict, never an error.
     """
+    options, project = read_asked(asked, "judge")
+    ask = (options | {"candidate": str(candidate)}).get
+    return run_gate(open_gate(ask, project, Silent()), Silent())
+
+
+def read_asked(asked: Asked, caller: str) -> tuple[dict[str, Any], Path | None]:
+    """Return the options by their names, and the project that holds; raises TypeError for an unknown key."""
     if unknown := asked.keys() - Asked.__annotations__.keys():
         raise TypeError(
-            f"judge() has no {', '.join(sorted(unknown))}; known: {', '.join(Asked.__annotations__)}"
+            f"{caller}() has no {', '.join(sorted(unknown))}; known: {', '.join(Asked.__annotations__)}"
         )
     answers = {name: str(value) if isinstance(value, Path) else value for name, value in asked.items()}
-    options = answers | {"candidate": str(candidate), "accepted": answers.get("against")}
     project = Path(asked["project"]) if "project" in asked else find_project(Path.cwd())
-    return run_gate(open_gate(options.get, project, Silent()), Silent())
+    return answers | {"accepted": answers.get("against")}, project
 
 
 def open_gate(ask: Ask, project: Path | None, watch: Watch) -> Gate:
@@ -65,6 +71,15 @@ def open_gate(ask: Ask, project: Path | None, watch: Watch) -> Gate:
 
     Raises as `judge` does; nothing has run yet.
     """
+    gate = make_gate(ask, project, watch)
+    asked = gate.request.report_dir
+    folder = prepare_folder(asked, is_default=asked == Path(REPORT_DIR))
+    gate.request = msgspec.structs.replace(gate.request, report_dir=folder)
+    return gate
+
+
+def make_gate(ask: Ask, project: Path | None, watch: Watch) -> Gate:
+    """Return the gate that judges what the options ask for; nothing is written. Raises as `judge` does."""
     settings = load_settings(project / PROJECT_FILE if project else None)
     if (profile := ask("profile")) not in (None, *settings.correctness.profiles):
         known = ", ".join(settings.correctness.profiles)
@@ -82,10 +97,7 @@ def open_gate(ask: Ask, project: Path | None, watch: Watch) -> Gate:
         load_profile(settings.correctness, profile)
         return meet_machine(asked, gpus)
 
-    gate = Gate(request, settings, watch.note, meet)
-    folder = prepare_folder(request.report_dir, is_default=request.report_dir == Path(REPORT_DIR))
-    gate.request = msgspec.structs.replace(request, report_dir=folder)
-    return gate
+    return Gate(request, settings, watch.note, meet)
 
 
 def run_gate(gate: Gate, watch: Watch) -> Report:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 CODE_PATH = "sm_89"
 REPORT_DIR = "gate-report"
+CANNOT_JUDGE = 2
+"""The exit code where nothing could be judged, as argparse ends for an option that it does not know."""
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "math": get_args(Math),

@@ -1,8 +1,10 @@
 """Having a problem file looked at by another process, within limits of time and memory."""
 
+import hashlib
 import subprocess
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -33,7 +35,19 @@ _DECODE = msgspec.json.Decoder(dict)
 
 
 def read_problem(order: ExaminationOrder) -> Problem:
-    """Return what a problem file declares; raises ProblemError if it is none, or goes beyond the limits."""
+    """Return what a problem file declares; raises ProblemError if it is none, or goes beyond the limits.
+
+    The same file is looked at once, for all candidates that a process judges by it.
+    """
+    try:
+        content = hashlib.sha256(Path(order.file).read_bytes()).hexdigest()
+    except OSError as error:
+        raise ProblemError("raises", f"{order.file}: cannot be read: {error.strerror}") from error
+    return _examine(order, content)
+
+
+@cache
+def _examine(order: ExaminationOrder, _content: str) -> Problem:
     with tempfile.TemporaryDirectory(prefix="kernelgate-problem-") as folder:
         asked, answered = Path(folder) / "order.json", Path(folder) / "answer.json"
         asked.write_bytes(msgspec.json.encode(order))
