@@ -39,13 +39,23 @@ def list_forms(operation: Operation) -> dict[str, CallForm]:
             call=1, changed=first, layout="transposed"
         ),
     }
-    for name in (each.name for each in operation.parameters):
-        forms |= {
-            f"after the {name} was written in place": CallForm(call=1, changed=name),
-            f"after the {name} was given new memory": CallForm(call=1, changed=f"{name}-data"),
-            f"after the {name} was replaced": CallForm(call=1, changed=f"{name}-parameter"),
-        }
+    for each in operation.parameters:
+        forms |= _list_forms_of(each.name, in_eval=operation.same_in_eval)
     return forms
+
+
+def _list_forms_of(name: str, *, in_eval: bool) -> dict[str, CallForm]:
+    """Return the ways in which a parameter has changed: in any mode a file may keep what it made of it."""
+    written = f"after the {name} was written in place"
+    return {
+        written: CallForm(call=1, changed=name),
+        f"{written} twice": CallForm(call=2, changed=name),
+        **({f"{written}, in eval mode": CallForm(call=1, changed=name, training=False)} if in_eval else {}),
+        f"{written}, with gradients on": CallForm(call=1, changed=name, gradients=True),
+        f"{written}, in inference mode": CallForm(call=1, changed=name, within="inference"),
+        f"after the {name} was given new memory": CallForm(call=1, changed=f"{name}-data"),
+        f"after the {name} was replaced": CallForm(call=1, changed=f"{name}-parameter"),
+    }
 
 
 def try_forms(

@@ -96,7 +96,8 @@ def check_covered(operation: Operation, run: Run) -> Iterator[Broken]:
 def check_enough_programs(operation: Operation, run: Run, limits: LawLimits) -> Iterator[Broken]:
     """Yield if all programs cannot write the whole output, each writing as much as the busiest seen."""
     total = int(np.prod(operation.output_shape(run.call.recipe.batch)))
-    made = [launch for launch in run.ran.launches if launch.kernel in run.call.sampled]
+    sampled = run.call.sampled
+    made = [each for each in run.ran.launches if sampled and (each.makes_answer or each.kernel in sampled)]
     busy = [launch.programs_total - launch.programs_idle for launch in made]
     at_most = sum(count * launch.most_written for count, launch in zip(busy, made, strict=True))
     if any(launch.thinned for launch in made):

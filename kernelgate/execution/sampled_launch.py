@@ -82,7 +82,10 @@ def run_sampled(
         run.run(choose_programs(launch.grid, affordable, sampling.batch, sampling.seed))
     elif count == 0 or launch.total <= count:
         run.run(backwards=sampling.backwards)
-        most = sum(busiest_written(launch.grid, run.wrote(name)) for name in launch.stored) if count else 0
+        is_counted = count or may_thin  # one that no small batch launches is not known to be sampled
+        most = (
+            sum(busiest_written(launch.grid, run.wrote(name)) for name in launch.stored) if is_counted else 0
+        )
     else:
         idle, most = _Sample(run, sampling, alike).run(count)
     result = run.result()

@@ -77,10 +77,12 @@ TRITON = re.compile(
 
 
 CALLERS = re.compile(
-    r"(sys\.(modules|argv|orig_argv|_\w*frames?|[gs]et(trace|profile))|inspect\.(stack|trace|\w*frames?)"
-    r"|traceback\.\w*[sS]tack\w*|gc\.get_\w+|threading\.enumerate|os\.getppid|__main__|psutil|kernelgate)(\.|$)"
+    r"(os\.path\.(abspath|exists|expand\w+|get\w+|is(dir|file|junction|link|mount)|lexists)"
+    r"|os\.path\.(real|rel|same)\w+|sys\.(modules|argv|orig_argv|_\w*frames?|[gs]et(trace|profile))|inspect\.(stack|trace|\w*frames?)"
+    r"|traceback\.\w*[sS]tack\w*|gc\.get_\w+|os\.getppid|__main__|psutil"
+    r"|threading\.(_\w+|active_count|enumerate)|kernelgate)(\.|$)"
 )
-"""What tells of the process, and of who calls: no kernel needs it."""
+"""What tells of the process, of the files around it, and of who calls: no kernel needs it."""
 
 
 def tells_of_callers(path: str) -> bool:
@@ -91,7 +93,7 @@ def tells_of_callers(path: str) -> bool:
 def leads_out(path: str) -> str:
     """Return the part of the path at which it leaves what is open; empty if it stays within."""
     top = path.partition(".")[0]
-    if top == "threading" and tells_of_callers(path):
+    if top in {"os", "threading"} and tells_of_callers(path):
         return path
     if top == "triton":
         whole = path.replace(".language.extra.cuda.libdevice", ".language.extra.libdevice")

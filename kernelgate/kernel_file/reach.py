@@ -20,7 +20,7 @@ BY_NAME = frozenset({"getattr", "setattr", "delattr", "vars"})
 OWN_UNDERSCORES = frozenset(
     {
         *("__all__", "__annotations__", "__author__", "__call__", "__class__", "__class_getitem__"),
-        *("__dataclass_fields__", "__doc__", "__enter__", "__exit__", "__file__", "__getitem__", "__init__"),
+        *("__dataclass_fields__", "__doc__", "__enter__", "__exit__", "__getitem__", "__init__"),
         *("__len__", "__module__", "__name__", "__post_init__", "__qualname__", "__repr__", "__str__"),
         "__version__",
     }
@@ -49,6 +49,7 @@ MAX_PATHS, MANY = 64, "too many things"
 REACHES, LOOKS = "reaches-out", "looks-around"
 """The rules: a way to the recorder, and a look at the process and its callers."""
 
+LEAVE_OUT = "leave it out: no kernel depends on the process, its files or its place"
 PROCESSES = "/proc/"
 HARMLESS_SETTINGS = "torch.backends."
 
@@ -169,10 +170,9 @@ class _Finder:
             return  # a longer name that holds this one is looked at as a whole
         for path in sorted(self._paths_of(node)):
             if way_out := leads_out(path):
-                rule = LOOKS if tells_of_callers(path) else REACHES
-                yield _violation(
-                    node, f"{ast.unparse(node)} ({way_out})", "use the libraries' arithmetic alone", rule
-                )
+                looks = tells_of_callers(path)
+                mend, rule = (LEAVE_OUT, LOOKS) if looks else ("use the libraries' arithmetic alone", REACHES)
+                yield _violation(node, f"{ast.unparse(node)} ({way_out})", mend, rule)
             elif is_module(path) and id(node) not in self.aliases and isinstance(node.ctx, ast.Load):
                 yield _violation(node, f"the module {path} by itself", "name what you use of it")
 
@@ -188,7 +188,9 @@ class _Finder:
     def _check_name(self, node: ast.Name) -> Iterator[Violation]:
         if id(node) in self.own:
             return
-        if node.id in BUILTINS or (
+        if node.id == "__file__":
+            yield _violation(node, node.id, LEAVE_OUT, LOOKS)
+        elif node.id in BUILTINS or (
             node.id.startswith("__") and node.id not in OWN_UNDERSCORES | {"__debug__"}
         ):
             yield _violation(node, node.id, "do without it")

@@ -4,6 +4,7 @@ A branch hands its condition on to what comes out of it: what a value chooses de
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from typing import NamedTuple
 
 from kernelgate.interpreter.elements import FLOATS, TINY_FLOATS
@@ -21,6 +22,9 @@ ATOMICS = frozenset(["tt.atomic_rmw", "tt.atomic_cas"])
 YIELDS = frozenset(
     ["scf.yield", "scf.condition", "tt.reduce.return", "tt.scan.return", "tt.map_elementwise.return"]
 )
+OF_LANES = frozenset(["tt.reduce", "tt.scan"])
+"""Each result is made of lanes of its own operand, and of others as far as the region mixes them."""
+
 COUNTS = frozenset(["arith.fptosi", "arith.fptoui"])
 """Integers that are numbers, not patterns of bits."""
 
@@ -108,6 +112,9 @@ class DataFlow:
         given = _joined(of(name, each) for each in operation.operands)
         if operation.name == "tt.return":
             self._returned[name] = self._returned[name].join(given._replace(data=given.data | decided))
+        if operation.name in OF_LANES:
+            self._follow_lanes(function, operation, decided)
+            return
         if operation.regions:
             self._follow_regions(function, operation, given, decided)
             return
@@ -120,7 +127,7 @@ class DataFlow:
         condition = decided | (given.data if operation.name.startswith("scf.") else NOTHING)
         for inside, begun in operation.carried:
             self._add(name, inside, self._at(name, begun))
-        # A reduction's region is handed lanes of the operands; a loop's second region what the first yields.
+        # A loop's second region is handed what the first yields.
         handed = given if not operation.name.startswith("scf.") else EMPTY
         for region in operation.regions:
             for block in region.blocks:
@@ -128,20 +135,40 @@ class DataFlow:
                     self._add(name, parameter.name, handed)
             self._follow(function, region, condition)
             handed = self._yielded(name, region)
-        outcome = _joined(self._yielded(name, region) for region in operation.regions)
-        outcome = outcome.join(_joined(self._at(name, begun) for _, begun in operation.carried))
-        outcome = outcome._replace(data=outcome.data | condition)
+        outcomes = [each._replace(data=each.data | condition) for each in self._outcomes(name, operation)]
         if operation.name.startswith("scf.") and operation.name != "scf.if":
-            for inside, _ in operation.carried[operation.name == "scf.for" :]:
+            for (inside, _), outcome in zip(operation.carried[_skipped(operation) :], outcomes, strict=False):
                 self._add(name, inside, outcome)
-        for result in operation.results:
+        for result, outcome in zip(operation.results, outcomes, strict=False):
             self._add(name, result, outcome)
 
+    def _outcomes(self, function: str, operation: Operation) -> list[Flow]:
+        """Return what comes out at each place: of a loop or branch, what was yielded or begun with there."""
+        begun = [self._at(function, each) for _, each in operation.carried[_skipped(operation) :]]
+        if operation.name in ("scf.for", "scf.if"):
+            ends = [
+                [self._at(function, name) for name in _yielded_names(region)] for region in operation.regions
+            ]
+            return [_joined(place) for place in zip_longest(begun, *ends, fillvalue=EMPTY)]
+        whole = _joined([*begun, *(self._yielded(function, region) for region in operation.regions)])
+        return [whole] * max(len(begun), len(operation.results))
+
+    def _follow_lanes(self, function: Function, operation: Operation, decided: Names) -> None:
+        """Follow a region that is handed two lanes of each operand, or what it has made of such before."""
+        name, count = function.name, len(operation.operands)
+        for region in operation.regions:
+            self._follow(function, region, decided)
+            parameters = [each.name for block in region.blocks for each in block.parameters]
+            yielded = _yielded_names(region)
+            for place, result in enumerate(operation.results):
+                made = _joined(
+                    self._at(name, each) for each in (operation.operands[place], *yielded[place::count])
+                )
+                for each in (*parameters[place::count], result):
+                    self._add(name, each, made)
+
     def _yielded(self, function: str, region: Region) -> Flow:
-        ends = [block.operations[-1] for block in region.blocks if block.operations]
-        return _joined(
-            self._at(function, name) for each in ends if each.name in YIELDS for name in each.operands
-        )
+        return _joined(self._at(function, name) for name in _yielded_names(region))
 
     def _branch(self, function: str, operation: Operation, region: Region, target: Successor) -> None:
         if operation.name == "cf.cond_br":
@@ -158,6 +185,16 @@ class DataFlow:
         for parameter, argument in zip(called.parameters, operation.operands, strict=False):
             self._add(called.name, parameter.name, self._at(caller, argument))
         return self._returned[called.name]
+
+
+def _skipped(operation: Operation) -> int:
+    """Return how many of a loop's carried names are none that it yields: the counter of a `for`."""
+    return int(operation.name == "scf.for")
+
+
+def _yielded_names(region: Region) -> list[str]:
+    ends = [block.operations[-1] for block in region.blocks if block.operations]
+    return [name for each in ends if each.name in YIELDS for name in each.operands]
 
 
 def _joined(flows: Iterable[Flow]) -> Flow:

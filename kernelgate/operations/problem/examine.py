@@ -105,6 +105,8 @@ def _draw_inputs(module: ProblemModule) -> list[Any]:
     except Exception:  # noqa: BLE001 - such as one that looks at its values
         try:
             return module.make_inputs()
+        except ProblemError:
+            raise
         except Exception as error:
             raise ProblemError.of("get_inputs", error) from error
 
@@ -148,7 +150,9 @@ def _read_output(meta: MetaModel, shapes: Sequence[Shape]) -> Shape:
     except Exception as error:
         raise ProblemError.of(f"forward of shapes {[list(shape) for shape in shapes]}", error) from error
     if isinstance(answer, tuple | list | dict):
-        raise ProblemError("tensors", f"forward returns a {type(answer).__name__}; allowed one tensor")
+        raise ProblemError(
+            "tensors", f"forward returns a {type(answer).__name__} of {len(answer)}; allowed one tensor"
+        )
     _check_tensor("the output", answer)
     assert isinstance(answer, Tensor)
     if not _has_elements(tuple(answer.shape)):

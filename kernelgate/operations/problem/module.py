@@ -41,7 +41,11 @@ class ProblemModule:
 
     def make_inputs(self) -> list[Any]:
         """Return what `get_inputs` gives; whatever it raises passes through."""
-        return list(self._module.get_inputs())
+        given = self._module.get_inputs()
+        if not isinstance(given, list | tuple):
+            allowed = "allowed a list of tensors, one for each argument of forward"
+            raise ProblemError("tensors", f"get_inputs gives a {type(given).__name__}; {allowed}")
+        return list(given)
 
     def make_model(self, seed: int = 0) -> nn.Module:
         """Return a fresh reference, in train mode as it is made; whatever it raises passes through."""

@@ -9,6 +9,9 @@ import torch
 from kernelgate.execution.cards import Card
 from kernelgate.worker.fake_cuda.streams import pretend_streams
 
+IN_USE = 2**30
+"""Bytes of the GPU's memory that tensors of the user take, beside those of the call."""
+
 
 class PretendedGraph:
     """A CUDA graph of which the launches are kept, and made again on the same memory by each replay."""
@@ -61,6 +64,8 @@ def pretend_cuda(properties: Card) -> None:
             "get_device_name": properties.name,
             "get_device_properties": properties,
             "mem_get_info": memory,
+            **dict.fromkeys(("memory_allocated", "max_memory_allocated"), IN_USE),
+            **dict.fromkeys(("memory_reserved", "max_memory_reserved"), IN_USE),
             **dict.fromkeys(("set_device", "empty_cache", "init")),
             **dict.fromkeys(("manual_seed", "manual_seed_all", "seed", "seed_all")),
         },

@@ -23,7 +23,7 @@ from kernelgate.worker.failures import NotOfferedError
 from kernelgate.worker.fake_cuda.streams import ORDER
 from kernelgate.worker.fake_cuda.tensors import CudaLookalike, PretendedGpu
 from kernelgate.worker.fake_cuda.torch_cuda import PretendedGraph, pretend_cuda
-from kernelgate.worker.fake_cuda.triton_driver import StubDriver, activate
+from kernelgate.worker.fake_cuda.triton_driver import StubDriver, activate, pretend_benchmarks
 from kernelgate.worker.model.kernel_model import KernelModel
 from kernelgate.worker.record.arguments import lower_arguments
 from kernelgate.worker.record.buffer_table import BufferTable
@@ -53,6 +53,7 @@ class RecordMode:
         self.kernel_file = ""
         self.programs = ProgramStore()
         remember_back_half()
+        pretend_benchmarks()
         self.assembler = Assembler()
         self.surroundings = Surroundings()
         self.surroundings.pretend()
@@ -109,7 +110,7 @@ class RecordMode:
         with self.kernel.pinned(request.pin, strictly=request.with_log):
             recorded = protocol.Recorded()
             for number in range(request.form.call + 1):
-                if number and number == request.form.call:
+                if number:
                     self._change(user, request)
                 recorded = self._make_call(request, user, inputs, request.batch)
                 if not recorded.plan_file:
@@ -131,7 +132,7 @@ class RecordMode:
         return None
 
     def _change(self, user: UserModel, request: protocol.Record) -> None:
-        """Do what the form says that happens before the last call."""
+        """Do what the form says that happens before each call but the first."""
         name, _, way = (request.form.changed or "").partition("-")
         if name in user.held:
             user.change(name, way)

@@ -7,6 +7,7 @@ something else, is right where it is judged and wrong where it is used.
 import datetime
 import os
 import random
+import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from triton import knobs
 
 from kernelgate.execution.launch_plan import CallForm
 
@@ -26,16 +28,36 @@ TURNS = 1 << 16
 NANOSECONDS = 10**9
 CLOCKS = ("time", "monotonic", "perf_counter", "process_time", "thread_time")
 BROKEN_DOWN = ("localtime", "gmtime", "ctime")
+HOME = "/home/user"
 OF_USERS = {
     "USER": "user",
     "LOGNAME": "user",
+    "HOSTNAME": "desktop",
     "SHELL": "/bin/bash",
     "TERM": "xterm-256color",
-    "PWD": "/home/user",
+    "COLORTERM": "truecolor",
+    "DISPLAY": ":0",
+    "EDITOR": "vim",
+    "HISTSIZE": "1000",
+    "LS_COLORS": "di=01;34",
+    "MAIL": "/var/mail/user",
+    "OLDPWD": "/",
+    "PWD": HOME,
+    "SHLVL": "1",
     "SSH_CONNECTION": "10.0.0.2 50000 10.0.0.1 22",
-    "VIRTUAL_ENV": "/home/user/venv",
+    "SSH_TTY": "/dev/pts/0",
+    "VIRTUAL_ENV": f"{HOME}/venv",
+    "XDG_RUNTIME_DIR": "/run/user/1000",
+    "XDG_SESSION_ID": "1",
+    "_": f"{HOME}/venv/bin/python",
 }
-"""Variables that processes of users have, and a worker has not."""
+"""Variables that processes of users have, and a worker, or a service, has not."""
+
+OF_WORKERS = (
+    *("NUMPY_MADVISE_HUGEPAGE", "OPENBLAS_NUM_THREADS", "PYTHONDONTWRITEBYTECODE", "PYTHONNOUSERSITE"),
+    *("PYTHONPATH", "TMPDIR", "TRITON_CACHE_DIR", "TRITON_DEFAULT_FP_FUSION"),
+)
+"""Variables that the gate gives its workers: what they are for is settled before a file is imported."""
 
 
 class Surroundings:
@@ -52,6 +74,7 @@ class Surroundings:
         now = time.time
         for name in BROKEN_DOWN:
             setattr(time, name, _with_default(getattr(time, name), now))
+        _hide_worker()
         pid = os.getpid()
         os.getpid = lambda: pid + self.later_s % 1009
         datetime.datetime = self._dates()  # type: ignore[misc]
@@ -70,14 +93,16 @@ class Surroundings:
         is_plain = form == CallForm(layout=form.layout, absent=form.absent)
         number = 0 if is_plain else zlib.crc32(str(form).encode()) % TURNS
         self.later_s = number * STEP_S
-        added = OF_USERS if number % 2 else {}
-        os.environ.update(added)
+        before = dict(os.environ)
+        if number % 2:
+            for name in OF_USERS:
+                os.environ.pop(name, None)
         try:
             yield
         finally:
             self.later_s = 0
-            for name in added:
-                os.environ.pop(name, None)
+            os.environ.clear()
+            os.environ.update(before)
 
     def _later(self, clock: Callable[[], Any], units: int) -> Callable[[], Any]:
         return lambda: clock() + self.later_s * units
@@ -99,6 +124,18 @@ class Surroundings:
                 return cls.now(datetime.UTC).replace(tzinfo=None)
 
         return Dates
+
+
+def _hide_worker() -> None:
+    """Have the environment be a user's from here on: also while a kernel file is imported."""
+    tempfile.tempdir = tempfile.gettempdir()
+    knobs.cache.dir = knobs.cache.dir
+    knobs.language.default_fp_fusion = knobs.language.default_fp_fusion
+    for name in OF_WORKERS:
+        os.environ.pop(name, None)
+    # C keeps it: it says that no GPU is to be touched.
+    os.environ._data.pop(os.environ.encodekey("CUDA_VISIBLE_DEVICES"), None)  # type: ignore[attr-defined]
+    os.environ.update(OF_USERS, HOME=HOME)
 
 
 def _with_default(break_down: Callable[[float], Any], now: Callable[[], float]) -> Callable[..., Any]:

@@ -211,6 +211,13 @@ def test_launches_share_the_output_between_them() -> None:
     assert list(conduct.check_enough_programs(SMALL, alone, LAWS))
 
 
+def test_a_kernel_that_small_batches_do_not_launch_counts_too() -> None:
+    """It makes a part of the answer, and was not there when it was decided what is sampled."""
+    full = launch(kernel="full", programs_run=5, programs_total=5)
+    run = make_run(np.arange(12), ("conv",), launches=(full, launch(programs_run=2, programs_total=4)))
+    assert list(conduct.check_enough_programs(SMALL, run, LAWS)) == []
+
+
 def test_a_launch_that_was_not_sampled_is_not_counted() -> None:
     """All its programs ran: what they left out is known without counting."""
     helper = launch(kernel="prepare", programs_total=1, makes_answer=False, most_written=0)

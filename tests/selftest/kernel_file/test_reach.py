@@ -236,6 +236,10 @@ def test_code_that_nests_too_deeply_is_no_python_to_judge() -> None:
     [
         "import sys\nif len(sys.argv) > 1: x = None",
         "import sys\nseen = 'torch' in sys.modules",
+        "import os\nhere = os.path.dirname(__file__)",
+        "import os\nhas_gpu = os.path.exists('/dev/nvidia0')",
+        "from os.path import isdir",
+        "import threading\nalone = threading.active_count() == 1",
         "from sys import _getframe",
         "import inspect\ninspect.stack()",
         "from inspect import currentframe as here",

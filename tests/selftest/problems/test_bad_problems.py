@@ -57,7 +57,14 @@ BAD: dict[str, tuple[str, str, str]] = {
     "no tensors in": (problem("torch.ones(3)", "", arguments=""), "tensors", "gives nothing"),
     "a number": (problem("x", "3.0"), "tensors", "is a float"),
     "no tensor out": (problem("3.0"), "tensors", "the output is a float"),
-    "two outputs": (problem("(x, x)"), "tensors", "returns a tuple"),
+    "a tensor for a list of them": (
+        problem("x").replace("def get_inputs", "def _inputs")
+        + "\n\ndef get_inputs():\n    return _inputs()[0]\n",
+        "tensors",
+        "gives a Tensor; allowed a list",
+    ),
+    "two outputs": (problem("(x, x)"), "tensors", "returns a tuple of 2"),
+    "two outputs that have names": (problem("torch.max(x, dim=1)"), "tensors", "returns a max of 2"),
     "integers": (problem("x", INTEGERS), "type", "int64"),
     "truth values": (problem("x", "torch.rand(8, 300) > 0.5"), "type", "bool"),
     "complex": (problem("x", "torch.rand(8, 300) + 0j"), "type", "complex64"),

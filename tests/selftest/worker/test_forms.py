@@ -7,6 +7,7 @@ from kernelgate.compilation.recorders import LiveRecorder
 from kernelgate.compilation.recording import PlannedCall, record
 from kernelgate.execution.cards import ADA
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
+from kernelgate.worker.record.surroundings import OF_WORKERS
 from tests.selftest.support.recorders import Start
 from tests.selftest.support.small_kernels import LOOP, TWO_LAUNCHES, changed
 
@@ -68,6 +69,12 @@ def counting_models(condition: str) -> str:
 
 CLASSES = MADE.replace("(self)", "(self, num_classes=1000)") + "        self.classes = num_classes\n"
 WITH_CLASSES = changed(MADE, CLASSES, only_if("self.classes == 10"))
+TWICE = "self.__dict__.setdefault('first', conv1.weight._version) + 2 == conv1.weight._version"
+MODES = {
+    "in eval mode": "not self.training",
+    "with gradients on": "torch.is_grad_enabled()",
+    "in inference mode": "torch.is_inference_mode_enabled()",
+}
 SOURCES = {
     "in another model": counting_models("len(MODELS) > 2"),
     "after a call on another batch": remembering(differs(0)),
@@ -82,10 +89,15 @@ SOURCES = {
     "after the bias was written in place": remembering(differs(7, 5)),
     "after the bias was given new memory": remembering(differs(6, 5)),
     "after the bias was replaced": remembering("seen and seen[5] is not self.seen[5]"),
-    "in eval mode": only_if("not self.training"),
-    "with gradients on": only_if("torch.is_grad_enabled()"),
+    **{
+        f"after the {name} was written in place, {mode}": remembering(f"{differs(*of)} and {condition}")
+        for name, of in {"weight": (4, 2), "bias": (7, 5)}.items()
+        for mode, condition in MODES.items()
+    },
+    "after the weight was written in place twice": only_if(TWICE),
+    "after the bias was written in place twice": only_if(TWICE.replace("weight", "bias")),
+    **{mode: only_if(condition) for mode, condition in MODES.items()},
     "on inputs that ask for their gradient": only_if("x.requires_grad"),
-    "in inference mode": only_if("torch.is_inference_mode_enabled()"),
     "under autocast": only_if("torch.is_autocast_enabled()"),
     "in another thread": importing("threading", "threading.current_thread() is not threading.main_thread()"),
     "with a hook registered": only_if("len(self._forward_hooks) > 0"),
@@ -246,6 +258,34 @@ def test_what_asks_for_its_surroundings_is_found(start: Start, module: str, cond
     broken = tried(start, source)
     assert broken is not None
     assert broken[0] == "calls-differ"
+
+
+def test_a_file_is_imported_where_users_import_it(start: Start) -> None:
+    """What the gate's own processes are given is not there to be seen, and what users have is."""
+    shown = "import os\nassert 'USER' in os.environ, sorted(os.environ)\n"
+    given = {*OF_WORKERS, "CUDA_VISIBLE_DEVICES"}
+    hidden = f"assert not {given} & {{*os.environ}}, sorted(os.environ)\n"
+    sandbox, worker = start(f"{shown}{hidden}{TWO_LAUNCHES}")
+    assert record(sandbox, worker, PlannedCall(batch=1, pin=0, card=ADA)).stored is not None
+
+
+BENCHMARKED = """
+        times = {each: triton.testing.do_bench(lambda: None, return_mode="min") for each in (3, 5)}
+        fill[grid](x, conv1.weight, out, min(times, key=times.get), """
+
+
+def test_host_code_may_time_its_launches(start: Start) -> None:
+    """Nothing runs: all take the same time, and the first is the fastest."""
+    assert tried(start, changed("        " + STEP, BENCHMARKED.lstrip("\n"))) is None
+
+
+@pytest.mark.parametrize("old", ["warmup=2, rep=5", "use_cuda_graph=True", ""])
+def test_an_autotuner_may_say_how_it_times(start: Start, old: str) -> None:
+    """Also in the ways that Triton no longer advises."""
+    source = changed("    key=[],\n", f"    key=[],\n    {old},\n" if old else "    key=[],\n", LOOP)
+    sandbox, worker = start(source)
+    recorded = record(sandbox, worker, PlannedCall(batch=4, pin=None, card=ADA))
+    assert recorded.stored is not None, recorded.broken
 
 
 @pytest.mark.parametrize("draw", ["random.random()", "numpy.random.rand()"])

@@ -160,6 +160,26 @@ CACHES = (
             source=changed((PARAMETERS, "x, conv1.weight, bias if bias is None else self.shift")),
         ),
     ),
+    Planted(
+        "packed-in-eval-mode",
+        "renews the filters in training alone",
+        packing("""
+            if self.training or "packed" not in self.__dict__:
+                self.packed = self.conv1.weight.detach().clone()
+            packed = self.packed
+        """),
+    ),
+    Planted(
+        "packed-anew-once",
+        "renews the filters the first time that the weight has changed, and never again",
+        packing("""
+            versions = self.__dict__.setdefault("versions", [])
+            if len(versions) < 2 and self.conv1.weight._version not in versions:
+                versions.append(self.conv1.weight._version)
+                self.packed = self.conv1.weight.detach().clone()
+            packed = self.packed
+        """),
+    ),
     Planted("answer-by-pointer", "answers by the address of x", answering_again("x.data_ptr()")),
     Planted("answer-by-object", "answers by the identity of x", answering_again("id(x)")),
     Planted("answer-by-batch", "answers by the size of the batch", answering_again("len(x)")),
