@@ -12,7 +12,8 @@ from kernelgate.correctness import conduct
 from kernelgate.correctness.calls import Call, Caller, Run, count_thinned
 from kernelgate.correctness.case import CONTIGUOUS, NO_RELATION, Case, recipe_of
 from kernelgate.correctness.lanes import WHOLE, Lane
-from kernelgate.correctness.relations import RELATIONS, Relation, attribute
+from kernelgate.correctness.relation import Relation
+from kernelgate.correctness.relations import RELATIONS, attribute
 from kernelgate.correctness.result import Finding
 from kernelgate.execution.observed.decisions import SeenDecision
 from kernelgate.operations.accuracy import laws as accuracy

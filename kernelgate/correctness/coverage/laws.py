@@ -7,7 +7,8 @@ import msgspec
 from kernelgate.correctness.case import CONTIGUOUS, Case
 from kernelgate.correctness.case_runner import CaseResult
 from kernelgate.correctness.coverage.both_sides import LAW
-from kernelgate.correctness.relations import LAWS_OF_VALUES, PLAIN, RELATIONS, Relation, relations_of
+from kernelgate.correctness.relation import Relation
+from kernelgate.correctness.relations import LAWS_OF_VALUES, PLAIN, RELATIONS, relations_of
 from kernelgate.correctness.result import Finding, LawLine
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.draws.near_values import parse_near

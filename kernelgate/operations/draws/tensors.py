@@ -51,6 +51,11 @@ def feature_order(operation: Operation, recipe: Recipe) -> Tensor:
     return torch.randperm(extent, generator=seeded(recipe.seed, "channel order"))
 
 
+def infinite_item(recipe: Recipe) -> int:
+    """Return the number of the drawn item that is infinite, if the recipe has such a one."""
+    return recipe.seed % min(recipe.batch, recipe.pool)
+
+
 def make_item(operation: Operation, recipe: Recipe, argument: Argument, number: int) -> Tensor:
     """Return one drawn item of an input, in its shape without N."""
     label = f"{number}" if argument is operation.inputs[0] else f"{argument.name} {number}"
@@ -58,6 +63,8 @@ def make_item(operation: Operation, recipe: Recipe, argument: Argument, number: 
         draw = family_of(operation, recipe, number).of("x")
         shape = _without_n(argument)
         item = draw(shape or (1,), seeded(recipe.seed, label)).reshape(shape)
+    if recipe.infinite and number == infinite_item(recipe):
+        return torch.full_like(item, torch.inf)
     item = item[:1].expand_as(item) if recipe.grey else item
     return item * 2.0 ** recipe.exponent_of(argument.name)
 
