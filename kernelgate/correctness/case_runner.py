@@ -245,7 +245,7 @@ class CaseRunner:
         special = family_of(self.operation, run.call.recipe).special
         for span, tensors in self._tensors_in_parts(run.call):
             truth = truth_everywhere(self.operation, tensors).flattened()
-            vendor = None if special else vendor_answer(self.operation, tensors).flatten()
+            vendor = None if special else vendor_answer(self.operation, tensors).flatten().float()
             yield self._part(run, span, values[span].cuda(), truth), vendor
 
     def _tensors_in_parts(self, call: Call) -> Iterator[tuple[slice, Tensors]]:

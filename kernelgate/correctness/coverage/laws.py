@@ -67,7 +67,7 @@ def _law_of(relation: Relation) -> Law:
 LAWS = (
     Law(
         name="form",
-        says="a contiguous float32 tensor of the right shape, on the input's device",
+        says="a contiguous tensor of the right type and shape, on the input's device",
         applies=_always,
     ),
     Law(

@@ -11,6 +11,7 @@ from torch import Tensor
 from kernelgate.operations.accuracy.bounds import hard_bound
 from kernelgate.operations.declaration.error_model import FLOAT32_UNIT, Measured
 from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.draws.tensors import as_stored
 from kernelgate.operations.truth.reference import Truth
 from kernelgate.operations.truth.truth import unravel
 from kernelgate.settings import LawLimits
@@ -115,7 +116,7 @@ def check_exact(answer: Answer) -> Iterator[Broken]:
 
 
 def _inexact(answer: Answer) -> Tensor:
-    exact = answer.truth.exact
+    exact = as_stored(answer.operation, answer.truth.exact).double()
     return exact.isfinite() & (answer.values.double() != exact)
 
 
