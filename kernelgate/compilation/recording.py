@@ -12,6 +12,7 @@ from kernelgate.execution.contents import Held
 from kernelgate.execution.launch_plan import CallForm
 from kernelgate.execution.plan_check import PlanError
 from kernelgate.execution.plan_files import StoredPlan, keep_plan, read_plan
+from kernelgate.operations.declaration.operation import Operation
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import Worker, shown
 
@@ -75,7 +76,7 @@ def record(sandbox: Sandbox, worker: Worker, call: PlannedCall) -> Recorded:
             return Recorded(stored=keep_plan(stored, sandbox.plans), held=answer.held)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return Recorded(refused=answer.refused, broken=_what_is_broken(answer))
+    return Recorded(refused=answer.refused, broken=_what_is_broken(answer, sandbox.operation))
 
 
 def _check_held(stored: StoredPlan, answer: protocol.Recorded) -> None:
@@ -83,11 +84,11 @@ def _check_held(stored: StoredPlan, answer: protocol.Recorded) -> None:
         raise PlanError(f"{len(answer.held)} contents of {len(stored.plan.buffers)} buffers were sent")
 
 
-def _what_is_broken(answer: protocol.Recorded) -> tuple[str, str] | None:
+def _what_is_broken(answer: protocol.Recorded, operation: Operation) -> tuple[str, str] | None:
     if answer.refused:
         return None
     where = f" (line {answer.line} of the kernel file)" if answer.line else ""
     if answer.unplanned is not None:
         return answer.unplanned.value, shown(answer.detail) + where
-    allowed = "float32, row-major, on the input's device"
+    allowed = f"{operation.dtype}, row-major, on the input's device"
     return "form", f"forward returned {answer.returned or 'nothing'}, allowed {allowed}"

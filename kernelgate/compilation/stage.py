@@ -9,9 +9,11 @@ from kernelgate.baselines.records import CompileRecord
 from kernelgate.baselines.store import BaselineError, load_compile
 from kernelgate.compilation.compare import describe_changes, describe_twins
 from kernelgate.compilation.compiler import CompiledKernel, Target, compile_kernels, target_at_hand
+from kernelgate.compilation.machine_code.ptx import narrower_than
 from kernelgate.kernel_file.same_source import same_source
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.versions import assembler_version, triton_version
+from kernelgate.operations.declaration.operation import Operation
 from kernelgate.sandbox.sandbox import Sandbox
 
 ADA = 89
@@ -91,13 +93,13 @@ def _alone(ours: list[CompiledKernel]) -> CompileResult:
     )
 
 
-def describe_narrow(compiled: CompileResult, declared: str) -> str:
+def describe_narrow(compiled: CompileResult, operation: Operation) -> str:
     """Return which configuration computes in less than the declared math, and by what; empty if none does."""
     for kernel in (compiled.candidate, compiled.at_hand):
         for record in kernel.configs:
-            narrow = sorted({name for launch in record.launches for name in launch.narrow})
-            if narrow:
-                less = f"computes in less than the declared {declared} on {kernel.target}"
+            found = {name for launch in record.launches for name in launch.narrow}
+            if narrow := sorted(narrower_than(operation.dtype, found)):
+                less = f"computes in less than the declared {operation.math} on {kernel.target}"
                 return f"{record.config}: {less}: {', '.join(narrow)}"
     return ""
 

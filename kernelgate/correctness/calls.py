@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelgate import protocol
+from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.declaration.ways import Way
 from kernelgate.operations.draws.recipe import Recipe
 from kernelgate.sandbox.arrays import read_array
@@ -47,7 +48,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What came back for one call.
 
-    `bits` are float32 patterns of the output at flat row-major `offsets`; both None if it is no such tensor.
+    `bits` are patterns of the output, as float32, at flat row-major `offsets`; both None if it is no such
+    tensor.
     Of a call of the file itself `as_planned` says whether its launch plans give the same bits, and
     `left_running` whether a process that it started still runs.
     """
@@ -130,6 +132,14 @@ def _is_ascending(offsets: NDArray[np.int64], end: int) -> bool:
     # Within bounds each of them, before they are subtracted: a difference may wrap around.
     inside = offsets.size > 0 and bool(offsets.min() >= 0 and offsets.max() < end)
     return inside and bool((np.diff(offsets) > 0).all())
+
+
+def read_poison(operation: Operation, word: int) -> int:
+    """Return the float32 pattern that an unwritten element of the answer has, where memory holds the word.
+
+    Of a bfloat16 answer two lie in it: the one in the upper half is looked for.
+    """
+    return word if operation.dtype == "float32" else word & 0xFFFF0000
 
 
 def draw_poison(seed: int) -> int:

@@ -12,7 +12,8 @@ from kernelgate.correctness import conduct
 from kernelgate.correctness.calls import Call, Caller, Run, count_thinned
 from kernelgate.correctness.case import CONTIGUOUS, NO_RELATION, Case, recipe_of
 from kernelgate.correctness.lanes import WHOLE, Lane
-from kernelgate.correctness.relations import RELATIONS, Relation, attribute
+from kernelgate.correctness.relation import Relation
+from kernelgate.correctness.relations import RELATIONS, attribute
 from kernelgate.correctness.result import Finding
 from kernelgate.execution.observed.decisions import SeenDecision
 from kernelgate.operations.accuracy import laws as accuracy
@@ -244,7 +245,7 @@ class CaseRunner:
         special = family_of(self.operation, run.call.recipe).special
         for span, tensors in self._tensors_in_parts(run.call):
             truth = truth_everywhere(self.operation, tensors).flattened()
-            vendor = None if special else vendor_answer(self.operation, tensors).flatten()
+            vendor = None if special else vendor_answer(self.operation, tensors).flatten().float()
             yield self._part(run, span, values[span].cuda(), truth), vendor
 
     def _tensors_in_parts(self, call: Call) -> Iterator[tuple[slice, Tensors]]:

@@ -18,8 +18,9 @@ def check_form(operation: Operation, run: Run) -> Iterator[Broken]:
         yield Broken(law="form", detail=f"forward returned {ran.returned}, allowed a Tensor")
     elif ran.shape != shape:
         yield Broken(law="form", detail=f"the output has shape {ran.shape}, allowed {shape}")
-    elif ran.dtype != "torch.float32":
-        yield Broken(law="form", detail=f"the output is {ran.dtype}, allowed torch.float32")
+    elif ran.dtype != f"torch.{operation.dtype}":
+        detail = f"the output is {ran.dtype}, allowed torch.{operation.dtype}"
+        yield Broken(law="form", detail=detail)
     elif ran.device != "cuda:0":
         yield Broken(law="form", detail=f"the output is on {ran.device}, allowed the input's device, cuda:0")
     elif not ran.contiguous:

@@ -23,7 +23,6 @@ from kernelgate.execution.launch_plan import (
     Scalar,
     View,
 )
-from kernelgate.operations.declaration.argument import FLOAT_BYTES
 from kernelgate.operations.declaration.operation import Operation
 
 MAX_THREADS = 1024
@@ -69,7 +68,7 @@ def _faults(plan: LaunchPlan, operation: Operation) -> Iterator[str]:
 
 def _buffer_faults(plan: LaunchPlan, operation: Operation) -> Iterator[str]:
     fixed = [each for each in operation.arguments if not each.is_free]
-    sizes = {each.name: FLOAT_BYTES * math.prod(each.shape_at(1)) for each in fixed}
+    sizes = {each.name: operation.element_bytes * math.prod(each.shape_at(1)) for each in fixed}
     names = {each.name for each in operation.arguments}
     roles = [buffer.role for buffer in plan.buffers]
     for role in sorted(names):
@@ -166,9 +165,9 @@ def _pointer_faults(where: str, pointer: Pointer, buffers: tuple[Buffer, ...]) -
 def _answer_faults(plan: LaunchPlan, operation: Operation) -> Iterator[str]:
     yield from _view_faults("the answer", plan.answer, plan.buffers)
     shape = operation.output_shape(plan.batch)
-    if plan.answer.shape != shape or plan.answer.dtype != "float32":
+    if plan.answer.shape != shape or plan.answer.dtype != operation.dtype:
         got = f"{plan.answer.dtype} {list(plan.answer.shape)}"
-        yield f"the answer is {got}, allowed float32 {list(shape)}"
+        yield f"the answer is {got}, allowed {operation.dtype} {list(shape)}"
         return
     dense = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
     both = zip(shape, plan.answer.strides, dense, strict=True)

@@ -30,7 +30,7 @@ def compile_for_targets(judgement: Judgement) -> tuple[str, Result]:
     if project is not None:
         record = load_compile_record(record_path(project, operation.name, TARGET), operation.name)
     compiled = compile_all(judgement.sandbox, judgement.kernels, record, gpu.capability if gpu else None)
-    if narrow := describe_narrow(compiled, operation.math):
+    if narrow := describe_narrow(compiled, operation):
         detail = f"{judgement.kernel.path}, {narrow}"
         raise Stopped(conclude(Outcome.WRONG, Reason.DECLARED_MATH, detail), compiled)
     judgement.compiled = compiled

@@ -22,6 +22,7 @@ def compute(x: Tensor, weight: Tensor) -> Tensor:
 @UPPER@ = Operation(
     name="@NAME@",
     # The arguments of forward, in order. "N" is the free size: a batch, or the length of a row.
+    # All tensors are float32, or bfloat16 where dtype="bfloat16" is said.
     inputs=(Argument("x", ("N", WIDTH)),),
     # What the model holds, and its name there in state_dict. A vector is drawn as a bias, unless it says so.
     parameters=(Argument("weight", (WIDTH,), "weight", drawn_as="weight"),),

@@ -1,11 +1,14 @@
 """The arithmetic of a compiled kernel, read off its PTX, against what the operation declares.
 
-An operation that declares `tf32` is right in TF32 or in anything more precise; a product in fp16, bf16 or fp8
-is named here, before the kernel runs, whatever its rounding would look like on the inputs that are tried.
+An operation that declares `tf32` is right in TF32 or in anything more precise; on float32 tensors a product
+in fp16, bf16 or fp8 is named here, before the kernel runs, whatever its rounding would look like on the
+inputs that are tried.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+
+from kernelgate.operations.declaration.argument import Dtype
 
 NARROW = ("f16", "bf16", "e4m3", "e5m2", "e2m3", "e3m2", "e2m1")
 """Floating-point types of fewer fraction bits, or a smaller range, than TF32 (PTX ISA, fundamental types)."""
@@ -41,13 +44,27 @@ def find_narrow(ptx: str, ttir: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in _instructions(ptx) if _is_narrow(name, split=split)))
 
 
+def narrower_than(dtype: Dtype, names: Iterable[str]) -> tuple[str, ...]:
+    """Return those of narrow instructions that an operation on such tensors may not have.
+
+    Products of bfloat16 tensors are exact in float32, and their answer is rounded to bfloat16.
+    """
+    if dtype == "float32":
+        return tuple(names)
+    too_narrow = {*NARROW, *NARROW_INTEGERS} - {"bf16"}
+    return tuple(name for name in names if _types(name) & too_narrow)
+
+
+def _types(name: str) -> set[str]:
+    return {part.removesuffix("x2").removesuffix("x4") for part in name.split(".")[1:]}
+
+
 def _instructions(ptx: str) -> Iterator[str]:
     return (match[1] for match in _INSTRUCTION.finditer(_NO_CODE.sub("", ptx)))
 
 
 def _is_narrow(name: str, *, split: bool) -> bool:
-    kind, *parts = name.split(".")
-    types = {part.removesuffix("x2").removesuffix("x4") for part in parts}
+    kind, types = name.split(".", maxsplit=1)[0], _types(name)
     narrow = types & set(NARROW) - ({"bf16"} if split else set())
     if kind in ("mma", "wgmma"):
         return bool(narrow or types & set(NARROW_INTEGERS))

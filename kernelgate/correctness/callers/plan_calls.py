@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from kernelgate import protocol
 from kernelgate.correctness.callers.planner import Planner
-from kernelgate.correctness.calls import Call, Run, draw_poison, fetch_answer
+from kernelgate.correctness.calls import Call, Run, draw_poison, fetch_answer, read_poison
 from kernelgate.execution.plan_files import StoredPlan, plan_file
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import NO_PROOF, Worker, WorkerFault
@@ -59,6 +59,7 @@ class PlanCaller:
     def _execute(self, stored: StoredPlan, call: Call) -> Run:
         worker, self._worker = self._worker or self._start(), None
         poison_bits = draw_poison(call.recipe.seed + call.number)
+        unwritten = read_poison(self.sandbox.operation, poison_bits)
         request = protocol.RunPlan(
             plan=str(plan_file(stored)),
             recipe=call.recipe,
@@ -77,7 +78,7 @@ class PlanCaller:
             worker.close()
             raise
         self._worker = worker
-        return Run(call=call, ran=ran, bits=bits, offsets=offsets, poison_bits=poison_bits)
+        return Run(call=call, ran=ran, bits=bits, offsets=offsets, poison_bits=unwritten)
 
     def _timeout_s(self, call: Call) -> float:
         """Return how long a call may take: every program of some items, interpreted, is no hang."""

@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
 from kernelgate.compilation.compiler import Target
-from kernelgate.compilation.machine_code.ptx import find_narrow
+from kernelgate.compilation.machine_code.ptx import find_narrow, narrower_than
 from kernelgate.compilation.recorders import Recorder, key_of, open_recorder
 from kernelgate.compilation.recording import PlannedCall, Recorded, UnplannedError
 from kernelgate.correctness.calls import Call
@@ -107,7 +107,9 @@ class Planner:
                     recorded.stored.read(digest, kind).decode()
                     for digest, kind in ((program.ptx, "ptx"), (program.ttir, "ttir"))
                 )
-                self._narrow[program.ptx] = find_narrow(ptx, ttir)
+                self._narrow[program.ptx] = narrower_than(
+                    self.sandbox.operation.dtype, find_narrow(ptx, ttir)
+                )
             if narrow := self._narrow[program.ptx]:
                 less = f"computes in less than the declared {self.sandbox.operation.math}"
                 detail = f"at N = {recorded.stored.plan.batch} it {less}: {', '.join(narrow)}"

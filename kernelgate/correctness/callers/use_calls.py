@@ -11,7 +11,7 @@ import numpy as np
 
 from kernelgate import protocol
 from kernelgate.correctness.callers.plan_calls import PlanCaller
-from kernelgate.correctness.calls import Call, Run, draw_poison, fetch_answer
+from kernelgate.correctness.calls import Call, Run, draw_poison, fetch_answer, read_poison
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import Worker, WorkerFault
 
@@ -61,11 +61,12 @@ class UseCaller:
         )
         ran = worker.ask(request, protocol.Ran, self.sandbox.limits.run_timeout_s)
         left_running = worker.has_descendants()
-        shape = self.sandbox.operation.output_shape(call.recipe.batch)
+        operation = self.sandbox.operation
+        shape = operation.output_shape(call.recipe.batch)
         bits = offsets = None
-        if ran.returned == "Tensor" and ran.dtype == "torch.float32" and ran.shape == shape:
+        if ran.returned == "Tensor" and ran.dtype == f"torch.{operation.dtype}" and ran.shape == shape:
             bits, offsets = fetch_answer(self.sandbox, worker, call, parts=False)
-        poison_bits = draw_poison(call.recipe.seed + call.number)
+        poison_bits = read_poison(operation, draw_poison(call.recipe.seed + call.number))
         return Run(
             call=call, ran=ran, bits=bits, offsets=offsets, poison_bits=poison_bits, left_running=left_running
         )

@@ -7,7 +7,8 @@ import msgspec
 from kernelgate.correctness.case import CONTIGUOUS, Case
 from kernelgate.correctness.case_runner import CaseResult
 from kernelgate.correctness.coverage.both_sides import LAW
-from kernelgate.correctness.relations import LAWS_OF_VALUES, PLAIN, RELATIONS, Relation, relations_of
+from kernelgate.correctness.relation import Relation
+from kernelgate.correctness.relations import LAWS_OF_VALUES, PLAIN, RELATIONS, relations_of
 from kernelgate.correctness.result import Finding, LawLine
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.draws.near_values import parse_near
@@ -66,7 +67,7 @@ def _law_of(relation: Relation) -> Law:
 LAWS = (
     Law(
         name="form",
-        says="a contiguous float32 tensor of the right shape, on the input's device",
+        says="a contiguous tensor of the right type and shape, on the input's device",
         applies=_always,
     ),
     Law(

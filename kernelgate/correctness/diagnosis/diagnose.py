@@ -8,7 +8,8 @@ import numpy as np
 from kernelgate.correctness.calls import Run
 from kernelgate.correctness.case_runner import CaseRunner, Replayed
 from kernelgate.correctness.diagnosis.memory_faults import guess_memory_fault
-from kernelgate.correctness.relations import LAWS_OF_VALUES, RELATIONS, Offsets
+from kernelgate.correctness.relation import Offsets
+from kernelgate.correctness.relations import LAWS_OF_VALUES, RELATIONS
 from kernelgate.correctness.result import Diagnosis, Finding
 from kernelgate.operations.accuracy import laws as accuracy
 from kernelgate.operations.declaration.operation import Operation

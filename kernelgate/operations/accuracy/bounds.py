@@ -3,7 +3,7 @@
 import numpy as np
 from torch import Tensor
 
-from kernelgate.operations.declaration.error_model import FLOAT32_UNIT, UNITS, Multilinear
+from kernelgate.operations.declaration.error_model import FLOAT32_UNIT, STORED_UNITS, UNITS, Multilinear
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.truth.reference import Truth
 
@@ -19,19 +19,24 @@ WINOGRAD_ANSWER = ((1, 1, 1, 0), (0, 1, -1, -1))
 def hard_bound(operation: Operation, truth: Truth) -> Tensor:
     """Return the largest honest error of each element, by the operation's error model.
 
-    Multilinear: (2u + u^2 + g) S + 2^-23 |exact|, g = K 2^-23 / (1 - K 2^-23), with operands off by u and
-    float32 sums in any order: Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition, section
-    3.1, with the operands' rounding added. By any algorithm S is the largest nearby, times `spread`.
+    Multilinear: (2u + u^2 + g) S + v |exact|, g = K 2^-23 / (1 - K 2^-23), with operands off by u, float32
+    sums in any order and an answer stored with an error of v, which in bfloat16 makes S by v larger: Higham,
+    Accuracy and Stability of Numerical Algorithms, 2nd edition, section 3.1. By any algorithm S is the
+    largest nearby, times `spread`.
 
-    Measured: `factor` times u S, where S was measured, what a GPU flushes to zero, and `absolute`.
+    Measured: `factor` times u S, where S was measured, what a GPU flushes to zero, and `absolute`; of a
+    bfloat16 answer also v |exact|.
     """
-    model, unit = operation.error_model, UNITS[operation.math]
+    model, unit, stored = operation.error_model, UNITS[operation.math], STORED_UNITS[operation.dtype]
     if not isinstance(model, Multilinear):
-        return model.factor * (unit * truth.magnitude + SMALLEST_NORMAL) + model.absolute
+        own = model.factor * (unit * truth.magnitude + SMALLEST_NORMAL) + model.absolute
+        return own if operation.dtype == "float32" else (1 + stored) * own + stored * truth.exact.abs()
     sums = model.reduction * FLOAT32_UNIT / (1 - model.reduction * FLOAT32_UNIT)
     operands = 2 * unit + unit**2
-    factor = 1 if operation.keeps("hard-bound") else SPREAD
-    return factor * (operands + sums) * truth.magnitude + FLOAT32_UNIT * truth.exact.abs()
+    factor = 1.0 if operation.keeps("hard-bound") else SPREAD
+    if operation.dtype != "float32":
+        factor *= 1 + stored
+    return factor * (operands + sums) * truth.magnitude + stored * truth.exact.abs()
 
 
 def spread() -> tuple[float, int]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from kernelgate.operations.accuracy.bounds import hard_bound
 from kernelgate.operations.declaration.error_model import FLOAT32_UNIT, Measured
 from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.draws.tensors import as_stored
 from kernelgate.operations.truth.reference import Truth
 from kernelgate.operations.truth.truth import unravel
 from kernelgate.settings import LawLimits
@@ -64,7 +65,7 @@ def wrong_elements(answer: Answer, limits: LawLimits, *, exact: bool, special: b
     Where none does by itself, those whose error no rms error of the declared math explains.
     """
     if exact and answer.operation.keeps("exact"):
-        return answer.values.double() != answer.truth.exact
+        return _inexact(answer)
     finite, error = _bounded(answer), _error(answer)
     wrong = finite & (error > hard_bound(answer.operation, answer.truth))
     if special:
@@ -105,13 +106,18 @@ def check_special_values(answer: Answer) -> Iterator[Broken]:
 
 def check_exact(answer: Answer) -> Iterator[Broken]:
     """Yield if an element differs at all, where no sum of any order can round."""
-    wrong = answer.values.double() != answer.truth.exact
+    wrong = _inexact(answer)
     if bool(wrong.any()):
-        worst = int(((answer.values.double() - answer.truth.exact).abs().nan_to_num(torch.inf)).argmax())
+        worst = int(torch.where(wrong, _error(answer), -1).argmax())
         detail = (
             f"{answer.name(worst)}, allowed that value only; {int(wrong.sum())} of {wrong.numel()} differ"
         )
         yield Broken(law="exact", detail=detail)
+
+
+def _inexact(answer: Answer) -> Tensor:
+    exact = as_stored(answer.operation, answer.truth.exact).double()
+    return exact.isfinite() & (answer.values.double() != exact)
 
 
 def measure_errors(answer: Answer, limits: LawLimits) -> Errors:

@@ -10,11 +10,14 @@ Shape = tuple[int, ...]
 Role = Literal["x", "weight", "bias"]
 """How values are drawn: item by item along N, as what is multiplied by, as what is added."""
 
-FLOAT_BYTES = 4
+Dtype = Literal["float32", "bfloat16"]
+"""The element type of all tensors of an operation, in and out."""
+
+ELEMENT_BYTES: dict[Dtype, int] = {"float32": 4, "bfloat16": 2}
 
 
 class Argument(msgspec.Struct, frozen=True):
-    """An input of `forward`, or a parameter of the model: float32.
+    """An input of `forward`, or a parameter of the model.
 
     `N` in its shape is the free size: batch, rows, tokens, or the length of a row. `stored_as` is the name of
     a parameter in `state_dict`, if that is another one. An `optional` parameter may be absent (None).

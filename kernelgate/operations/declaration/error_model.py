@@ -4,11 +4,17 @@ from typing import Literal
 
 import msgspec
 
+from kernelgate.operations.declaration.argument import Dtype
+
 TF32_UNIT = 2.0**-10
 """TF32 keeps 10 fraction bits, and hardware may truncate: the relative error of an operand (CUDA C++
 Programming Guide, "Alternate floating point"; IEEE 754 section 4.3 for the direction of rounding)."""
 
 FLOAT32_UNIT = 2.0**-23
+
+STORED_UNITS: dict[Dtype, float] = {"float32": FLOAT32_UNIT, "bfloat16": 2.0**-8}
+"""What one rounding of an answer may be off by. Bfloat16 keeps 8 significant bits, rounded to nearest (IEEE
+754 section 4.3.1; PTX ISA, `cvt.rn.bf16.f32`); float32 may be cut."""
 
 Math = Literal["tf32", "float32"]
 """The least precise arithmetic that products may be formed in."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from kernelgate.operations.declaration.argument import FLOAT_BYTES, Argument, Extent, Shape, resolve
+from kernelgate.operations.declaration.argument import ELEMENT_BYTES, Argument, Dtype, Extent, Shape, resolve
 from kernelgate.operations.declaration.error_model import ErrorModel, Math, Multilinear
 from kernelgate.operations.declaration.kernel_config import KernelConfig
 from kernelgate.operations.declaration.relations import Relations
@@ -34,7 +34,7 @@ class Original(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One operation: float32 in and out, one free size N, every other extent fixed.
+    """One operation: tensors of one element type, one free size N, every other extent fixed.
 
     `inputs` are the arguments of `forward` in order, `parameters` those of the model. `layer` is the module
     that models in the strict form keep the parameters in, `model_arguments` what such a model may have to be
@@ -55,6 +55,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     output: tuple[Extent, ...]
     output_axes: tuple[str, ...]
     reference: "Reference"
+    dtype: Dtype = "float32"
     measured_batch: int
     flops_each: int
     original: Original
@@ -79,6 +80,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     def error_model(self) -> ErrorModel:
         """How far an honest answer may be from the truth."""
         return self.reference.error_model
+
+    @property
+    def element_bytes(self) -> int:
+        """Bytes of one element of any tensor."""
+        return ELEMENT_BYTES[self.dtype]
 
     @property
     def arguments(self) -> tuple[Argument, ...]:
@@ -140,4 +146,4 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     def min_bytes(self, batch: int) -> int:
         """Return the fewest bytes that must cross device memory: each tensor read or written once."""
         shapes = [self.output_shape(batch), *(each.shape_at(batch) for each in self.arguments)]
-        return FLOAT_BYTES * sum(map(math.prod, shapes))
+        return self.element_bytes * sum(map(math.prod, shapes))

@@ -18,7 +18,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     Parameters are drawn from `seeds` of their own where they have one, and the second half of a matrix, or of
     filters, from `half_seed`. Where `near` names a number, values are drawn around that instead of by the
     family. Parameters that are `absent` are None to the model, and zero to the truth. Of a
-    `grey` picture all channels are the first.
+    `grey` picture all channels are the first. Where one item is `infinite`, all of its values are.
     """
 
     family: str
@@ -34,6 +34,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     half_seed: int | None = None
     near: str = ""
     grey: bool = False
+    infinite: bool = False
 
     def seed_of(self, name: str) -> int:
         """Return the seed that a parameter is drawn from."""

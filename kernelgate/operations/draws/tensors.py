@@ -51,6 +51,11 @@ def feature_order(operation: Operation, recipe: Recipe) -> Tensor:
     return torch.randperm(extent, generator=seeded(recipe.seed, "channel order"))
 
 
+def infinite_item(recipe: Recipe) -> int:
+    """Return the number of the drawn item that is infinite, if the recipe has such a one."""
+    return recipe.seed % min(recipe.batch, recipe.pool)
+
+
 def make_item(operation: Operation, recipe: Recipe, argument: Argument, number: int) -> Tensor:
     """Return one drawn item of an input, in its shape without N."""
     label = f"{number}" if argument is operation.inputs[0] else f"{argument.name} {number}"
@@ -58,8 +63,21 @@ def make_item(operation: Operation, recipe: Recipe, argument: Argument, number: 
         draw = family_of(operation, recipe, number).of("x")
         shape = _without_n(argument)
         item = draw(shape or (1,), seeded(recipe.seed, label)).reshape(shape)
+    if recipe.infinite and number == infinite_item(recipe):
+        return as_stored(operation, torch.full_like(item, torch.inf))
     item = item[:1].expand_as(item) if recipe.grey else item
-    return item * 2.0 ** recipe.exponent_of(argument.name)
+    return as_stored(operation, item * 2.0 ** recipe.exponent_of(argument.name))
+
+
+def dtype_of(operation: Operation) -> torch.dtype:
+    """Return the element type of the operation's tensors, as PyTorch has it."""
+    dtype: torch.dtype = getattr(torch, operation.dtype)
+    return dtype
+
+
+def as_stored(operation: Operation, values: Tensor) -> Tensor:
+    """Return values rounded to the operation's element type, to nearest even."""
+    return values.to(dtype_of(operation))
 
 
 def _without_n(argument: Argument) -> Shape:
@@ -128,12 +146,12 @@ def make_parameters(operation: Operation, recipe: Recipe) -> dict[str, Tensor]:
 def _draw(operation: Operation, recipe: Recipe, argument: Argument) -> Tensor:
     shape, draw = argument.shape_at(1), family_of(operation, recipe).of(argument.role)
     if argument.name in recipe.absent:
-        return torch.zeros(shape)
+        return as_stored(operation, torch.zeros(shape))
     values = draw(shape or (1,), seeded(recipe.seed_of(argument.name), argument.name)).reshape(shape)
     if recipe.half_seed is not None and argument.role == "weight":
         half = shape[0] // 2
         values[half:] = draw(shape, seeded(recipe.half_seed, argument.name))[half:]
-    return values * 2.0 ** recipe.exponent_of(argument.name)
+    return as_stored(operation, values * 2.0 ** recipe.exponent_of(argument.name))
 
 
 def _shuffled(operation: Operation, recipe: Recipe, drawn: dict[str, Tensor]) -> dict[str, Tensor]:

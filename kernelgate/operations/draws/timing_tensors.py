@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.draws.tensors import dtype_of
 
 MOST_DOUBLINGS = 40
 """Sums of products of values so large are far from float32's end, and beyond that of half precision."""
@@ -30,7 +31,10 @@ def fill_batches(operation: Operation, batches: Mapping[str, Tensor], seed: int)
 def make_timing_batches(operation: Operation, batch: int, seed: int) -> dict[str, Tensor]:
     """Return such inputs on the current GPU."""
     free = (each for each in operation.inputs if each.is_free)
-    batches = {each.name: torch.empty(each.shape_at(batch), device="cuda") for each in free}
+    batches = {
+        each.name: torch.empty(each.shape_at(batch), dtype=dtype_of(operation), device="cuda")
+        for each in free
+    }
     fill_batches(operation, batches, seed)
     return batches
 
@@ -39,7 +43,12 @@ def make_timing_parameters(operation: Operation, seed: int) -> dict[str, Tensor]
     """Return the tensors without N, standard normal, on the current GPU."""
     generator = Generator("cuda").manual_seed(seed)
     fixed = (each for each in operation.arguments if not each.is_free)
-    return {each.name: torch.randn(each.shape_at(1), generator=generator, device="cuda") for each in fixed}
+    return {
+        each.name: torch.randn(
+            each.shape_at(1), generator=generator, dtype=dtype_of(operation), device="cuda"
+        )
+        for each in fixed
+    }
 
 
 def draw_offsets(elements: int, count: int, seed: int) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@ import msgspec
 import numpy as np
 
 from kernelgate.operations.declaration.argument import Argument, Shape
+from kernelgate.operations.declaration.error_model import STORED_UNITS
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.draws.recipe import Recipe
 from kernelgate.operations.faults.plain_draws import PLAIN_DRAWS, PLAIN_LAYOUTS, PlainDraw
@@ -58,18 +59,31 @@ def render_script(operation: Operation, shown: Shown) -> str:
         "spec.loader.exec_module(kernel)",
         *([PIN.format(pin=shown.pin)] if shown.pin is not None else []),
         *_tensors(operation, shown.recipe, PLAIN_DRAWS[shown.recipe.family]),
+        *_stored(operation),
         *(["x = x[:, :1].repeat(1, x.shape[1], 1, 1)"] if shown.recipe.grey else []),
         *_model(operation, shown.layout),
         *_call(operation, shown.layout, f"[{place[0]}]" if operation.has_items else ""),
         f"[{', '.join(names)}] = [each.cpu().double() for each in ({', '.join(looked_at)},)]",
         f"exact, scale = ({truth}){part}, ({scale}){part}",
         "same = (got == exact) | (got.isnan() & exact.isnan())",
-        f"wrong = ~(same | ((got - exact).abs() <= {'0 * scale' if shown.is_exact else '0.002 * scale'}))",
+        f"wrong = ~(same | ((got - exact).abs() <= {_allowed(operation, shown)}))",
         f"at = {tuple(at)}",
         f'print(f"out{place}: got {{got[at]:.9g}}, exact {{exact[at]:.9g}}; "',
         f'      f"{{int(wrong.sum())}} of {{wrong.numel()}} elements of {whose} are wrong")',
     ]
     return "\n".join(lines) + "\n"
+
+
+def _stored(operation: Operation) -> list[str]:
+    """Return what rounds the tensors to the operation's element type."""
+    names = [each.name for each in operation.arguments if operation.dtype != "float32"]
+    return [f"{name} = {name}.to(torch.{operation.dtype})" for name in names]
+
+
+def _allowed(operation: Operation, shown: Shown) -> str:
+    scaled = "0 * scale" if shown.is_exact else "0.002 * scale"
+    stored = STORED_UNITS[operation.dtype]
+    return scaled if operation.dtype == "float32" else f"{scaled} + {stored} * exact.abs()"
 
 
 def _model(operation: Operation, layout: str) -> list[str]:

@@ -1,7 +1,6 @@
 """Which families of values a problem is not for: those that PyTorch's own float32 answer is wrong on."""
 
 from kernelgate.operations.accuracy.bounds import hard_bound
-from kernelgate.operations.declaration.argument import FLOAT_BYTES
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.draws.recipe import Recipe
 from kernelgate.operations.draws.tensors import make_tensors
@@ -21,7 +20,7 @@ def find_unfit(operation: Operation, batch: int) -> tuple[str, ...]:
 
     Of large items most are left out unseen. Raises ProblemError if none of ordinary values is left.
     """
-    is_large = operation.min_bytes(1) > FLOAT_BYTES * LARGE
+    is_large = operation.min_bytes(1) > operation.element_bytes * LARGE
     tried = OF_LARGE if is_large else ALL_FAMILIES
     fits = _is_finite if is_large else _fits
     unfit = tuple(each for each in ALL_FAMILIES if each not in tried or not fits(operation, each, batch))

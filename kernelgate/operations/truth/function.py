@@ -68,14 +68,15 @@ class FunctionReference:
         return whole.at((item, *positions[1:]))
 
     def vendor(self, tensors: Tensors) -> Tensor:
-        """Return what PyTorch's own kernels give in float32, with TF32 where the math allows it."""
+        """Return what PyTorch's own kernels give: TF32 where the math allows it, sums in float32."""
         matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-        before = matmul.allow_tf32, cudnn.allow_tf32
+        before = matmul.allow_tf32, cudnn.allow_tf32, matmul.allow_bf16_reduced_precision_reduction
         matmul.allow_tf32 = cudnn.allow_tf32 = self.math == "tf32"
+        matmul.allow_bf16_reduced_precision_reduction = False
         try:
             return self.compute(**tensors)
         finally:
-            matmul.allow_tf32, cudnn.allow_tf32 = before
+            matmul.allow_tf32, cudnn.allow_tf32, matmul.allow_bf16_reduced_precision_reduction = before
 
     def script(self) -> tuple[str, str]:
         """Return expressions for the truth, and for what errors scale with."""
@@ -83,14 +84,21 @@ class FunctionReference:
 
     def _part(self, tensors: Tensors, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
         """Return exact values, magnitudes and yardstick of some rows."""
-        some = {name: values[rows] if name in self.rows else values for name, values in tensors.items()}
+        stored = next(iter(tensors.values())).dtype
+        some = {
+            name: (values[rows] if name in self.rows else values).float() for name, values in tensors.items()
+        }
         doubles = {name: values.double() for name, values in some.items()}
         exact = self.compute(**doubles)
         rounded = {name: round_to_tf32(values) for name, values in some.items()} if self._rounds else some
         if isinstance(self.error_model, Multilinear):
             yardstick = self.compute(**{name: values.double() for name, values in rounded.items()})
-            return exact, self.compute(**{k: v.abs() for k, v in doubles.items()}), _stored(yardstick)
-        yardstick = self.compute(**rounded).double()
+            return (
+                exact,
+                self.compute(**{k: v.abs() for k, v in doubles.items()}),
+                yardstick.to(stored).double(),
+            )
+        yardstick = self.compute(**rounded).to(stored).double()
         if self._rounds:
             cut = self.compute(**{name: cut_to_tf32(values) for name, values in some.items()}).double()
             yardstick = exact + _further(yardstick - exact, (cut - exact) / CUT_TO_ROUNDED)
@@ -139,7 +147,3 @@ def _perturbed(values: Tensor, unit: float, draws: int, *, by_row: bool) -> Iter
 def _further(one: Tensor, other: Tensor) -> Tensor:
     """Return of each element the error that is further from zero."""
     return torch.where(other.abs() > one.abs(), other, one)
-
-
-def _stored(values: Tensor) -> Tensor:
-    return values.float().double()

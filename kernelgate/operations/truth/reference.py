@@ -19,9 +19,9 @@ Positions = tuple[Tensor, ...]
 class Truth(msgspec.Struct, frozen=True):
     """Float64 values at the same output positions, in the same shape.
 
-    `exact` is the operation; `yardstick` what the declared math makes of it, stored as float32. `magnitude`
-    is what errors scale with: of a multilinear operation the same sums of absolute values, of another how far
-    the answer moves with its operands, in units of the math.
+    `exact` is the operation; `yardstick` what the declared math makes of it, stored as the answer is.
+    `magnitude` is what errors scale with: of a multilinear operation the same sums of absolute values, of
+    another how far the answer moves with its operands, in units of the math.
 
     Where any algorithm is allowed `magnitude` is the largest finite one of all nearby, outputs beyond the
     edge included, and `beside_special` is whether one there is not finite.
@@ -67,7 +67,7 @@ class Reference(Protocol):
         """Return the truth at these positions, one-dimensional, on the tensors' device."""
 
     def vendor(self, tensors: Tensors) -> Tensor:
-        """Return the vendor's answer in float32, as users get it from PyTorch."""
+        """Return the vendor's answer, as users get it from PyTorch."""
 
     def script(self) -> tuple[str, str]:
         """Return expressions of the tensors' names for the truth, and for what errors scale with."""

@@ -6,6 +6,7 @@ from functools import partial
 import torch
 
 from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.draws.tensors import dtype_of
 from kernelgate.operations.draws.timing_tensors import fill_batches
 from kernelgate.operations.truth.reference import Tensors
 from kernelgate.worker.execute.arms import TimedArm
@@ -47,4 +48,7 @@ def choose_fastest(operation: Operation, arm: TimedArm, batch: int, rounds: int)
 
 def _noise(operation: Operation, batch: int) -> Tensors:
     # Not zeros: they draw less power and run faster, which may change what is the fastest.
-    return {each.name: torch.randn(each.shape_at(batch), device="cuda") for each in operation.arguments}
+    return {
+        each.name: torch.randn(each.shape_at(batch), dtype=dtype_of(operation), device="cuda")
+        for each in operation.arguments
+    }

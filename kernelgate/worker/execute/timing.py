@@ -74,7 +74,7 @@ class Timing:
         elements = math.prod(self.operation.output_shape(self.batch))
         offsets = torch.from_numpy(draw_offsets(elements, request.count, request.seed)).to("cuda")
         chosen = [output.flatten()[offsets] for output in self.outputs]
-        torch.stack(chosen).cpu().numpy().tofile(Path(request.out))
+        torch.stack(chosen).float().cpu().numpy().tofile(Path(request.out))
         return protocol.Done()
 
     def _make_calls(self, seed: int, launches: int) -> tuple[float, ...]:

@@ -12,7 +12,7 @@ from kernelgate import protocol
 from kernelgate.execution.launch_plan import Launch, LaunchPlan
 from kernelgate.execution.observed.launches import SeenLaunch
 from kernelgate.operations.declaration.operation import Operation
-from kernelgate.operations.draws.tensors import draw_items, make_parameters
+from kernelgate.operations.draws.tensors import draw_items, dtype_of, make_parameters
 from kernelgate.worker.execute.arena import Arena
 from kernelgate.worker.execute.memory import PlanMemory, bytes_of
 from kernelgate.worker.execute.programs import Programs, fill_constants
@@ -61,7 +61,7 @@ class Trial:
         return protocol.Ran(
             returned="Tensor",
             shape=plan.answer.shape,
-            dtype="torch.float32",
+            dtype=f"torch.{plan.answer.dtype}",
             device="cuda:0",
             launches=tuple(_seen(plan, launch) for launch in plan.launches),
             inputs_intact=self._is_intact(given, arena.memory),
@@ -84,9 +84,13 @@ class Trial:
                 memory.buffers[number][: held[number].numel()].copy_(held[number])
             elif buffer.is_given:
                 shape = self.operation.shape_of(buffer.role, recipe.batch)
-                inputs[buffer.role] = _view_input(memory.buffers[number], shape, request.layout)
+                inputs[buffer.role] = _view_input(
+                    memory.buffers[number],
+                    torch.empty(shape, dtype=dtype_of(self.operation), device="meta"),
+                    request.layout,
+                )
             else:
-                fill_with_bits(_as_floats(memory.buffers[number]), request.poison_bits)
+                fill_with_bits(_as(memory.buffers[number], torch.float32), request.poison_bits)
         drawn, places = draw_items(self.operation, recipe, DEVICE)
         given = Given(inputs, drawn, places, held)
         for name, values in inputs.items():
@@ -116,11 +120,11 @@ class Trial:
             yield part, given.drawn[name].index_select(axis, places)
 
 
-def _view_input(buffer: torch.Tensor, shape: tuple[int, ...], layout: str) -> torch.Tensor:
+def _view_input(buffer: torch.Tensor, plain: torch.Tensor, layout: str) -> torch.Tensor:
     """Return an input as the layout has it; what lies beside it in its memory becomes NaN."""
-    like = lay_out(torch.empty(shape, device="meta"), layout)
-    floats = _as_floats(buffer).fill_(torch.nan)
-    return floats.as_strided(like.shape, like.stride(), floats.storage_offset() + like.storage_offset())
+    like = lay_out(plain, layout)
+    values = _as(buffer, plain.dtype).fill_(torch.nan)
+    return values.as_strided(like.shape, like.stride(), values.storage_offset() + like.storage_offset())
 
 
 @cache
@@ -129,8 +133,8 @@ def _read(plan: str) -> tuple[LaunchPlan, Path]:
     return msgspec.json.decode(file.read_bytes(), type=LaunchPlan), file.parent
 
 
-def _as_floats(buffer: torch.Tensor) -> torch.Tensor:
-    return buffer[: buffer.numel() // 4 * 4].view(torch.float32)
+def _as(buffer: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    return buffer[: buffer.numel() // dtype.itemsize * dtype.itemsize].view(dtype)
 
 
 def _seen(plan: LaunchPlan, launch: Launch) -> SeenLaunch:
@@ -141,4 +145,4 @@ def _seen(plan: LaunchPlan, launch: Launch) -> SeenLaunch:
 
 
 def _bits(values: torch.Tensor) -> torch.Tensor:
-    return values.contiguous().view(torch.int32)
+    return values.contiguous().view(torch.uint8)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kernelgate import protocol
 from kernelgate.execution.interpreted_plan import Given, InterpretedPlan
+from kernelgate.execution.launch_plan import DTYPE_BYTES
 from kernelgate.execution.observed.covered import count_covered, interpreted_part
 from kernelgate.execution.observed.launches import SeenLaunch
 from kernelgate.execution.plan_files import StoredPlan, read_plan
@@ -19,12 +20,14 @@ from kernelgate.execution.sampled_launch import LaunchSeen, Sampling
 from kernelgate.interpreter.launch import ReadyKernel
 from kernelgate.interpreter.text.parser import parse
 from kernelgate.operations import find_operation
-from kernelgate.operations.declaration.argument import FLOAT_BYTES, Argument
+from kernelgate.operations.declaration.argument import Argument
 from kernelgate.operations.draws.recipe import FEATURES, Recipe
 from kernelgate.operations.draws.tensors import item_numbers, make_batches, make_item, make_parameters
 from kernelgate.worker.interpret.findings import check_ended, told
 from kernelgate.worker.interpret.places import Places
 from kernelgate.worker.tensors.layouts import CONTIGUOUS, lay_out, lay_out_weight
+
+FLOAT32_BYTES = DTYPE_BYTES["float32"]
 
 
 class InterpretMode:
@@ -69,7 +72,7 @@ class InterpretMode:
         return protocol.Ran(
             returned="Tensor",
             shape=stored.plan.answer.shape,
-            dtype="torch.float32",
+            dtype=f"torch.{stored.plan.answer.dtype}",
             device="cuda:0",
             launches=tuple(_describe(call, launches, number) for number in range(len(launches))),
             inputs_intact=call.inputs_intact(),
@@ -118,10 +121,10 @@ class InterpretMode:
         operation, numbers = self.operation, item_numbers(recipe)
 
         def fill(place: int, into: NDArray[np.uint8]) -> None:
-            item = make_item(operation, recipe, argument, int(numbers[place])).numpy()
-            into[:] = item.reshape(-1).view(np.uint8)
+            item = make_item(operation, recipe, argument, int(numbers[place]))
+            into[:] = item.reshape(-1).view(torch.uint8).numpy()
 
-        return Given(fill=fill, granule=FLOAT_BYTES * int(np.prod(argument.shape_at(1))))
+        return Given(fill=fill, granule=operation.element_bytes * int(np.prod(argument.shape_at(1))))
 
     def _send(self, request: protocol.SendRun) -> protocol.Sent:
         assert self.call is not None
@@ -135,26 +138,40 @@ class InterpretMode:
 def read_answer(
     call: InterpretedPlan, *, is_whole: bool
 ) -> tuple[NDArray[np.float32], NDArray[np.int64] | None]:
-    """Return what programs wrote of the answer and where, None for all of it.
+    """Return what programs wrote of the answer, as float32, and where, None for all of it.
 
     Where moves of data had a hand in it, and every program ran, it is all that is there.
     """
     view, memory = call.plan.answer, call.memory
     count = int(np.prod(view.shape))
-    buffer = memory.buffers[call.answer]
-    is_all_written = 4 * count == buffer.size and buffer.count_written_since(1) == buffer.units
+    buffer, size = memory.buffers[call.answer], DTYPE_BYTES[view.dtype]
+    kind = f"u{size}"
+    is_all_written = size * count == buffer.size and buffer.count_written_since(1) == buffer.units
     if is_all_written or (call.moves_answer() and is_whole):
-        return memory.read(call.answer, np.float32, 4 * view.offset, count), None
-    places = _in_words(buffer, memory.written(call.answer)) - view.offset
+        return _widened(memory.read(call.answer, kind, size * view.offset, count)), None
+    places = _in_elements(buffer, memory.written(call.answer), size) - view.offset
     places = places[(places >= 0) & (places < count)]
     if len(places) == count:
-        return memory.read(call.answer, np.float32, 4 * view.offset, count), None
-    return memory.gather(call.answer, np.float32, places + view.offset), places
+        return _widened(memory.read(call.answer, kind, size * view.offset, count)), None
+    return _widened(memory.gather(call.answer, kind, places + view.offset)), places
 
 
-def _in_words(buffer: Any, units: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the float32 elements that units of another size lie in."""
-    return units if buffer.unit == 4 else np.unique(units * buffer.unit // 4)
+def _widened(bits: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the float32 values that have these bits, or these bits of a bfloat16."""
+    return (bits if bits.itemsize == FLOAT32_BYTES else bits.astype(np.uint32) << np.uint32(16)).view(
+        np.float32
+    )
+
+
+def _in_elements(buffer: Any, units: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Return the elements of so many bytes that units of another size lie in."""
+    if buffer.unit == size:
+        return units
+    if buffer.unit > size:
+        each = buffer.unit // size
+        found: NDArray[np.int64] = (units[:, None] * each + np.arange(each)).ravel()
+        return found
+    return np.unique(units * buffer.unit // size)
 
 
 def _bytes_of(tensor: torch.Tensor) -> NDArray[np.uint8]:

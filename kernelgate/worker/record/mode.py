@@ -19,6 +19,7 @@ from kernelgate import protocol
 from kernelgate.execution.contents import follow
 from kernelgate.execution.launch_plan import CallForm, Launch, LaunchPlan, Scalar, Unplanned
 from kernelgate.operations import find_operation
+from kernelgate.operations.draws.tensors import dtype_of
 from kernelgate.worker.failures import NotOfferedError
 from kernelgate.worker.fake_cuda.streams import ORDER
 from kernelgate.worker.fake_cuda.tensors import CudaLookalike, PretendedGpu
@@ -120,7 +121,10 @@ class RecordMode:
         return recorded
 
     def _make_inputs(self, request: protocol.Record, batch: int) -> dict[str, torch.Tensor]:
-        return {each.name: make_input(each, batch, request.form.layout) for each in self.operation.inputs}
+        return {
+            each.name: make_input(self.operation, each, batch, request.form.layout)
+            for each in self.operation.inputs
+        }
 
     def _call_another_batch(
         self, request: protocol.Record, user: UserModel, batch: int
@@ -156,7 +160,7 @@ class RecordMode:
             return protocol.Recorded(unplanned=Unplanned.STREAM_ORDER, detail=f"forward {amiss}")
         if self.tape.refused is not None:  # the file caught it, and went on
             return self._refusal(self.tape.refused)
-        if not _is_answer(answer, self.operation.output_shape(batch)):
+        if not _is_answer(answer, self.operation.output_shape(batch), dtype_of(self.operation)):
             return protocol.Recorded(returned=_describe(answer))
         self.tape.refuse_earlier_answer(answer)
         return self._write(request, answer, batch)
@@ -234,10 +238,10 @@ class RecordMode:
         return graph is not None
 
 
-def _is_answer(answer: Any, shape: tuple[int, ...]) -> bool:
+def _is_answer(answer: Any, shape: tuple[int, ...], dtype: torch.dtype) -> bool:
     return (
         type(answer) in (torch.Tensor, CudaLookalike, nn.Parameter)
-        and answer.dtype == torch.float32
+        and answer.dtype == dtype
         and tuple(answer.shape) == shape
         and answer.is_contiguous()
         and isinstance(answer, CudaLookalike)

@@ -8,6 +8,8 @@ from torch import nn
 from kernelgate.execution.contents import Held, hold_all
 from kernelgate.execution.launch_plan import CallForm
 from kernelgate.operations.declaration.argument import Argument
+from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.draws.tensors import dtype_of
 from kernelgate.worker.fake_cuda.tensors import CudaLookalike, PretendedGpu, dress_model
 from kernelgate.worker.model.kernel_model import KernelModel
 from kernelgate.worker.tensors.layouts import CONTIGUOUS, lay_out, lay_out_weight
@@ -60,9 +62,9 @@ class UserModel:
                 parameter.copy_(fresh)
 
 
-def make_input(argument: Argument, batch: int, layout: str) -> torch.Tensor:
+def make_input(operation: Operation, argument: Argument, batch: int, layout: str) -> torch.Tensor:
     """Return an input in memory that nothing touches; one that has N lies in the layout."""
-    shape = argument.shape_at(batch)
-    like = lay_out(torch.empty(shape, device="meta"), layout if argument.is_free else CONTIGUOUS)
-    memory = torch.empty(like.untyped_storage().nbytes() // like.element_size())
+    plain = torch.empty(argument.shape_at(batch), dtype=dtype_of(operation), device="meta")
+    like = lay_out(plain, layout if argument.is_free else CONTIGUOUS)
+    memory = torch.empty(like.untyped_storage().nbytes() // like.element_size(), dtype=like.dtype)
     return memory.as_strided(like.shape, like.stride(), like.storage_offset()).as_subclass(CudaLookalike)

@@ -10,7 +10,7 @@ from torch import nn
 
 from kernelgate import protocol
 from kernelgate.operations.declaration.operation import Operation
-from kernelgate.operations.draws.tensors import make_parameters, make_tensors
+from kernelgate.operations.draws.tensors import dtype_of, make_parameters, make_tensors
 from kernelgate.worker.model.kernel_module import ModelMaker
 from kernelgate.worker.model.parameters import ModelParameters
 from kernelgate.worker.tensors.answers import write_items
@@ -52,9 +52,14 @@ class ModelCalls:
 
     def call_on_noise(self, batch: int) -> None:
         """Call a model that holds what it was made with, as a script does."""
-        model, _ = self._model(0)
+        (model, _), dtype = self._model(0), dtype_of(self.operation)
         with torch.no_grad():
-            model(*(torch.randn(each.shape_at(batch), device=DEVICE) for each in self.operation.inputs))
+            model(
+                *(
+                    torch.randn(each.shape_at(batch), dtype=dtype, device=DEVICE)
+                    for each in self.operation.inputs
+                )
+            )
         torch.cuda.synchronize()
 
     def send(self, request: protocol.SendRun) -> protocol.Sent:
@@ -135,7 +140,7 @@ def _holding(
 
 def _watch(answer: torch.Tensor) -> Callable[[], bool]:
     """Return what tells, after a later call, whether the answer is still the same."""
-    if answer.nbytes > MAX_WATCHED_BYTES or answer.dtype != torch.float32:
+    if answer.nbytes > MAX_WATCHED_BYTES:
         return lambda: True
     kept = _bits(answer).clone()
     return lambda: torch.equal(_bits(answer), kept)
@@ -151,4 +156,4 @@ def _hold(parameters: ModelParameters, given: dict[str, torch.Tensor]) -> bool:
 
 
 def _bits(values: torch.Tensor) -> torch.Tensor:
-    return values.detach().contiguous().view(torch.int32)
+    return values.detach().contiguous().reshape(-1).view(torch.uint8)

@@ -160,7 +160,7 @@ def _are_same(one: object, other: object) -> bool:
 
 
 def _bits(answer: torch.Tensor) -> torch.Tensor:
-    return answer.view(torch.int32) if answer.dtype == torch.float32 else answer
+    return answer.contiguous().reshape(-1).view(torch.uint8)
 
 
 def _names(called: Called) -> list[str]:

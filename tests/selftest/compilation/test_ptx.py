@@ -2,7 +2,7 @@
 
 import pytest
 
-from kernelgate.compilation.machine_code.ptx import find_narrow, read_products
+from kernelgate.compilation.machine_code.ptx import find_narrow, narrower_than, read_products
 
 TF32 = "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32"
 HALF = "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32"
@@ -186,3 +186,10 @@ def test_a_split_product_excuses_bf16_only(instruction: str) -> None:
 def test_products_are_told_by_the_types_of_their_operands(ptx: str, products: tuple[str, ...]) -> None:
     """Each once; float32 without tensor cores is told as `fma`, and what forms no product not at all."""
     assert read_products(ptx) == products
+
+
+def test_on_bfloat16_tensors_its_products_and_roundings_are_no_less_than_declared() -> None:
+    """They are exact, and the answer is rounded to it; what has not its range is named."""
+    names = (BRAIN, "cvt.rn.bf16x2.f32", HALF, "cvt.rn.f16.f32")
+    assert narrower_than("bfloat16", names) == names[2:]
+    assert narrower_than("float32", names) == names

@@ -18,7 +18,7 @@ from kernelgate.correctness.relations import NO_RELATION, RELATIONS
 from kernelgate.execution.observed.launches import SeenLaunch
 from kernelgate.operations.accuracy.laws import Broken
 from kernelgate.operations.draws.recipe import Recipe
-from kernelgate.operations.draws.tensors import make_tensors
+from kernelgate.operations.draws.tensors import infinite_item, item_numbers, make_tensors
 from kernelgate.operations.truth.truth import truth_everywhere
 from kernelgate.protocol import Ran
 from tests.selftest.support.small_convolution import geometry_of, resize
@@ -27,7 +27,7 @@ SMALL = resize(in_size=15, out_channels=6)
 BATCH = 4
 AN_IMAGE = 6 * 3 * 3
 COMPARED = ("repeat", "scaled-input", "scaled-weight", "shuffled-batch", "sliced-batch", "shuffled-features")
-COMPARED += ("two-models",)
+COMPARED += ("infinite-item", "two-models")
 """Relations that hold between answers; of the others each answer is judged by its own values."""
 
 Bits = NDArray[np.uint32]
@@ -113,7 +113,8 @@ def test_one_bit_of_the_last_answer_breaks_every_relation(relation: str, flipped
     assert (broken.law, broken.forbidden) == (relation, False)
     index = ",".join(str(axis) for axis in np.unravel_index(place, SMALL.output_shape(BATCH)))
     assert broken.detail.startswith(f"out[{index}]: got {bits.view(np.float32)[place]:.9g}, allowed ")
-    assert f"1 of {bits.size} elements" in broken.detail
+    compared = bits.size - AN_IMAGE * (relation == "infinite-item")
+    assert f"1 of {compared} elements" in broken.detail
 
 
 @pytest.mark.parametrize("relation", ["scaled-input", "scaled-weight"])
@@ -151,6 +152,20 @@ def test_an_answer_that_does_not_follow_its_input_is_seen(relation: str, seed: i
     runs = runs_of(case)
     stale = bits_of(runs[0])[: bits_of(runs[-1]).size]
     assert [each.law for each in broken_of(case, change_last(runs, stale))] == [relation]
+
+
+def test_the_item_that_is_infinite_is_not_compared() -> None:
+    """Nor others of a large batch that repeat it; what it does to another one is seen."""
+    case = make_case("infinite-item", batch=66)
+    runs = runs_of(case)
+    numbers = item_numbers(runs[-1].call.recipe)
+    bits = bits_of(runs[-1]).reshape(66, AN_IMAGE)
+    infinite = numbers == infinite_item(runs[-1].call.recipe)
+    assert infinite.sum() >= 1
+    bits[infinite] = 0
+    assert broken_of(case, change_last(runs, bits.ravel())) == []
+    bits[~infinite] = 0x7FC00000
+    assert broken_of(case, change_last(runs, bits.ravel()))
 
 
 def test_two_images_that_trade_places_are_seen() -> None:

@@ -1,5 +1,6 @@
 """The bound that is measured: honest float32 is far within it, lower precision or a lost digit is not."""
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -55,6 +56,35 @@ def by_mean_of_squares(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     mean = x.mean(1, keepdim=True)
     variance = (x * x).mean(1, keepdim=True) - mean * mean
     return (x - mean) * torch.rsqrt(variance + 1e-5) * weight + bias
+
+
+def subtracted_first(x: Tensor) -> Tensor:
+    powers = torch.exp(x - x.amax(1, keepdim=True))
+    return powers / powers.sum(1, keepdim=True)
+
+
+def scaled_first(x: Tensor) -> Tensor:
+    """Return softmax by powers of two: honest, and less exact the further values are from zero."""
+    scaled = x * math.log2(math.e)
+    powers = torch.exp2(scaled - scaled.amax(1, keepdim=True))
+    return powers / powers.sum(1, keepdim=True)
+
+
+@pytest.mark.parametrize("shift", [16.0, 256.0, 4096.0])
+def test_a_shift_asks_nothing_that_is_new_of_softmax(shift: float) -> None:
+    """Each answer is within its own bound, and so both of them are within the two together.
+
+    To allow less, the bound of the values before the shift, would refuse an honest kernel.
+    """
+    generator = torch.Generator().manual_seed(3)
+    x = (torch.randn((64, 200), generator=generator) * 256).round() / 256
+    shifted = x + shift
+    assert torch.equal(shifted.double(), x.double() + shift)
+    before, after = (hard_bound(SOFTMAX, truth_everywhere(SOFTMAX, {"x": each})) for each in (x, shifted))
+    assert torch.equal(subtracted_first(x), subtracted_first(shifted))
+    apart = (scaled_first(x) - scaled_first(shifted)).double().abs()
+    assert bool((apart <= before + after).all())
+    assert bool((apart > before).any()) is (shift >= 256)
 
 
 @pytest.mark.parametrize(("operation", "family"), CASES, ids=lambda each: getattr(each, "name", each))

@@ -38,6 +38,7 @@ class Roof(msgspec.Struct, frozen=True, kw_only=True):
     """A GPU's peaks, and where an operation lies under them."""
 
     gpu: str
+    arithmetic: str
     bytes_per_s: float
     flops_per_s: float
     flops: float
@@ -59,12 +60,13 @@ class Roof(msgspec.Struct, frozen=True, kw_only=True):
 
 def find_roof(operation: Operation, batch: int, gpu: str) -> Roof | None:
     """Return the roof over the operation on that GPU, None if its peaks are not known."""
-    peaks = find_peaks(gpu)
+    peaks = find_peaks(gpu, operation.dtype)
     if peaks is None:
         return None
     flops = operation.flops(batch)
     return Roof(
         gpu=gpu,
+        arithmetic="TF32" if operation.dtype == "float32" else operation.dtype,
         bytes_per_s=peaks[0],
         flops_per_s=peaks[1],
         flops=flops,
@@ -102,7 +104,7 @@ def _draw_roof(roof: Roof, axis: Axis) -> list[Element]:
         plot.text(
             f"{roof.bytes_per_s / TERA:g} TB/s ", plot.across(INTENSITIES, middle), (at_start + y) / 2, "end"
         ),
-        plot.text(f"{top:g} TFLOP/s, TF32", "100%", y - 8, "end"),
+        plot.text(f"{top:g} TFLOP/s, {roof.arithmetic}", "100%", y - 8, "end"),
     ]
 
 

@@ -10,6 +10,7 @@ from unittest import mock
 import msgspec
 
 from kernelgate.compilation.compiler import CompiledKernel, Target, compile_kernel
+from kernelgate.compilation.machine_code.ptx import narrower_than
 from kernelgate.compilation.recording import UnplannedError
 from kernelgate.compilation.stage import ADA, OTHER_SPECIALISATIONS
 from kernelgate.compilation.stage_rules import check_runs
@@ -112,7 +113,8 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True):
         except UnplannedError as error:
             return None, error.reason, str(error)
         records = [record for each in compiled for record in each.configs]
-        if narrow := {name for record in records for launch in record.launches for name in launch.narrow}:
+        found = {name for record in records for launch in record.launches for name in launch.narrow}
+        if narrow := narrower_than(sandbox.operation.dtype, found):
             return None, "declared-math", ", ".join(sorted(narrow))
         if idle := [violation for each in compiled for violation in check_runs(each)]:
             return None, idle[0].rule, idle[0].message

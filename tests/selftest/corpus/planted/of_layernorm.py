@@ -43,6 +43,18 @@ FOUR_ROWS = """\
     tl.store(out_ptr + offset, normal * weight + bias, mask=inside)
 """
 ROWS_BY_FOUR = changed((BODY, FOUR_ROWS), (GRID, "layernorm_kernel[(triton.cdiv(N, 4),)]"))
+CHOSEN_BY_ZEROS = """\
+    column = tl.arange(0, 4 * WIDTH)
+    offset = tl.program_id(0) // 4 * 4 * WIDTH + column
+    x = tl.load(x_ptr + offset, mask=offset < N * WIDTH, other=0.0)
+    mine = column // WIDTH == tl.program_id(0) % 4
+    own = mine.to(tl.float32)
+    centred = x - tl.sum(x * own, axis=0) / WIDTH
+    variance = tl.sum(centred * centred * own, axis=0) / WIDTH
+    normal = centred * tl.rsqrt(variance + EPSILON)
+    weight, bias = tl.load(weight_ptr + column % WIDTH), tl.load(bias_ptr + column % WIDTH)
+    tl.store(out_ptr + offset, normal * weight + bias, mask=mine)
+"""
 FOLDED = """\
         if not hasattr(self, "folded"):
             self.folded = norm.weight.detach().clone()
@@ -97,6 +109,11 @@ FAULTS = (
         base.changed(("triton.cdiv(N, 4)", "max(1, N // 4)"), source=ROWS_BY_FOUR),
     ),
     planted(
+        "chosen-by-zeros",
+        "reads four rows, and multiplies those by zero that are not its own",
+        changed((BODY, CHOSEN_BY_ZEROS)),
+    ),
+    planted(
         "last-of-the-row",
         "leaves the last element out of the mean",
         changed(
@@ -113,7 +130,7 @@ FAULTS = (
         changed((FORWARD, FORWARD + FOLDED), (CALL, CALL.replace("norm.weight", "self.folded"))),
     ),
 )
-"""Of variance and epsilon, the ends of rows and blocks, parameters, precision."""
+"""Of variance and epsilon, the ends of rows and blocks, other rows, parameters, precision."""
 
 ALIKES = (
     look_alike("four-rows", "does four rows a program", ROWS_BY_FOUR),

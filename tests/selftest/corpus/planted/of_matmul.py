@@ -106,6 +106,14 @@ FAULTS = (
         changed((PRODUCT, f"        if tl.max(tl.abs(a)) > 0.0:\n    {PRODUCT}")),
     ),
     planted(
+        "shared-exponent",
+        "holds a block of a in 22 bits below the largest of all its rows",
+        before_product("""
+            largest = 2.0 * tl.max(tl.abs(a))
+            a = (a + largest) - largest
+        """),
+    ),
+    planted(
         "row-of-tiles-missing",
         "rounds the number of tiles down",
         changed(('triton.cdiv(N, meta["BLOCK_M"])', 'max(1, N // meta["BLOCK_M"])')),
@@ -116,7 +124,7 @@ FAULTS = (
         changed((f"tl.load({A_PLACE}, mask=inside, other=0.0)", f"tl.load({A_PLACE})")),
     ),
 )
-"""Of index, k, precision, the order of programs, state, special values."""
+"""Of index, k, precision, the order of programs, state, special values, rows that know of each other."""
 
 ALIKES = (
     look_alike("groups", "takes tiles in groups of four rows of tiles", GROUPED),

@@ -16,6 +16,7 @@ from kernelgate.operations.draws.recipe import BATCH, FEATURES, Recipe
 from kernelgate.operations.draws.tensors import (
     draw_items,
     feature_order,
+    infinite_item,
     item_numbers,
     item_order,
     make_batches,
@@ -119,6 +120,18 @@ def test_shuffled_channels_take_their_filter_and_bias_along() -> None:
     assert same(after["weight"], before["weight"][order])
     assert same(after["bias"], before["bias"][order])
     assert same(after["x"], before["x"])
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_one_item_is_infinite_and_the_others_are_as_before(seed: int) -> None:
+    """Wherever the batch repeats it; parameters stay."""
+    plain, changed = (recipe(seed=seed, batch=MANY, pool=POOL, infinite=each) for each in (False, True))
+    before, after = make_tensors(SMALL, plain), make_tensors(SMALL, changed)
+    infinite = after["x"].isinf().flatten(1).all(1)
+    assert torch.equal(infinite, item_numbers(changed) == infinite_item(changed))
+    assert 0 < infinite.sum() < MANY
+    assert same(after["x"][~infinite], before["x"][~infinite])
+    assert same(after["weight"], before["weight"])
 
 
 def test_a_batch_over_the_pool_repeats_its_images() -> None:

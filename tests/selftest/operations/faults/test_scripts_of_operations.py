@@ -40,4 +40,4 @@ def test_a_script_makes_the_same_bits(name: str, family: str) -> None:
     exec(script[script.index("def seeded") : script.index("model = ")], names)  # noqa: S102 - the gate's own text
     for argument, wanted in make_tensors(operation, recipe).items():
         made = names[argument].contiguous()
-        assert torch.equal(made.view(torch.int32), wanted.contiguous().view(torch.int32)), argument
+        assert torch.equal(made.view(torch.uint8), wanted.contiguous().view(torch.uint8)), argument

@@ -78,7 +78,7 @@ def test_an_interval_without_ends_is_a_sentence(low: float) -> None:
 
 def test_a_kernel_that_reaches_the_peaks_lies_on_the_roof() -> None:
     """The same figures say both: the time of the bytes, and that of the products, which is longer here."""
-    roof, peaks = find_roof(ALEXNET_CONV1, 256, "NVIDIA H200"), find_peaks("NVIDIA H200")
+    roof, peaks = find_roof(ALEXNET_CONV1, 256, "NVIDIA H200"), find_peaks("NVIDIA H200", "float32")
     assert roof is not None
     assert peaks is not None
     of_bytes, of_products = ALEXNET_CONV1.min_bytes(256) / peaks[0], ALEXNET_CONV1.flops(256) / peaks[1]

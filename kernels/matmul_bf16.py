@@ -1,0 +1,68 @@
+"""A matrix product of bfloat16 matrices, summed in float32: neighbours take the columns of the same rows."""
+
+import torch
+import torch.nn as nn
+import triton
+import triton.language as tl
+
+
+# The wide blocks are for the shared memory of an H200; a smaller card has the first.
+@triton.autotune(
+    configs=[
+        triton.Config({"BLOCK_M": 128, "BLOCK_N": 128, "BLOCK_K": 64}, num_warps=8, num_stages=3),
+        triton.Config({"BLOCK_M": 128, "BLOCK_N": 256, "BLOCK_K": 64}, num_warps=8, num_stages=3),
+        triton.Config({"BLOCK_M": 128, "BLOCK_N": 256, "BLOCK_K": 64}, num_warps=8, num_stages=4),
+    ],
+    key=["N"],
+)
+@triton.jit
+def matmul_kernel(
+    a_ptr,
+    b_ptr,
+    out_ptr,
+    N,
+    K: tl.constexpr,
+    COLUMNS: tl.constexpr,
+    BLOCK_M: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+    BLOCK_K: tl.constexpr,
+):
+    """Store one BLOCK_M x BLOCK_N tile; all matrices are contiguous, and blocks divide K and COLUMNS."""
+    # Neighbours take the columns of the same rows, so that a is read from memory once.
+    program = tl.program_id(0)
+    across: tl.constexpr = COLUMNS // BLOCK_N
+    m = program // across * BLOCK_M + tl.arange(0, BLOCK_M)
+    n = program % across * BLOCK_N + tl.arange(0, BLOCK_N)
+    inside = m[:, None] < N
+    total = tl.zeros((BLOCK_M, BLOCK_N), dtype=tl.float32)
+    for start in tl.range(0, K, BLOCK_K):
+        k = start + tl.arange(0, BLOCK_K)
+        a = tl.load(a_ptr + m[:, None] * K + k[None, :], mask=inside, other=0.0)
+        b = tl.load(b_ptr + k[:, None] * COLUMNS + n[None, :])
+        total = tl.dot(a, b, total)
+    tl.store(out_ptr + m[:, None] * COLUMNS + n[None, :], total.to(tl.bfloat16), mask=inside)
+
+
+def triton_matmul(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Return a [N, K] times b [K, M], bfloat16 on a CUDA device."""
+    a, b = a.contiguous(), b.contiguous()
+    N, K = a.shape
+    columns = b.shape[1]
+    out = torch.empty((N, columns), device=a.device, dtype=a.dtype)
+
+    def grid(meta):
+        return (triton.cdiv(N, meta["BLOCK_M"]) * (columns // meta["BLOCK_N"]),)
+
+    matmul_kernel[grid](a, b, out, N, K=K, COLUMNS=columns)
+    return out
+
+
+class ModelNew(nn.Module):
+    """The product alone; it has no parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        """Return [N, 1024] for a [N, 1024] and b [1024, 1024]."""
+        return triton_matmul(a, b)
