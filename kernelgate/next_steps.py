@@ -6,7 +6,15 @@ MEND = (
 )
 MEND_WHAT = "Mend what the detail names, and run again."
 REPLAY = "See the case alone with `kernelgate judge FILE --replay CASE`, and mend the kernel."
+REPLAYED = (
+    "Mend the kernel, and run the same command until the case holds; then judge the whole file: "
+    "`kernelgate judge FILE`."
+)
 MEND_FILE = "Mend the lines that the detail names."
+MAKE_ANEW = (
+    "Look for what the file keeps from call to call, such as a cache, a flag or a counter. Leave it out, or "
+    "make it anew whenever an input has changed."
+)
 OTHER_PATH = "Give the path of a kernel file: `kernelgate judge FILE`."
 OPEN_STAGE = "Undo the change, or judge by stage open: `kernelgate judge FILE --stage open`."
 STRICT_FORM = (

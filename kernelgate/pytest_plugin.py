@@ -34,7 +34,7 @@ REPORT: "pytest.StashKey[tuple[Report, str]]" = pytest.StashKey()
 """The report, and where it lies or why it does not."""
 
 CONCLUDED = pytest.StashKey[tuple[str, str, bool]]()
-"""Operation, summary and whether the verdict passes, of this process or of the worker that judged."""
+"""What was judged, summary and whether the verdict passes, of this process or of the worker that judged."""
 
 VISIBLE_GPUS = pytest.StashKey[tuple[str, ...]]()
 TERMINAL = pytest.StashKey[TextIO]()
@@ -261,9 +261,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def _conclude(config: pytest.Config, report: "Report", place: str) -> None:
     """Keep what the summary says; a worker of pytest-xdist hands it to the process that started it."""
-    from kernelgate.reporting.terminal import render_summary
+    from kernelgate.reporting.terminal import render_asked, render_summary
 
-    concluded = (report.operation, f"{render_summary(report)}\n  report: {place}", report.passes)
+    asked = render_asked(report.candidate.path, report.operation, report.stage)
+    concluded = (asked, f"{render_summary(report)}\n  report: {place}", report.passes)
     output = getattr(config, "workeroutput", None)
     if output is not None:
         output[SUMMARY] = concluded

@@ -50,6 +50,8 @@ class Reason(ReasonCode):
         "Items of the batch in another order do not give the answers in that order.", to.REPLAY)
     SLICED_BATCH = ("sliced-batch", _WRONG,
         "A slice of the batch does not give that slice of the answer.", to.REPLAY)
+    INFINITE_ITEM = ("infinite-item", _WRONG,
+        "One infinite item of the batch changes the answers to the others.", to.REPLAY)
     SHUFFLED_FEATURES = ("shuffled-features", _WRONG,
         "Output channels, columns or rows in another order do not give the answers in that order.", to.REPLAY)
     NEW_CONTENTS = ("new-contents", _WRONG,
@@ -60,7 +62,7 @@ class Reason(ReasonCode):
     AUTOTUNED = "autotuned", _WRONG, "The answer is off as the autotuner leaves the kernel.", to.REPLAY
     LAYOUT = "layout", _WRONG, "The answer is off for an input of other strides.", to.REPLAY
     CALLS_DIFFER = ("calls-differ", _WRONG,
-        "Called otherwise, again, or after an input has changed, it does other things.", to.MEND_FILE)
+        "Called otherwise, again, or after an input has changed, it does other things.", to.MAKE_ANEW)
     STREAM_ORDER = "stream-order", _WRONG, "What works on another stream is not waited for.", to.MEND_FILE
     DOMAIN = "domain", _WRONG, "The answer is off at the largest batch.", to.REPLAY
     DECLARED_MATH = ("declared-math", _WRONG,

@@ -12,6 +12,7 @@ problems/{name}.py says what is computed, kernels/{name}.py is a kernel for it. 
   kernelgate judge kernels/{name}.py             is it right? With a GPU: how fast beside PyTorch?
   git init && git add . && git commit -m "First kernels"    from now on it is the kernel to beat
   kernelgate judge kernels/{name}_idea.py        another one, against it
+  pytest tests/gate --candidate kernels/{name}.py    the same as a test suite
 The workflow, .github/workflows/kernelgate.yml, judges each pull request that changes kernels. Its line
 KERNELGATE says where kernelgate is installed from: make that yours too.
 """
@@ -23,7 +24,8 @@ def add(commands: Any) -> None:
         "init",
         help="begin a project of one's own",
         description="Write what a project of one's own needs: a table in pyproject.toml, a problem file and "
-        "a kernel that is right as it is, a workflow for pull requests, .actrc and .gitignore. A file "
+        "a kernel that is right as it is, tests/gate for pytest, a workflow for pull requests, .actrc and "
+        ".gitignore. A file "
         "that is there stays, unless you say otherwise.",
     )
     command.add_argument("name", metavar="NAME", help="of the first problem, such as rms")

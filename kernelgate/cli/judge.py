@@ -78,6 +78,8 @@ def _judge(options: argparse.Namespace) -> int:
         gate = open_gate(vars(options).get, project, watch)
     except (KernelgateError, OSError, ValueError) as error:
         return _refuse(error)
+    if isinstance(watch, Screen):
+        watch.begin(str(gate.request.candidate), gate.request.operation, gate.request.stage)
     try:
         report = run_gate(gate, watch)
     except AskedError as error:

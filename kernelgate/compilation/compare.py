@@ -18,9 +18,11 @@ def describe_changes(candidate: CompiledKernel, accepted: CompiledKernel) -> tup
         if before is None or not record.launches:
             continue
         if _spills(record) > _spills(before):
-            lines.append(f"{record.config}: spills {_spills(before)} -> {_spills(record)} bytes a thread")
+            spilled = f"{_spills(record)} bytes a thread, the accepted kernel's {_spills(before)}"
+            lines.append(f"{record.config}: spills {spilled}")
         if _occupancy(record) < _occupancy(before):
-            lines.append(f"{record.config}: warps an SM {_occupancy(before)} -> {_occupancy(record)}")
+            resident = f"{_occupancy(record)} warps an SM, the accepted kernel's {_occupancy(before)}"
+            lines.append(f"{record.config}: {resident}")
     return tuple(lines)
 
 

@@ -79,5 +79,5 @@ def try_forms(
         if recorded.stored is None:
             return "calls-differ", f"{says} the call cannot be made: {recorded.refused}"
         if different := compare_calls(first, recorded).difference:
-            return "calls-differ", f"{says} the file does not do what it does in a plain call: {different}"
+            return "calls-differ", f"{says} the file does other things than in a first call: {different}"
     return None

@@ -60,11 +60,12 @@ def compare(plain: FollowedCall, other: FollowedCall, touched_by: TouchedBy) -> 
         if _make_the_same(plain, other._replace(holds=holds), touched_by):
             return Comparison("", tuple(left_out))
     if left_out:
-        named = _name(first, first.steps[left_out[-1]])
-        return Comparison(f"step {left_out[-1]} of {len(first.steps)}, {named}, is left out or another")
+        place = left_out[-1]
+        named = _name(first, first.steps[place])
+        return Comparison(f"step {place + 1} of {len(first.steps)}, {named}, is missing or different")
     if following:
         more = f"{len(following)} more launches or moves of data"
-        return Comparison(f"{more}, the first {_name(later, following[0])}")
+        return Comparison(f"{more}: first {_name(later, following[0])}")
     return Comparison("what an earlier call left in memory goes into the answer")
 
 
@@ -158,5 +159,8 @@ def _nameless(view: View) -> View:
 
 def _name(plan: LaunchPlan, step: Step) -> str:
     if isinstance(step, Launch):
-        return f"launch of {plan.program_of(step).kernel} on {list(step.grid)}"
-    return "a fill" if isinstance(step, Fill) else "a copy"
+        return f"the launch of {plan.program_of(step).kernel} on {list(step.grid)}"
+    if isinstance(step, Fill):
+        return "a fill"
+    source = plan.buffers[step.source.buffer]
+    return f"the copy of {source.role}" if source.is_given else "a copy"

@@ -86,7 +86,8 @@ def make_gate(ask: Ask, project: Path | None, watch: Watch) -> Gate:
         raise AskedError(f"--profile {profile}: unknown; known: {known}")
     for option in ("candidate", "problem"):
         if (file := ask(option)) and not Path(file).is_file():
-            raise AskedError(f"{file}: is no file; allowed: a {option} file")
+            kind = "kernel" if option == "candidate" else option
+            raise AskedError(f"{file}: is no {kind} file, or is not there")
     measure, gpus = ask("measure"), visible_gpus()
     if measure and not gpus:
         raise GpuError(NO_GPU)

@@ -180,7 +180,7 @@ def _read_name(ask: Ask, project: Path | None, settings: Settings) -> str:
     has_default = project is not None and (project / "kernels" / f"{settings.operation}.py").is_file()
     if name is None and not has_default and not ask("problem"):
         if not ask("candidate"):
-            raise AskedError("--candidate: which kernel file? None in kernels/ is judged by default")
+            raise AskedError("--candidate: which kernel file? Name one, as --candidate kernels/NAME.py")
         raise AskedError(
             f"what does {candidate.name} compute? Give --operation NAME or --problem FILE, or call the file "
             f"after it, as softmax.py or softmax_tiled.py. Known: {', '.join(known)}"

@@ -4,6 +4,7 @@ from kernelgate.kernel_file.format import check_format
 from kernelgate.kernel_file.open_form import check_open_form
 from kernelgate.kernel_file.reach import LOOKS, find_reaches, refused
 from kernelgate.kernel_file.source import read_kernel
+from kernelgate.next_steps import STRICT_FORM
 from kernelgate.pipeline.judgement import Judgement
 from kernelgate.pipeline.refusal import forbid
 from kernelgate.pipeline.stage import Result
@@ -26,7 +27,8 @@ def follow_format(judgement: Judgement) -> tuple[str, Result]:
     is_open = judgement.request.stage == OPEN
     check = check_open_form if is_open else check_format
     if broken := check(kernel, judgement.operation):
-        raise forbid("format", kernel.path, broken)
+        stop = forbid("format", kernel.path, broken)
+        raise stop if is_open or check_open_form(kernel, judgement.operation) else stop.advising(STRICT_FORM)
     prepare("record")  # its imports take as long as those of the next check, and have a core of their own
     reaches = find_reaches(kernel)
     if not is_open and reaches:

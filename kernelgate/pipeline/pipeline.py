@@ -44,10 +44,10 @@ def _conclude(judgement: Judgement) -> Verdict:
         return conclude(Outcome.INVALID, Reason.INCOMPLETE, f"stages that did not run: {', '.join(missing)}")
     if judgement.is_same_code:
         return conclude(Outcome.SAME_CODE, Reason.SAME_CODE, _describe_same_code(judgement.programs))
-    right = f"right and compiling for sm_{ADA}"
+    right = f"right, and it compiles for sm_{ADA} (RTX 4090)"
     if judgement.sandbox.ada_on is not None:
         right += f", tried as sm_{ADA}'s code on sm_{judgement.sandbox.ada_on}"
-    detail = f"{right}; speed unknown, the performance stage did not run"
+    detail = f"{right}; its speed is unknown, since it was not timed"
     return conclude(Outcome.NOT_MEASURED, Reason.NOT_MEASURED, detail)
 
 

@@ -70,3 +70,7 @@ class Stopped(Exception):  # noqa: N818 - a stage's answer, carried past the res
     def __init__(self, verdict: Verdict, result: Result = None) -> None:
         super().__init__(verdict.detail)
         self.verdict, self.result = verdict, result
+
+    def advising(self, next_step: str) -> "Stopped":
+        """Return the same end with this next step."""
+        return Stopped(msgspec.structs.replace(self.verdict, next_step=next_step), self.result)

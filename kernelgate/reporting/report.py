@@ -8,6 +8,7 @@ import msgspec
 
 from kernelgate.correctness.result import Correctness, Diagnosis, Finding
 from kernelgate.machine.versions import Provenance
+from kernelgate.next_steps import REPLAY, REPLAYED
 from kernelgate.operations.declaration.operation import Algorithm
 from kernelgate.performance.explanation.hardware_counters import Counters
 from kernelgate.performance.result import Performance
@@ -132,6 +133,7 @@ def _fill_in(next_step: str, gate: Gate) -> str:
         computes = f"--problem {shlex.quote(str(request.problem))}"
     if gate.candidate_sha256 is None:
         return next_step
+    next_step = REPLAYED if request.replay is not None and next_step == REPLAY else next_step
     return fill_in(next_step, str(request.candidate), f"{computes} --stage {request.stage}", case)
 
 

@@ -12,6 +12,11 @@ TALL_TO_WIDE = 2
 """A character is so much taller than wide: the plane keeps its shape."""
 
 
+def render_asked(candidate: str, operation: str, stage: str) -> str:
+    """Return which file is judged, as what."""
+    return f"{printable(candidate)} as {printable(operation)}, by stage {stage}"
+
+
 def render_summary(report: Report) -> str:
     """Return the few lines that a terminal shows, the verdict at their end."""
     stages = [render_stage(name, result, report.detail) for name, result in report.stages.items()]

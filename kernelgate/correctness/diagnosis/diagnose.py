@@ -1,6 +1,7 @@
 """Making the smallest failing case once more, to say where its answer is wrong and what that looks like."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -72,14 +73,15 @@ def _made(tally: Tally, guess: Guess | None, script: str, no_script: str) -> Dia
 def _measure(runner: CaseRunner, finding: Finding, replayed: Replayed) -> tuple[Tally, Facts]:
     """Return where the last answer is wrong, and the facts beside that."""
     run = replayed.runs[-1]
-    tally, largest = _count_values(runner, run)
+    tally, sizes = _count_values(runner, run)
     by_values = tally.wrong_in_all > 0
     if not by_values:
         tally = _count_relation(runner, finding, replayed)
     facts = Facts(
         exact=_is_exact(runner, run.call.recipe),
-        # A wrong tap is within a few bounds of a fast algorithm: there size says nothing of the kind.
-        largest_error=largest if by_values and runner.operation.keeps("hard-bound") else None,
+        # A wrong tap is within a few bounds of a fast algorithm: there they say nothing of the kind.
+        largest_error=sizes.bounds if by_values and runner.operation.keeps("hard-bound") else None,
+        usual_error=sizes.share if by_values else None,
         stale=_share_of_earlier(replayed, tally),
         changes=_share_of_changes(runner, run, 1),
         changes_in_order=_share_of_changes(runner, run, 2),
@@ -87,20 +89,30 @@ def _measure(runner: CaseRunner, finding: Finding, replayed: Replayed) -> tuple[
     return tally, facts
 
 
-def _count_values(runner: CaseRunner, run: Run) -> tuple[Tally, float]:
-    """Return the elements of a run that break laws of values, and their largest error in hard bounds."""
+class _Sizes(NamedTuple):
+    """Errors of wrong elements: the largest in hard bounds, the usual one as a share of what is exact."""
+
+    bounds: float = 0.0
+    share: float = 0.0
+
+
+def _count_values(runner: CaseRunner, run: Run) -> tuple[Tally, _Sizes]:
+    """Return the elements of a run that break laws of values, and how large their errors are."""
     family = family_of(runner.operation, run.call.recipe)
-    tally, largest = Tally(runner.operation, run.call.recipe.batch), 0.0
+    tally, sizes = Tally(runner.operation, run.call.recipe.batch), _Sizes()
     if run.bits is None or run.offsets is None:
-        return tally, largest
+        return tally, sizes
     missing = _missing(runner, run, int(np.prod(tally.shape)))
     if not run.offsets.size:  # nothing was written: there is no value to judge
         lacking = np.ones(missing.size, np.bool_)
         tally.add(missing, lacking, lacking)
-        return tally, largest
+        return tally, sizes
     for answer, _ in runner.answers(run):
         wrong = accuracy.wrong_elements(answer, runner.limits, exact=family.exact, special=family.special)
-        largest = max(largest, accuracy.worst_error(answer, wrong))
+        sizes = _Sizes(
+            max(sizes.bounds, accuracy.worst_error(answer, wrong)),
+            max(sizes.share, accuracy.usual_error(answer, wrong)),
+        )
         held = answer.values.cpu().numpy().view(np.uint32) == answer.poison_bits
         lacking = np.ones(missing.size, np.bool_)
         tally.add(
@@ -108,7 +120,7 @@ def _count_values(runner: CaseRunner, run: Run) -> tuple[Tally, float]:
             np.concatenate([wrong.cpu().numpy(), lacking]),
             np.concatenate([held, lacking]),
         )
-    return tally, largest
+    return tally, sizes
 
 
 def _missing(runner: CaseRunner, run: Run, total: int) -> Offsets:

@@ -82,6 +82,12 @@ def worst_error(answer: Answer, wrong: Tensor) -> float:
     return float(torch.where(error == 0, 0, error / bound).max()) if error.numel() else 0.0
 
 
+def usual_error(answer: Answer, wrong: Tensor) -> float:
+    """Return the median error of these elements as a share of what is exact; infinite for NaN, 0 for none."""
+    share = (_error(answer) / answer.truth.exact.abs())[wrong].nan_to_num(torch.inf)
+    return float(share.median()) if share.numel() else 0.0
+
+
 def _special_amiss(answer: Answer) -> Tensor:
     got, exact, beside = answer.values.double(), answer.truth.exact, answer.truth.beside_special
     if not answer.operation.keeps("special-values"):

@@ -16,16 +16,22 @@ SMALL_ERROR = 32.0
 """In units of the direct bound: operands of bf16 are off by 8 bounds at most, half-precision sums by more."""
 
 
+SMALL_SHARE = 2.0**-8
+"""Of the exact value: bf16 keeps 8 significant bits. A wrong tap or a lost element moves most sums more."""
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What was measured beside the places; shares are of the wrong elements.
 
-    `largest_error` is in direct bounds, None where none of them is compared. `stale` is the share that
-    holds what an earlier call answered. `changes` is the share that another call of the same contents answers
-    otherwise, and `changes_in_order` the same where programs run in the same order.
+    `largest_error` is in direct bounds and `usual_error` a share of the exact value, None where no values are
+    compared. `stale` is the share that holds what an earlier call answered. `changes` is the share that
+    another call of the same contents answers otherwise, and `changes_in_order` the same where programs run in
+    the same order.
     """
 
     exact: bool = False
     largest_error: float | None = None
+    usual_error: float | None = None
     stale: float = 0.0
     changes: float = 0.0
     changes_in_order: float = 0.0
@@ -105,11 +111,13 @@ def _border(tally: Tally) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
 
 def _guess_by_size(tally: Tally, facts: Facts) -> Guess | None:
     spread = (tally.pixels_wrong > 0).sum() >= (tally.pixels_seen > 0).sum() / 2
-    small = facts.largest_error is not None and facts.largest_error <= SMALL_ERROR
-    if small and spread and not facts.exact:
-        because = (
-            f"errors everywhere, none over {facts.largest_error:.1f} times its hard bound: "
-            "less precise sums or operands, or a constant that is a little off"
-        )
-        return Guess(kind="precision", because=because)
-    return None
+    if not spread or facts.exact:
+        return None
+    if facts.largest_error is not None and facts.largest_error <= SMALL_ERROR:
+        size = f"none over {facts.largest_error:.1f} times its hard bound"
+    elif facts.usual_error is not None and facts.usual_error <= SMALL_SHARE:
+        size = f"half of them under {facts.usual_error:.2%} of the exact value"
+    else:
+        return None
+    cause = "less precise sums or operands, or a constant, an epsilon or a count that is a little off"
+    return Guess(kind="precision", because=f"errors everywhere, {size}: {cause}")

@@ -15,8 +15,8 @@ def list_environment(report: Report) -> Iterator[tuple[str, str]]:
     yield "rule", report.rule
     if report.algorithm != "direct":
         yield "laws", f"by the laws of {report.algorithm} algorithm"
-    yield "accepted kernel", _identify(report.accepted)
-    yield "candidate", _identify(report.candidate)
+    yield "accepted kernel", _identify(report.accepted, otherwise="")
+    yield "candidate", _identify(report.candidate, otherwise=" (not read)")
     if (book := report.book) is not None:
         use = "judged by it, the file was not run" if book.judged_by else "written"
         yield "plan book", f"{book.sha256[:12]}, for {', '.join(book.gpus)}: {use}"
@@ -25,5 +25,5 @@ def list_environment(report: Report) -> Iterator[tuple[str, str]]:
         yield "sandbox", f"Landlock {sandbox.landlock or 'missing'}, {filtered}"
 
 
-def _identify(kernel: KernelIdentity) -> str:
-    return f"{kernel.path} ({(kernel.sha256 or 'unread')[:12]})"
+def _identify(kernel: KernelIdentity, otherwise: str) -> str:
+    return kernel.path + (f" ({kernel.sha256[:12]})" if kernel.sha256 else otherwise)

@@ -43,14 +43,14 @@ def test_spills_that_grew_are_told_with_both_numbers() -> None:
     after = make_record(spill_store_bytes=8, spill_load_bytes=12)
     before = make_record(spill_store_bytes=4)
     (line,) = describe_changes(make_kernel(after), make_kernel(before))
-    assert line == "32/64, 4 warps, 2 stages: spills 4 -> 20 bytes a thread"
+    assert line == "32/64, 4 warps, 2 stages: spills 20 bytes a thread, the accepted kernel's 4"
     assert describe_changes(make_kernel(before), make_kernel(after)) == ()
 
 
 def test_occupancy_that_fell_is_told_with_both_numbers() -> None:
     """Fewer warps are told, more are not."""
     (line,) = describe_changes(make_kernel(make_record(warps_per_sm=4)), make_kernel(make_record()))
-    assert line == "32/64, 4 warps, 2 stages: warps an SM 8 -> 4"
+    assert line == "32/64, 4 warps, 2 stages: 4 warps an SM, the accepted kernel's 8"
     assert describe_changes(make_kernel(make_record()), make_kernel(make_record(warps_per_sm=4))) == ()
 
 
@@ -64,7 +64,7 @@ def test_a_new_configuration_is_held_against_the_best_accepted_one() -> None:
     """Twelve warps were reached before: eight are a loss, and twelve are none."""
     accepted = make_kernel(make_record(), make_record(2, warps_per_sm=12))
     (line,) = describe_changes(make_kernel(make_record(8)), accepted)
-    assert line.endswith("warps an SM 12 -> 8")
+    assert line.endswith("8 warps an SM, the accepted kernel's 12")
     assert describe_changes(make_kernel(make_record(8, warps_per_sm=12)), accepted) == ()
 
 
@@ -74,8 +74,8 @@ def test_the_launch_with_the_fewest_warps_stands_for_its_configuration() -> None
     record = msgspec.structs.replace(make_record(), launches=both)
     lines = describe_changes(make_kernel(record), make_kernel(make_record()))
     assert [line.partition(": ")[2] for line in lines] == [
-        "spills 0 -> 4 bytes a thread",
-        "warps an SM 8 -> 4",
+        "spills 4 bytes a thread, the accepted kernel's 0",
+        "4 warps an SM, the accepted kernel's 8",
     ]
 
 

@@ -130,39 +130,39 @@ other_view = msgspec.structs.replace(PLAN.answer, offset=1)
 DIFFERENT: dict[str, tuple[LaunchPlan | FollowedCall, str]] = {
     "copy-of-x-left-out": (
         after(PLAN, without_steps(PLAN, PAD)),
-        "step 3 of 5, a copy, is left out or another",
+        "step 4 of 5, the copy of x, is missing or different",
     ),
     "launch-on-x-left-out": (
         after(PLAN, without_steps(PLAN, COMPUTE)),
-        "step 4 of 5, launch of compute on",
+        "step 5 of 5, the launch of compute on",
     ),
-    "everything-left-out": (after(PLAN, make_plan(steps=())), "step 4 of 5, launch of compute"),
-    "preparation-kept-of-nothing": (after(KEPT), "step 1 of 5, a copy, is left out or another"),
+    "everything-left-out": (after(PLAN, make_plan(steps=())), "step 5 of 5, the launch of compute"),
+    "preparation-kept-of-nothing": (after(KEPT), "step 2 of 5, the copy of weight, is missing or different"),
     "preparation-kept-of-another-weight": (
         after(PLAN, KEPT, changed=(X, WEIGHT)),
-        "step 1 of 5, a copy, is left out or another",
+        "step 2 of 5, the copy of weight, is missing or different",
     ),
-    "another-grid": (with_step(PLAN, COMPUTE, grid=(1, 1, 1)), "step 4 of 5, launch of compute"),
-    "another-program": (with_step(PLAN, COMPUTE, program="e" * 64), "step 4 of 5, launch of compute"),
-    "another-number": (with_arguments((5, Scalar(kind="i32", bits=1))), "step 4 of 5"),
-    "another-offset": (with_arguments((0, Pointer(buffer=PADDED, offset=4))), "step 4 of 5"),
-    "another-role": (with_arguments((2, Pointer(buffer=1))), "step 4 of 5"),
+    "another-grid": (with_step(PLAN, COMPUTE, grid=(1, 1, 1)), "step 5 of 5, the launch of compute"),
+    "another-program": (with_step(PLAN, COMPUTE, program="e" * 64), "step 5 of 5, the launch of compute"),
+    "another-number": (with_arguments((5, Scalar(kind="i32", bits=1))), "step 5 of 5"),
+    "another-offset": (with_arguments((0, Pointer(buffer=PADDED, offset=4))), "step 5 of 5"),
+    "another-role": (with_arguments((2, Pointer(buffer=1))), "step 5 of 5"),
     "arguments-exchanged": (
         with_arguments((1, Pointer(buffer=PADDED)), (0, Pointer(buffer=PACKED))),
-        "step 4 of 5",
+        "step 5 of 5",
     ),
-    "another-table": (with_buffer(PLAN, TABLE, content="d" * 64), "step 4 of 5"),
+    "another-table": (with_buffer(PLAN, TABLE, content="d" * 64), "step 5 of 5"),
     "one-launch-more": (
         make_plan(steps=(*PLAN.steps, make_launch(Pointer(buffer=OUT)))),
-        "1 more launches or moves of data, the first launch of compute on [24200, 2, 1]",
+        "1 more launches or moves of data: first the launch of compute on [24200, 2, 1]",
     ),
     "one-fill-more": (
         make_plan(steps=(*PLAN.steps[:COMPUTE], PLAN.steps[FILL_PADDED], PLAN.steps[COMPUTE])),
-        "step 4 of 5",
+        "step 5 of 5",
     ),
     "another-order": (
         make_plan(steps=(*PLAN.steps[:FILL_PADDED], *reversed(PLAN.steps[FILL_PADDED:]))),
-        "step 3 of 5",
+        "step 4 of 5",
     ),
     "another-answer": (
         make_plan(answer=msgspec.structs.replace(PLAN.answer, buffer=PADDED)),
@@ -212,4 +212,4 @@ def test_working_memory_may_be_larger_and_hold_what_an_earlier_call_left() -> No
 def test_working_memory_may_not_be_smaller() -> None:
     """What was written where it ends is lost."""
     smaller = with_buffer(PLAN, PADDED, bytes=PLAN.buffers[PADDED].bytes // 2)
-    assert "left out or another" in compare(FIRST, FollowedCall(smaller, BEGUN), touched_by).difference
+    assert "missing or different" in compare(FIRST, FollowedCall(smaller, BEGUN), touched_by).difference

@@ -96,8 +96,8 @@ WRONGLY_ASKED = {
     "a folder that is none": ([*SOFTMAX, "--report-dir", "mine.py"], "--report-dir mine.py"),
     "a project that is none": (["--project", "."], "pyproject.toml: cannot be read"),
     "a case that is none": ([*SOFTMAX, "--replay", "N=3"], "--replay: not a case: 'N=3'"),
-    "a problem that is not there": (["--problem", "nope.py"], "nope.py: is no file"),
-    "a problem that is a folder": (["--problem", "."], ".: is no file"),
+    "a problem that is not there": (["--problem", "nope.py"], "nope.py: is no problem file"),
+    "a problem that is a folder": (["--problem", "."], ".: is no problem file"),
 }
 
 
@@ -281,7 +281,7 @@ def test_a_key_or_a_value_that_does_not_exist_is_an_error(
 def test_a_file_that_is_not_there_is_no_verdict(outside: Path) -> None:
     """Nor does it take the place of an earlier report."""
     for file in ("nowhere.py", "."):
-        with pytest.raises(AskedError, match="is no file"):
+        with pytest.raises(AskedError, match="is no kernel file"):
             kernelgate.judge(file, operation="softmax")
     assert not list(outside.iterdir())
 

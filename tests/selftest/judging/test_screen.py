@@ -38,6 +38,13 @@ def test_a_stage_is_told_when_it_ends() -> None:
     assert "\x1b" not in output.getvalue()
 
 
+def test_what_is_judged_is_said_first() -> None:
+    """As what, and by which stage: the rest follows from that."""
+    output = io.StringIO()
+    Screen(output).begin("a\x1b[2J.py", "softmax", "open")
+    assert output.getvalue() == "a?[2J.py as softmax, by stage open\n"
+
+
 def test_the_verdict_is_last_and_in_a_frame() -> None:
     """Its name at the top, its reason at the bottom, and why between; a command to copy stands outside."""
     report = make_report_of(verdict=Outcome.WRONG, reason=Reason.HARD_BOUND, detail="a [b] c", passes=False)

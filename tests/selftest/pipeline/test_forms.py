@@ -23,6 +23,7 @@ def test_what_people_write_passes_in_stage_open_alone(pretended: PretendedStages
     strict = gate_of(pretended, KERNELBENCH, "final-micro-tuning")
     assert strict.stage("format").status == "failed"
     assert str(strict.verdict().reason).startswith("format-")
+    assert "--stage open" in strict.verdict().next_step
 
 
 def test_a_part_that_is_missing_is_refused_in_the_open_form_too(pretended: PretendedStages) -> None:

@@ -197,7 +197,7 @@ def test_a_candidate_that_could_not_be_read_has_no_digest() -> None:
     """And the report can still be written."""
     report = make_report(make_gate(Outcome.FORBIDDEN, measure=False))
     assert report.candidate == KernelIdentity(path="k.py", sha256=None)
-    assert "k.py (unread)" in render_markdown(report)
+    assert "k.py (not read)" in render_markdown(report)
 
 
 def test_a_timing_is_drawn_with_the_confidence_of_its_interval() -> None:

@@ -167,7 +167,7 @@ def test_what_is_kept_of_a_weight_that_has_changed_is_found(start: Start, condit
     assert found is not None
     assert found[0] == "calls-differ"
     assert found[1].startswith(says)
-    assert "a copy, is left out or another" in found[1]
+    assert "the copy of weight, is missing or different" in found[1]
 
 
 def test_a_store_that_all_models_share_is_found(start: Start) -> None:
