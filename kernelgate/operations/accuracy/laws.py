@@ -115,7 +115,10 @@ def check_exact(answer: Answer) -> Iterator[Broken]:
     wrong = _inexact(answer)
     if bool(wrong.any()):
         worst = int(torch.where(wrong, _error(answer), -1).argmax())
-        yield Broken(law="exact", detail=f"{answer.name(worst)}, allowed that value only")
+        detail = (
+            f"{answer.name(worst)}, allowed that value only; {int(wrong.sum())} of {wrong.numel()} differ"
+        )
+        yield Broken(law="exact", detail=detail)
 
 
 def _inexact(answer: Answer) -> Tensor:
@@ -154,8 +157,13 @@ def check_bound(answer: Answer) -> Iterator[Broken]:
         return
     # Where the bound is zero an exact element divides zero by zero: only what is beyond may be named.
     worst = int(torch.where(beyond, error / bound, -1).argmax())
-    off = f"error {float(error[worst]):.3g}, allowed {float(bound[worst]):.3g}"
-    yield Broken(law="hard-bound", detail=f"{answer.name(worst)}: {off}")
+    yield Broken(
+        law="hard-bound",
+        detail=(
+            f"{answer.name(worst)}: error {float(error[worst]):.3g}, allowed {float(bound[worst]):.3g}; "
+            f"{int(beyond.sum())} of {beyond.numel()} elements are beyond the bound"
+        ),
+    )
 
 
 def check_error_ratio(errors: Errors, limits: LawLimits) -> Iterator[Broken]:

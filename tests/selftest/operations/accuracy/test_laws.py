@@ -225,6 +225,7 @@ def test_where_no_sum_rounds_the_last_bit_counts(family: str) -> None:
     (broken,) = laws.check_exact(make_answer(values, truth))
     assert broken.law == "exact"
     assert broken.detail.startswith("out[1,2,3,4]: got ")
+    assert f"1 of {values.numel()} differ" in broken.detail
 
 
 def test_exact_operands_leave_a_yardstick_of_float32_sums() -> None:
