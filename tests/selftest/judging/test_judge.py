@@ -61,9 +61,10 @@ def test_it_needs_no_project(call: Callable[..., subprocess.CompletedProcess[str
     ended = call()
     assert ended.returncode == 1, ended.stderr
     lines = ended.stdout.splitlines()
-    assert lines[0].split()[:2] == ["format", "failed"]
-    assert "report: gate-report/report.html" in lines[1]
-    assert lines[2].startswith("FORBIDDEN  (format-")
+    assert lines[0] == "mine.py as softmax, by stage open"
+    assert lines[1].split()[:2] == ["format", "failed"]
+    assert "report: gate-report/report.html" in lines[2]
+    assert lines[3].startswith("FORBIDDEN  (format-")
     assert lines[-1].startswith("  next: ")
     assert read_report(outside / "gate-report" / "report.json").verdict is Outcome.FORBIDDEN
 

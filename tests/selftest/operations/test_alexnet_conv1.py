@@ -59,7 +59,7 @@ def test_the_blocks_of_the_original_make_the_measured_grid() -> None:
 
 def test_an_operation_is_found_by_its_name() -> None:
     """Every operation is listed under the name that it carries."""
-    assert OPERATIONS == ("alexnet_conv1", "conv3x3", "layernorm", "matmul", "softmax")
+    assert OPERATIONS == ("alexnet_conv1", "conv3x3", "layernorm", "matmul", "matmul_bf16", "softmax")
     for name in OPERATIONS:
         assert find_operation(name).name == name
     assert find_operation("alexnet_conv1") is ALEXNET_CONV1

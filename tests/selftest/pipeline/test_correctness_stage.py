@@ -77,7 +77,7 @@ def test_a_file_that_reaches_out_of_its_libraries_is_never_run(pretended: Preten
 def test_what_held_and_what_was_not_tried_are_both_told(pretended: PretendedStages) -> None:
     """A law that needs a GPU is no law that held."""
     detail = pretended.gate().stage("correctness").detail
-    assert "1 laws held, not tried: second-opinion" in detail
+    assert "1 laws held; not tried: second-opinion" in detail
 
 
 @pytest.mark.parametrize("replay", [None, CASE])
