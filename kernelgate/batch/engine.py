@@ -59,7 +59,10 @@ class Engine:
             return None
         folder = self._results.folder / _name_folder(gate, asked)
         gate.request = msgspec.structs.replace(gate.request, report_dir=folder)
-        report = self._run(gate)
+        try:
+            report = self._run(gate)
+        except AskedError as error:  # what this machine cannot do is no fault of the gate's
+            return self.refuse(file, str(error))
         return self._results.add(result_of(report, asked, time.monotonic() - started, str(folder)))
 
     def refuse(self, file: str, why: str) -> Result:
@@ -69,6 +72,8 @@ class Engine:
     def _run(self, gate: Gate) -> Report:
         try:
             return run_gate(gate, self._watch)
+        except AskedError:
+            raise
         except Exception:  # noqa: BLE001 - the gate has its verdict by then, INVALID; the others go on
             traceback.print_exc()
             return make_report(gate)

@@ -73,6 +73,16 @@ def test_the_same_command_again_judges_nothing_twice() -> None:
     assert not any(each.reused for each in judge_many(algorithm="any"))
 
 
+@needs_no_gpu
+def test_what_the_machine_cannot_do_is_not_judged() -> None:
+    """It says nothing of the file, and is no error of the gate's."""
+    Path("relu.py").write_text(WRITTEN["relu"].problem)
+    Path("mine.py").write_text(WRITTEN["relu"].kernel)
+    (result,) = kernelgate.judge_all(["mine.py"], problem="relu.py", code_path="sm_89")
+    assert (result.verdict, result.reason) == (Outcome.INVALID, Reason.NOT_JUDGED)
+    assert "--code-path sm_89: needs a GPU newer than sm_89" in result.detail
+
+
 def test_the_same_bytes_are_judged_once() -> None:
     """The second line says whose verdict it is; the verdict of a changed accepted kernel is another."""
     Path("many/d.py").write_bytes(Path("many/c00001.py").read_bytes())
