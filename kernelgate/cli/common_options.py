@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from kernelgate.settings import find_project
+
 
 def add_root(command: argparse.ArgumentParser) -> None:
     """Let the user name the project's folder: it holds pyproject.toml, kernels/ and baselines/."""
@@ -17,3 +19,9 @@ def add_project(command: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder of a project, with [tool.kernelgate] in its pyproject.toml; default: this one or above",
     )
+
+
+def project_of(options: argparse.Namespace) -> Path | None:
+    """Return the project that was named, else the one that the working directory lies in, None in none."""
+    named: Path | None = options.project
+    return named or find_project(Path.cwd())

@@ -25,8 +25,7 @@ def add(commands: Any) -> None:
         help="begin a project of one's own",
         description="Write what a project of one's own needs: a table in pyproject.toml, a problem file and "
         "a kernel that is right as it is, tests/gate for pytest, a workflow for pull requests, .actrc and "
-        ".gitignore. A file "
-        "that is there stays, unless you say otherwise.",
+        ".gitignore. A file that is there stays, unless you say otherwise.",
     )
     command.add_argument("name", metavar="NAME", help="of the first problem, such as rms")
     command.add_argument("--force", action="store_true", help="write over files that are there")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kernelgate.cli.common_options import add_project
+from kernelgate.cli.common_options import add_project, project_of
 from kernelgate.errors import KernelgateError
 from kernelgate.judging.options import CANNOT_JUDGE, AskedError, add_options
 
@@ -44,8 +44,8 @@ def add(commands: Any) -> None:
     )
     timed.add_argument("--no-measure", action="store_false", dest="measure", help="do not time it")
     shown = command.add_mutually_exclusive_group()
-    shown.add_argument("--json", action="store_true", help="print report.json, and nothing else")
-    shown.add_argument("--quiet", action="store_true", help="print the verdict alone")
+    shown.add_argument("--json", action="store_true", help="print report.json, or a batch's lines, alone")
+    shown.add_argument("--quiet", action="store_true", help="print the verdict, or a batch's count, alone")
     add_project(command)
     command.set_defaults(run=run)
 
@@ -70,16 +70,17 @@ def _judge(options: argparse.Namespace) -> int:
     from kernelgate.judging.judge import open_gate, run_gate
     from kernelgate.judging.screen import Screen
     from kernelgate.judging.watch import Silent
-    from kernelgate.settings import find_project
+    from kernelgate.reporting.terminal import render_asked
 
-    project = options.project or find_project(Path.cwd())
-    watch = Silent() if options.json or options.quiet else Screen(sys.stdout)
+    is_told = not options.json and not options.quiet
+    watch = Screen(sys.stdout) if is_told else Silent()
     try:
-        gate = open_gate(vars(options).get, project, watch)
+        gate = open_gate(vars(options).get, project_of(options), watch)
     except (KernelgateError, OSError, ValueError) as error:
         return _refuse(error)
-    if isinstance(watch, Screen):
-        watch.begin(str(gate.request.candidate), gate.request.operation, gate.request.stage)
+    if is_told:
+        asked = gate.request
+        print(render_asked(str(asked.candidate), asked.operation, asked.stage))
     try:
         report = run_gate(gate, watch)
     except AskedError as error:
@@ -93,7 +94,6 @@ def _judge_batch(options: argparse.Namespace) -> int:
     from kernelgate.batch.engine import Engine, open_results
     from kernelgate.batch.run import judge_in_order
     from kernelgate.batch.table import Table
-    from kernelgate.settings import find_project
 
     table = Table(sys.stdout, with_rows=not options.json and not options.quiet)
     try:
@@ -101,7 +101,7 @@ def _judge_batch(options: argparse.Namespace) -> int:
     except (KernelgateError, OSError) as error:
         return _refuse(error)
     with results:
-        engine = Engine(results, options.project or find_project(Path.cwd()), table)
+        engine = Engine(results, project_of(options), table)
         for result in judge_in_order(engine, candidates, vars(options)):
             table.add(result)
             if options.json:
@@ -113,11 +113,9 @@ def _judge_batch(options: argparse.Namespace) -> int:
 
 def _follow(options: argparse.Namespace) -> int:
     from kernelgate.batch.follow import follow
-    from kernelgate.settings import find_project
 
-    project = options.project or find_project(Path.cwd())
     try:
-        follow(sys.stdin.buffer, sys.stdout, vars(options), project)
+        follow(sys.stdin.buffer, sys.stdout, vars(options), project_of(options))
     except (KernelgateError, OSError) as error:
         return _refuse(error)
     return 0

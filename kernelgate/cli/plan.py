@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kernelgate.cli.common_options import add_project
+from kernelgate.cli.common_options import add_project, project_of
 from kernelgate.judging.options import add_computed, read_computed
 from kernelgate.operations import find_operation
-from kernelgate.settings import PROJECT_FILE, find_project
+from kernelgate.settings import PROJECT_FILE
 
 if TYPE_CHECKING:
     from kernelgate.operations.declaration.operation import Operation
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     from kernelgate.compilation.plan_command import PlanOrder, make_plans
     from kernelgate.settings import load_settings
 
-    project = options.project or find_project(Path.cwd())
+    project = project_of(options)
     settings = load_settings(project / PROJECT_FILE if project else None)
     order = PlanOrder(
         file=Path(options.candidate),
@@ -65,11 +65,4 @@ def _find_operation(options: argparse.Namespace, project: Path | None, settings:
     name, problem = read_computed(vars(options).get, project, settings)
     if problem is None:
         return find_operation(name)
-    limits = settings.limits
-    order = ExaminationOrder(
-        file=str(problem),
-        math=options.math,
-        memory_bytes=limits.problem_memory_bytes,
-        seconds=limits.problem_timeout_s,
-    )
-    return find_operation(read_problem(order))
+    return find_operation(read_problem(ExaminationOrder.within(settings.limits, problem, options.math)))

@@ -10,7 +10,6 @@ from kernelgate.pipeline.stage import StageName, StageResult
 from kernelgate.reporting.progress import StageProgress
 from kernelgate.reporting.report import Report
 from kernelgate.reporting.terminal import (
-    render_asked,
     render_next,
     render_reasons,
     render_remarks,
@@ -31,10 +30,6 @@ class Screen:
     def __init__(self, output: TextIO) -> None:
         self._console = Console(file=output, highlight=False, soft_wrap=True)
         self._progress = StageProgress(output)
-
-    def begin(self, candidate: str, operation: str, stage: str) -> None:
-        """Print what is judged."""
-        self._console.print(Text(render_asked(candidate, operation, stage)))
 
     def note(self, stage: StageName) -> None:
         """Show the stage at work."""

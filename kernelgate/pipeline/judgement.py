@@ -63,13 +63,9 @@ class Judgement:
 
     def read_problem(self) -> None:
         """Have the problem file read, if there is one, and take its operation. Raises ProblemError."""
-        if self._operation is None and self.request.problem is not None:
-            order = ExaminationOrder(
-                file=str(self.request.problem),
-                math=self.request.math,
-                memory_bytes=self.settings.limits.problem_memory_bytes,
-                seconds=self.settings.limits.problem_timeout_s,
-            )
+        request = self.request
+        if self._operation is None and request.problem is not None:
+            order = ExaminationOrder.within(self.settings.limits, request.problem, request.math)
             self._take(find_operation(read_problem(order)))
 
     def _take(self, operation: Operation) -> None:

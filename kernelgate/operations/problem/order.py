@@ -11,6 +11,7 @@ import msgspec
 
 from kernelgate.operations.declaration.error_model import Math
 from kernelgate.operations.problem.problem import Problem, ProblemError
+from kernelgate.settings import Limits
 
 SHOWN = 500
 
@@ -22,6 +23,12 @@ class ExaminationOrder(msgspec.Struct, frozen=True, kw_only=True):
     math: Math | None = None
     memory_bytes: int = 16 * 2**30
     seconds: float = 300.0
+
+    @classmethod
+    def within(cls, limits: Limits, file: Path, math: Math | None) -> "ExaminationOrder":
+        """Return the order to look at a file within a project's limits."""
+        seconds, memory_bytes = limits.problem_timeout_s, limits.problem_memory_bytes
+        return cls(file=str(file), math=math, memory_bytes=memory_bytes, seconds=seconds)
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):

@@ -7,6 +7,7 @@ import pytest
 
 from kernelgate.judging.screen import Screen, show_verdict
 from kernelgate.pipeline.stage import StageResult
+from kernelgate.reporting.terminal import render_asked
 from kernelgate.verdict import Outcome, Reason
 from tests.selftest.support.made_up_reports import make_report_of
 
@@ -40,9 +41,7 @@ def test_a_stage_is_told_when_it_ends() -> None:
 
 def test_what_is_judged_is_said_first() -> None:
     """As what, and by which stage: the rest follows from that."""
-    output = io.StringIO()
-    Screen(output).begin("a\x1b[2J.py", "softmax", "open")
-    assert output.getvalue() == "a?[2J.py as softmax, by stage open\n"
+    assert render_asked("a\x1b[2J.py", "softmax", "open") == "a?[2J.py as softmax, by stage open"
 
 
 def test_the_verdict_is_last_and_in_a_frame() -> None:

@@ -1,6 +1,7 @@
 """What is planted in matmul: faults of its own, and honest kernels that look like them."""
 
 import textwrap
+from collections.abc import Callable
 from functools import partial
 
 from tests.selftest.corpus.planted import base
@@ -52,8 +53,8 @@ KEPT = """\
 """
 
 
-def before_product(code: str) -> str:
-    """Return the kernel with code before each product."""
+def before_product(code: str, changed: Callable[..., str] = changed) -> str:
+    """Return the kernel, as it is changed otherwise, with code before each product."""
     return changed((PRODUCT, textwrap.indent(textwrap.dedent(code).strip("\n"), " " * 8) + "\n" + PRODUCT))
 
 

@@ -1,9 +1,8 @@
 """What is planted in matmul_bf16: faults of its own, and honest kernels that look like them."""
 
-import textwrap
 from functools import partial
 
-from tests.selftest.corpus.planted import base
+from tests.selftest.corpus.planted import base, of_matmul
 from tests.selftest.corpus.planted.base import LookAlike, Planted
 from tests.selftest.corpus.planted.of_matmul import (
     A_PLACE,
@@ -20,6 +19,7 @@ from tests.selftest.corpus.planted.of_matmul import (
 
 SOURCE = (base.KERNELS / "matmul_bf16_original.py").read_text(encoding="utf-8")
 changed = partial(base.changed, source=SOURCE)
+before_product = partial(of_matmul.before_product, changed=changed)
 planted, look_alike = partial(Planted, operation="matmul_bf16"), partial(LookAlike, operation="matmul_bf16")
 
 ROUNDED = "total.to(tl.bfloat16)"
@@ -39,11 +39,6 @@ ONE_EXPONENT = """\
         largest = 2.0 * tl.max(tl.abs(wide))
         a = ((wide + largest) - largest).to(tl.bfloat16)
 """
-
-
-def before_product(code: str) -> str:
-    """Return the kernel with code before each product."""
-    return changed((PRODUCT, textwrap.indent(textwrap.dedent(code).strip("\n"), " " * 8) + "\n" + PRODUCT))
 
 
 FAULTS = (
