@@ -152,6 +152,15 @@ def test_nothing_is_timed_unless_it_is_asked_for(project: Path) -> None:
     assert "4/5 tests collected (1 deselected)" in ended.stdout, ended.stdout + ended.stderr
 
 
+def test_a_project_without_an_accepted_kernel_asks_for_the_candidate(project: Path) -> None:
+    """One of its own has no file that is judged by default."""
+    (project / "pyproject.toml").write_text("[tool.kernelgate]\n")
+    (project / "tests" / "gate" / "test_gate.py").write_text(GATE)
+    ended = run_pytest(project, "tests/gate")
+    assert ended.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "--candidate: which kernel file? Name one" in ended.stdout + ended.stderr
+
+
 def test_the_tests_of_the_gate_are_collected_without_a_heavy_import() -> None:
     """PyTorch is not needed to look at text."""
     ended = subprocess.run(
@@ -238,6 +247,7 @@ def test_a_cache_that_cannot_be_written_hides_no_verdict(tmp_path: Path) -> None
     assert ended.returncode == pytest.ExitCode.TESTS_FAILED, ended.stdout + ended.stderr
     assert ended.stdout.rstrip().splitlines()[-1] == f"  report: {folder / 'report.md'}"
     assert "FORBIDDEN  (format-file-missing)" in ended.stdout
+    assert "nowhere.py as alexnet_conv1, by stage final-micro-tuning" in ended.stdout
     assert "1 failed, 3 skipped" in ended.stdout
 
 

@@ -84,7 +84,7 @@ def worst_error(answer: Answer, wrong: Tensor) -> float:
 
 def usual_error(answer: Answer, wrong: Tensor) -> float:
     """Return the median error of these elements as a share of what is exact; infinite for NaN, 0 for none."""
-    share = (_error(answer) / answer.truth.exact.abs())[wrong].nan_to_num(torch.inf)
+    share = (_error(answer) / answer.truth.exact.abs())[wrong].nan_to_num(nan=torch.inf, posinf=torch.inf)
     return float(share.median()) if share.numel() else 0.0
 
 

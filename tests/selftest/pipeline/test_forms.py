@@ -2,10 +2,12 @@
 
 import pytest
 
+from kernelgate.next_steps import STRICT_FORM
 from kernelgate.pipeline.format_step import UNBOUND
 from kernelgate.pipeline.pipeline import Gate
 from kernelgate.reporting.report import make_report
-from kernelgate.verdict import Outcome
+from kernelgate.scaffold.project_texts import KERNEL
+from kernelgate.verdict import Outcome, Reason
 from tests.selftest.corpus.planted.form_alikes import KERNELBENCH
 from tests.selftest.support.pretended_gate import GPU, PretendedStages
 
@@ -23,7 +25,18 @@ def test_what_people_write_passes_in_stage_open_alone(pretended: PretendedStages
     strict = gate_of(pretended, KERNELBENCH, "final-micro-tuning")
     assert strict.stage("format").status == "failed"
     assert str(strict.verdict().reason).startswith("format-")
-    assert "--stage open" in strict.verdict().next_step
+
+
+def test_who_breaks_the_strict_form_alone_is_told_of_the_open_one(pretended: PretendedStages) -> None:
+    """Whichever rule comes first; a file that has neither form is told how to mend that."""
+    gate = gate_of(pretended, KERNEL, "final-micro-tuning")
+    gate.stage("format")
+    verdict = gate.verdict()
+    assert verdict.reason is Reason.FORMAT_WRAPPER_MISSING
+    assert verdict.next_step == STRICT_FORM != verdict.reason.next_step
+    neither = gate_of(pretended, KERNEL.replace("class ModelNew", "class Fast"), "final-micro-tuning")
+    neither.stage("format")
+    assert neither.verdict().next_step == neither.verdict().reason.next_step
 
 
 def test_a_part_that_is_missing_is_refused_in_the_open_form_too(pretended: PretendedStages) -> None:

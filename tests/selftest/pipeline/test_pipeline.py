@@ -153,6 +153,18 @@ def test_a_wrong_answer_stops_before_the_timing(pretended: PretendedStages) -> N
     assert f"--replay {CASE.replay}" in gate.verdict().detail
 
 
+def test_a_replayed_case_that_fails_is_not_told_to_be_replayed(pretended: PretendedStages) -> None:
+    """That is what was done; the same finding of a whole judgement is."""
+    pretended.correctness = correctness(Finding(case=CASE, law="hard-bound", detail="off", forbidden=False))
+    steps = []
+    for replay in (CASE, None):
+        gate = pretended.gate(replay=replay)
+        gate.stage("correctness")
+        steps.append(make_report(gate).next_step)
+    assert steps[0].startswith("Mend the kernel, and run the same command")
+    assert f"--replay {CASE.replay}" in steps[1]
+
+
 def test_a_replayed_case_that_holds_is_no_verdict_that_passes(pretended: PretendedStages) -> None:
     """One case chosen by the caller does not stand for all, and nothing is timed on its strength."""
     gate = pretended.gate(gpu=GPU, measure=True, replay=CASE)

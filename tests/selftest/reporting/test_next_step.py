@@ -32,6 +32,12 @@ def test_a_command_can_be_pasted(step: str, filled: str) -> None:
     assert fill_in(step, "a b.py", OPTIONS, CASE) == filled
 
 
+def test_a_name_that_would_end_the_command_is_not_filled_in() -> None:
+    """What is between backticks is code in a page."""
+    step = "See `kernelgate judge FILE --stage open`."
+    assert fill_in(step, "a`b.py", OPTIONS, CASE) == step
+
+
 def test_without_a_case_there_is_none_to_fill_in() -> None:
     """The step stays as it is."""
     step = "See `kernelgate judge FILE --replay CASE`."

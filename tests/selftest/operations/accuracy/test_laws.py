@@ -161,6 +161,19 @@ def test_the_worst_of_many_faults_is_named() -> None:
     assert f"{answer.numel()} of {answer.numel()} elements" in detail
 
 
+def test_the_usual_error_is_a_share_of_what_is_exact() -> None:
+    """Of wrong elements the median, which one that is far off does not move; of none it is 0."""
+    _, truth = draw("normal")
+    values = (truth.exact * 1.25).float()
+    values[0, 0, 0, 0] = 1e9
+    answer = make_answer(values, truth)
+    every = torch.ones(values.numel(), dtype=torch.bool)
+    assert laws.usual_error(answer, every) == pytest.approx(0.25, rel=1e-3)
+    assert laws.usual_error(answer, ~every) == 0.0
+    values[:] = torch.nan
+    assert laws.usual_error(make_answer(values, truth), every) == float("inf")
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_a_value_that_is_no_number_is_beyond_every_bound(value: float) -> None:
     """NaN compares false with everything, and is found all the same, by every law of values."""
