@@ -15,6 +15,7 @@ import pytest
 from kernelgate.batch import follow
 from kernelgate.batch.result import Result
 from kernelgate.machine.gpu import visible_gpus
+from kernelgate.reporting.report_files import read_report
 from tests.selftest.problems.written import WRITTEN
 
 ROOT = Path(__file__).parents[3]
@@ -28,12 +29,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def answers(*requests: Any) -> list[dict[str, Any]]:
+def answers(*requests: Any, **options: str) -> list[dict[str, Any]]:
     """Return what comes out for lines; what is no text is written as JSON."""
     texts = [each if isinstance(each, str | bytes) else json.dumps(each) for each in requests]
     given = b"\n".join(each.encode() if isinstance(each, str) else each for each in texts)
     output = io.StringIO()
-    follow.follow(io.BytesIO(given), output, {"operation": "softmax", "report_dir": "reports"}, None)
+    asked = (options or {"operation": "softmax"}) | {"report_dir": "reports"}
+    follow.follow(io.BytesIO(given), output, asked, None)
     return [json.loads(line) for line in output.getvalue().splitlines()]
 
 
@@ -101,6 +103,22 @@ def test_options_are_those_of_the_request() -> None:
     assert right["result"]["operation"] == "softmax"
     *_, other = answers({"id": 3, "file": "refused.py", "operation": "matmul"})
     assert other["result"]["operation"] == "matmul"
+
+
+def test_what_a_request_computes_takes_the_place_of_the_commands() -> None:
+    """An operation that of a problem, and a problem that of an operation."""
+    Path("relu.py").write_text(WRITTEN["relu"].problem)
+    *_, other = answers({"id": 1, "file": "refused.py", "operation": "softmax"}, problem="relu.py")
+    assert other["result"]["operation"] == "softmax"
+    *_, other = answers({"id": 1, "file": "refused.py", "problem": "relu.py"})
+    assert other["result"]["operation"] == "problem-relu"
+
+
+def test_a_request_may_name_the_kernel_to_beat() -> None:
+    """As an option of the command does."""
+    Path("beat.py").write_text("# first\n")
+    *_, judged = answers({"id": 1, "file": "refused.py", "against": "beat.py"})
+    assert read_report(Path(judged["result"]["report"], "report.json")).accepted.path == "beat.py"
 
 
 @pytest.mark.parametrize(

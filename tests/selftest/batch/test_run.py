@@ -73,6 +73,15 @@ def test_the_same_command_again_judges_nothing_twice() -> None:
     assert not any(each.reused for each in judge_many(algorithm="any"))
 
 
+def test_other_settings_are_another_question(tmp_path: Path) -> None:
+    """The verdict may follow from any of them."""
+    for ratio, is_reused in ((2.0, False), (3.0, False), (3.0, True)):
+        (tmp_path / "pyproject.toml").write_text(f"[tool.kernelgate.laws]\nmax_error_ratio = {ratio}\n")
+        results = judge_many(project=tmp_path)
+        assert {each.verdict for each in results} == {Outcome.FORBIDDEN}
+        assert {each.reused for each in results} == {is_reused}
+
+
 @needs_no_gpu
 def test_what_the_machine_cannot_do_is_not_judged() -> None:
     """It says nothing of the file, and is no error of the gate's."""
