@@ -9,6 +9,7 @@ from kernelgate.interpreter.text.module import Block, Function, Module, Operatio
 from kernelgate.interpreter.text.operations import parse_operation, symbol_name
 from kernelgate.interpreter.text.tokens import matching, tokens_of, without_locations
 from kernelgate.interpreter.text.types import parse_type
+from kernelgate.interpreter.text.unique_names import UniqueNames
 
 MAX_DEPTH = 100
 ENTRY = "^bb0"
@@ -41,6 +42,7 @@ def parse(ttir: str) -> Module:
 
 def _read_lines(ttir: str) -> "Sequence[_Line]":
     found: list[_Line] = []
+    names = UniqueNames()
     for number, text in enumerate(ttir.splitlines(), start=1):
         if not text.strip() or text.startswith("#"):
             continue
@@ -51,7 +53,7 @@ def _read_lines(ttir: str) -> "Sequence[_Line]":
         except ValueError as error:
             raise TtirSyntaxError(number, text, str(error)) from None
         if tokens:
-            found.append(_Line(number, text, tokens))
+            found.append(_Line(number, text, names.rename(tokens)))
     return found
 
 

@@ -56,6 +56,18 @@ def by_a_loop_sum(x, out, n):
     tl.store(out, tl.where(total == 3.0, 0.0, count))
 
 
+@triton.jit
+def by_turns(x, out, n):
+    turn = out.to(tl.pointer_type(tl.int32)) + n
+    for _ in range(n):
+        tl.store(out, tl.load(x))
+    if tl.program_id(0) == 0:
+        tl.atomic_xchg(turn, 1)
+    else:
+        while tl.atomic_add(turn, 0) != 1:
+            pass
+
+
 def decisions(kernel: Any) -> list[Decision]:
     module = parse(ttir_of(kernel, KINDS, {}))
     return list(find_decisions(module, DataFlow(module)))
@@ -75,3 +87,8 @@ def test_what_values_choose_beside_others_is_made_of_them(kernel: Any, last: str
     found = decisions(kernel)
     assert found[-1].operation.name == last
     assert found[-1].data == frozenset(["%x"])
+
+
+def test_a_lock_is_made_of_what_lies_in_it_alone() -> None:
+    """In the text it has the name of a value in the loop before it, which is made of x."""
+    assert [each.data for each in decisions(by_turns)] == [frozenset(["%out"])]

@@ -96,6 +96,45 @@ def test_loops_and_branches_have_regions() -> None:
     assert [each.type.element for each in scan.regions[0].blocks[0].parameters] == ["f32", "f32"]
 
 
+def test_a_name_that_is_used_again_beside_its_region_means_another_value() -> None:
+    text = BODY.format(
+        line="""%c = arith.constant true
+    %0:2 = scf.if %c -> (f32, f32) {
+      %1 = tt.load %x : !tt.ptr<f32>
+      scf.yield %1, %1 : f32, f32
+    } else {
+      %1 = arith.constant 1.0 : f32
+      scf.yield %1, %1 : f32, f32
+    }
+    %2 = scf.for %i = %n to %n step %n iter_args(%a = %0#1) -> (f32) : i32 {
+      scf.yield %a : f32
+    }
+    %3 = scf.for %i = %n to %n step %n iter_args(%a = %2) -> (f32) : i32 {
+      %1 = arith.addf %a, %a : f32
+      scf.yield %1 : f32
+    }
+    %4 = "tt.reduce"(%3) <{axis = 0 : i32}> ({
+    ^bb0(%a: f32, %1: f32):
+      tt.reduce.return %1 : f32
+    }) : (f32) -> f32"""
+    )
+    body = parse(text).kernel.body
+    defined = [name for each in body.every() for name in each.results]
+    assert len(set(defined)) == len(defined)
+    _, branch, first, second, reduction, _ = body.blocks[0].operations
+    loaded, constant = (each.blocks[0].operations for each in branch.regions)
+    assert loaded[1].operands == loaded[0].results * 2
+    assert constant[1].operands == constant[0].results * 2 != loaded[1].operands
+    assert first.carried[-1] == ("%a", "%0#1")
+    assert first.regions[0].blocks[0].operations[0].operands == ("%a",)
+    added, yielded = second.regions[0].blocks[0].operations
+    assert second.carried[-1] == (added.operands[0], "%2")
+    assert added.operands[0] == added.operands[1] != "%a"
+    assert yielded.operands == added.results
+    block = reduction.regions[0].blocks[0]
+    assert block.operations[0].operands == (block.parameters[1].name,)
+
+
 @triton.jit
 def hoists_nothing(x, n) -> None:
     turns = 0
