@@ -19,7 +19,13 @@ from kernelgate.execution.observed.decisions import SeenDecision
 from kernelgate.operations.accuracy import laws as accuracy
 from kernelgate.operations.accuracy.laws import Answer, Broken, Errors
 from kernelgate.operations.draws.recipe import Recipe
-from kernelgate.operations.draws.tensors import family_of, make_items, make_parameters, make_tensors
+from kernelgate.operations.draws.tensors import (
+    family_of,
+    item_numbers,
+    make_drawn,
+    make_parameters,
+    make_tensors,
+)
 from kernelgate.operations.draws.values import Family
 from kernelgate.operations.truth.reference import Tensors, Truth
 from kernelgate.operations.truth.truth import truth_at, truth_everywhere, unravel, vendor_answer
@@ -243,25 +249,28 @@ class CaseRunner:
             yield self._part(run, slice(None), values, self._truth_on_host(run)), None
             return
         special = family_of(self.operation, run.call.recipe).special
-        for span, tensors in self._tensors_in_parts(run.call):
-            truth = truth_everywhere(self.operation, tensors).flattened()
-            vendor = None if special else vendor_answer(self.operation, tensors).flatten().float()
+        for span, tensors, places in self._tensors_in_parts(run.call):
+            truth = truth_everywhere(self.operation, tensors).at(places).flattened()
+            vendor = None if special else vendor_answer(self.operation, tensors)[places].flatten().float()
             yield self._part(run, span, values[span].cuda(), truth), vendor
 
-    def _tensors_in_parts(self, call: Call) -> Iterator[tuple[slice, Tensors]]:
-        """Yield what some items are computed from, and where their answers lie; all at once without items."""
+    def _tensors_in_parts(self, call: Call) -> Iterator[tuple[slice, Tensors, torch.Tensor | slice]]:
+        """Yield where some answers lie, what their items are made from, and which of these each one is.
+
+        An item that is repeated is made once; without items all is made at once.
+        """
         operation, recipe = self.operation, call.recipe
         if not operation.has_items:
-            yield slice(None), make_tensors(operation, recipe, "cuda")
+            yield slice(None), make_tensors(operation, recipe, "cuda"), slice(None)
             return
         fixed = {name: values.cuda() for name, values in make_parameters(operation, recipe).items()}
         items, an_item = call.items or tuple(range(recipe.batch)), math.prod(operation.output_shape(1))
-        at_once = max(1, ELEMENTS_AT_ONCE // an_item)
+        numbers, at_once = item_numbers(recipe)[list(items)], max(1, ELEMENTS_AT_ONCE // an_item)
         for first in range(0, len(items), at_once):
-            chosen = items[first : first + at_once]
-            free = make_items(operation, recipe, chosen)
-            span = slice(first * an_item, (first + len(chosen)) * an_item)
-            yield span, fixed | {name: values.cuda() for name, values in free.items()}
+            drawn, places = torch.unique(numbers[first : first + at_once], return_inverse=True)
+            free = make_drawn(operation, recipe, drawn.tolist())
+            span = slice(first * an_item, (first + len(places)) * an_item)
+            yield span, fixed | {name: each.cuda() for name, each in free.items()}, places.cuda()
 
     def _truth_on_host(self, run: Run) -> Truth:
         recipe = run.call.recipe

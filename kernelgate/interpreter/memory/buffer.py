@@ -20,7 +20,13 @@ ADDRESS_BITS = 42
 
 PAGE_BYTES = 4096
 FILLED_AT_ONCE = 64 * 2**20
-"""A stretch up to this size is filled whole, even if only parts of it are touched."""
+"""A stretch up to this size is filled whole, even if only parts of it are touched, where pages repeat."""
+
+SPARSE = 8
+"""Of a stretch over so many times as long as what is written there, granules are noted one by one."""
+
+FEW_GRANULES = 2
+"""So many are filled without a look at which of them are touched."""
 
 
 class Repeated:
@@ -101,7 +107,8 @@ class Buffer:
         low, high = first // self.granule, last // self.granule + 1
         if self.settled[low:high].all():
             return
-        if offsets is None or (high - low) * self.granule <= max(FILLED_AT_ONCE, 2 * self.granule):
+        is_cheap = isinstance(self.fill, Repeated) and (high - low) * self.granule <= FILLED_AT_ONCE
+        if offsets is None or is_cheap or high - low <= FEW_GRANULES:
             missing = low + np.flatnonzero(~self.settled[low:high])
         else:
             touched = offsets // self.granule
@@ -126,8 +133,10 @@ class Buffer:
             return
         low = int(units.min()) * self.unit // self.granule
         high = (int(units.max()) * self.unit + self.unit - 1) // self.granule + 1
-        is_short = (high - low) * self.granule <= FILLED_AT_ONCE or self.granule % self.unit != 0
-        within = slice(low, high) if is_short else units * self.unit // self.granule
+        is_dense = (high - low) * self.granule <= SPARSE * units.size * self.unit + PAGE_BYTES
+        within = (
+            slice(low, high) if is_dense or self.granule % self.unit else units * self.unit // self.granule
+        )
         self.latest[within] = np.maximum(self.latest[within], np.uint32(np.max(owners)))
 
     def note_in_units_of(self, size: int) -> None:

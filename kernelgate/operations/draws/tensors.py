@@ -87,10 +87,11 @@ def _without_n(argument: Argument) -> Shape:
 def make_items(operation: Operation, recipe: Recipe, places: Sequence[int]) -> dict[str, Tensor]:
     """Return the items at the given places of the batch, stacked along N, of each input that has it."""
     numbers = [int(number) for number in item_numbers(recipe)[list(places)]]
-    return _stacked(operation, recipe, numbers)
+    return make_drawn(operation, recipe, numbers)
 
 
-def _stacked(operation: Operation, recipe: Recipe, numbers: Sequence[int]) -> dict[str, Tensor]:
+def make_drawn(operation: Operation, recipe: Recipe, numbers: Sequence[int]) -> dict[str, Tensor]:
+    """Return the drawn items of these numbers, stacked along N, of each input that has it."""
     drawn = {
         each.name: torch.stack(
             [make_item(operation, recipe, each, number) for number in numbers], dim=each.axis
@@ -116,7 +117,7 @@ def make_batches(operation: Operation, recipe: Recipe, device: str = "cpu") -> d
 def draw_items(operation: Operation, recipe: Recipe, device: str) -> tuple[dict[str, Tensor], Tensor]:
     """Return the different items of a batch by input, and which of them stands at each place of it."""
     numbers, places = torch.unique(item_numbers(recipe), return_inverse=True)
-    drawn = _stacked(operation, recipe, numbers.tolist())
+    drawn = make_drawn(operation, recipe, numbers.tolist())
     return {name: items.to(device) for name, items in drawn.items()}, places.to(device)
 
 

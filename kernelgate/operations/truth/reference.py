@@ -36,8 +36,8 @@ class Truth(msgspec.Struct, frozen=True):
         """Return the same with one dimension."""
         return self._each(Tensor.flatten)
 
-    def at(self, chosen: Tensor | Positions) -> "Truth":
-        """Return the truth of the chosen elements, or at these positions, one-dimensional."""
+    def at(self, chosen: Tensor | Positions | slice) -> "Truth":
+        """Return the truth of the chosen items or elements, or at these positions, one-dimensional."""
         return self._each(lambda part: part[chosen])
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Truth":

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.draws.recipe import Recipe
-from kernelgate.operations.draws.tensors import make_items, make_parameters, make_tensors
+from kernelgate.operations.draws.tensors import item_numbers, make_drawn, make_parameters, make_tensors
 from kernelgate.operations.truth.reference import Positions, Tensors, Truth
 
 
@@ -19,12 +19,13 @@ def truth_everywhere(operation: Operation, tensors: Tensors) -> Truth:
 def truth_at(operation: Operation, recipe: Recipe, positions: Positions) -> Truth:
     """Return the truth at the given output positions only, one-dimensional, on the CPU.
 
-    Only the items of these positions are made: at the end of the domain the whole input takes gigabytes.
+    Only the items of these positions are made, and one that is repeated once: at the end of the domain the
+    whole input takes gigabytes.
     """
     if not operation.has_items:
         return truth_of(operation, make_tensors(operation, recipe), positions)
-    items, item = torch.unique(positions[0], return_inverse=True)
-    tensors = make_items(operation, recipe, items.tolist()) | make_parameters(operation, recipe)
+    numbers, item = torch.unique(item_numbers(recipe)[positions[0]], return_inverse=True)
+    tensors = make_drawn(operation, recipe, numbers.tolist()) | make_parameters(operation, recipe)
     return truth_of(operation, tensors, (item, *positions[1:]))
 
 

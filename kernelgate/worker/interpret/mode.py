@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Hashable
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ from kernelgate.worker.interpret.places import Places
 from kernelgate.worker.tensors.layouts import CONTIGUOUS, lay_out, lay_out_weight
 
 FLOAT32_BYTES = DTYPE_BYTES["float32"]
+ITEMS_KEPT = 64
+"""Of a large batch: as many different ones as it has, at some 50 MB."""
 
 
 class InterpretMode:
@@ -120,9 +122,14 @@ class InterpretMode:
         """Return an input of which an item is made when it is touched."""
         operation, numbers = self.operation, item_numbers(recipe)
 
+        @lru_cache(ITEMS_KEPT)
+        def item(number: int) -> NDArray[np.uint8]:
+            made = make_item(operation, recipe, argument, number)
+            kept: NDArray[np.uint8] = made.reshape(-1).view(torch.uint8).numpy()
+            return kept
+
         def fill(place: int, into: NDArray[np.uint8]) -> None:
-            item = make_item(operation, recipe, argument, int(numbers[place]))
-            into[:] = item.reshape(-1).view(torch.uint8).numpy()
+            into[:] = item(int(numbers[place]))
 
         return Given(fill=fill, granule=operation.element_bytes * int(np.prod(argument.shape_at(1))))
 
