@@ -21,7 +21,8 @@ STRICT_FORM = (
     "Mend the lines that the detail names, or judge by stage open, whose form is free: "
     "`kernelgate judge FILE --stage open`."
 )
-ACCEPT = "`kernelgate accept gate-report/*.proposed.json --reason WHY`."
+PROPOSED = "gate-report/*.proposed.json"
+ACCEPT = f"`kernelgate accept {PROPOSED} --reason WHY`."
 DOCTOR = "Look at the machine with `kernelgate doctor`, and run again."
 OTHER_ARM = (
     "Judge the accepted kernel itself with `kernelgate judge kernels/OPERATION.py`; if it holds, run again."

@@ -134,7 +134,8 @@ def _fill_in(next_step: str, gate: Gate) -> str:
     if gate.candidate_sha256 is None:
         return next_step
     next_step = REPLAYED if request.replay is not None and next_step == REPLAY else next_step
-    return fill_in(next_step, str(request.candidate), f"{computes} --stage {request.stage}", case)
+    options, folder = f"{computes} --stage {request.stage}", str(request.report_dir)
+    return fill_in(next_step, str(request.candidate), options, case, folder)
 
 
 def _identify_accepted(gate: Gate) -> KernelIdentity:

@@ -2,13 +2,16 @@
 
 import re
 import shlex
+from pathlib import PurePath
+
+from kernelgate.next_steps import PROPOSED
 
 OF_THE_CANDIDATE = ("kernelgate judge FILE", "python -m py_compile FILE", "chmod u+r FILE")
 """What begins so speaks of the file that was judged; FILE of other commands is named by the detail."""
 
 
-def fill_in(next_step: str, candidate: str, options: str, case: str) -> str:
-    """Return the next step with this judgement's file, options and case, as a shell takes them.
+def fill_in(next_step: str, candidate: str, options: str, case: str, folder: str) -> str:
+    """Return the next step with this judgement's file, options, case and reports, as a shell takes them.
 
     Commands that speak of other files, or of a case where there is none, stay as they are; so do those that
     a name with a backtick would end.
@@ -16,6 +19,8 @@ def fill_in(next_step: str, candidate: str, options: str, case: str) -> str:
 
     def fill(found: re.Match[str]) -> str:
         command = found[0][1:-1]
+        if PROPOSED in command and "`" not in folder:
+            return found[0].replace(PROPOSED, f"{shlex.quote(folder)}/{PurePath(PROPOSED).name}")
         if not command.startswith(OF_THE_CANDIDATE) or ("CASE" in command and not case):
             return found[0]
         filled = re.sub(r"\bFILE\b", lambda _: shlex.quote(candidate), command)
