@@ -19,8 +19,8 @@ def list_facts(result: Correctness) -> Iterator[Row]:
         yield "worst element", f"{result.bound_fraction:.2g} of its hard bound"
         yield "rms error", f"{result.error_ratio:.2f} times the declared math's own"
     if result.vendor_ratio is not None:
-        in_float32 = ": cuDNN took float32 here" if result.vendor_ratio < FLOAT32_RATIO else ""
-        yield "cuDNN's rms error", f"{result.vendor_ratio:.2g} times that of TF32{in_float32}"
+        in_float32 = ": it took float32 here" if result.vendor_ratio < FLOAT32_RATIO else ""
+        yield "vendor's rms error", f"{result.vendor_ratio:.2g} times the declared math's own{in_float32}"
     yield from list_finding(result)
 
 

@@ -8,8 +8,9 @@ from kernelgate.performance.result import Performance
 from kernelgate.performance.samples import Arm
 
 ADA_NOTE = (
-    "Kernels ran the PTX that an RTX 4090 would be given, assembled for this GPU; cuDNN ran this GPU's own "
-    "code. That compares kernels with each other; how fast they are on an RTX 4090 it does not say."
+    "Kernels ran the PTX that an RTX 4090 would be given, assembled for this GPU; the vendor's library ran "
+    "this GPU's own code. That compares kernels with each other; it does not say how fast they are on an RTX "
+    "4090."
 )
 
 ARM_NAMES = {
@@ -17,7 +18,7 @@ ARM_NAMES = {
     Arm.ACCEPTED: "accepted",
     Arm.CONTROL: "accepted again",
     Arm.ORIGINAL: "original",
-    Arm.VENDOR: "cuDNN",
+    Arm.VENDOR: "vendor",
 }
 
 
@@ -27,7 +28,7 @@ def list_contrasts(result: Performance) -> list[tuple[str, str, str, str]]:
         ("candidate over accepted", result.candidate),
         ("accepted over itself (A/A)", result.control),
         ("candidate over original", result.candidate_to_original),
-        ("candidate over cuDNN", result.candidate_to_vendor),
+        ("candidate over vendor", result.candidate_to_vendor),
     )
     return [(name, *_tell(slowdown)) for name, slowdown in named]
 
