@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python -m
 READY := $(VENV)/.ready
 
 # A misspelt variable would be left out without a word, and another kernel judged than was meant.
-KNOWN := OPERATION PROBLEM CANDIDATE STAGE RULE ACCEPTED PLAN_SHARE ARGS PYTHON VENV
+KNOWN := OPERATION PROBLEM CANDIDATE STAGE RULE ACCEPTED PLAN_SHARE FILE_SHARE ARGS PYTHON VENV
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
 UNKNOWN := $(filter-out $(KNOWN),$(GIVEN))
 $(if $(UNKNOWN),$(error unknown variable $(UNKNOWN); known: $(KNOWN)))
@@ -19,6 +19,9 @@ MEASURE := $(if $(shell nvidia-smi -L 2>/dev/null | grep '^GPU '),-m "perf or no
 
 # An honest file is tried on one planned case in so many; with 1, as the nightly run has it, on all of them.
 PLAN_SHARE ?= 4
+# One file of the planted corpus in so many is judged, with the next commit others; .ci/run has no time for all.
+FILE_SHARE ?= 1
+TURN = $(shell git rev-list --count HEAD 2>/dev/null || echo 0)
 
 .PHONY: gate help test test-all quick-test act docs lint types setup clean
 
@@ -33,7 +36,8 @@ test: $(READY)
 # The rest: the gate on the accepted kernel, all planted faults and honest files, bad kernels, act's runs.
 test-all: $(READY)
 	$(RUN) pytest tests/gate
-	$(RUN) pytest tests/selftest -n auto -m "act or slow or corpus" --plan-share $(PLAN_SHARE)
+	$(RUN) pytest tests/selftest -n auto -m "act or slow or corpus" --plan-share $(PLAN_SHARE) \
+		--fault-share $(FILE_SHARE) --honest-share $(FILE_SHARE) --share-turn $(TURN)
 
 # What the workflow runs on every change: few planted faults and no honest file.
 quick-test: $(READY)

@@ -39,7 +39,7 @@ def test_a_misspelt_variable_is_refused_with_those_that_are_known(word: str) -> 
     assert f"unknown variable {word.partition('=')[0]}; known: OPERATION PROBLEM CANDIDATE" in refused.stderr
 
 
-@pytest.mark.parametrize("word", ["VENV=elsewhere", "PYTHON=python3", "PLAN_SHARE=1"])
+@pytest.mark.parametrize("word", ["VENV=elsewhere", "PYTHON=python3", "PLAN_SHARE=1", "FILE_SHARE=3"])
 def test_what_scripts_and_workflows_give_is_known(word: str) -> None:
     """The runner's environment, its interpreter, the nightly run's share."""
     assert make("setup", word).returncode == 0
@@ -56,5 +56,12 @@ def test_help_names_every_target_and_variable() -> None:
     (targets,) = re.findall(r"^\.PHONY: (.+)$", text, re.MULTILINE)
     (known,) = re.findall(r"^KNOWN := (.+)$", text, re.MULTILINE)
     said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    named = {*targets.split(), *known.split()} - {"help", "quick-test", "PLAN_SHARE", "PYTHON", "VENV"}
+    named = {*targets.split(), *known.split()} - {
+        "help",
+        "quick-test",
+        "PLAN_SHARE",
+        "FILE_SHARE",
+        "PYTHON",
+        "VENV",
+    }
     assert {name for name in named if not re.search(rf"\b{name}\b", said)} == set()

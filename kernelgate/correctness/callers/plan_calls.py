@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import msgspec
+
 from kernelgate import protocol
 from kernelgate.correctness.callers.planner import Planner
 from kernelgate.correctness.calls import Call, Run, draw_poison, fetch_answer, read_poison
@@ -60,6 +62,7 @@ class PlanCaller:
         worker, self._worker = self._worker or self._start(), None
         poison_bits = draw_poison(call.recipe.seed + call.number)
         unwritten = read_poison(self.sandbox.operation, poison_bits)
+        counts = call.covers and self.planner.stores.begin(stored.plan)
         request = protocol.RunPlan(
             plan=str(plan_file(stored)),
             recipe=call.recipe,
@@ -67,7 +70,7 @@ class PlanCaller:
             poison_bits=poison_bits,
             programs=call.programs,
             sampled=call.sampled,
-            covers=call.covers,
+            covers=counts,
             seconds=SECONDS if self.interprets else None,
             backwards=call.number % 2 == 1,  # what depends on the order has other bits in the next call
         )
@@ -76,7 +79,13 @@ class PlanCaller:
             bits, offsets = fetch_answer(self.sandbox, worker, call, parts=self.interprets)
         except BaseException:
             worker.close()
+            if counts:
+                self.planner.stores.give_up(stored.plan)
             raise
+        if counts:
+            self.planner.stores.note(stored.plan, ran.covered)
+        elif call.covers:
+            ran = msgspec.structs.replace(ran, covered=self.planner.stores.known(stored.plan))
         self._worker = worker
         return Run(call=call, ran=ran, bits=bits, offsets=offsets, poison_bits=unwritten)
 

@@ -8,6 +8,7 @@ from kernelgate.compilation.compiler import Target
 from kernelgate.compilation.machine_code.ptx import find_narrow, narrower_than
 from kernelgate.compilation.recorders import Recorder, key_of, open_recorder
 from kernelgate.compilation.recording import PlannedCall, Recorded, UnplannedError
+from kernelgate.correctness.callers.stores_counted import StoresCounted
 from kernelgate.correctness.calls import Call
 from kernelgate.execution.launch_plan import CallForm
 from kernelgate.execution.plan_check import PlanError
@@ -28,6 +29,7 @@ class Planner:
 
     def __init__(self, sandbox: Sandbox, kernel: KernelFile, target: Target, recorders: int = 1) -> None:
         self.sandbox, self.kernel, self.target = sandbox, kernel, target
+        self.stores = StoresCounted()
         self._asked: dict[PlannedCall, Future[Recorded]] = {}
         self._idle: queue.SimpleQueue[Recorder] = queue.SimpleQueue()
         self._pool = ThreadPoolExecutor(recorders)

@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 
 from kernelgate.execution.interpreted_plan import InterpretedPlan
-from kernelgate.execution.launch_plan import Copy, Fill, Launch, LaunchPlan
+from kernelgate.execution.launch_plan import DTYPE_BYTES, Copy, Fill, Launch, LaunchPlan
 from kernelgate.interpreter.decisions.flow import ATOMICS, READS
 from kernelgate.interpreter.errors import CannotInterpretError
 from kernelgate.interpreter.launch import ReadyKernel
@@ -20,7 +20,6 @@ from kernelgate.interpreter.text.module import Module
 from kernelgate.interpreter.text.parser import parse
 
 MAX_PROGRAMS = 500_000
-ELEMENT_BYTES = 4
 
 
 def interpreted_part(plan: LaunchPlan) -> Hashable:
@@ -53,7 +52,7 @@ def count_covered(plan: LaunchPlan, ttir_of: Callable[[str], str]) -> int | None
     except CannotInterpretError:
         return None
     answer, first = call.memory.buffers[call.answer], plan.answer.offset
-    if answer.unit != ELEMENT_BYTES:
+    if answer.unit != DTYPE_BYTES[plan.answer.dtype]:
         return None
     return int(np.count_nonzero(answer.writers[first : first + math.prod(plan.answer.shape)]))
 

@@ -1,7 +1,6 @@
 """Mode `interpret`: launch plans run on the interpreter of TTIR. No kernel file is ever imported here."""
 
 import math
-from collections.abc import Hashable
 from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from kernelgate import protocol
 from kernelgate.execution.interpreted_plan import Given, InterpretedPlan
 from kernelgate.execution.launch_plan import DTYPE_BYTES
-from kernelgate.execution.observed.covered import count_covered, interpreted_part
+from kernelgate.execution.observed.covered import count_covered
 from kernelgate.execution.observed.launches import SeenLaunch
 from kernelgate.execution.plan_files import StoredPlan, read_plan
 from kernelgate.execution.sampled_launch import LaunchSeen, Sampling
@@ -38,7 +37,6 @@ class InterpretMode:
     def __init__(self) -> None:
         self.kernel_file = ""
         self.call: InterpretedPlan | None = None
-        self.covered: dict[Hashable, int | None] = {}
         torch.set_num_threads(1)
 
     def is_crowded(self) -> bool:
@@ -80,7 +78,7 @@ class InterpretMode:
             inputs_intact=call.inputs_intact(),
             memory=told(found, places.describe),
             decisions=tuple(call.decided),
-            covered=self._covered(stored) if request.covers else None,
+            covered=_count_covered(stored) if request.covers else None,
         )
 
     def _sampling(self, request: protocol.RunPlan) -> Sampling:
@@ -97,13 +95,6 @@ class InterpretMode:
     @cache  # noqa: B019 - as long as the process lives
     def _read(self, plan: str) -> StoredPlan:
         return read_plan(Path(plan), self.operation)
-
-    def _covered(self, stored: StoredPlan) -> int | None:
-        """Return how many elements of the answer the whole grids of a plan write."""
-        alike = interpreted_part(stored.plan)
-        if alike not in self.covered:
-            self.covered[alike] = count_covered(stored.plan, lambda ttir: stored.read(ttir, "ttir").decode())
-        return self.covered[alike]
 
     def _given(self, request: protocol.RunPlan) -> dict[str, Given]:
         """Return the tensors of a recipe as they lie in memory."""
@@ -140,6 +131,11 @@ class InterpretMode:
         if places is not None:
             places.tofile(request.places)
         return protocol.Sent(count=len(values), whole=places is None)
+
+
+def _count_covered(stored: StoredPlan) -> int | None:
+    """Return how many elements of the answer the whole grids of a plan write."""
+    return count_covered(stored.plan, lambda ttir: stored.read(ttir, "ttir").decode())
 
 
 def read_answer(

@@ -85,7 +85,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for argument, entries in (("fault", faults()), ("honest", look_alikes())):
         if argument in metafunc.fixturenames:
             one = metafunc.config.getoption(f"--{argument}-share")
-            share = [(group, entry) for group, entry in entries if judgeable(entry)][::one]
+            turn = metafunc.config.getoption("--share-turn") % one
+            share = [(group, entry) for group, entry in entries if judgeable(entry)][turn::one]
             metafunc.parametrize(("group", argument), share, ids=[entry.name for _, entry in share])
 
 

@@ -65,8 +65,8 @@ def plan_of(programs: int, **changes: Any) -> LaunchPlan:
     return msgspec.structs.replace(plan, **changes)
 
 
-def covered(kernel: Any, plan: LaunchPlan) -> int | None:
-    text = ttir_of(kernel, {"x": "*fp32", "out": "*fp32", "n": "i32"}, {})
+def covered(kernel: Any, plan: LaunchPlan, pointer: str = "*fp32") -> int | None:
+    text = ttir_of(kernel, {"x": pointer, "out": pointer, "n": "i32"}, {})
     return count_covered(plan, lambda _: text)
 
 
@@ -74,6 +74,13 @@ def covered(kernel: Any, plan: LaunchPlan) -> int | None:
 def test_each_element_that_a_grid_writes_is_counted_once(programs: int, elements: int) -> None:
     """A program too few leaves some out, one too many writes none."""
     assert covered(doubled, plan_of(programs)) == elements
+
+
+def test_elements_of_two_bytes_are_counted_as_such() -> None:
+    plan = plan_of(6)
+    answer = msgspec.structs.replace(plan.answer, dtype="bfloat16")
+    buffers = tuple(msgspec.structs.replace(each, bytes=2 * ELEMENTS) for each in plan.buffers)
+    assert covered(doubled, plan_of(6, answer=answer, buffers=buffers), "*bf16") == 96
 
 
 def test_where_stores_depend_on_what_is_loaded_nothing_is_said() -> None:
