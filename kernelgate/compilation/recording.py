@@ -46,13 +46,14 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
 
     `held` says of each of the plan's buffers what earlier calls of the recorder have left there. `refused`
     says that this configuration is not for this call; `broken` that no call of the file can be planned: its
-    reason code, and what was seen.
+    reason code, and what was seen. `cpu_s` is the processor's time that it took.
     """
 
     stored: StoredPlan | None = None
     held: tuple[Held, ...] = ()
     refused: str = ""
     broken: tuple[str, str] | None = None
+    cpu_s: float = 0.0
 
 
 def record(sandbox: Sandbox, worker: Worker, call: PlannedCall) -> Recorded:
@@ -68,15 +69,18 @@ def record(sandbox: Sandbox, worker: Worker, call: PlannedCall) -> Recorded:
         with_log=call.with_log,
         folder=str(folder),
     )
+    before = worker.cpu_seconds()
     answer = worker.ask(request, protocol.Recorded, sandbox.limits.run_timeout_s)
+    cpu_s = worker.cpu_seconds() - before
     try:
         if answer.plan_file:
             stored = read_plan(folder / "plan.json", sandbox.operation)
             _check_held(stored, answer)
-            return Recorded(stored=keep_plan(stored, sandbox.plans), held=answer.held)
+            return Recorded(stored=keep_plan(stored, sandbox.plans), held=answer.held, cpu_s=cpu_s)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return Recorded(refused=answer.refused, broken=_what_is_broken(answer, sandbox.operation))
+    broken = _what_is_broken(answer, sandbox.operation)
+    return Recorded(refused=answer.refused, broken=broken, cpu_s=cpu_s)
 
 
 def _check_held(stored: StoredPlan, answer: protocol.Recorded) -> None:

@@ -84,6 +84,15 @@ def resident_bytes(pid: int) -> int:
         return 0
 
 
+def cpu_seconds(pid: int) -> float:
+    """Return how long processors have worked for a process, 0 for one that is gone."""
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except psutil.Error:
+        return 0.0
+    return float(times.user + times.system)
+
+
 def kill(process: psutil.Process) -> None:
     """End a process, if it has not ended."""
     with contextlib.suppress(psutil.Error):

@@ -23,6 +23,7 @@ from kernelgate.sandbox.patience import Patience
 from kernelgate.sandbox.process_tree import (
     Child,
     adopt_orphans,
+    cpu_seconds,
     descendants,
     end_orphans,
     is_alive,
@@ -147,6 +148,10 @@ class Worker:
     def has_descendants(self) -> bool:
         """Whether a process that it started is running."""
         return any(map(is_alive, descendants(self._process.pid)))
+
+    def cpu_seconds(self) -> float:
+        """Return how long processors have worked for it."""
+        return cpu_seconds(self._process.pid)
 
     def close(self) -> None:
         """End the worker and everything it started, wherever that has gone."""

@@ -16,7 +16,10 @@ from kernelgate.correctness.planning.plan import CasePlan
 from kernelgate.execution.launch_plan import Copy, Fill, Launch, LaunchPlan, Pointer, Scalar
 
 MAX_FOUND = 8
-SECONDS = 6.0
+CPU_SECONDS = 8.0
+WALL_SECONDS = 60.0
+"""So long plans are recorded: by the processor's time, so that a busy machine scouts as many batches."""
+
 AT_ONCE = 8
 SWITCH = 4
 """An argument of at most so many values over all batches is a switch, no size."""
@@ -27,14 +30,17 @@ Kind = tuple[object, ...]
 def scout(planner: Planner, case_runner: CaseRunner, plan: CasePlan) -> tuple[Case, ...]:
     """Return one of a plan's scouted cases for each kind of launch plan that no planned case has.
 
-    No more are recorded after SECONDS: where PyTorch moves data, a plan of a large batch may take one.
+    No more are recorded once that took CPU_SECONDS: where PyTorch moves data, a plan of a large batch may
+    take one.
     """
-    pins, ends = {case.pin for case in plan.scouted}, time.monotonic() + SECONDS
+    pins, took = {case.pin for case in plan.scouted}, 0.0
     plain = [case for case in plan.planned if _is_plain(case) and case.pin in pins]
     recorded = dict(_record(planner, case_runner, plain))
+    ends = time.monotonic() + WALL_SECONDS
     for few in _few(plan.scouted, AT_ONCE):
-        if time.monotonic() < ends:
-            recorded |= dict(_record(planner, case_runner, few))
+        if took < CPU_SECONDS and time.monotonic() < ends:
+            fresh = dict(_record(planner, case_runner, few))
+            recorded, took = recorded | fresh, took + sum(each.cpu_s for each in fresh.values())
     kinds = _kinds(recorded)
     seen = {kinds[case] for case in plain if case in kinds}
     chosen: dict[Kind, Case] = {}

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from kernelgate.compilation.recording import Recorded
-from kernelgate.correctness.callers.scout import MAX_FOUND, SWITCH, scout
+from kernelgate.correctness.callers.scout import CPU_SECONDS, MAX_FOUND, SWITCH, scout
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.planning.plan import CasePlan
 from kernelgate.execution.launch_plan import LaunchPlan, Pointer, Scalar
@@ -108,3 +108,11 @@ def test_so_many_are_tried_at_most() -> None:
     """A file may have a program for each batch."""
     odd = {batch: plan_with(batch, program=f"{batch:064d}") for batch in range(300, 340)}
     assert len(scouted(odd)) == MAX_FOUND
+
+
+def test_slow_recordings_end_the_scouting_by_the_processor_s_time() -> None:
+    """How long a busy machine had it wait does not count: else a verdict would hang on the load."""
+    odd = plan_with(339, program="a" * 64)
+    slow = Recorded(stored=SimpleNamespace(plan=plan_with(300)), cpu_s=CPU_SECONDS)  # type: ignore[arg-type]
+    assert scouted({339: odd}) == [339]
+    assert scouted({300: slow, 339: odd}) == []

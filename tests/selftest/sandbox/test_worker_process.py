@@ -154,6 +154,19 @@ def test_only_what_runs_plans_has_one_connection_to_the_gpu(
     assert environment.get("CUDA_DEVICE_MAX_CONNECTIONS") == connections
 
 
+def test_the_processor_s_time_is_told_apart_from_waiting(load: Load) -> None:
+    """A worker that sleeps takes none, one that computes takes what it computes."""
+    sleeps, request = load("import time\ntime.sleep(1.0)\n" + textwrap.dedent(GOOD))
+    sleeps.ask(request, protocol.Loaded, LOAD_SECONDS)
+    slept = sleeps.cpu_seconds()
+    busy = "import time\nwhile time.process_time() - BEGAN < 1.0: pass\n"
+    works, request = load("import time\nBEGAN = time.process_time()\n" + busy + textwrap.dedent(GOOD))
+    works.ask(request, protocol.Loaded, LOAD_SECONDS)
+    assert works.cpu_seconds() > slept + 0.7
+    works.close()
+    assert works.cpu_seconds() == 0.0
+
+
 def test_a_process_that_a_child_started_is_seen_while_it_runs(load: Load) -> None:
     """One that has ended, waited for or not, is none."""
     ended = "import os, subprocess, time\nif os.fork() == 0: os._exit(0)\ntime.sleep(0.5)\n"
