@@ -31,13 +31,13 @@ gate: $(READY)
 # Before a push: every rule of the package, and a sample of what test-all runs in full.
 test: $(READY)
 	$(RUN) pytest tests/selftest -n auto -m "not perf and not act and not slow" \
-		--fault-share 16 --honest-share 16 --plan-share 4
+		--fault-share 16 --honest-share 16 --plan-share 4 --durations 30
 
 # The rest: the gate on the accepted kernel, all planted faults and honest files, bad kernels, act's runs.
 test-all: $(READY)
 	$(RUN) pytest tests/gate
 	$(RUN) pytest tests/selftest -n auto -m "act or slow or corpus" --plan-share $(PLAN_SHARE) \
-		--fault-share $(FILE_SHARE) --honest-share $(FILE_SHARE) --share-turn $(TURN)
+		--fault-share $(FILE_SHARE) --honest-share $(FILE_SHARE) --share-turn $(TURN) --durations 30
 
 # What the workflow runs on every change: few planted faults and no honest file.
 quick-test: $(READY)
