@@ -200,7 +200,14 @@ def test_other_bits_of_a_nan_and_the_sign_of_zero_are_no_difference() -> None:
 
 
 @pytest.mark.parametrize(
-    ("there", "found"), [(range(10, 30), True), (range(30, 50), False), (range(10), False)]
+    ("there", "found"),
+    [
+        (range(10, 30), True),
+        (range(30, 50), False),
+        (range(10), False),
+        ((12, 20, 31), True),
+        ((12, 19, 21, 31), False),
+    ],
 )
 def test_samples_are_compared_where_both_were_computed(there: Iterable[int], found: bool) -> None:
     """A fault at place 20 shows where the first call has that place, and nowhere else."""
