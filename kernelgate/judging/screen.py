@@ -7,7 +7,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from kernelgate.pipeline.stage import StageName, StageResult
-from kernelgate.reporting.progress import StageProgress
+from kernelgate.reporting.progress import StageLog, StageProgress
 from kernelgate.reporting.report import Report
 from kernelgate.reporting.terminal import (
     render_next,
@@ -29,10 +29,10 @@ class Screen:
 
     def __init__(self, output: TextIO) -> None:
         self._console = Console(file=output, highlight=False, soft_wrap=True)
-        self._progress = StageProgress(output)
+        self._progress = StageProgress(output) if output.isatty() else StageLog(output)
 
     def note(self, stage: StageName) -> None:
-        """Show the stage at work."""
+        """Show the stage at work: by a bar, in a log by a line every ten seconds."""
         self._progress.note(stage)
 
     def ended(self, stage: StageName, result: StageResult) -> None:

@@ -1,11 +1,13 @@
-"""How far a long stage or a tuning is, where the output is a terminal."""
+"""How far a long stage or a tuning is: a bar on a terminal, now and then a line in a log."""
 
+import time
 from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 LONG_STAGES = ("compile", "correctness", "performance")
+LINE_EVERY_S = 10.0
 
 
 class CountedProgress:
@@ -70,3 +72,26 @@ class StageProgress:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+class StageLog:
+    """Says in a log, every ten seconds at most, which stage is at work and how many steps it has done."""
+
+    def __init__(self, log: TextIO) -> None:
+        self._log, self._stage, self._steps = log, "", 0
+        self._began = self._said = 0.0
+
+    def note(self, stage: str) -> None:
+        """Begin to count when a stage is first named; count a step each time after."""
+        now = time.monotonic()
+        if stage != self._stage:
+            self._stage, self._steps, self._began, self._said = stage, 0, now, now
+            return
+        self._steps += 1
+        if now - self._said >= LINE_EVERY_S:
+            self._said = now
+            line = f"  {stage:<12} {'works':<10} {now - self._began:6.1f} s  {self._steps} steps so far"
+            print(line, file=self._log, flush=True)
+
+    def stop(self) -> None:
+        """There is nothing to take away."""

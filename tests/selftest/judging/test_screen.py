@@ -7,6 +7,7 @@ import pytest
 
 from kernelgate.judging.screen import Screen, show_verdict
 from kernelgate.pipeline.stage import StageResult
+from kernelgate.reporting import progress
 from kernelgate.reporting.terminal import render_asked
 from kernelgate.verdict import Outcome, Reason
 from tests.selftest.support.made_up_reports import make_report_of
@@ -37,6 +38,22 @@ def test_a_stage_is_told_when_it_ends() -> None:
         said = ESCAPES.sub("", output.getvalue())
         assert said == f"{first} compile      passed        1.2 s  [red]all[/] of it?[2J\n"
     assert "\x1b" not in output.getvalue()
+
+
+def test_a_log_is_told_every_ten_seconds_that_a_stage_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the columns of the stage's own line; of a short stage it says nothing."""
+    log, times = io.StringIO(), iter([100.0, 109.0, 111.0, 115.0, 121.5, 123.0, 131.0, 131.6])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(times))
+    screen = Screen(log)
+    for stage in ("compile", "compile", "correctness"):
+        screen.note(stage)
+    assert log.getvalue() == ""
+    for _ in range(5):
+        screen.note("correctness")
+    assert log.getvalue().splitlines() == [
+        "  correctness  works        10.5 s  2 steps so far",
+        "  correctness  works        20.6 s  5 steps so far",
+    ]
 
 
 def test_what_is_judged_is_said_first() -> None:
