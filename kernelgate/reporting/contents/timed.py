@@ -9,8 +9,8 @@ from kernelgate.performance.samples import Arm
 
 ADA_NOTE = (
     "Kernels ran the PTX that an RTX 4090 would be given, assembled for this GPU; the vendor's library ran "
-    "this GPU's own code. That compares kernels with each other; it does not say how fast they are on an RTX "
-    "4090."
+    "this GPU's own code. That compares kernels with each other; "
+    "how fast they are on an RTX 4090 it does not say."
 )
 
 ARM_NAMES = {
