@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import hypothesis
+import msgspec
 
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import HOPELESS, CaseResult, CaseRunner
@@ -18,8 +19,11 @@ from kernelgate.correctness.coverage.tried import describe_tried
 from kernelgate.correctness.hypothesis_profile import Profile
 from kernelgate.correctness.lanes import WaitingCases, kind_of
 from kernelgate.correctness.planning.plan import CasePlan
+from kernelgate.correctness.planning.planned_cases import fitted
 from kernelgate.correctness.result import Correctness, Finding
 from kernelgate.operations.accuracy.laws import Errors
+
+FEW_ITEMS = (1, 2, 3)
 
 
 class CaseSearch:
@@ -103,6 +107,20 @@ class CaseSearch:
             finding=self.finding,
             tried=describe_tried(outcomes, operation),
         )
+
+
+def try_fewer_items(search: CaseSearch, plan: CasePlan) -> None:
+    """Judge the simplest failing case with one, two and three items, until one fails: fewer show it better.
+
+    A plan book need not have such a call.
+    """
+    found = search.finding
+    if found is None or not found.alone or search.is_hopeless or plan.drawn_from:
+        return
+    for batch in FEW_ITEMS:
+        fewer = fitted(plan.operation, msgspec.structs.replace(found.case, batch=batch))
+        if batch < found.case.batch and search.judge(fewer).finding is not None:
+            return
 
 
 def explore(search: CaseSearch, plan: CasePlan, profile: Profile, entropy: int) -> None:

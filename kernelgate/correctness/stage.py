@@ -33,7 +33,7 @@ from kernelgate.correctness.planning.plan import (
 )
 from kernelgate.correctness.planning.programs import running_pins, samplable
 from kernelgate.correctness.result import Correctness
-from kernelgate.correctness.search import CaseSearch, explore
+from kernelgate.correctness.search import CaseSearch, explore, try_fewer_items
 from kernelgate.execution.cards import ADA
 from kernelgate.interpreter.memory.heap import keep_freed_memory
 from kernelgate.kernel_file.named_sizes import named_items
@@ -133,6 +133,7 @@ def _judge(
                 decided = gather(search.outcomes.values())
                 operation, seed = plan.operation, trial.entropy + SEEDS_OF_NEAR + len(decided)
                 search.judge_all(near_cases(operation, decided, seed))
+            try_fewer_items(search, plan)
             if search.finding is None or not search.finding.case.near:
                 explore(search, plan, trial.profile, trial.entropy)
             search.ask_both_sides()

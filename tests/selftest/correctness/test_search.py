@@ -10,14 +10,14 @@ import pytest
 from hypothesis.database import InMemoryExampleDatabase
 
 from kernelgate.correctness.case import LAYOUTS, Case
-from kernelgate.correctness.case_runner import CaseResult, CaseRunner
+from kernelgate.correctness.case_runner import HOPELESS, CaseResult, CaseRunner
 from kernelgate.correctness.hypothesis_profile import Profile
 from kernelgate.correctness.lanes import WHOLE, Lane
 from kernelgate.correctness.planning.plan import CasePlan
 from kernelgate.correctness.planning.planned_cases import FEW_PROGRAMS, WHOLE_BATCH
 from kernelgate.correctness.relations import RELATIONS
 from kernelgate.correctness.result import Correctness, Finding
-from kernelgate.correctness.search import CaseSearch, explore
+from kernelgate.correctness.search import CaseSearch, explore, try_fewer_items
 from kernelgate.operations.accuracy.laws import Errors
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.draws.values import FAMILIES, make_family
@@ -203,6 +203,44 @@ def test_a_drawn_failure_ends_in_the_simplest_case_that_fails(
     found = explored(pool, lambda case: (breaks if fails(case) else holds)(case), examples=200).finding
     assert found is not None
     assert found.case == make_case(**simplest)
+
+
+@pytest.mark.parametrize(("first_wrong", "asked"), [(1, [1]), (3, [1, 2, 3]), (4, [1, 2, 3])])
+def test_a_failing_case_is_tried_with_fewer_items(
+    pool: ThreadPoolExecutor, first_wrong: int, asked: list[int]
+) -> None:
+    """All of it stays but the batch; of a large one some programs ran, of these few all do."""
+    case = make_case(batch=1000, family="tiny", programs=40, layout=LAYOUTS[1])
+    search, (runner,) = examination_of(
+        pool, lambda found: breaks(found) if found.batch >= first_wrong else holds(found)
+    )
+    search.judge(case)
+    try_fewer_items(search, PLAN)
+    few = [msgspec.structs.replace(case, batch=batch, programs=0) for batch in asked]
+    assert runner.asked == [case, *few]
+    assert search.finding is not None
+    assert search.finding.case.batch == (first_wrong if first_wrong in asked else 1000)
+
+
+@pytest.mark.parametrize(
+    ("law", "alone", "plan"),
+    [
+        ("hard-bound", False, PLAN),
+        (next(iter(HOPELESS)), True, PLAN),
+        ("hard-bound", True, msgspec.structs.replace(PLAN, drawn_from=(make_case(),))),
+    ],
+    ids=["not-alone", "hopeless", "book"],
+)
+def test_where_fewer_items_show_nothing_they_are_not_tried(
+    pool: ThreadPoolExecutor, law: str, alone: bool, plan: CasePlan
+) -> None:
+    """What many cases show together, what costs its whole limit each time, what a plan book lacks."""
+    case = make_case(batch=5)
+    finding = Finding(case=case, law=law, detail="off", forbidden=False, alone=alone)
+    search, (runner,) = examination_of(pool, lambda found: CaseResult(case=found, finding=finding))
+    search.judge(case)
+    try_fewer_items(search, plan)
+    assert runner.asked == [case]
 
 
 @pytest.mark.parametrize(
