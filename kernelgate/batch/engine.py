@@ -83,7 +83,7 @@ def _has_form(gate: Gate) -> bool:
     """Return whether the file has its form. An error of the gate's own is told, and leaves its verdict."""
     try:
         return gate.stage("format").status == "passed"
-    except Exception:  # noqa: BLE001 - as above
+    except Exception:  # noqa: BLE001 - `judge` meets it again, and has its verdict, INVALID
         traceback.print_exc()
         return False
 

@@ -19,16 +19,10 @@ from kernelgate.execution.observed.decisions import SeenDecision
 from kernelgate.operations.accuracy import laws as accuracy
 from kernelgate.operations.accuracy.laws import Answer, Broken, Errors
 from kernelgate.operations.draws.recipe import Recipe
-from kernelgate.operations.draws.tensors import (
-    family_of,
-    item_numbers,
-    make_drawn,
-    make_parameters,
-    make_tensors,
-)
+from kernelgate.operations.draws.tensors import family_of, make_tensors
 from kernelgate.operations.draws.values import Family
-from kernelgate.operations.truth.reference import Tensors, Truth
-from kernelgate.operations.truth.truth import truth_at, truth_everywhere, unravel, vendor_answer
+from kernelgate.operations.truth.reference import Truth
+from kernelgate.operations.truth.truth import truth_at, truth_everywhere, truth_in_parts, unravel
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import LawLimits
@@ -38,9 +32,6 @@ HOPELESS = frozenset(kind for kind in FaultKind if kind.costs_its_limit)
 """The laws of such findings: looking for a smaller example would take minutes."""
 
 MAX_WHOLE_BATCH = 256
-ELEMENTS_AT_ONCE = 10_000_000
-"""Float64 takes nine times the answer's memory, and the judge must fit beside a worker on a GPU."""
-
 ITEMS_OF_LARGE = 16
 """Of a larger batch so many items are compared: first, last, and others evenly between; and those named."""
 
@@ -248,29 +239,10 @@ class CaseRunner:
         if self.caller.interprets:
             yield self._part(run, slice(None), values, self._truth_on_host(run)), None
             return
-        special = family_of(self.operation, run.call.recipe).special
-        for span, tensors, places in self._tensors_in_parts(run.call):
-            truth = truth_everywhere(self.operation, tensors).at(places).flattened()
-            vendor = None if special else vendor_answer(self.operation, tensors)[places].flatten().float()
+        recipe, items = run.call.recipe, run.call.items
+        asks_vendor = not family_of(self.operation, recipe).special
+        for span, truth, vendor in truth_in_parts(self.operation, recipe, items, vendor=asks_vendor):
             yield self._part(run, span, values[span].cuda(), truth), vendor
-
-    def _tensors_in_parts(self, call: Call) -> Iterator[tuple[slice, Tensors, torch.Tensor | slice]]:
-        """Yield where some answers lie, what their items are made from, and which of these each one is.
-
-        An item that is repeated is made once; without items all is made at once.
-        """
-        operation, recipe = self.operation, call.recipe
-        if not operation.has_items:
-            yield slice(None), make_tensors(operation, recipe, "cuda"), slice(None)
-            return
-        fixed = {name: values.cuda() for name, values in make_parameters(operation, recipe).items()}
-        items, an_item = call.items or tuple(range(recipe.batch)), math.prod(operation.output_shape(1))
-        numbers, at_once = item_numbers(recipe)[list(items)], max(1, ELEMENTS_AT_ONCE // an_item)
-        for first in range(0, len(items), at_once):
-            drawn, places = torch.unique(numbers[first : first + at_once], return_inverse=True)
-            free = make_drawn(operation, recipe, drawn.tolist())
-            span = slice(first * an_item, (first + len(places)) * an_item)
-            yield span, fixed | {name: each.cuda() for name, each in free.items()}, places.cuda()
 
     def _truth_on_host(self, run: Run) -> Truth:
         recipe = run.call.recipe

@@ -21,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--corpus-seeds", type=int, default=1, help="seeds for each file of the planted corpus")
     group.addoption("--fault-share", type=int, default=1, help="judge one fault of it in so many")
     group.addoption("--honest-share", type=int, default=1, help="judge one honest file of it in so many")
-    group.addoption("--share-turn", type=int, default=0, help="which of the shares: that many files later")
+    group.addoption("--share-turn", type=int, default=0, help="begin each share so many files later")
     group.addoption(
         "--plan-share", type=int, default=1, help="try an honest file on one planned case in so many"
     )

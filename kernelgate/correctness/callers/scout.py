@@ -17,8 +17,10 @@ from kernelgate.execution.launch_plan import Copy, Fill, Launch, LaunchPlan, Poi
 
 MAX_FOUND = 8
 CPU_SECONDS = 8.0
+"""No more plans are recorded once they took so long. Waiting does not count: no verdict hangs on the load."""
+
 WALL_SECONDS = 60.0
-"""So long plans are recorded: by the processor's time, so that a busy machine scouts as many batches."""
+"""Nor after this time, in which a file may as well sleep."""
 
 AT_ONCE = 8
 SWITCH = 4
@@ -30,8 +32,7 @@ Kind = tuple[object, ...]
 def scout(planner: Planner, case_runner: CaseRunner, plan: CasePlan) -> tuple[Case, ...]:
     """Return one of a plan's scouted cases for each kind of launch plan that no planned case has.
 
-    No more are recorded once that took CPU_SECONDS: where PyTorch moves data, a plan of a large batch may
-    take one.
+    It is bounded in time: where PyTorch moves data, a plan of a large batch may take a second.
     """
     pins, took = {case.pin for case in plan.scouted}, 0.0
     plain = [case for case in plan.planned if _is_plain(case) and case.pin in pins]

@@ -102,7 +102,7 @@ def _draw_inputs(module: ProblemModule) -> list[Any]:
     try:
         with torch.device("meta"):  # shapes are enough, and large ones take gigabytes
             return module.make_inputs()
-    except Exception:  # noqa: BLE001 - such as one that looks at its values
+    except Exception:  # noqa: BLE001 - another's code: it may look at values, which meta lacks
         try:
             return module.make_inputs()
         except ProblemError:

@@ -76,6 +76,6 @@ def _follows(model: MetaModel, shapes: Shapes, size: int) -> bool:
     *inputs, output = (resolve(shape, size) for shape in shapes)
     try:
         answer = model(inputs)
-    except Exception:  # noqa: BLE001 - what the reference does not take is no size of its domain
+    except Exception:  # noqa: BLE001 - another's code: what it raises at is no size of its domain
         return False
     return isinstance(answer, Tensor) and tuple(answer.shape) == output

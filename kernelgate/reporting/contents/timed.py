@@ -56,12 +56,12 @@ def list_notes(result: Performance) -> Iterator[str]:
     """Yield what a reader must know of the times: whose code ran, at which clock, and what was remarked."""
     if result.ada_path:
         yield ADA_NOTE
-    said = ["Times are of this machine on that day; only the contrasts decide"]
+    said = ["Times are of this machine on that day; only the contrasts decide."]
     if result.sm_clock_mhz is not None:
-        said.append("SM clock {} to {} MHz".format(*result.sm_clock_mhz))
+        said.append("The SM clock was {} to {} MHz.".format(*result.sm_clock_mhz))
     if result.floor_ms is not None:
-        said.append(f"no launch can take less than {result.floor_ms:.3f} ms, the time of its bytes")
-    yield "; ".join(said) + "."
+        said.append(f"No launch can take less than {result.floor_ms:.3f} ms, the time of its bytes.")
+    yield " ".join(said)
     yield from _tell_users(result)
     yield from result.remarks
 

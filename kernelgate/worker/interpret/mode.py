@@ -28,7 +28,7 @@ from kernelgate.worker.tensors.layouts import CONTIGUOUS, lay_out, lay_out_weigh
 
 FLOAT32_BYTES = DTYPE_BYTES["float32"]
 ITEMS_KEPT = 64
-"""Of a large batch: as many different ones as it has, at some 50 MB."""
+"""As many as a large batch has different ones, its recipe's `pool`: 50 MB of pictures."""
 
 
 class InterpretMode:

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 import torch
 
-from kernelgate.correctness import case_runner as case_runner_module
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import ITEMS_OF_LARGE, MAX_WHOLE_BATCH, CaseResult
 from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.truth import truth as truth_module
 from tests.selftest.support.pretended_runner import AN_ITEM, Change, make_case, make_case_runner, spoiled
 
 
@@ -76,7 +76,7 @@ def test_a_large_batch_can_be_sliced_and_shuffled(relation: str, seed: int) -> N
 def test_an_answer_far_from_the_vendors_is_not_right(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where truth and kernel agree and cuDNN does not, one of three is wrong, and a person must look."""
     monkeypatch.setattr(
-        case_runner_module, "vendor_answer", lambda _, tensors: torch.zeros(len(tensors["x"]), AN_ITEM)
+        truth_module, "vendor_answer", lambda _, tensors: torch.zeros(len(tensors["x"]), AN_ITEM)
     )
     seen, _ = examine(make_case())
     assert seen.finding is not None

@@ -1,12 +1,15 @@
 """Of the batches that are scouted one is tried of each kind of launch plan that no planned case has."""
 
+import itertools
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import pytest
 
 from kernelgate.compilation.recording import Recorded
-from kernelgate.correctness.callers.scout import CPU_SECONDS, MAX_FOUND, SWITCH, scout
+from kernelgate.correctness.callers import scout as scout_module
+from kernelgate.correctness.callers.scout import CPU_SECONDS, MAX_FOUND, SWITCH, WALL_SECONDS, scout
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.planning.plan import CasePlan
 from kernelgate.execution.launch_plan import LaunchPlan, Pointer, Scalar
@@ -108,6 +111,16 @@ def test_so_many_are_tried_at_most() -> None:
     """A file may have a program for each batch."""
     odd = {batch: plan_with(batch, program=f"{batch:064d}") for batch in range(300, 340)}
     assert len(scouted(odd)) == MAX_FOUND
+
+
+@pytest.mark.parametrize(("late_s", "found"), [(WALL_SECONDS / 10, [339]), (WALL_SECONDS, [])])
+def test_a_busy_machine_scouts_as_many_batches(
+    monkeypatch: pytest.MonkeyPatch, late_s: float, found: list[int]
+) -> None:
+    """Unless each step takes so long that the whole would take minutes."""
+    clock = itertools.count(step=late_s)
+    monkeypatch.setattr(scout_module.time, "monotonic", lambda: next(clock))
+    assert scouted({339: plan_with(339, program="a" * 64)}) == found
 
 
 def test_slow_recordings_end_the_scouting_by_the_processor_s_time() -> None:

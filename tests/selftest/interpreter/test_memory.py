@@ -333,6 +333,27 @@ def test_a_long_stretch_is_filled_where_it_is_touched(monkeypatch: pytest.Monkey
     assert ((buffer.data[:size].view(np.uint32) == 0x01020304) == filled).all()
 
 
+def test_of_granules_that_are_made_only_those_touched_are() -> None:
+    """However near each other they lie: a picture, or a row, takes its time to draw."""
+    made: list[int] = []
+    buffer = Buffer("x", 0, 40 * PAGE_BYTES)
+    buffer.fill_with(lambda granule, _: made.append(granule), PAGE_BYTES)
+    touched = np.array([23, 0, 39, 8, 7])
+    buffer.settle(0, buffer.size - 1, touched * PAGE_BYTES)
+    assert made == sorted(touched)
+
+
+def test_stores_far_apart_are_noted_where_they_are() -> None:
+    """And what a dense store wrote is noted as one stretch: its granules are those that hold it."""
+    buffer = Buffer("x", 0, 100 * PAGE_BYTES)
+    buffer.fill_with(poison(0), PAGE_BYTES)
+    buffer.note_in_units_of(4)
+    buffer.own(np.array([5, 60]) * PAGE_BYTES // 4, np.full(2, 7, np.uint32))
+    assert np.flatnonzero(buffer.latest).tolist() == [5, 60]
+    buffer.own(np.arange(3 * PAGE_BYTES // 4) + 70 * PAGE_BYTES // 4, 8)
+    assert np.flatnonzero(buffer.latest).tolist() == [5, 60, 70, 71, 72]
+
+
 def test_what_a_launch_wrote_is_looked_for_where_it_wrote() -> None:
     """Not in all that launches before it wrote: a file may make hundreds."""
     buffer = Buffer("x", 0, 100 * PAGE_BYTES)
