@@ -34,8 +34,11 @@ def test_a_kernel_that_is_right_breaks_nothing(changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("image", [0, 31, 32, 40, 69])
-def test_a_fault_in_any_part_of_a_batch_is_named_by_its_place(image: int) -> None:
+def test_a_fault_in_any_part_of_a_batch_is_named_by_its_place(
+    image: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The truth is made in parts; no part is left out, and none is taken for another."""
+    monkeypatch.setattr(truth_module, "ELEMENTS_AT_ONCE", 32 * AN_ITEM)
     seen, _ = examine(make_case(batch=70), lambda run, _: spoiled(run, image * AN_ITEM + 10))
     assert seen.finding is not None
     assert seen.finding.detail.startswith(f"out[{image},1,0,1]: got 1000000")
