@@ -14,9 +14,9 @@ import pytest
 
 from kernelgate.batch import follow
 from kernelgate.batch.result import Result
-from kernelgate.machine.gpu import visible_gpus
 from kernelgate.reporting.report_files import read_report
 from tests.selftest.problems.written import WRITTEN
+from tests.selftest.support.no_gpu import needs_no_gpu
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "search.md").read_text(encoding="utf-8")
@@ -130,7 +130,7 @@ def test_the_page_names_every_field(record: type[msgspec.Struct]) -> None:
     assert [name for name in record.__struct_fields__ if f"`{name}`" not in rows] == []
 
 
-@pytest.mark.skipif(bool(visible_gpus()), reason="a GPU is at hand")
+@needs_no_gpu
 def test_the_pages_client_runs(folder: Path) -> None:
     """As it stands there: a right kernel, a wrong one, one that has no kernel left."""
     (client,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)

@@ -17,15 +17,13 @@ from kernelgate.batch import engine
 from kernelgate.batch.candidates import list_candidates
 from kernelgate.batch.result import Result
 from kernelgate.cli.main import main
-from kernelgate.machine.gpu import visible_gpus
 from kernelgate.reporting.report_files import read_report
 from kernelgate.verdict import Outcome, Reason
 from tests.selftest.problems.written import WRITTEN
+from tests.selftest.support.no_gpu import needs_no_gpu
 from tests.selftest.test_pytest_plugin import wait_for
 
 ROOT = Path(__file__).parents[3]
-
-needs_no_gpu = pytest.mark.skipif(bool(visible_gpus()), reason="a GPU is at hand")
 
 
 @pytest.fixture(autouse=True)

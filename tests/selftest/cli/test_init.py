@@ -6,10 +6,10 @@ import pytest
 
 import kernelgate
 from kernelgate.cli.main import main
-from kernelgate.machine.gpu import visible_gpus
 from kernelgate.settings import find_project, load_settings
 from kernelgate.verdict import Outcome
 from tests.selftest.support.made_up_repository import commit, git, make_repository
+from tests.selftest.support.no_gpu import needs_no_gpu
 from tests.selftest.workflows.test_workflows import actionlint, zizmor
 
 FILES = {
@@ -116,7 +116,7 @@ def test_its_kernel_has_a_plan(begun: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(bool(visible_gpus()), reason="a GPU is at hand, and would be used")
+@needs_no_gpu
 def test_a_change_of_it_is_judged_by_what_its_base_says(begun: Path, tmp_path: Path) -> None:
     """A right kernel beside the accepted one passes; a wrong one does not, whatever else the change edits."""
     report = kernelgate.judge("kernels/rms.py", report_dir=tmp_path / "report")

@@ -17,7 +17,7 @@ from kernelgate.cli.main import main
 from kernelgate.judging import judge as judging
 from kernelgate.judging.options import AskedError, make_request
 from kernelgate.kernel_file.source import KernelFile
-from kernelgate.machine.gpu import GpuError, visible_gpus
+from kernelgate.machine.gpu import GpuError
 from kernelgate.operations import OPERATIONS
 from kernelgate.pipeline.pipeline import Gate
 from kernelgate.reporting.report_files import read_report
@@ -25,12 +25,11 @@ from kernelgate.settings import find_project, load_settings
 from kernelgate.verdict import Outcome, Reason
 from tests.selftest.problems.written import WRITTEN
 from tests.selftest.support.made_up_repository import commit, make_repository
+from tests.selftest.support.no_gpu import needs_no_gpu
 from tests.selftest.test_pytest_plugin import folders_of, wait_for
 
 ROOT = Path(__file__).parents[3]
 NO_KERNEL = "import torch\n"
-
-needs_no_gpu = pytest.mark.skipif(bool(visible_gpus()), reason="a GPU is at hand")
 
 
 @pytest.fixture(autouse=True)
