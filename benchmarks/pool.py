@@ -54,8 +54,11 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def load(files: Sequence[Path]) -> Pool:
-    """Return the replicates of all files; raises SamplesError if one is none, or they differ in settings."""
+def load(files: Sequence[Path], wanted: PerformanceSettings | None = None) -> Pool:
+    """Return the replicates of all files; with `wanted` they end and are decided as these settings say.
+
+    Raises SamplesError if a file is none of samples, if files differ in settings, or have too few blocks.
+    """
     settings, measured = None, []
     for file in files:
         timing, attempts = _read(file)
@@ -65,6 +68,10 @@ def load(files: Sequence[Path]) -> Pool:
         measured += [one for attempt in attempts for one in attempt]
     if settings is None:
         raise SamplesError("no file of samples")
+    if wanted is not None:
+        if settings.launches != wanted.launches or settings.blocks < wanted.blocks:
+            raise SamplesError(f"{files[0]}: was recorded with other calls or fewer blocks than are set now")
+        settings, measured = wanted, [_first_blocks(one, wanted.blocks) for one in measured]
     replicates, trimmed = [one.replicate() for one in measured], settings.trimmed_share
     arms = [arm for arm in replicates[0].blocks[0] if arm != Arm.ACCEPTED]
     return Pool(
@@ -76,6 +83,10 @@ def load(files: Sequence[Path]) -> Pool:
         seconds=np.array([_gpu_seconds(one) for one in measured]),
         control_blocks=np.array([each.contrasts(Arm.CONTROL, Arm.ACCEPTED) for each in replicates]),
     )
+
+
+def _first_blocks(one: MeasuredReplicate, blocks: int) -> MeasuredReplicate:
+    return msgspec.structs.replace(one, samples=tuple(each for each in one.samples if each.block < blocks))
 
 
 def _read(file: Path) -> tuple[PerformanceSettings, list[list[MeasuredReplicate]]]:

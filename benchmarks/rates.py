@@ -19,8 +19,10 @@ from benchmarks.pool import Pool, load
 from benchmarks.rules import PEERS, Call, call_in_looks
 from kernelgate.performance.samples import Arm
 from kernelgate.performance.samples_file import SamplesError
+from kernelgate.settings import load_settings
 from kernelgate.verdict import Rule
 
+ROOT = Path(__file__).resolve().parents[1]
 REDRAWN = 5000
 PEER_REDRAWN = 200
 
@@ -137,8 +139,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the report; returns 0, or 1 with the cause on standard error."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rates", description=__doc__)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="what benchmarks.record wrote")
+    parser.add_argument(
+        "--as-set", action="store_true", help="end and decide replicates as the gate's settings say now"
+    )
+    options = parser.parse_args(arguments)
+    wanted = load_settings(ROOT / "pyproject.toml").performance if options.as_set else None
     try:
-        for line in render(load(parser.parse_args(arguments).files)):
+        for line in render(load(options.files, wanted)):
             print(line)
     except SamplesError as error:
         print(f"benchmarks: {error}", file=sys.stderr)

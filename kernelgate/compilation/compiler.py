@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from kernelgate import protocol
-from kernelgate.baselines.compiled import ConfigRecord
+from kernelgate.baselines.compiled import ConfigRecord, LaunchRecord
 from kernelgate.compilation.forms import try_forms
 from kernelgate.compilation.machine_code.cubin import CubinError
 from kernelgate.compilation.machine_code.launch_record import digest_work, measure_launches
@@ -23,7 +23,6 @@ from kernelgate.execution.work import PlanWork, weigh_plan
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import read_card_at_hand
 from kernelgate.operations.declaration.kernel_config import KernelConfig
-from kernelgate.operations.declaration.operation import Operation
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault
@@ -109,9 +108,11 @@ Task = tuple[Target, int, list[int]]
 
 
 class Planned(NamedTuple):
-    """What the recorder said of a configuration, and its plan for timing if one is wanted."""
+    """What the recorder said of a configuration, what that launches, and its plan for timing if wanted."""
 
     recorded: Recorded
+    launches: tuple[LaunchRecord, ...] = ()
+    work: PlanWork | None = None
     timed: TimedPlan | None = None
 
 
@@ -126,10 +127,13 @@ def compile_kernels(
 
     Raises WorkerFault if a file fails, TooManyConfigsError if one has too many configurations.
     """
-    workers = max(1, (os.cpu_count() or 1) // len(kernels))
+    calls = {kernel: sum(1 + len(each.batches) for each in targets) for kernel, targets in kernels.items()}
+    cores_each = (os.cpu_count() or 1) / sum(calls.values())
     with ThreadPoolExecutor(len(kernels)) as pool:
         compiles = {
-            kernel: pool.submit(compile_kernel, sandbox, kernel, targets, workers)
+            kernel: pool.submit(
+                compile_kernel, sandbox, kernel, targets, max(1, int(cores_each * calls[kernel]))
+            )
             for kernel, targets in kernels.items()
         }
         return {kernel: compiled.result() for kernel, compiled in compiles.items()}
@@ -182,10 +186,8 @@ def _record_pins(
 ) -> Answers:
     """Return the plans by target, batch and pin; each recorder takes the next group that waits."""
     waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
-    for target in targets:
-        for batch in (sandbox.operation.measured_batch, *target.batches):
-            for group in reversed(groups):  # the largest blocks, which compile longest, tend to come last
-                waiting.put((target, batch, group))
+    for task in _list_tasks(groups, targets, sandbox.operation.measured_batch):
+        waiting.put(task)
     answers: Answers = {}
 
     def work(recorder: Recorder) -> None:
@@ -203,6 +205,21 @@ def _record_pins(
     return answers
 
 
+def _list_tasks(groups: Sequence[list[int]], targets: Sequence[Target], measured: int) -> list[Task]:
+    """Return what is to be recorded, the longest tasks first.
+
+    Every form of the measured call is tried in the first configuration. Of the others the largest blocks
+    compile longest, and tend to stand last.
+    """
+    tasks = [
+        (target, batch, group)
+        for target in targets
+        for batch in (measured, *target.batches)
+        for group in reversed(groups)
+    ]
+    return sorted(tasks, key=lambda task: task[1:] != (measured, groups[0]))
+
+
 def _record_task(sandbox: Sandbox, recorder: Recorder, kernel: KernelFile, task: Task) -> Answers:
     """Return the plans of a task; of the first configuration every form of the measured call is tried."""
     target, batch, pins = task
@@ -216,10 +233,16 @@ def _record_task(sandbox: Sandbox, recorder: Recorder, kernel: KernelFile, task:
             broken = try_forms(sandbox.operation, recorder, call, recorded)
         if broken is not None:
             raise UnplannedError(kernel.sha256, *broken)
-        timed = None
+        planned = Planned(recorded)
+        if is_measured and recorded.stored is not None:
+            planned = Planned(
+                recorded,
+                launches=tuple(measure_launches(recorded.stored, target.card or target.capability)),
+                work=weigh_plan(recorded.stored, sandbox.operation),
+            )
         if target.is_timed and is_measured:
-            timed = plan_for_timing(recorder, call, recorded, kernel.sha256)
-        answers[target, batch, pin] = Planned(recorded, timed)
+            planned = planned._replace(timed=plan_for_timing(recorder, call, recorded, kernel.sha256))
+        answers[target, batch, pin] = planned
     return answers
 
 
@@ -236,7 +259,7 @@ def _keep(
     """Return what was compiled for a target, after keeping the plans to time it by."""
     measured = sandbox.operation.measured_batch
     planned = [answers[target, measured, pin] for pin in range(count_pins(loaded))]
-    compiled = _gather(sandbox.operation, kernel, loaded, target, [each.recorded for each in planned])
+    compiled = _gather(kernel, loaded, target, planned)
     if target.is_timed:
         plans = tuple(each.timed for each in planned)
         sandbox.timed_plans[kernel.sha256] = different_plans(compiled.configs, plans)
@@ -244,20 +267,14 @@ def _keep(
 
 
 def _gather(
-    operation: Operation,
-    kernel: KernelFile,
-    loaded: protocol.Loaded,
-    target: Target,
-    answers: Sequence[Recorded],
+    kernel: KernelFile, loaded: protocol.Loaded, target: Target, planned: Sequence[Planned]
 ) -> CompiledKernel:
-    configs = _named_configs(loaded) or (_untuned_config(answers[0]),)
+    configs = _named_configs(loaded) or (_untuned_config(planned[0].recorded),)
     return CompiledKernel(
         target=str(target),
         kernel_sha256=kernel.sha256,
-        configs=tuple(
-            _record(config, answer, target) for config, answer in zip(configs, answers, strict=True)
-        ),
-        works=tuple(weigh_plan(each.stored, operation) if each.stored else None for each in answers),
+        configs=tuple(_record(config, each) for config, each in zip(configs, planned, strict=True)),
+        works=tuple(each.work for each in planned),
     )
 
 
@@ -273,10 +290,10 @@ def _untuned_config(answer: Recorded) -> KernelConfig:
     return KernelConfig(blocks={}, num_warps=warps, num_stages=stages)
 
 
-def _record(config: KernelConfig, answer: Recorded, target: Target) -> ConfigRecord:
-    if answer.stored is None:
-        return ConfigRecord(config=config, launches=(), error=answer.refused)
-    launches = tuple(measure_launches(answer.stored, target.card or target.capability))
+def _record(config: KernelConfig, planned: Planned) -> ConfigRecord:
+    launches = planned.launches
+    if planned.recorded.stored is None:
+        return ConfigRecord(config=config, launches=(), error=planned.recorded.refused)
     error = "" if launches else "launches no Triton kernel"
     return ConfigRecord(
         config=config, launches=launches, error=error, plan_sha256=digest_work(launches) if launches else ""

@@ -17,10 +17,10 @@ from kernelgate.worker.confinement.confine import confine
 from kernelgate.worker.loop import answer_in_place, serve
 
 NEEDED = {
-    "record": ("kernelgate.worker.record.mode",),
-    "interpret": ("kernelgate.worker.interpret.mode",),
-    "execute": ("kernelgate.worker.execute.mode",),
-    "use": ("kernelgate.worker.use.mode", "torch._dynamo"),
+    "record": ("kernelgate.worker.record.mode", "triton.compiler.code_generator", "numpy.random"),
+    "interpret": ("kernelgate.worker.interpret.mode", "numpy.random", "numpy.ma"),
+    "execute": ("kernelgate.worker.execute.mode", "numpy.random"),
+    "use": ("kernelgate.worker.use.mode", "torch._dynamo", "triton.compiler.code_generator", "numpy.random"),
 }
 DESCRIPTORS = 3
 

@@ -64,7 +64,7 @@ def _expanded(x: torch.Tensor) -> torch.Tensor:
 
 
 def _grey(x: torch.Tensor) -> torch.Tensor:
-    return x[:, :1].clone().expand(x.shape)
+    return x[:, :1].clone(memory_format=torch.contiguous_format).expand(x.shape)
 
 
 def _transposed(x: torch.Tensor) -> torch.Tensor:

@@ -226,7 +226,8 @@ def test_a_file_of_the_first_schema_is_read_by_what_was_in_the_code_then(file: P
     said = replay(file)
     with_head(file, as_first_written(file))
     assert replay(file) == said
-    assert read_samples(file)[0].settings == msgspec.structs.replace(PERFORMANCE, max_overhead_ms=0.08)
+    then = {"blocks_per_layout": 2, "max_overhead_ms": 0.08, "trimmed_share": 0.1}
+    assert read_samples(file)[0].settings == msgspec.structs.replace(PERFORMANCE, **then)
 
 
 @pytest.mark.parametrize("key", ["trimmed_share", "launches", "laws"])
