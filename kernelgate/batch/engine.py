@@ -1,22 +1,17 @@
-"""Judges candidates one after another in one process: its fork servers stay, and nothing is judged twice."""
+"""What is known of many candidates: none is judged twice, and each has its line as soon as it is judged."""
 
 import hashlib
-import time
-import traceback
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from kernelgate.batch.asked import digest_asked, digest_candidate
-from kernelgate.batch.result import Result, not_judged, result_of
+from kernelgate.batch.order import Order, choose_sent, judge_order
+from kernelgate.batch.result import Result, not_judged
 from kernelgate.batch.results_file import ResultsFile
 from kernelgate.errors import KernelgateError
-from kernelgate.judging.judge import make_gate, run_gate
+from kernelgate.judging.judge import make_gate
 from kernelgate.judging.options import REPORT_DIR, Ask, AskedError
-from kernelgate.judging.watch import Watch
-from kernelgate.pipeline.pipeline import Gate
-from kernelgate.reporting.report import Report, make_report
+from kernelgate.judging.watch import Silent, Watch
 from kernelgate.reporting.report_files import prepare_folder
 
 LONGEST_STEM = 60
@@ -34,62 +29,53 @@ def open_results(ask: Ask) -> ResultsFile:
 
 
 class Engine:
-    """Judges what it is given, in a project or in none; `watch` is told of the stages."""
+    """Makes orders of what is asked in a project, or in none, and keeps their results."""
 
-    def __init__(self, results: ResultsFile, project: Path | None, watch: Watch) -> None:
-        self._results, self._project, self._watch = results, project, watch
+    def __init__(self, results: ResultsFile, project: Path | None) -> None:
+        self._results, self._project = results, project
 
-    def judge(self, options: dict[str, Any], *, only_format: bool = False) -> Result | None:
-        """Return how the candidate of the options was judged, once its line is in the results.
+    def judge(self, options: dict[str, Any], watch: Watch) -> Result:
+        """Return how the candidate of the options was judged, here, once its line is in the results.
 
-        With `only_format` None comes back for one whose form is right: nothing else was tried. Whatever
-        happens to one candidate is its result, an error of the gate's own too. Raises OSError where the
-        results cannot be written.
+        Raises OSError where the results cannot be written.
         """
-        started, file = time.monotonic(), options["candidate"]
+        order = self.order(options)
+        if isinstance(order, Result):
+            return order
+        return self.find(order) or self.keep(
+            judge_order(order, watch) or not_judged(order.file, "no verdict")
+        )
+
+    def order(self, options: dict[str, Any]) -> Order | Result:
+        """Return what is to be judged, or the line of a candidate whose judgement cannot begin."""
+        file = str(options["candidate"])
         try:
-            gate = make_gate(options.get, self._project, self._watch)
-            asked = digest_asked(gate, options.get("profile"))
-            before = digest_candidate(gate), asked
+            gate = make_gate(options.get, self._project, Silent())
+            asked, sha256 = digest_asked(gate, options.get("profile")), digest_candidate(gate)
         except (KernelgateError, OSError, ValueError) as error:
             return self.refuse(file, str(error))
-        if (known := self._results.find(before, file)) is not None:
-            return known
-        if _has_form(gate) and only_format:
-            return None
-        folder = self._results.folder / _name_folder(gate, asked)
-        gate.request = msgspec.structs.replace(gate.request, report_dir=folder)
-        try:
-            report = self._run(gate)
-        except AskedError as error:  # what this machine cannot do is no fault of the gate's
-            return self.refuse(file, str(error))
-        return self._results.add(result_of(report, asked, time.monotonic() - started, str(folder)))
+        return Order(
+            options=choose_sent(options),
+            project=str(self._project) if self._project is not None else None,
+            sha256=sha256,
+            asked=asked,
+            report_dir=str(self._results.folder / _name_folder(Path(file), sha256, asked)),
+        )
+
+    def find(self, order: Order) -> Result | None:
+        """Return what is known of an order: its own line, or a new one if another file has the same bytes."""
+        return self._results.find(order.key, order.file)
+
+    def keep(self, result: Result) -> Result:
+        """Return a result, whose line is in the file by then."""
+        return self._results.add(result)
 
     def refuse(self, file: str, why: str) -> Result:
         """Return the line of a candidate whose judgement cannot begin."""
-        return self._results.add(not_judged(file, why))
-
-    def _run(self, gate: Gate) -> Report:
-        try:
-            return run_gate(gate, self._watch)
-        except AskedError:
-            raise
-        except Exception:  # noqa: BLE001 - the gate has its verdict by then, INVALID; the others go on
-            traceback.print_exc()
-            return make_report(gate)
+        return self.keep(not_judged(file, why))
 
 
-def _has_form(gate: Gate) -> bool:
-    """Return whether the file has its form. An error of the gate's own is told, and leaves its verdict."""
-    try:
-        return gate.stage("format").status == "passed"
-    except Exception:  # noqa: BLE001 - `judge` meets it again, and has its verdict, INVALID
-        traceback.print_exc()
-        return False
-
-
-def _name_folder(gate: Gate, asked: str) -> str:
+def _name_folder(file: Path, sha256: str | None, asked: str) -> str:
     """Return a folder's name that no other bytes have, nor the same ones where something else is asked."""
-    stem = gate.request.candidate.stem[:LONGEST_STEM]
-    what = gate.candidate_sha256 or str(gate.request.candidate)
-    return f"{stem}-{hashlib.sha256(f'{what} {asked}'.encode()).hexdigest()[:12]}"
+    what = f"{sha256 or file} {asked}"
+    return f"{file.stem[:LONGEST_STEM]}-{hashlib.sha256(what.encode()).hexdigest()[:12]}"

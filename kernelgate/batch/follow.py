@@ -87,7 +87,7 @@ def follow(requests: BinaryIO, output: TextIO, options: dict[str, Any], project:
     """
     events = _Events(output)
     with open_results(options.get) as results, contextlib.redirect_stdout(sys.stderr):
-        engine = Engine(results, project, events)
+        engine = Engine(results, project)
         for number, line in enumerate(_read_lines(requests), 1):
             try:
                 asked = msgspec.json.decode(line, type=Submission)
@@ -97,8 +97,7 @@ def follow(requests: BinaryIO, output: TextIO, options: dict[str, Any], project:
                 events.send(ErrorEvent(id=_find_id(line), line=number, detail=detail))
                 continue
             events.id = asked.id
-            if (result := engine.judge(chosen)) is not None:
-                events.send(JudgedEvent(id=asked.id, result=result))
+            events.send(JudgedEvent(id=asked.id, result=engine.judge(chosen, events)))
 
 
 class _Events:

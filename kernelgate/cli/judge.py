@@ -1,12 +1,9 @@
 """`kernelgate judge`: judge one kernel file, or many."""
 
 import argparse
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -36,6 +33,12 @@ def add(commands: Any) -> None:
         action="store_true",
         help="judge what JSON lines on standard input ask for, and answer in JSON lines: docs/search.md",
     )
+    command.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="candidates of a batch that are judged at a time; default: what GPUs and cores have room for",
+    )
     add_options(command.add_argument)
     command.add_argument("--profile", metavar="NAME", help="how much is drawn: ci, default or nightly")
     timed = command.add_mutually_exclusive_group()
@@ -53,11 +56,12 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Judge what is asked for and show the verdicts; returns the exit code."""
     from kernelgate.batch.candidates import is_batch
+    from kernelgate.sandbox.ending import ending_in_order
 
     if bool(options.files) == options.follow:
         given = "not with --follow, which reads requests" if options.follow else "name a kernel file"
         return _refuse(AskedError(f"FILE: {given}"))
-    with _ending_in_order():
+    with ending_in_order():
         if options.follow:
             return _follow(options)
         if is_batch(options.files):
@@ -92,17 +96,17 @@ def _judge(options: argparse.Namespace) -> int:
 def _judge_batch(options: argparse.Namespace) -> int:
     from kernelgate.batch.candidates import list_candidates
     from kernelgate.batch.engine import Engine, open_results
-    from kernelgate.batch.run import judge_in_order
+    from kernelgate.batch.run import judge_in_order, open_judges
     from kernelgate.batch.table import Table
 
     table = Table(sys.stdout, with_rows=not options.json and not options.quiet)
     try:
-        candidates, results = list_candidates(options.files), open_results(vars(options).get)
+        candidates, judges = list_candidates(options.files), open_judges(options.jobs, table)
+        results = open_results(vars(options).get)
     except (KernelgateError, OSError) as error:
         return _refuse(error)
-    with results:
-        engine = Engine(results, project_of(options), table)
-        for result in judge_in_order(engine, candidates, vars(options)):
+    with results, closing(judges):
+        for result in judge_in_order(Engine(results, project_of(options)), judges, candidates, vars(options)):
             table.add(result)
             if options.json:
                 print(msgspec.json.encode(result).decode(), flush=True)
@@ -134,22 +138,3 @@ def _show(report: "Report", folder: Path, options: argparse.Namespace) -> None:
         print((folder / REPORT_NAME).read_text(encoding="utf-8"), end="")
     else:
         show_verdict(report, str(folder / "report.html"), sys.stdout, with_remarks=not options.quiet)
-
-
-@contextmanager
-def _ending_in_order() -> Iterator[None]:
-    """Have SIGTERM and SIGINT end in order, so that the scratch folder goes: by itself a signal leaves it."""
-    before = {number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _end(number: int, _frame: FrameType | None) -> None:
-    from kernelgate.sandbox.worker_process import end_live_workers
-
-    end_live_workers()  # or threads would wait for their answers first
-    print(f"kernelgate: ended by {signal.Signals(number).name}", file=sys.stderr)
-    sys.exit(128 + number)

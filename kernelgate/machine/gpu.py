@@ -122,6 +122,15 @@ def _count_gpus() -> int:
         return 0
 
 
+def least_memory_bytes() -> int:
+    """Return the memory of the GPU that has the least, of all that the driver lists; 0 without one."""
+    handles = map(pynvml.nvmlDeviceGetHandleByIndex, range(_count_gpus()))
+    try:
+        return min((int(pynvml.nvmlDeviceGetMemoryInfo(each).total) for each in handles), default=0)
+    except pynvml.NVMLError:
+        return 0
+
+
 def narrow_to_one_gpu(visible: tuple[str, ...], worker: str | None) -> None:
     """Let a worker of pytest-xdist (gw0, gw1, ...) see one GPU only; before the first CUDA call."""
     if worker is not None and visible:

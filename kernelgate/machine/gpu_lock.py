@@ -36,22 +36,35 @@ def shared(gpu: Gpu) -> Iterator[None]:
 
 @contextmanager
 def _hold(gpu: Gpu, kind: int) -> Iterator[None]:
+    """Hold the GPU's lock. Whoever wants it stands in line, so that many who share it cannot keep one out."""
     _require_room(gpu)
-    file = Path(tempfile.gettempdir()) / f"kernelgate-{gpu.uuid}.lock"
+    deadline = time.monotonic() + LOCK_TIMEOUT_S
+    with _opened(gpu, "lock") as lock:
+        with _opened(gpu, "line") as line:
+            _take(line, fcntl.LOCK_EX, gpu, deadline)
+            _take(lock, kind, gpu, deadline)
+        yield
+
+
+@contextmanager
+def _opened(gpu: Gpu, name: str) -> Iterator[int]:
+    """Give a descriptor of a file of the GPU's; what is locked by it is free again in the end (flock(2))."""
+    file = Path(tempfile.gettempdir()) / f"kernelgate-{gpu.uuid}.{name}"
     try:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     except OSError as error:
         raise GpuError(f"the lock of {gpu.name} cannot be taken: {error}") from error
     try:
-        deadline = time.monotonic() + LOCK_TIMEOUT_S
-        while not _try_lock(descriptor, kind):
-            if time.monotonic() > deadline:
-                held = f"another judge has held {gpu.name} for {LOCK_TIMEOUT_S} s"
-                raise GpuError(f"{held}: {file}")
-            time.sleep(0.1)
-        yield
+        yield descriptor
     finally:
-        os.close(descriptor)  # which releases it, as the end of the process would (flock(2))
+        os.close(descriptor)
+
+
+def _take(descriptor: int, kind: int, gpu: Gpu, deadline: float) -> None:
+    while not _try_lock(descriptor, kind):
+        if time.monotonic() > deadline:
+            raise GpuError(f"other judges have held {gpu.name} for {LOCK_TIMEOUT_S} s")
+        time.sleep(0.1)
 
 
 def _require_room(gpu: Gpu) -> None:

@@ -18,6 +18,7 @@ import msgspec
 
 from kernelgate import protocol
 from kernelgate.machine.gpu import Gpu, GpuError, read_health
+from kernelgate.machine.peers import peers
 from kernelgate.performance.samples import Arm, MeasuredReplicate, Reading, Sample, TimedAnswer
 from kernelgate.performance.schedule import draw_orders, draw_places, timed_arms
 from kernelgate.sandbox.arrays import read_words
@@ -168,7 +169,7 @@ def _ask_all(
 
 
 def _read(readings: list[Reading], gpu: Gpu, block: int, arm: str) -> None:
-    health = read_health(gpu, {os.getpid(), *live_pids()})
+    health = read_health(gpu, {os.getpid(), *live_pids(), *peers()})
     if health.foreign_processes:
         shared = f"while kernels were timed, {gpu.name} was shared with {health.foreign_processes} more"
         raise GpuError(f"{shared}: end the other programs, or judge on another GPU", Reason.GPU_SHARED)

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 import kernelgate
-from kernelgate.batch import engine
+from kernelgate.batch import order
 from kernelgate.batch.candidates import list_candidates
 from kernelgate.batch.result import Result
 from kernelgate.cli.main import main
@@ -67,7 +67,8 @@ def test_the_same_command_again_judges_nothing_twice() -> None:
     assert lines() == first
     Path("many/c00001.py").write_text("import torch\nchanged = 1\n")
     write_refused(3)
-    assert [each.reused for each in judge_many()] == [True, False, True, False]
+    again = {each.file: each.reused for each in judge_many()}
+    assert [again[f"many/c{number:05}.py"] for number in range(4)] == [True, False, True, False]
     assert not any(each.reused for each in judge_many(algorithm="any"))
 
 
@@ -117,7 +118,7 @@ def test_what_is_no_file_is_named_and_the_rest_is_judged(folder: Path) -> None:
 
 def test_an_error_of_the_gate_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """INVALID, and the batch goes on; the next run judges it again."""
-    run_gate = engine.run_gate
+    run_gate = order.run_gate
 
     def break_down(gate: Any, watch: Any) -> Any:
         if gate.request.candidate.name == "c00001.py":
@@ -127,10 +128,11 @@ def test_an_error_of_the_gate_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
         return run_gate(gate, watch)
 
     with monkeypatch.context() as planted:
-        planted.setattr(engine, "run_gate", break_down)
+        planted.setattr(order, "run_gate", break_down)
         verdicts = [each.verdict for each in judge_many()]
     assert verdicts == [Outcome.FORBIDDEN, Outcome.INVALID, Outcome.FORBIDDEN]
-    assert [each.reused for each in judge_many()] == [True, False, True]
+    again = judge_many()
+    assert {each.file for each in again if not each.reused} == {"many/c00001.py"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)

@@ -163,7 +163,7 @@ def test_a_gpu_that_another_judge_holds_is_not_to_be_had(
     second: Callable[[Gpu], AbstractContextManager[None]],
 ) -> None:
     """Whoever times is alone; when the first has gone, the second may."""
-    with first(GPU), pytest.raises(GpuError, match="another judge"), second(GPU):
+    with first(GPU), pytest.raises(GpuError, match="other judges"), second(GPU):
         pass
     with second(GPU):
         pass

@@ -1,0 +1,36 @@
+"""Who judges orders: this process, one after the other; or whatever else gives back each order's result."""
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from kernelgate.batch.order import Order, carry_out
+from kernelgate.batch.result import Result
+from kernelgate.judging.watch import Watch
+
+Judged = tuple[Order, Result | None]
+"""An order and its result; None says that it was only held to its form, and has it."""
+
+
+class Judges(Protocol):
+    """Judges orders, in whatever order they come to their end."""
+
+    def judge(self, orders: Iterable[Order]) -> Iterator[Judged]:
+        """Yield each order with its result."""
+
+    def close(self) -> None:
+        """End what runs."""
+
+
+class ThisProcess:
+    """Judges here; `watch` is told of the stages."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def judge(self, orders: Iterable[Order]) -> Iterator[Judged]:
+        """Yield each order with its result, in their order."""
+        for order in orders:
+            yield order, carry_out(order, self._watch)
+
+    def close(self) -> None:
+        """Nothing runs."""
