@@ -1,4 +1,7 @@
-"""A judge of a batch: `python -m kernelgate.batch.judge_process` reads orders, and writes their answers."""
+"""A judge of a batch, which reads orders and writes their answers.
+
+`python -m kernelgate.batch.judge_process CORE...` names the cores that it may use.
+"""
 
 import contextlib
 import sys
@@ -8,6 +11,7 @@ import msgspec
 from kernelgate.batch.order import Order, carry_out
 from kernelgate.batch.processes import Answer
 from kernelgate.judging.watch import Silent
+from kernelgate.machine.cores import keep_to
 from kernelgate.machine.peers import join_batch
 from kernelgate.sandbox.ending import end_with_engine, ending_in_order
 
@@ -25,5 +29,6 @@ def judge_orders() -> None:
 if __name__ == "__main__":
     end_with_engine()
     join_batch()
-    with ending_in_order():
+    keep_to([int(core) for core in sys.argv[1:]])
+    with ending_in_order(is_told=False):  # the engine says it
         judge_orders()

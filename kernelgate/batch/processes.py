@@ -1,6 +1,7 @@
 """Judges side by side: processes of one batch, each on one GPU, each with one order at a time.
 
-They overlap: one compiles while another one holds the GPU. Who times has its GPU alone (machine/gpu_lock.py).
+They overlap: one compiles while another one holds the GPU. Who times has its GPU alone (machine/gpu_lock.py),
+and its own cores: beside others on the same cores, the clock and the events of a timing drift apart.
 """
 
 import os
@@ -8,6 +9,7 @@ import selectors
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,6 +17,7 @@ from kernelgate.batch.judges import Judged
 from kernelgate.batch.order import Order
 from kernelgate.batch.result import Result, not_judged
 from kernelgate.judging.options import AskedError
+from kernelgate.machine.cores import share_out, usable_cores
 from kernelgate.machine.gpu import least_memory_bytes, visible_gpus
 from kernelgate.sandbox.fork_server import PACKAGE_PARENT
 
@@ -29,8 +32,12 @@ ATTEMPTS = 2
 DIED = f"the judge ended without a result, {ATTEMPTS} times; its last words are on standard error"
 END_SECONDS = 20.0
 
-Seat = str | None
-"""The GPU that a judge sees, None for one that sees what the caller sees."""
+
+class Seat(NamedTuple):
+    """Where a judge works: the GPU that it sees, None if there is none, and its cores."""
+
+    gpu: str | None
+    cores: list[int]
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -44,13 +51,14 @@ def list_seats(jobs: int | None) -> list[Seat]:
 
     Raises AskedError for fewer than one.
     """
-    gpus = visible_gpus()
+    gpus, cores = visible_gpus(), usable_cores()
     if jobs is None:
-        by_cores = max(1, (os.cpu_count() or 1) // CORES_EACH)
+        by_cores = max(1, len(cores) // CORES_EACH)
         jobs = max(len(gpus), min(by_cores, len(gpus) * _room_on_each())) if gpus else by_cores
     if jobs < 1:
         raise AskedError(f"--jobs {jobs}: allowed 1 or more")
-    return [gpus[number % len(gpus)] if gpus else None for number in range(jobs)]
+    shares = share_out(cores, jobs)
+    return [Seat(gpus[n % len(gpus)] if gpus else None, share) for n, share in enumerate(shares)]
 
 
 def _room_on_each() -> int:
@@ -140,9 +148,9 @@ class _JudgeProcess:
 
     def _start(self) -> None:
         paths = os.pathsep.join(filter(None, [str(PACKAGE_PARENT), os.environ.get("PYTHONPATH")]))
-        seat = {} if self._seat is None else {"CUDA_VISIBLE_DEVICES": self._seat}
+        seat = {} if self._seat.gpu is None else {"CUDA_VISIBLE_DEVICES": self._seat.gpu}
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "kernelgate.batch.judge_process"],
+            [sys.executable, "-P", "-m", "kernelgate.batch.judge_process", *map(str, self._seat.cores)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": paths} | seat,

@@ -1,6 +1,5 @@
 """Compiling every configuration of a kernel file, with no GPU, and comparing two such compiles."""
 
-import os
 import queue
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from kernelgate.execution.plan_check import PlanError
 from kernelgate.execution.timed_plan import TimedPlan
 from kernelgate.execution.work import PlanWork, weigh_plan
 from kernelgate.kernel_file.source import KernelFile
+from kernelgate.machine.cores import usable_cores
 from kernelgate.machine.gpu import read_card_at_hand
 from kernelgate.operations.declaration.kernel_config import KernelConfig
 from kernelgate.sandbox.faults import FaultKind
@@ -128,7 +128,7 @@ def compile_kernels(
     Raises WorkerFault if a file fails, TooManyConfigsError if one has too many configurations.
     """
     calls = {kernel: sum(1 + len(each.batches) for each in targets) for kernel, targets in kernels.items()}
-    cores_each = (os.cpu_count() or 1) / sum(calls.values())
+    cores_each = len(usable_cores()) / sum(calls.values())
     with ThreadPoolExecutor(len(kernels)) as pool:
         compiles = {
             kernel: pool.submit(

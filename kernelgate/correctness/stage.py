@@ -1,6 +1,5 @@
 """The correctness stage at work: on the GPUs at hand, in the interpreter where there is none."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -38,6 +37,7 @@ from kernelgate.execution.cards import ADA
 from kernelgate.interpreter.memory.heap import keep_freed_memory
 from kernelgate.kernel_file.named_sizes import named_items
 from kernelgate.kernel_file.source import KernelFile
+from kernelgate.machine.cores import usable_cores
 from kernelgate.machine.gpu import GpuError, read_card_at_hand
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.settings import LawLimits
@@ -188,7 +188,7 @@ def _case_runners(
 
     Beside a GPU's plans the file itself is called there, unless they are those of a book.
     """
-    cores = os.cpu_count() or 1
+    cores = len(usable_cores())
     planner = Planner(sandbox, kernel, _target(sandbox, trial), min(max(1, cores // 2), MAX_RECORDERS))
     places = _places(sandbox, trial) or [("", WHOLE)] * (trial.workers or min(cores, MAX_INTERPRETERS))
     runners = [_case_runner(planner, gpu, lane, compiled, trial) for gpu, lane in places]

@@ -13,9 +13,16 @@ PR_SET_PDEATHSIG = 1
 
 
 @contextmanager
-def ending_in_order() -> Iterator[None]:
+def ending_in_order(*, is_told: bool = True) -> Iterator[None]:
     """Have SIGTERM and SIGINT end in order, so that the scratch folder goes: by itself a signal leaves it."""
-    before = {number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        end_live_workers()  # or threads would wait for their answers first
+        if is_told:
+            print(f"kernelgate: ended by {signal.Signals(number).name}", file=sys.stderr)
+        sys.exit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
@@ -26,9 +33,3 @@ def ending_in_order() -> Iterator[None]:
 def end_with_engine() -> None:
     """Have this process sent SIGTERM when the one that started it has ended (prctl(2))."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-
-
-def _end(number: int, _frame: FrameType | None) -> None:
-    end_live_workers()  # or threads would wait for their answers first
-    print(f"kernelgate: ended by {signal.Signals(number).name}", file=sys.stderr)
-    sys.exit(128 + number)

@@ -1,6 +1,5 @@
 """The calls of a judgement by a plan book: recorded beforehand, and drawn from what there is."""
 
-import os
 from collections.abc import Iterator
 from itertools import product
 
@@ -14,6 +13,7 @@ from kernelgate.correctness.case_runner import CaseRunner
 from kernelgate.correctness.planning.plan import CasePlan, batches_of, draw_shapes, plan_for_gpu, probe_cases
 from kernelgate.correctness.planning.planned_cases import fitted, swept_shapes
 from kernelgate.kernel_file.source import KernelFile
+from kernelgate.machine.cores import usable_cores
 from kernelgate.plan_book.index import CallKey
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.settings import LawLimits
@@ -34,7 +34,7 @@ def record_calls(
     operation = sandbox.operation
     named = batches_of(kernel, operation)
     plan = plan_for_gpu(operation, compiled, named, entropy, calls_file=False)
-    with Planner(sandbox, kernel, target, min(os.cpu_count() or 1, MAX_RECORDERS)) as planner:
+    with Planner(sandbox, kernel, target, min(len(usable_cores()), MAX_RECORDERS)) as planner:
         case_runner = CaseRunner(PlanCaller(planner), laws)
         drawn = _with_relations(draw_shapes(plan, entropy), plan)
         probes, swept = probe_cases(compiled, entropy), swept_shapes(plan.pins)

@@ -16,7 +16,7 @@ import pytest
 import kernelgate
 from kernelgate.batch import processes
 from kernelgate.batch.order import Order
-from kernelgate.batch.processes import ATTEMPTS, JudgeProcesses, list_seats
+from kernelgate.batch.processes import ATTEMPTS, JudgeProcesses, Seat, list_seats
 from kernelgate.batch.result import Result
 from kernelgate.errors import KernelgateError
 from kernelgate.machine import peers
@@ -53,7 +53,11 @@ def test_the_verdicts_are_those_of_one_after_the_other() -> None:
     """Of a right kernel, a wrong one, one without its form, a copy, and what is no file."""
     written = WRITTEN["relu"]
     Path("problem.py").write_text(written.problem)
-    texts = {"right": written.kernel, "wrong": written.kernel.replace(*written.fault), "twice": written.kernel}
+    texts = {
+        "right": written.kernel,
+        "wrong": written.kernel.replace(*written.fault),
+        "twice": written.kernel,
+    }
     for name, text in texts.items():
         Path(f"{name}.py").write_text(text)
     files = [*(f"{name}.py" for name in texts), "many", "nowhere.py"]
@@ -112,7 +116,7 @@ def test_a_candidate_whose_judge_dies_each_time_is_named(
         return started[-1]
 
     monkeypatch.setattr(processes.subprocess, "Popen", start_one_that_dies)
-    with closing(JudgeProcesses([None, None])) as judges:
+    with closing(JudgeProcesses([Seat(None, []), Seat(None, [])])) as judges:
         judged = [result for _, result in judges.judge(orders) if result is not None]
     assert sorted(each.file for each in judged) == ["a.py", "b.py", "c.py"]
     assert {each.reason for each in judged} == {Reason.NOT_JUDGED}
@@ -167,7 +171,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     def pretend(gpus: int, gib: int, cores: int) -> None:
         monkeypatch.setattr(processes, "visible_gpus", lambda: tuple(map(str, range(gpus))))
         monkeypatch.setattr(processes, "least_memory_bytes", lambda: gib * 2**30)
-        monkeypatch.setattr(os, "cpu_count", lambda: cores)
+        monkeypatch.setattr(processes, "usable_cores", lambda: list(range(cores)))
 
     return pretend
 
@@ -189,13 +193,16 @@ def test_as_many_judge_as_there_is_room_for(
 ) -> None:
     """Every GPU has one, and one with memory and cores to spare has more."""
     machine(gpus, gib, cores)
-    assert list_seats(None) == seats
+    found = list_seats(None)
+    assert [each.gpu for each in found] == seats
+    assert [core for each in found for core in each.cores] == list(range(cores)), "each has its own"
 
 
 def test_a_number_that_is_asked_for_is_kept(machine: Any) -> None:
     """The GPUs come by turns."""
     machine(2, 24, 8)
-    assert list_seats(3) == ["0", "1", "0"]
+    assert list_seats(3) == [("0", [0, 1]), ("1", [2, 3, 4]), ("0", [5, 6, 7])]
+    assert [each.cores for each in list_seats(9)] == [list(range(8))] * 9, "too few to share out"
     with pytest.raises(KernelgateError, match="--jobs 0: allowed 1 or more"):
         list_seats(0)
 
