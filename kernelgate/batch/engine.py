@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from kernelgate.batch.asked import digest_asked, digest_candidate
-from kernelgate.batch.order import Order, choose_sent, judge_order
+from kernelgate.batch.order import Order, choose_sent
 from kernelgate.batch.result import Result, not_judged
 from kernelgate.batch.results_file import ResultsFile
 from kernelgate.errors import KernelgateError
 from kernelgate.judging.judge import make_gate
 from kernelgate.judging.options import REPORT_DIR, Ask, AskedError
-from kernelgate.judging.watch import Silent, Watch
+from kernelgate.judging.watch import Silent
 from kernelgate.reporting.report_files import prepare_folder
 
 LONGEST_STEM = 60
@@ -33,18 +33,6 @@ class Engine:
 
     def __init__(self, results: ResultsFile, project: Path | None) -> None:
         self._results, self._project = results, project
-
-    def judge(self, options: dict[str, Any], watch: Watch) -> Result:
-        """Return how the candidate of the options was judged, here, once its line is in the results.
-
-        Raises OSError where the results cannot be written.
-        """
-        order = self.order(options)
-        if isinstance(order, Result):
-            return order
-        return self.find(order) or self.keep(
-            judge_order(order, watch) or not_judged(order.file, "no verdict")
-        )
 
     def order(self, options: dict[str, Any]) -> Order | Result:
         """Return what is to be judged, or the line of a candidate whose judgement cannot begin."""

@@ -3,14 +3,18 @@
 import contextlib
 import hashlib
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 import msgspec
 
 from kernelgate.batch.engine import Engine, open_results
+from kernelgate.batch.order import Order
 from kernelgate.batch.result import Result
+from kernelgate.batch.run import open_judges
 from kernelgate.files import write_whole
 from kernelgate.pipeline.stage import StageName, StageResult
 
@@ -80,50 +84,74 @@ Event = StageEvent | JudgedEvent | ErrorEvent
 
 
 def follow(requests: BinaryIO, output: TextIO, options: dict[str, Any], project: Path | None) -> None:
-    """Judge what is asked for on each line, in order, until the input ends.
+    """Judge what is asked for on each line, until the input ends; each line is answered when it is judged.
 
-    The next line is read when the last one is answered, so the pipe holds back who asks too fast. Raises
+    The next line is read when a judge is free, so the pipe holds back who asks too fast. Raises
     KernelgateError or OSError where no result can be kept, or nobody reads the output.
     """
     events = _Events(output)
-    with open_results(options.get) as results, contextlib.redirect_stdout(sys.stderr):
+    with (
+        open_results(options.get) as results,
+        closing(open_judges(options.get("jobs"), events.of)) as judges,
+        contextlib.redirect_stdout(sys.stderr),
+    ):
         engine = Engine(results, project)
-        for number, line in enumerate(_read_lines(requests), 1):
-            try:
-                asked = msgspec.json.decode(line, type=Submission)
-                chosen = _choose(options, asked, results.folder)
-            except (ValueError, RecursionError) as error:  # msgspec's own errors are ValueErrors
-                detail = str(error) if line else f"a line of over {MAX_LINE_BYTES} bytes"
-                events.send(ErrorEvent(id=_find_id(line), line=number, detail=detail))
-                continue
-            events.id = asked.id
-            events.send(JudgedEvent(id=asked.id, result=engine.judge(chosen, events)))
+        orders = _read_orders(requests, engine, options, results.folder, events)
+        for order, result in judges.judge(orders):
+            assert result is not None  # more than its form was asked for
+            events.send(JudgedEvent(id=order.id, result=engine.keep(result)))
+
+
+def _read_orders(
+    requests: BinaryIO, engine: Engine, options: dict[str, Any], folder: Path, events: "_Events"
+) -> Iterator[Order]:
+    """Yield what is to be judged; what is known already, or is no submission, is answered at once."""
+    for number, line in enumerate(_read_lines(requests), 1):
+        try:
+            asked = msgspec.json.decode(line, type=Submission)
+            chosen = _choose(options, asked, folder)
+        except (ValueError, RecursionError) as error:  # msgspec's own errors are ValueErrors
+            detail = str(error) if line else f"a line of over {MAX_LINE_BYTES} bytes"
+            events.send(ErrorEvent(id=_find_id(line), line=number, detail=detail))
+            continue
+        order = engine.order(chosen)
+        known = order if isinstance(order, Result) else engine.find(order)
+        if known is not None:
+            events.send(JudgedEvent(id=asked.id, result=known))
+        elif isinstance(order, Order):
+            yield msgspec.structs.replace(order, id=asked.id)
 
 
 class _Events:
-    """Tells each stage's end as an event of the submission that is judged."""
+    """Writes events, one a line, from any thread."""
 
     def __init__(self, output: TextIO) -> None:
-        self._output = output
-        self.id: Id = 0
+        self._output, self._lock = output, threading.Lock()
 
     def send(self, event: Event) -> None:
-        print(msgspec.json.encode(event).decode(), file=self._output, flush=True)
+        with self._lock:
+            print(msgspec.json.encode(event).decode(), file=self._output, flush=True)
+
+    def of(self, order: Order) -> "_Stages":
+        return _Stages(self, order.id)
+
+
+class _Stages:
+    """Tells the end of each stage of one submission."""
+
+    def __init__(self, events: _Events, submission: Id) -> None:
+        self._events, self._id = events, submission
 
     def note(self, stage: StageName) -> None:
         """Say nothing of a step."""
 
     def ended(self, stage: StageName, result: StageResult) -> None:
         if result.status != "not-run":
-            self.send(
-                StageEvent(
-                    id=self.id,
-                    stage=stage,
-                    status=result.status,
-                    seconds=round(result.seconds, 3),
-                    detail=result.detail,
-                )
+            seconds = round(result.seconds, 3)
+            event = StageEvent(
+                id=self._id, stage=stage, status=result.status, seconds=seconds, detail=result.detail
             )
+            self._events.send(event)
 
     def stop(self) -> None:
         """Say nothing."""

@@ -5,25 +5,47 @@
 
 import contextlib
 import sys
+from typing import BinaryIO
 
 import msgspec
 
 from kernelgate.batch.order import Order, carry_out
-from kernelgate.batch.processes import Answer
-from kernelgate.judging.watch import Silent
+from kernelgate.batch.processes import Answer, Ended
 from kernelgate.machine.cores import keep_to
 from kernelgate.machine.peers import join_batch
+from kernelgate.pipeline.stage import StageName, StageResult
 from kernelgate.sandbox.ending import end_with_engine, ending_in_order
+
+
+class Telling:
+    """Tells the engine of each stage that has ended."""
+
+    def __init__(self, answers: BinaryIO) -> None:
+        self._answers = answers
+
+    def note(self, stage: StageName) -> None:
+        """Say nothing of a step."""
+
+    def ended(self, stage: StageName, result: StageResult) -> None:
+        """Say how it ended."""
+        self.say(Ended(stage=stage, result=msgspec.structs.replace(result, result=None)))
+
+    def stop(self) -> None:
+        """Say nothing."""
+
+    def say(self, said: Ended | Answer) -> None:
+        """Write a line."""
+        self._answers.write(msgspec.json.encode(said) + b"\n")
+        self._answers.flush()
 
 
 def judge_orders() -> None:
     """Answer each order by its result, until the engine hangs up."""
-    orders, answers = sys.stdin.buffer, sys.stdout.buffer
+    telling = Telling(sys.stdout.buffer)
     with contextlib.redirect_stdout(sys.stderr):
-        for line in orders:
+        for line in sys.stdin.buffer:
             order = msgspec.json.decode(line, type=Order)
-            answers.write(msgspec.json.encode(Answer(carry_out(order, Silent()))) + b"\n")
-            answers.flush()
+            telling.say(Answer(carry_out(order, telling)))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 """Who judges orders: this process, one after the other; or whatever else gives back each order's result."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from kernelgate.batch.order import Order, carry_out
 from kernelgate.batch.result import Result
 from kernelgate.judging.watch import Watch
+
+WatchOf = Callable[[Order], Watch]
+"""Gives who is told of the stages of an order; it may be asked on any thread."""
 
 Judged = tuple[Order, Result | None]
 """An order and its result; None says that it was only held to its form, and has it."""
@@ -22,15 +25,15 @@ class Judges(Protocol):
 
 
 class ThisProcess:
-    """Judges here; `watch` is told of the stages."""
+    """Judges here, one order after the other."""
 
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
+    def __init__(self, watch_of: WatchOf) -> None:
+        self._watch_of = watch_of
 
     def judge(self, orders: Iterable[Order]) -> Iterator[Judged]:
         """Yield each order with its result, in their order."""
         for order in orders:
-            yield order, carry_out(order, self._watch)
+            yield order, carry_out(order, self._watch_of(order))
 
     def close(self) -> None:
         """Nothing runs."""

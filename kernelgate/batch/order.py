@@ -21,7 +21,7 @@ SENT = frozenset({*Asked.__annotations__, "candidate", "accepted"} - {"project",
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """A candidate and how it is judged: `sha256` is that of its bytes, `asked` that of all else.
 
-    With `only_form` it is held to its form alone.
+    With `only_form` it is held to its form alone. `id` is what the caller knows it by.
     """
 
     options: dict[str, str | bool]
@@ -30,6 +30,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     asked: str
     report_dir: str
     only_form: bool = False
+    id: str | int = 0
 
     @property
     def file(self) -> str:

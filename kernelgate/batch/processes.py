@@ -4,137 +4,149 @@ They overlap: one compiles while another one holds the GPU. Who times has its GP
 and its own cores: beside others on the same cores, the clock and the events of a timing drift apart.
 """
 
+import contextlib
 import os
-import selectors
+import queue
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 import msgspec
 
-from kernelgate.batch.judges import Judged
+from kernelgate.batch.judges import Judged, WatchOf
 from kernelgate.batch.order import Order
 from kernelgate.batch.result import Result, not_judged
-from kernelgate.judging.options import AskedError
-from kernelgate.machine.cores import share_out, usable_cores
-from kernelgate.machine.gpu import least_memory_bytes, visible_gpus
+from kernelgate.batch.seats import Seat
+from kernelgate.judging.watch import Watch
+from kernelgate.pipeline.stage import StageName, StageResult
 from kernelgate.sandbox.fork_server import PACKAGE_PARENT
-
-CORES_EACH = 4
-GPU_BYTES_EACH = 40 * 2**30
-"""Of a GPU's memory: what a worker is promised, and what small cases beside it and the judge itself take."""
-
-JUDGES_OF_A_GPU = 3
-"""More would wait for it: compiling takes half as long as all that needs the GPU."""
 
 ATTEMPTS = 2
 DIED = f"the judge ended without a result, {ATTEMPTS} times; its last words are on standard error"
 END_SECONDS = 20.0
 
 
-class Seat(NamedTuple):
-    """Where a judge works: the GPU that it sees, None if there is none, and its cores."""
+class Ended(msgspec.Struct, frozen=True, tag="ended"):
+    """What a judge process says when a stage of its order has ended; the stage's own record stays there."""
 
-    gpu: str | None
-    cores: list[int]
+    stage: StageName
+    result: StageResult
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """What a judge process says of an order."""
+class Answer(msgspec.Struct, frozen=True, tag="answer"):
+    """What a judge process says of an order in the end."""
 
     result: Result | None
-
-
-def list_seats(jobs: int | None) -> list[Seat]:
-    """Return the places of so many judges, the GPUs by turns; None asks for as many as there is room for.
-
-    Raises AskedError for fewer than one.
-    """
-    gpus, cores = visible_gpus(), usable_cores()
-    if jobs is None:
-        by_cores = max(1, len(cores) // CORES_EACH)
-        jobs = max(len(gpus), min(by_cores, len(gpus) * _room_on_each())) if gpus else by_cores
-    if jobs < 1:
-        raise AskedError(f"--jobs {jobs}: allowed 1 or more")
-    shares = share_out(cores, jobs)
-    return [Seat(gpus[n % len(gpus)] if gpus else None, share) for n, share in enumerate(shares)]
-
-
-def _room_on_each() -> int:
-    return max(1, min(JUDGES_OF_A_GPU, least_memory_bytes() // GPU_BYTES_EACH))
 
 
 class JudgeProcesses:
     """A judge for each seat. One that dies is replaced, and its order tried once more."""
 
-    def __init__(self, seats: Sequence[Seat]) -> None:
+    def __init__(self, seats: Sequence[Seat], watch_of: WatchOf) -> None:
+        self._watch_of = watch_of
         self._judges = [_JudgeProcess(seat) for seat in seats]
 
     def judge(self, orders: Iterable[Order]) -> Iterator[Judged]:
-        """Yield each order with its result, as they come; the next order goes to whoever is free."""
-        waiting = iter(orders)
+        """Yield each order with its result, as they come. A judge that is free asks for the next order."""
+        waiting, judged = _InTurn(orders), queue.SimpleQueue[Judged | None]()
         for judge in self._judges:
-            judge.take(next(waiting, None))
-        while at_work := [judge for judge in self._judges if judge.order is not None]:
-            for judge in _answering(at_work):
-                order, attempts, answer = judge.order, judge.attempts, judge.receive()
-                assert order is not None
-                if answer is None:
-                    judge.start_anew()
-                if answer is None and attempts < ATTEMPTS:
-                    judge.take(order, attempts + 1)
-                    continue
-                judge.take(next(waiting, None))
-                yield order, not_judged(order.file, DIED) if answer is None else answer.result
+            threading.Thread(target=self._serve, args=(judge, waiting, judged), daemon=True).start()
+        for _ in self._judges:
+            while (one := judged.get()) is not None:
+                yield one
+        waiting.require_success()
 
     def close(self) -> None:
         """End all judges, and what they started."""
         for judge in self._judges:
-            judge.ask_to_end()
+            judge.end()
         for judge in self._judges:
             judge.wait()
 
+    def _serve(
+        self, judge: "_JudgeProcess", waiting: "_InTurn", judged: "queue.SimpleQueue[Judged | None]"
+    ) -> None:
+        try:
+            while (order := waiting.next()) is not None:
+                answer = self._try(judge, order)
+                judged.put((order, not_judged(order.file, DIED) if answer is None else answer.result))
+        except Exception as error:  # noqa: BLE001 - it is raised where the results are waited for
+            waiting.end(error)
+        finally:
+            judged.put(None)
+
+    def _try(self, judge: "_JudgeProcess", order: Order) -> Answer | None:
+        for _ in range(ATTEMPTS):
+            if (answer := judge.carry_out(order, self._watch_of(order))) is not None:
+                return answer
+            judge.start_anew()
+        return None
+
+
+class _InTurn:
+    """Orders for many threads: each takes the next one, until an error ends them."""
+
+    def __init__(self, orders: Iterable[Order]) -> None:
+        self._orders, self._lock = iter(orders), threading.Lock()
+        self._error: Exception | None = None
+
+    def next(self) -> Order | None:
+        """Return the next order, None if there is none, or none any more."""
+        with self._lock:
+            return None if self._error else next(self._orders, None)
+
+    def end(self, error: Exception) -> None:
+        """Give no order from now on; the first error counts."""
+        self._error = self._error or error
+
+    def require_success(self) -> None:
+        """Raise the error that ended them."""
+        if self._error is not None:
+            raise self._error
+
 
 class _JudgeProcess:
-    """A process that judges one order at a time; `order` is the one at work, `attempts` how often it was."""
+    """A process that judges one order at a time."""
 
     def __init__(self, seat: Seat) -> None:
-        self._seat, self.order, self.attempts = seat, None, 0
+        self._seat, self._is_at_work = seat, False
+        self._is_over, self._changing = False, threading.Lock()
         self._start()
 
-    order: Order | None
-
-    def take(self, order: Order | None, attempts: int = 1) -> None:
-        """Begin with an order; None leaves the judge without work."""
-        self.order, self.attempts = order, attempts
-        if order is not None:
+    def carry_out(self, order: Order, watch: Watch) -> Answer | None:
+        """Return the answer to an order; None if the process ends without one."""
+        self._is_at_work = True
+        with contextlib.suppress(BrokenPipeError):  # one that has ended has no answer either
+            self._requests.write(msgspec.json.encode(order) + b"\n")
+            self._requests.flush()
+        for line in self._answers:
             try:
-                self._requests.write(msgspec.json.encode(order) + b"\n")
-                self._requests.flush()
-            except BrokenPipeError:
-                pass  # it has ended, which its answers say too
-
-    def receive(self) -> Answer | None:
-        """Return the answer to the order; None from a judge that has ended without one."""
-        line = self.answers.readline()
-        try:
-            return msgspec.json.decode(line, type=Answer)
-        except msgspec.DecodeError:
-            return None
+                said = msgspec.json.decode(line, type=Ended | Answer)
+            except msgspec.DecodeError:
+                return None
+            if isinstance(said, Answer):
+                self._is_at_work = False
+                return said
+            watch.ended(said.stage, said.result)
+        return None
 
     def start_anew(self) -> None:
-        """Put another process in the place of one that has ended."""
-        self.ask_to_end()
-        self.wait()
-        self._start()
+        """Put another process in the place of one that has ended, unless this is the end of all."""
+        with self._changing:
+            if not self._is_over:
+                self._process.terminate()
+                self.wait()
+                self._start()
 
-    def ask_to_end(self) -> None:
-        """Have it end: at once what it is at work on, and what it started."""
-        if self.order is None:
-            self._requests.close()
-        else:
-            self._process.terminate()
+    def end(self) -> None:
+        """Have it end: at once what it is at work on, and what it started. No other takes its place."""
+        with self._changing:
+            self._is_over = True
+            if self._is_at_work:
+                self._process.terminate()
+            else:
+                self._requests.close()
 
     def wait(self) -> None:
         """Wait until it has ended; one that does not is killed, and what it started ends with it."""
@@ -143,8 +155,9 @@ class _JudgeProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._requests.close()
-        self.answers.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._requests.close()
+        self._answers.close()
 
     def _start(self) -> None:
         paths = os.pathsep.join(filter(None, [str(PACKAGE_PARENT), os.environ.get("PYTHONPATH")]))
@@ -158,12 +171,4 @@ class _JudgeProcess:
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._requests, self.answers = self._process.stdin, self._process.stdout
-
-
-def _answering(judges: Sequence[_JudgeProcess]) -> list[_JudgeProcess]:
-    """Return those of the judges that have something to say, once there are any."""
-    with selectors.DefaultSelector() as ready:
-        for judge in judges:
-            ready.register(judge.answers, selectors.EVENT_READ, judge)
-        return [key.data for key, _ in ready.select()]
+        self._requests, self._answers = self._process.stdin, self._process.stdout

@@ -9,12 +9,13 @@ from msgspec.structs import replace
 
 from kernelgate.batch.candidates import Candidate, list_candidates
 from kernelgate.batch.engine import Engine, open_results
-from kernelgate.batch.judges import Judged, Judges, ThisProcess
+from kernelgate.batch.judges import Judged, Judges, ThisProcess, WatchOf
 from kernelgate.batch.order import Order
-from kernelgate.batch.processes import JudgeProcesses, list_seats
+from kernelgate.batch.processes import JudgeProcesses
 from kernelgate.batch.result import Result
+from kernelgate.batch.seats import list_seats
 from kernelgate.judging.judge import Asked, read_asked
-from kernelgate.judging.watch import Silent, Watch
+from kernelgate.judging.watch import Silent
 
 
 def judge_all(
@@ -34,14 +35,14 @@ def judge_all(
 def _judge_all(
     files: Iterable[str | Path], jobs: int | None, options: dict[str, Any], project: Path | None
 ) -> Iterator[Result]:
-    with open_results(options.get) as results, closing(open_judges(jobs, Silent())) as judges:
+    with open_results(options.get) as results, closing(open_judges(jobs, lambda _: Silent())) as judges:
         yield from judge_in_order(Engine(results, project), judges, list_candidates(files), options)
 
 
-def open_judges(jobs: int | None, watch: Watch) -> Judges:
+def open_judges(jobs: int | None, watch_of: WatchOf) -> Judges:
     """Return who judges so many candidates at a time: this process if it is one. Raises AskedError."""
     seats = list_seats(jobs)
-    return ThisProcess(watch) if len(seats) == 1 else JudgeProcesses(seats)
+    return ThisProcess(watch_of) if len(seats) == 1 else JudgeProcesses(seats, watch_of)
 
 
 def judge_in_order(

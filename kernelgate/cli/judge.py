@@ -101,7 +101,7 @@ def _judge_batch(options: argparse.Namespace) -> int:
 
     table = Table(sys.stdout, with_rows=not options.json and not options.quiet)
     try:
-        candidates, judges = list_candidates(options.files), open_judges(options.jobs, table)
+        candidates, judges = list_candidates(options.files), open_judges(options.jobs, lambda _: table)
         results = open_results(vars(options).get)
     except (KernelgateError, OSError) as error:
         return _refuse(error)

@@ -29,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def answers(*requests: Any, **options: str) -> list[dict[str, Any]]:
+def answers(*requests: Any, **options: Any) -> list[dict[str, Any]]:
     """Return what comes out for lines; what is no text is written as JSON."""
     texts = [each if isinstance(each, str | bytes) else json.dumps(each) for each in requests]
     given = b"\n".join(each.encode() if isinstance(each, str) else each for each in texts)
@@ -54,6 +54,38 @@ def test_a_request_is_answered_by_its_stages_and_its_result() -> None:
         == json.dumps(judged["result"], separators=(",", ":")) + "\n"
     )
     assert [(each["id"], each["result"]["reused"]) for each in again] == [(2, True)]
+
+
+@needs_no_gpu
+def test_two_judges_answer_two_requests_at_a_time() -> None:
+    """Each answer carries its id, and the stages of both come as they end."""
+    Path("problem.py").write_text(WRITTEN["relu"].problem)
+    kernel = WRITTEN["relu"].kernel
+    asked = [
+        {"id": 1, "source": kernel},
+        {"id": "two", "source": kernel.replace(*WRITTEN["relu"].fault)},
+        {"id": 3, "source": "import torch\n"},
+    ]
+    events = answers(*asked, "nonsense", problem="problem.py", jobs=2)
+    verdicts = {each["id"]: each["result"]["verdict"] for each in events if each["event"] == "judged"}
+    assert verdicts == {1: "NOT_MEASURED", "two": "WRONG", 3: "FORBIDDEN"}
+    stages = [each["stage"] for each in events if each["event"] == "stage" and each["id"] == 1]
+    assert stages == ["format", "compile", "stage-rules", "correctness"]
+    assert [each["line"] for each in events if each["event"] == "error"] == [4]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_nobody_who_reads_ends_it(jobs: int) -> None:
+    """With the error of whoever writes there."""
+
+    class Closed(io.StringIO):
+        def write(self, _: str) -> int:
+            raise BrokenPipeError
+
+    request = io.BytesIO(b'{"id": 1, "file": "refused.py"}')
+    asked = {"operation": "softmax", "report_dir": "reports", "jobs": jobs}
+    with pytest.raises(BrokenPipeError):
+        follow.follow(request, Closed(), asked, None)
 
 
 def test_a_source_is_judged_as_a_file_is() -> None:

@@ -15,10 +15,13 @@ import pytest
 
 import kernelgate
 from kernelgate.batch import processes
+from kernelgate.batch import seats as seats_module
 from kernelgate.batch.order import Order
-from kernelgate.batch.processes import ATTEMPTS, JudgeProcesses, Seat, list_seats
+from kernelgate.batch.processes import ATTEMPTS, JudgeProcesses
 from kernelgate.batch.result import Result
+from kernelgate.batch.seats import Seat, list_seats
 from kernelgate.errors import KernelgateError
+from kernelgate.judging.watch import Silent
 from kernelgate.machine import peers
 from kernelgate.verdict import Outcome, Reason
 from tests.selftest.problems.written import WRITTEN
@@ -116,7 +119,7 @@ def test_a_candidate_whose_judge_dies_each_time_is_named(
         return started[-1]
 
     monkeypatch.setattr(processes.subprocess, "Popen", start_one_that_dies)
-    with closing(JudgeProcesses([Seat(None, []), Seat(None, [])])) as judges:
+    with closing(JudgeProcesses([Seat(None, []), Seat(None, [])], lambda _: Silent())) as judges:
         judged = [result for _, result in judges.judge(orders) if result is not None]
     assert sorted(each.file for each in judged) == ["a.py", "b.py", "c.py"]
     assert {each.reason for each in judged} == {Reason.NOT_JUDGED}
@@ -169,9 +172,9 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Give what sets the GPUs, their memory and the cores of the machine."""
 
     def pretend(gpus: int, gib: int, cores: int) -> None:
-        monkeypatch.setattr(processes, "visible_gpus", lambda: tuple(map(str, range(gpus))))
-        monkeypatch.setattr(processes, "least_memory_bytes", lambda: gib * 2**30)
-        monkeypatch.setattr(processes, "usable_cores", lambda: list(range(cores)))
+        monkeypatch.setattr(seats_module, "visible_gpus", lambda: tuple(map(str, range(gpus))))
+        monkeypatch.setattr(seats_module, "least_memory_bytes", lambda: gib * 2**30)
+        monkeypatch.setattr(seats_module, "usable_cores", lambda: list(range(cores)))
 
     return pretend
 

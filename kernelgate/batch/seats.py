@@ -1,0 +1,40 @@
+"""Where the judges of a batch work: on which GPU, and on which cores."""
+
+from typing import NamedTuple
+
+from kernelgate.judging.options import AskedError
+from kernelgate.machine.cores import share_out, usable_cores
+from kernelgate.machine.gpu import least_memory_bytes, visible_gpus
+
+CORES_EACH = 4
+GPU_BYTES_EACH = 40 * 2**30
+"""Of a GPU's memory: what a worker is promised, and what small cases beside it and the judge itself take."""
+
+JUDGES_OF_A_GPU = 3
+"""More would wait for it: compiling takes half as long as all that needs the GPU."""
+
+
+class Seat(NamedTuple):
+    """Where a judge works: the GPU that it sees, None if there is none, and its cores."""
+
+    gpu: str | None
+    cores: list[int]
+
+
+def list_seats(jobs: int | None) -> list[Seat]:
+    """Return the places of so many judges, the GPUs by turns; None asks for as many as there is room for.
+
+    Raises AskedError for fewer than one.
+    """
+    gpus, cores = visible_gpus(), usable_cores()
+    if jobs is None:
+        by_cores = max(1, len(cores) // CORES_EACH)
+        jobs = max(len(gpus), min(by_cores, len(gpus) * _room_on_each())) if gpus else by_cores
+    if jobs < 1:
+        raise AskedError(f"--jobs {jobs}: allowed 1 or more")
+    shares = share_out(cores, jobs)
+    return [Seat(gpus[n % len(gpus)] if gpus else None, share) for n, share in enumerate(shares)]
+
+
+def _room_on_each() -> int:
+    return max(1, min(JUDGES_OF_A_GPU, least_memory_bytes() // GPU_BYTES_EACH))
