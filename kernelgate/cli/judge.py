@@ -1,17 +1,14 @@
 """`kernelgate judge`: judge one kernel file, or many."""
 
 import argparse
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from kernelgate.cli.common_options import add_project, project_of
+from kernelgate.cli.ending import ending_in_order
 from kernelgate.errors import KernelgateError
 from kernelgate.judging.options import CANNOT_JUDGE, AskedError, add_options
 
@@ -57,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     if bool(options.files) == options.follow:
         given = "not with --follow, which reads requests" if options.follow else "name a kernel file"
         return _refuse(AskedError(f"FILE: {given}"))
-    with _ending_in_order():
+    with ending_in_order():
         if options.follow:
             return _follow(options)
         if is_batch(options.files):
@@ -134,22 +131,3 @@ def _show(report: "Report", folder: Path, options: argparse.Namespace) -> None:
         print((folder / REPORT_NAME).read_text(encoding="utf-8"), end="")
     else:
         show_verdict(report, str(folder / "report.html"), sys.stdout, with_remarks=not options.quiet)
-
-
-@contextmanager
-def _ending_in_order() -> Iterator[None]:
-    """Have SIGTERM and SIGINT end in order, so that the scratch folder goes: by itself a signal leaves it."""
-    before = {number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _end(number: int, _frame: FrameType | None) -> None:
-    from kernelgate.sandbox.worker_process import end_live_workers
-
-    end_live_workers()  # or threads would wait for their answers first
-    print(f"kernelgate: ended by {signal.Signals(number).name}", file=sys.stderr)
-    sys.exit(128 + number)
