@@ -16,7 +16,7 @@ from kernelgate.files import write_whole
 from kernelgate.judging.judge import make_gate
 from kernelgate.judging.watch import Silent, Watch
 from kernelgate.kernel_file.source import KernelFile, read_kernel
-from kernelgate.machine.gpu import NO_GPU, Gpu, GpuError, find_gpu, visible_gpus
+from kernelgate.machine.gpu import Gpu, find_gpu
 from kernelgate.machine.versions import describe_environment
 from kernelgate.performance.samples import Arm
 from kernelgate.pipeline.judgement import Judgement
@@ -43,8 +43,6 @@ def rank(
     `tell` is given how each file was judged, as soon as it is known. Raises KernelgateError or OSError where
     the files cannot be ranked: without a GPU, beside another program on it, or of several operations.
     """
-    if not visible_gpus():
-        raise GpuError(NO_GPU)
     gpu, started = find_gpu(), time.monotonic()
     asked = options | {"measure": False}
     with open_results(asked.get) as results:

@@ -125,7 +125,12 @@ def test_who_leaves_is_named_with_all_that_are_proven_faster() -> None:
 
 @pytest.mark.parametrize(
     ("low", "high", "ended"),
-    [(-0.0099, 0.0099, Ended.TIE), (-0.01, 0.01, None), (-0.001, 0.01, None), (-0.01, 0.001, None)],
+    [
+        (-0.0099, 0.0099, Ended.TIE),
+        (-0.00998, 0.00998, None),
+        (-0.001, 0.00998, None),
+        (-0.00998, 0.001, None),
+    ],
 )
 def test_a_tie_lies_within_the_line_of_noise(low: float, high: float, ended: Ended | None) -> None:
     """With both ends of its interval; ln 1.01 is 0.00995."""

@@ -1,22 +1,25 @@
 """A race with workers that only pretend to compute: who is timed, judged, dropped, and how it ends."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from kernelgate import protocol
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import GpuError
 from kernelgate.performance import replicate
+from kernelgate.performance.decision.log_ratio import summarise
 from kernelgate.performance.samples import Arm
 from kernelgate.ranking import race as racing
-from kernelgate.ranking.elimination import Ended
+from kernelgate.ranking.elimination import Ended, confidence_of_pair
 from kernelgate.ranking.race import Race, RankError
 from kernelgate.ranking.standing import control_of, describe_end, list_faults, rank_race, typical_ms
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.verdict import Outcome, Reason, conclude
-from tests.selftest.performance.test_replicate import GPU, SETTINGS
+from tests.selftest.performance.test_replicate import GPU, SETTINGS, make_timed
 from tests.selftest.support.made_up_track import HEALTHY, Track, pretend_track
 
 LOOKS = SETTINGS.performance.looks
@@ -80,6 +83,49 @@ def test_the_figures_are_those_that_were_planted(track: Track) -> None:
     assert ranked["a.py"].left == ""
     assert ranked["d.py"].left == "proven slower than a.py, c.py, after 4 replicates"
     assert ranked["c.py"].copies == ("copy.py",)
+
+
+def test_every_figure_has_the_confidence_of_the_whole_race(track: Track) -> None:
+    """Of the replicates that it rests on; the control alone has that of one contrast."""
+    race = run(track, "acd")
+    settings = race.settings.performance
+    for each in rank_race(race, {})[1:]:
+        values = race.differences(each.sha256, "a" * 64)
+        pair = summarise(values, confidence_of_pair(settings, 6, len(values)))
+        assert (each.to_best.low, each.to_best.high) == (math.exp(pair.low), math.exp(pair.high))
+        gain = summarise(race.differences(each.sha256, Arm.ACCEPTED), pair.confidence)
+        assert (each.gain.low, each.gain.high) == (gain.gain_low, gain.gain_high)
+    control = control_of(race)
+    assert control is not None
+    alone = summarise(race.differences(Arm.CONTROL, Arm.ACCEPTED), confidence_of_pair(settings, 1, 4))
+    assert (control.low, control.high) == (alone.gain_low, alone.gain_high)
+
+
+def test_the_place_goes_before_the_estimate(track: Track) -> None:
+    """What is proven counts, not what seems."""
+    race = run(track, "acd")
+    race.slower = {"c" * 64: ("a" * 64, "d" * 64)}
+    assert names_of(race) == [("1=", "a.py"), ("1=", "d.py"), ("3", "c.py")]
+
+
+def test_the_first_replicate_chooses_the_configuration(track: Track) -> None:
+    """The others keep to it, and nobody is asked again."""
+    track.timed_plans["a" * 64] = (make_timed("slow"), make_timed("fast"))
+    race = run(track, "ad")
+    assert {one.chosen["a" * 64] for one in race.measured} == {("fast",)}
+    assert sum(isinstance(request, protocol.WarmUp) for _, request in track.log) == 1
+
+
+def test_a_gpu_that_fell_off_is_no_kernels_fault(track: Track, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says so itself, when a process fails."""
+
+    def lose(*_: object) -> None:
+        raise GpuError("NVML has lost NVIDIA Test")
+
+    track.fails["b", 0] = FaultKind.CRASHES
+    monkeypatch.setattr(racing, "read_health", lose)
+    with pytest.raises(GpuError, match="has lost"):
+        run(track, "ab")
 
 
 def test_each_replicate_times_the_accepted_kernel_twice_and_all_that_are_left(track: Track) -> None:
@@ -197,6 +243,7 @@ def test_who_left_for_a_kernel_that_does_not_hold_was_not_beaten(track: Track) -
     assert "left as slower than" in race.doubt
     assert "which left later itself: the output of a timed call" in race.doubt
     assert {each.file for each in list_faults(race)} == {"b.py", "c.py"}
+    assert names_of(race) == [("1", "a.py"), ("2", "d.py")], "by those that hold"
 
 
 def test_times_that_cannot_be_put_a_kernel_out(track: Track, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,6 @@ KERNELS = {"a": 1.0, "b": 1.0, "c": 1.02}
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work in a folder of no project, whose machine says that it has a GPU."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(ranking, "visible_gpus", lambda: ("0",))
     monkeypatch.setattr(ranking, "find_gpu", lambda: GPU)
     (tmp_path / "many").mkdir()
     for name in KERNELS:

@@ -18,6 +18,9 @@ SHOWN = 0.1
 LETTERS = 34
 """Of a name, at most: a phone is as wide."""
 
+OUTLINE = {"stroke": "var(--paper)", "stroke-width": "4", "paint-order": "stroke"}
+"""Of a name, so that the lines behind it do not cross it."""
+
 
 def draw_places(ranked: Sequence[Ranked], noise_gain: float) -> Element:
     """Return the drawing with what explains it, the fastest on top."""
@@ -55,14 +58,18 @@ def _zone(axis: Axis, noise: float, height: int) -> Element:
 
 
 def _lines(axis: Axis, noise: float, height: int) -> Iterator[Element]:
-    for value, name, class_ in ((0.0, "the fastest", "rule gain"), (noise, f"{noise:g} % noise", "rule")):
+    named = ((0.0, "the fastest", -8, "rule gain"), (noise, f"{noise:g} % noise", -24, "rule"))
+    for value, name, y, class_ in named:
         x = plot.across(axis, value)
-        yield plot.line(x, -4, x, height, class_)
-        yield plot.text(name, x, -10)
+        yield plot.line(x, y + 4, x, height, class_)
+        yield plot.text(name, x, y, "start")
 
 
 def _row(axis: Axis, each: Ranked, top: int) -> Iterator[Element]:
-    yield plot.text(f"{each.label}  {_shorten(each.file)}", "0%", top + 14, "start", "tick strong")
+    name = plot.text(f"{each.label}  {_shorten(each.file)}", "0%", top + 14, "start", "tick strong")
+    for attribute, value in OUTLINE.items():
+        name.set(attribute, value)
+    yield name
     figure, y = over_best(each), top + 27
     if figure.value > SHOWN:
         yield plot.text(f"+{100 * figure.value:.3g} %, beyond the picture", "100%", y + 4, "end")
