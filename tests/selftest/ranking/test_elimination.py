@@ -21,7 +21,7 @@ from tests.selftest.support.project_settings import PERFORMANCE
 
 LOOKS = PERFORMANCE.looks
 NOISE = 0.0004
-"""Standard deviation of ln t of a kernel in a replicate; 0.03 to 0.05 % were measured on an H200."""
+"""Standard deviation of ln t of a kernel in a replicate, beside what is common to all kernels of it."""
 
 FAMILY, RACES = 6, 250
 NAMES = tuple("abcdef")
