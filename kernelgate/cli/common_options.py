@@ -21,6 +21,16 @@ def add_project(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_jobs(command: argparse.ArgumentParser) -> None:
+    """Let the user say how many candidates are judged at a time."""
+    command.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="candidates that are judged at a time; default: what GPUs and cores have room for",
+    )
+
+
 def project_of(options: argparse.Namespace) -> Path | None:
     """Return the project that was named, else the one that the working directory lies in, None in none."""
     named: Path | None = options.project

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kernelgate.cli.common_options import add_project, project_of
+from kernelgate.cli.common_options import add_jobs, add_project, project_of
 from kernelgate.errors import KernelgateError
 from kernelgate.judging.options import CANNOT_JUDGE, AskedError, add_options
 
@@ -33,12 +33,7 @@ def add(commands: Any) -> None:
         action="store_true",
         help="judge what JSON lines on standard input ask for, and answer in JSON lines: docs/search.md",
     )
-    command.add_argument(
-        "--jobs",
-        type=int,
-        metavar="N",
-        help="candidates of a batch that are judged at a time; default: what GPUs and cores have room for",
-    )
+    add_jobs(command)
     add_options(command.add_argument)
     command.add_argument("--profile", metavar="NAME", help="how much is drawn: ci, default or nightly")
     timed = command.add_mutually_exclusive_group()

@@ -5,13 +5,14 @@ import os
 import sys
 
 from kernelgate import __version__
-from kernelgate.cli import accept, doctor, history, init, judge, new_operation, plan, replay, report, tune
+from kernelgate.cli import accept, doctor, init, judge, new_operation, plan, rank, tune
 from kernelgate.cli.changes import guard, judge_change
+from kernelgate.cli.records import history, replay, report
 from kernelgate.errors import KernelgateError
 from kernelgate.pull_request.github import mark_failures
 
 SUBCOMMANDS = (
-    *(judge, init, plan, tune, accept, replay, report, history, doctor),
+    *(judge, rank, init, plan, tune, accept, replay, report, history, doctor),
     *(judge_change, guard, new_operation),
 )
 

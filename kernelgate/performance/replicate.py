@@ -13,14 +13,15 @@ import random
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
 from kernelgate import protocol
 from kernelgate.machine.gpu import Gpu, GpuError, read_health
 from kernelgate.machine.peers import peers
-from kernelgate.performance.samples import Arm, MeasuredReplicate, Reading, Sample, TimedAnswer
-from kernelgate.performance.schedule import draw_orders, draw_places, timed_arms
+from kernelgate.performance.samples import MeasuredReplicate, Reading, Sample, TimedAnswer
+from kernelgate.performance.schedule import DUEL, Design, draw_orders, draw_places, timed_arms
 from kernelgate.sandbox.arrays import read_words
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
@@ -35,23 +36,31 @@ MAX_PAD_BYTES = 64 * 2**20
 SEED_BITS = 31
 
 
+class Crew(NamedTuple):
+    """A fresh process of each arm, and what the configurations that it may choose from are called."""
+
+    workers: Mapping[str, Worker]
+    names: Mapping[str, Sequence[str]]
+
+
 class Replicate:
     """A fresh set of processes, and what is measured of them. `place` is the attempt and the number in it.
 
-    `names` are what the configurations of each arm are called; `chosen` the numbers of those that are timed.
+    `chosen` are the numbers of the configurations that are timed.
     """
 
     def __init__(
         self,
         place: tuple[int, int],
         sandbox: Sandbox,
-        crew: Mapping[str, Worker],
-        names: Mapping[str, Sequence[str]],
+        crew: Crew,
         gpu: Gpu,
         settings: PerformanceSettings,
         chance: random.Random,
+        design: Design = DUEL,
     ) -> None:
-        self.place, self.sandbox, self.crew, self.names = place, sandbox, crew, names
+        self.place, self.sandbox, self.design = place, sandbox, design
+        self.crew, self.names = crew
         self.chosen: dict[str, int] = {}
         self.prepared: list[protocol.Warm] = []
         self.gpu, self.settings, self.chance = gpu, settings, chance
@@ -69,7 +78,7 @@ class Replicate:
         self.chosen = _choose(self.sandbox, self.crew, self.prepared)
         arms, blocks, together = tuple(self.crew), self.settings.blocks, self.settings.blocks_per_layout
         places: dict[tuple[str, ...], Iterator[tuple[str, ...]]] = {}
-        for block, order in enumerate(draw_orders(arms, blocks, self.chance)):
+        for block, order in enumerate(draw_orders(arms, blocks, self.chance, self.design.balanced)):
             present = timed_arms(arms, block // together, self.settings.layouts_per_yardstick)
             if present not in places:
                 places[present] = iter(draw_places(present, blocks // together, self.chance))
@@ -99,29 +108,25 @@ class Replicate:
             request = protocol.TimeLaunches(seed=self._draw_seed(), launches=self.settings.launches)
             reading = partial(_read, self.readings, self.gpu, block, arm) if slot == read_at else None
             self.samples.append(_sample(self.crew[arm], request, (*self.place, block, slot, arm), reading))
-            if arm == Arm.CANDIDATE:
-                self._fetch_answers(request)
+            if arm in self.design.judged:
+                self.answers += self._read_answers(arm, request, self._draw_seed())
 
-    def _fetch_answers(self, request: protocol.TimeLaunches) -> None:
-        self.answers += self._read_answers(self.crew[Arm.CANDIDATE], request, self._draw_seed())
-
-    def _read_answers(
-        self, worker: Worker, timed: protocol.TimeLaunches, places: int
-    ) -> Iterator[TimedAnswer]:
+    def _read_answers(self, arm: str, timed: protocol.TimeLaunches, places: int) -> Iterator[TimedAnswer]:
         """Yield the elements at places that were drawn after the calls, of the answer to each of them."""
+        worker = self.crew[arm]
         out, count = worker.folder / "timed-answers.f32", self.settings.judged_elements
         request = protocol.SendAnswers(seed=places, count=count, out=str(out))
         worker.ask(request, protocol.Done, self.sandbox.limits.run_timeout_s)
         try:
             words = read_words(out, timed.launches * count)
         except OSError as error:
-            raise WorkerFault(
-                FaultKind.PROTOCOL, f"left no readable output: {error}", Arm.CANDIDATE
-            ) from error
+            raise WorkerFault(FaultKind.PROTOCOL, f"left no readable output: {error}", arm) from error
         for call in range(timed.launches):
             bits = None if words is None else words[call * count : (call + 1) * count]
             contents = timed.seed + call
-            yield TimedAnswer(parameters=self.parameters, contents=contents, places=places, bits=bits)
+            yield TimedAnswer(
+                arm=arm, parameters=self.parameters, contents=contents, places=places, bits=bits
+            )
 
     def _draw_seed(self) -> int:
         return self.chance.getrandbits(SEED_BITS)

@@ -9,11 +9,14 @@ from kernelgate.compilation.timed_plans import find_plans, name_plan
 from kernelgate.execution.timed_plan import TimedPlan
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import Gpu
-from kernelgate.performance.replicate import Replicate
+from kernelgate.performance.replicate import Crew, Replicate
 from kernelgate.performance.samples import MeasuredReplicate
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import Worker
 from kernelgate.settings import PerformanceSettings
+
+Plans = dict[str, tuple[TimedPlan, ...] | None]
+"""The plans of each arm; None is the vendor's."""
 
 
 def measure_replicates(
@@ -35,13 +38,12 @@ def measure_replicates(
     """
     chance = random.Random()  # noqa: S311 - the order of arms, not a secret
     replicates: list[MeasuredReplicate] = []
-    plans = {name: None if kernel is None else find_plans(sandbox, kernel) for name, kernel in arms.items()}
+    plans = plans_of(sandbox, arms)
     with ThreadPoolExecutor(1) as beside:
         settled: list[Future[MeasuredReplicate]] = []
         for index in range(settings.looks[-1]):
-            with _crew(sandbox, plans) as crew:
-                names = {name: _name(sandbox, each) for name, each in plans.items()}
-                replicate = Replicate((attempt, index), sandbox, crew, names, gpu, settings, chance)
+            with open_crew(sandbox, plans) as crew:
+                replicate = Replicate((attempt, index), sandbox, crew, gpu, settings, chance)
                 replicate.prepare()
                 if settled:
                     settled[-1].result()
@@ -49,21 +51,26 @@ def measure_replicates(
                 settled.append(beside.submit(settle, replicates[-1]))
             if len(replicates) in settings.looks and is_decided(replicates):
                 break
-            plans = _keep_to(plans, replicate.chosen)
+            plans = keep_to(plans, replicate.chosen)
         return [each.result() for each in settled]
 
 
+def plans_of(sandbox: Sandbox, arms: Mapping[str, KernelFile | None]) -> Plans:
+    """Return the plans of each arm that the compile has left, None for the vendor's."""
+    return {name: None if kernel is None else find_plans(sandbox, kernel) for name, kernel in arms.items()}
+
+
 @contextmanager
-def _crew(sandbox: Sandbox, plans: Mapping[str, tuple[TimedPlan, ...] | None]) -> Iterator[dict[str, Worker]]:
+def open_crew(sandbox: Sandbox, plans: Plans) -> Iterator[Crew]:
     """Give a fresh process of each arm; all of them are ended at once."""
-    crew: dict[str, Worker] = {}
+    workers: dict[str, Worker] = {}
     try:
         for name, each in plans.items():
-            crew[name] = sandbox.start_arm(each, name)
-        yield crew
+            workers[name] = sandbox.start_arm(each, name)
+        yield Crew(workers, {name: _name(sandbox, each) for name, each in plans.items()})
     finally:
         with ThreadPoolExecutor(len(plans)) as together:
-            for ended in [together.submit(worker.close) for worker in crew.values()]:
+            for ended in [together.submit(worker.close) for worker in workers.values()]:
                 ended.result()
 
 
@@ -73,9 +80,7 @@ def _name(sandbox: Sandbox, plans: tuple[TimedPlan, ...] | None) -> tuple[str, .
     return tuple(map(name_plan, plans))
 
 
-def _keep_to(
-    plans: Mapping[str, tuple[TimedPlan, ...] | None], chosen: Mapping[str, int]
-) -> dict[str, tuple[TimedPlan, ...] | None]:
+def keep_to(plans: Plans, chosen: Mapping[str, int]) -> Plans:
     """Return the plan of each arm that was chosen; arms of one file keep to the choice of the first."""
     first: dict[int, int] = {}
     for name, each in plans.items():

@@ -60,11 +60,13 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class TimedAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Elements of the output of a timed call of the candidate, to be judged as any other.
+    """Elements of the output of a timed call of a candidate, to be judged as any other.
 
-    The seeds are those of the parameters, of the call's contents and of the elements' places.
+    `arm` is whose call it was. The seeds are those of the parameters, of the call's contents and of the
+    elements' places.
     """
 
+    arm: str = Arm.CANDIDATE
     parameters: int
     contents: int
     places: int

@@ -99,7 +99,7 @@ def _measure(
 
 def _judge_answers(conditions: Conditions, one: MeasuredReplicate) -> MeasuredReplicate:
     """Return the replicate without its timed answers if all are right; those of a wrong one are kept."""
-    with _memory_named():
+    with memory_named():
         if judge_answers(conditions.operation, one.answers, conditions.laws):
             return one
     torch.cuda.empty_cache()  # as before the first replicate
@@ -107,12 +107,13 @@ def _judge_answers(conditions: Conditions, one: MeasuredReplicate) -> MeasuredRe
 
 
 def _conclude(conditions: Conditions, measured: Sequence[MeasuredReplicate], seconds: float) -> Performance:
-    with _memory_named():
+    with memory_named():
         return conclude_performance(conditions, measured, seconds)
 
 
 @contextmanager
-def _memory_named() -> Iterator[None]:
+def memory_named() -> Iterator[None]:
+    """Have a lack of GPU memory in the judge itself raise GpuError, which says so."""
     try:
         yield
     except torch.OutOfMemoryError as error:

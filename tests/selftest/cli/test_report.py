@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from kernelgate.cli.main import main
-from kernelgate.cli.report import UNSHOWN
+from kernelgate.cli.records.report import UNSHOWN
 from kernelgate.reporting.lost_numbers import restore_numbers
 from kernelgate.reporting.report import Report
 from kernelgate.reporting.report_files import PAGES, REPORT_NAME, write_report

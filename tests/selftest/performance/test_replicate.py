@@ -19,6 +19,7 @@ from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.performance import replicate
 from kernelgate.performance import replicates as timing
 from kernelgate.performance.samples import Arm, MeasuredReplicate
+from kernelgate.performance.schedule import Design
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import PerformanceSettings, load_settings
 
@@ -347,6 +348,21 @@ def test_every_timed_answer_of_the_candidate_is_fetched(sandbox: PretendedSandbo
         timed = isinstance(asked, protocol.TimeLaunches) and before.name == Arm.CANDIDATE
         assert isinstance(request, protocol.SendAnswers) == timed
         assert not timed or worker is before
+
+
+def test_the_answers_of_every_judged_arm_are_fetched(sandbox: PretendedSandbox) -> None:
+    """Each says whose it is; a fault of reading them is that arm's. No other arm's are."""
+    arms: Any = {"one": (make_timed("a"),), "two": (make_timed("b"),), Arm.ACCEPTED: (make_timed("c"),)}
+    design = Design(judged=frozenset({"one", "two"}))
+    fakes: Any = sandbox
+    with timing.open_crew(fakes, arms) as crew:
+        chance = random.Random(1)  # noqa: S311 - replayable
+        one = replicate.Replicate((1, 0), fakes, crew, GPU, PERFORMANCE, chance, design)
+        one.prepare()
+        answers = one.measure().answers
+    timed = [name for name, _ in requests(sandbox, protocol.TimeLaunches) if name in design.judged]
+    assert [answer.arm for answer in answers] == [name for name in timed for _ in range(PERFORMANCE.launches)]
+    assert {name for name, _ in requests(sandbox, protocol.SendAnswers)} == design.judged
 
 
 @pytest.mark.usefixtures("replayable")

@@ -1,5 +1,6 @@
 """In which order the arms run and take their memory, and what counts of a sample."""
 
+import itertools
 import math
 import random
 from collections import Counter
@@ -33,6 +34,19 @@ def test_candidate_comes_first_in_half_of_the_blocks(seed: int, blocks: int) -> 
     """Exactly half, whatever is drawn."""
     orders = draw_orders(tuple(Arm), blocks, draw_from(seed))
     assert sum(order.index(Arm.CANDIDATE) < order.index(Arm.ACCEPTED) for order in orders) == blocks // 2
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("blocks", [2, 6])
+def test_without_a_balanced_pair_every_pair_is_balanced(seed: int, blocks: int) -> None:
+    """Each arm comes before each other one in exactly half of the blocks; every order is a palindrome."""
+    arms = tuple(f"arm-{number}" for number in range(7))
+    orders = draw_orders(arms, blocks, draw_from(seed), None)
+    assert len(orders) == blocks
+    assert all(order == order[::-1] and Counter(order) == dict.fromkeys(arms, 2) for order in orders)
+    for one, other in itertools.combinations(arms, 2):
+        assert sum(order.index(one) < order.index(other) for order in orders) == blocks // 2
+    assert len({draw_orders(arms, blocks, draw_from(seed + 100 * each), None)[0] for each in range(9)}) > 1
 
 
 def test_orders_are_drawn_anew() -> None:

@@ -1,0 +1,1 @@
+"""Which of many right kernels is the fastest: one race, by successive elimination."""

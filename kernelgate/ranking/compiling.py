@@ -1,0 +1,57 @@
+"""Each kernel of a race compiled for the GPU at hand, all in one sandbox."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from kernelgate.compilation.compiler import (
+    CompiledKernel,
+    TooManyConfigsError,
+    compile_kernel,
+    target_at_hand,
+)
+from kernelgate.compilation.recording import UnplannedError
+from kernelgate.compilation.timed_plans import find_plans
+from kernelgate.kernel_file.source import KernelFile
+from kernelgate.machine.gpu import Gpu
+from kernelgate.ranking.race import RankError
+from kernelgate.sandbox.blame import blame
+from kernelgate.sandbox.sandbox import Sandbox
+from kernelgate.sandbox.worker_process import WorkerFault
+from kernelgate.verdict import Reason, Verdict, conclude
+
+
+def compile_racers(
+    sandbox: Sandbox, kernels: Sequence[KernelFile], accepted: KernelFile | None, gpu: Gpu
+) -> dict[str, Verdict]:
+    """Return why those kernels cannot be timed that do not compile, by their sha256; the others can.
+
+    Raises RankError if the accepted kernel does not.
+    """
+    wanted = {each.sha256: each for each in (*kernels, accepted) if each is not None}
+    target = target_at_hand(gpu.capability, None)
+    cores = max(1, (os.cpu_count() or 1) // len(wanted))
+    with ThreadPoolExecutor(len(wanted)) as pool:
+        compiles = {
+            sha256: pool.submit(compile_kernel, sandbox, kernel, [target], cores)
+            for sha256, kernel in wanted.items()
+        }
+        faults = {name: why for name in wanted if (why := _await(sandbox, wanted[name], compiles[name]))}
+    if accepted is not None and accepted.sha256 in faults:
+        raise RankError(f"the accepted kernel cannot be timed: {faults[accepted.sha256].detail}")
+    return faults
+
+
+def _await(sandbox: Sandbox, kernel: KernelFile, compiled: Future[list[CompiledKernel]]) -> Verdict | None:
+    """Return why a kernel cannot be timed, None if it can."""
+    try:
+        compiled.result()
+        find_plans(sandbox, kernel)
+    except WorkerFault as fault:
+        return blame(fault, kernel.path, is_candidate=True)
+    except UnplannedError as error:
+        reason = Reason.of(error.reason)
+        return conclude(reason.outcome, reason, f"{kernel.path}: {error}")
+    except TooManyConfigsError as error:
+        return conclude(Reason.TOO_MANY_CONFIGS.outcome, Reason.TOO_MANY_CONFIGS, str(error))
+    return None
