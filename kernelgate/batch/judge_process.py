@@ -1,7 +1,4 @@
-"""A judge of a batch, which reads orders and writes their answers.
-
-`python -m kernelgate.batch.judge_process CORE...` names the cores that it may use.
-"""
+"""A judge of a batch: `python -m kernelgate.batch.judge_process` reads orders, and writes their answers."""
 
 import contextlib
 import sys
@@ -11,7 +8,6 @@ import msgspec
 
 from kernelgate.batch.order import Order, carry_out
 from kernelgate.batch.processes import Answer, Ended
-from kernelgate.machine.cores import keep_to
 from kernelgate.machine.peers import join_batch
 from kernelgate.pipeline.stage import StageName, StageResult
 from kernelgate.sandbox.ending import end_with_engine, ending_in_order
@@ -51,6 +47,5 @@ def judge_orders() -> None:
 if __name__ == "__main__":
     end_with_engine()
     join_batch()
-    keep_to([int(core) for core in sys.argv[1:]])
     with ending_in_order(is_told=False):  # the engine says it
         judge_orders()

@@ -1,7 +1,7 @@
 """Judges side by side: processes of one batch, each on one GPU, each with one order at a time.
 
 They overlap: one compiles while another one holds the GPU. Who times has its GPU alone (machine/gpu_lock.py),
-and its own cores: beside others on the same cores, the clock and the events of a timing drift apart.
+and what the others compile gives way to it (machine/peers.py).
 """
 
 import contextlib
@@ -161,9 +161,9 @@ class _JudgeProcess:
 
     def _start(self) -> None:
         paths = os.pathsep.join(filter(None, [str(PACKAGE_PARENT), os.environ.get("PYTHONPATH")]))
-        seat = {} if self._seat.gpu is None else {"CUDA_VISIBLE_DEVICES": self._seat.gpu}
+        seat = {} if self._seat is None else {"CUDA_VISIBLE_DEVICES": self._seat}
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "kernelgate.batch.judge_process", *map(str, self._seat.cores)],
+            [sys.executable, "-P", "-m", "kernelgate.batch.judge_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": paths} | seat,

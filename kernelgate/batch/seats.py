@@ -1,9 +1,7 @@
-"""Where the judges of a batch work: on which GPU, and on which cores."""
-
-from typing import NamedTuple
+"""Where the judges of a batch work: how many there is room for, and which GPU each of them sees."""
 
 from kernelgate.judging.options import AskedError
-from kernelgate.machine.cores import share_out, usable_cores
+from kernelgate.machine.cores import usable_cores
 from kernelgate.machine.gpu import least_memory_bytes, visible_gpus
 
 CORES_EACH = 4
@@ -13,12 +11,8 @@ GPU_BYTES_EACH = 40 * 2**30
 JUDGES_OF_A_GPU = 3
 """More would wait for it: compiling takes half as long as all that needs the GPU."""
 
-
-class Seat(NamedTuple):
-    """Where a judge works: the GPU that it sees, None if there is none, and its cores."""
-
-    gpu: str | None
-    cores: list[int]
+Seat = str | None
+"""The GPU that a judge sees, None for one that sees what the caller sees."""
 
 
 def list_seats(jobs: int | None) -> list[Seat]:
@@ -26,14 +20,13 @@ def list_seats(jobs: int | None) -> list[Seat]:
 
     Raises AskedError for fewer than one.
     """
-    gpus, cores = visible_gpus(), usable_cores()
+    gpus = visible_gpus()
     if jobs is None:
-        by_cores = max(1, len(cores) // CORES_EACH)
+        by_cores = max(1, usable_cores() // CORES_EACH)
         jobs = max(len(gpus), min(by_cores, len(gpus) * _room_on_each())) if gpus else by_cores
     if jobs < 1:
         raise AskedError(f"--jobs {jobs}: allowed 1 or more")
-    shares = share_out(cores, jobs)
-    return [Seat(gpus[n % len(gpus)] if gpus else None, share) for n, share in enumerate(shares)]
+    return [gpus[number % len(gpus)] if gpus else None for number in range(jobs)]
 
 
 def _room_on_each() -> int:

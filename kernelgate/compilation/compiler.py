@@ -128,7 +128,7 @@ def compile_kernels(
     Raises WorkerFault if a file fails, TooManyConfigsError if one has too many configurations.
     """
     calls = {kernel: sum(1 + len(each.batches) for each in targets) for kernel, targets in kernels.items()}
-    cores_each = len(usable_cores()) / sum(calls.values())
+    cores_each = usable_cores() / sum(calls.values())
     with ThreadPoolExecutor(len(kernels)) as pool:
         compiles = {
             kernel: pool.submit(

@@ -188,7 +188,7 @@ def _case_runners(
 
     Beside a GPU's plans the file itself is called there, unless they are those of a book.
     """
-    cores = len(usable_cores())
+    cores = usable_cores()
     planner = Planner(sandbox, kernel, _target(sandbox, trial), min(max(1, cores // 2), MAX_RECORDERS))
     places = _places(sandbox, trial) or [("", WHOLE)] * (trial.workers or min(cores, MAX_INTERPRETERS))
     runners = [_case_runner(planner, gpu, lane, compiled, trial) for gpu, lane in places]

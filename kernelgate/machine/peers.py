@@ -1,7 +1,8 @@
 """Other judges of one batch: processes that one engine started, and that take turns on its GPUs.
 
 A judge keeps a CUDA context while it lives. One of the same batch uses it only while it holds the GPU's lock,
-so while another one times, it is no load.
+so while another one times, it is no load. What it compiles meanwhile gives way to the processes that time:
+beside others on the same cores, the clock and the events of a timing drift apart.
 """
 
 import os
@@ -14,6 +15,11 @@ _ENGINES: set[int] = set()
 def join_batch() -> None:
     """Count the processes that started this one, and what else they started, among its peers from now on."""
     _ENGINES.add(os.getppid())
+
+
+def is_in_batch() -> bool:
+    """Return whether other judges may be at work beside this one."""
+    return bool(_ENGINES)
 
 
 def peers() -> set[int]:

@@ -15,10 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kernelgate import protocol
+from kernelgate.machine.peers import is_in_batch
 
 PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_HOME", "PYTHONPATH")
 """Only these variables of the judge reach a kernel file: tokens and secrets of a runner do not."""
+
+WITHOUT_GPU: tuple[protocol.Mode, ...] = ("record", "interpret")
+"""Workers that give way, in a batch, to those that use a GPU."""
 
 START_TIMEOUT_S = 120.0
 MAX_REPLY_BYTES = 64
@@ -47,6 +51,9 @@ class ForkServer:
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
             )
+        if is_in_batch() and mode in WITHOUT_GPU:
+            # They run on what others leave of the cores (sched(7)).
+            os.sched_setscheduler(self._process.pid, os.SCHED_IDLE, os.sched_param(0))
 
     @property
     def pid(self) -> int:

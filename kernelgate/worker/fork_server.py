@@ -23,9 +23,6 @@ NEEDED = {
     "use": ("kernelgate.worker.use.mode", "torch._dynamo", "triton.compiler.code_generator", "numpy.random"),
 }
 DESCRIPTORS = 3
-GIVING_WAY = ("record", "interpret")
-NICENESS = 5
-"""What compiles or interprets gives way to what times a kernel beside it, and to who waits for answers."""
 
 
 def make_copies(mode: str, descriptor: int) -> None:
@@ -44,8 +41,6 @@ def make_copies(mode: str, descriptor: int) -> None:
             judge.send(str(pid).encode())
             continue
         judge.close()
-        if mode in GIVING_WAY:
-            os.nice(NICENESS)
         start = msgspec.json.decode(message, type=protocol.Start)
         requests, responses = _become(start, received)
         try:

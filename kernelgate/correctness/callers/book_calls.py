@@ -34,7 +34,7 @@ def record_calls(
     operation = sandbox.operation
     named = batches_of(kernel, operation)
     plan = plan_for_gpu(operation, compiled, named, entropy, calls_file=False)
-    with Planner(sandbox, kernel, target, min(len(usable_cores()), MAX_RECORDERS)) as planner:
+    with Planner(sandbox, kernel, target, min(usable_cores(), MAX_RECORDERS)) as planner:
         case_runner = CaseRunner(PlanCaller(planner), laws)
         drawn = _with_relations(draw_shapes(plan, entropy), plan)
         probes, swept = probe_cases(compiled, entropy), swept_shapes(plan.pins)
