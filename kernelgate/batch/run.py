@@ -11,9 +11,9 @@ from kernelgate.batch.candidates import Candidate, list_candidates
 from kernelgate.batch.engine import Engine, open_results
 from kernelgate.batch.judges import Judged, Judges, ThisProcess, WatchOf
 from kernelgate.batch.order import Order
-from kernelgate.batch.processes import JudgeProcesses
 from kernelgate.batch.result import Result
-from kernelgate.batch.seats import list_seats
+from kernelgate.batch.side_by_side.processes import JudgeProcesses
+from kernelgate.batch.side_by_side.seats import list_seats
 from kernelgate.judging.judge import Asked, read_asked
 from kernelgate.judging.watch import Silent
 

@@ -5,7 +5,7 @@ H200 the first kernel, unrolled to over 100 KB of code, ran up to 1.2 % faster o
 was loaded, and 0.7 % faster on tensors allocated elsewhere. One layout a process would make luck look like a
 gain (Mytkowicz et al., "Producing Wrong Data Without Doing Anything Obviously Wrong!", ASPLOS 2009), so
 layouts are drawn anew all the time (Curtsinger & Berger, "Stabilizer", ASPLOS 2013): code for every sample,
-tensors every other block.
+tensors for every block.
 """
 
 import os
@@ -19,11 +19,11 @@ import msgspec
 
 from kernelgate import protocol
 from kernelgate.machine.gpu import Gpu, GpuError, read_health
-from kernelgate.machine.peers import peers
 from kernelgate.performance.samples import MeasuredReplicate, Reading, Sample, TimedAnswer
 from kernelgate.performance.schedule import DUEL, Design, draw_orders, draw_places, timed_arms
 from kernelgate.sandbox.arrays import read_words
 from kernelgate.sandbox.faults import FaultKind
+from kernelgate.sandbox.peers import peers
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import Answer, Worker, WorkerFault, live_pids
 from kernelgate.settings import PerformanceSettings

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kernelgate import protocol
-from kernelgate.machine.peers import is_in_batch
+from kernelgate.sandbox.peers import is_in_batch
 
 PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_HOME", "PYTHONPATH")

@@ -14,15 +14,15 @@ import psutil
 import pytest
 
 import kernelgate
-from kernelgate.batch import processes
-from kernelgate.batch import seats as seats_module
 from kernelgate.batch.order import Order
-from kernelgate.batch.processes import ATTEMPTS, JudgeProcesses
 from kernelgate.batch.result import Result
-from kernelgate.batch.seats import list_seats
+from kernelgate.batch.side_by_side import processes
+from kernelgate.batch.side_by_side import seats as seats_module
+from kernelgate.batch.side_by_side.processes import ATTEMPTS, JudgeProcesses
+from kernelgate.batch.side_by_side.seats import list_seats
 from kernelgate.errors import KernelgateError
 from kernelgate.judging.watch import Silent
-from kernelgate.machine import peers
+from kernelgate.sandbox import peers
 from kernelgate.verdict import Outcome, Reason
 from tests.selftest.problems.written import WRITTEN
 from tests.selftest.support.no_gpu import needs_no_gpu
@@ -48,7 +48,7 @@ def judge_many(jobs: int, *files: str, **asked: Any) -> list[Result]:
 def judge_processes() -> list[psutil.Process]:
     """Return the judges that this process has started."""
     children = psutil.Process().children()
-    return [each for each in children if "kernelgate.batch.judge_process" in each.cmdline()]
+    return [each for each in children if "kernelgate.batch.side_by_side.judge_process" in each.cmdline()]
 
 
 @needs_no_gpu
@@ -103,7 +103,7 @@ def test_what_compiles_gives_way_in_a_batch_and_only_there(is_joined: bool) -> N
     """To what times a kernel beside it."""
     code = """
 import os
-from kernelgate.machine.peers import join_batch
+from kernelgate.sandbox.peers import join_batch
 from kernelgate.sandbox import fork_server
 if {is_joined}: join_batch()
 for mode in ("record", "interpret", "execute", "use"):

@@ -264,3 +264,17 @@ def test_no_recorded_decision_is_false(recorded: Pool, rule: Rule) -> None:
             assert calls == {"faster": 60}
         elif arm not in ("slower-1", "faster-1"):
             assert calls == {"same": 60}
+
+
+def test_a_pool_can_be_decided_by_other_settings(tmp_path: Path) -> None:
+    """Replicates end after so many blocks, and are trimmed as is wanted; more than there are is an error."""
+    file = tmp_path / "samples.jsonl"
+    record.append(TIMING, make_replicates((0.02, 0.021, 0.019, 0.02)), file)
+    wanted = msgspec.structs.replace(TIMING.settings, blocks=2, trimmed_share=0.0)
+    pool = load([file], wanted)
+    assert pool.settings == wanted
+    assert pool.control_blocks.shape == (4, 2)
+    assert pool.calls[Arm.ACCEPTED].shape == (4, 4, 3)
+    for other in ({"blocks": TIMING.settings.blocks + 2}, {"launches": TIMING.settings.launches + 1}):
+        with pytest.raises(SamplesError, match="other calls or fewer blocks"):
+            load([file], msgspec.structs.replace(TIMING.settings, **other))

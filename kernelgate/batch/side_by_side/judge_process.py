@@ -1,4 +1,4 @@
-"""A judge of a batch: `python -m kernelgate.batch.judge_process` reads orders, and writes their answers."""
+"""A judge of a batch, a module to start: it reads orders, and writes their answers."""
 
 import contextlib
 import sys
@@ -7,10 +7,10 @@ from typing import BinaryIO
 import msgspec
 
 from kernelgate.batch.order import Order, carry_out
-from kernelgate.batch.processes import Answer, Ended
-from kernelgate.machine.peers import join_batch
+from kernelgate.batch.side_by_side.processes import Answer, Ended
 from kernelgate.pipeline.stage import StageName, StageResult
 from kernelgate.sandbox.ending import end_with_engine, ending_in_order
+from kernelgate.sandbox.peers import join_batch
 
 
 class Telling:

@@ -1,7 +1,7 @@
 """Judges side by side: processes of one batch, each on one GPU, each with one order at a time.
 
 They overlap: one compiles while another one holds the GPU. Who times has its GPU alone (machine/gpu_lock.py),
-and what the others compile gives way to it (machine/peers.py).
+and what the others compile gives way to it (sandbox/peers.py).
 """
 
 import contextlib
@@ -17,7 +17,7 @@ import msgspec
 from kernelgate.batch.judges import Judged, WatchOf
 from kernelgate.batch.order import Order
 from kernelgate.batch.result import Result, not_judged
-from kernelgate.batch.seats import Seat
+from kernelgate.batch.side_by_side.seats import Seat
 from kernelgate.judging.watch import Watch
 from kernelgate.pipeline.stage import StageName, StageResult
 from kernelgate.sandbox.fork_server import PACKAGE_PARENT
@@ -163,7 +163,7 @@ class _JudgeProcess:
         paths = os.pathsep.join(filter(None, [str(PACKAGE_PARENT), os.environ.get("PYTHONPATH")]))
         seat = {} if self._seat is None else {"CUDA_VISIBLE_DEVICES": self._seat}
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "kernelgate.batch.judge_process"],
+            [sys.executable, "-P", "-m", "kernelgate.batch.side_by_side.judge_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": paths} | seat,

@@ -1,0 +1,1 @@
+"""Judges side by side, each a process of its own."""
