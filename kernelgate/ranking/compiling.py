@@ -1,6 +1,5 @@
 """Each kernel of a race compiled for the GPU at hand, all in one sandbox."""
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -13,6 +12,7 @@ from kernelgate.compilation.compiler import (
 from kernelgate.compilation.recording import UnplannedError
 from kernelgate.compilation.timed_plans import find_plans
 from kernelgate.kernel_file.source import KernelFile
+from kernelgate.machine.cores import usable_cores
 from kernelgate.machine.gpu import Gpu
 from kernelgate.ranking.race import RankError
 from kernelgate.sandbox.blame import blame
@@ -30,7 +30,7 @@ def compile_racers(
     """
     wanted = {each.sha256: each for each in (*kernels, accepted) if each is not None}
     target = target_at_hand(gpu.capability, None)
-    cores = max(1, (os.cpu_count() or 1) // len(wanted))
+    cores = max(1, usable_cores() // len(wanted))
     with ThreadPoolExecutor(len(wanted)) as pool:
         compiles = {
             sha256: pool.submit(compile_kernel, sandbox, kernel, [target], cores)
