@@ -15,7 +15,9 @@ Judged = tuple[Order, Result | None]
 
 
 class Judges(Protocol):
-    """Judges orders, in whatever order they come to their end."""
+    """Judges orders, in whatever order they come to their end; `count` at a time."""
+
+    count: int
 
     def judge(self, orders: Iterable[Order]) -> Iterator[Judged]:
         """Yield each order with its result."""
@@ -26,6 +28,8 @@ class Judges(Protocol):
 
 class ThisProcess:
     """Judges here, one order after the other."""
+
+    count = 1
 
     def __init__(self, watch_of: WatchOf) -> None:
         self._watch_of = watch_of

@@ -26,6 +26,11 @@ class Table:
         self._with_rows, self._started = with_rows, time.monotonic()
         self.tally = Tally()
 
+    def begin(self, candidates: int, judges: int) -> None:
+        """Say how many are judged at a time, if several are: no row comes before the first is judged."""
+        if self._with_rows and judges > 1:
+            self._console.print(Text(f"  {candidates} candidates, {judges} at a time"))
+
     def note(self, stage: StageName) -> None:
         """Show the stage at work."""
         self._progress.note(stage)

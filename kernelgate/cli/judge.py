@@ -100,6 +100,7 @@ def _judge_batch(options: argparse.Namespace) -> int:
         results = open_results(vars(options).get)
     except (KernelgateError, OSError) as error:
         return _refuse(error)
+    table.begin(len(candidates), judges.count)
     with results, closing(judges):
         for result in judge_in_order(Engine(results, project_of(options)), judges, candidates, vars(options)):
             table.add(result)

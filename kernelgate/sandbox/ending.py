@@ -1,25 +1,26 @@
 """How a judge ends before its time: by a signal, or with whoever started it."""
 
 import ctypes
+import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from kernelgate.sandbox.process_tree import descendants, kill
 from kernelgate.sandbox.worker_process import end_live_workers
 
 PR_SET_PDEATHSIG = 1
 
 
 @contextmanager
-def ending_in_order(*, is_told: bool = True) -> Iterator[None]:
+def ending_in_order() -> Iterator[None]:
     """Have SIGTERM and SIGINT end in order, so that the scratch folder goes: by itself a signal leaves it."""
 
     def end(number: int, _frame: FrameType | None) -> None:
         end_live_workers()  # or threads would wait for their answers first
-        if is_told:
-            print(f"kernelgate: ended by {signal.Signals(number).name}", file=sys.stderr)
+        print(f"kernelgate: ended by {signal.Signals(number).name}", file=sys.stderr)
         sys.exit(128 + number)
 
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -31,5 +32,15 @@ def ending_in_order(*, is_told: bool = True) -> Iterator[None]:
 
 
 def end_with_engine() -> None:
-    """Have this process sent SIGTERM when the one that started it has ended (prctl(2))."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    """Have this process end at once by SIGTERM, with all that it started, and when its own starter ends.
+
+    An exception would be no end in the middle of an import that takes all of them for its own.
+    """
+    signal.signal(signal.SIGTERM, _end_at_once)
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)  # prctl(2)
+
+
+def _end_at_once(number: int, _frame: FrameType | None) -> None:
+    for each in descendants(os.getpid()):
+        kill(each)
+    os._exit(128 + number)

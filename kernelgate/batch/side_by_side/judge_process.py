@@ -9,7 +9,7 @@ import msgspec
 from kernelgate.batch.order import Order, carry_out
 from kernelgate.batch.side_by_side.processes import Answer, Ended
 from kernelgate.pipeline.stage import StageName, StageResult
-from kernelgate.sandbox.ending import end_with_engine, ending_in_order
+from kernelgate.sandbox.ending import end_with_engine
 from kernelgate.sandbox.peers import join_batch
 
 
@@ -47,5 +47,4 @@ def judge_orders() -> None:
 if __name__ == "__main__":
     end_with_engine()
     join_batch()
-    with ending_in_order(is_told=False):  # the engine says it
-        judge_orders()
+    judge_orders()

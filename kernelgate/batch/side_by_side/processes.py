@@ -21,7 +21,9 @@ from kernelgate.batch.side_by_side.seats import Seat
 from kernelgate.judging.watch import Watch
 from kernelgate.pipeline.stage import StageName, StageResult
 from kernelgate.sandbox.fork_server import PACKAGE_PARENT
+from kernelgate.sandbox.scratch import roomy_folder, sweep
 
+JUDGE = "kernelgate.batch.side_by_side.judge_process"
 ATTEMPTS = 2
 DIED = f"the judge ended without a result, {ATTEMPTS} times; its last words are on standard error"
 END_SECONDS = 20.0
@@ -44,7 +46,7 @@ class JudgeProcesses:
     """A judge for each seat. One that dies is replaced, and its order tried once more."""
 
     def __init__(self, seats: Sequence[Seat], watch_of: WatchOf) -> None:
-        self._watch_of = watch_of
+        self.count, self._watch_of = len(seats), watch_of
         self._judges = [_JudgeProcess(seat) for seat in seats]
 
     def judge(self, orders: Iterable[Order]) -> Iterator[Judged]:
@@ -63,6 +65,7 @@ class JudgeProcesses:
             judge.end()
         for judge in self._judges:
             judge.wait()
+        sweep(roomy_folder())  # of what those had that were at work
 
     def _serve(
         self, judge: "_JudgeProcess", waiting: "_InTurn", judged: "queue.SimpleQueue[Judged | None]"
@@ -80,7 +83,6 @@ class JudgeProcesses:
         for _ in range(ATTEMPTS):
             if (answer := judge.carry_out(order, self._watch_of(order))) is not None:
                 return answer
-            judge.start_anew()
         return None
 
 
@@ -107,68 +109,83 @@ class _InTurn:
 
 
 class _JudgeProcess:
-    """A process that judges one order at a time."""
+    """A process that judges one order at a time. It is started for its first order."""
 
     def __init__(self, seat: Seat) -> None:
         self._seat, self._is_at_work = seat, False
         self._is_over, self._changing = False, threading.Lock()
-        self._start()
+        self._process: subprocess.Popen[bytes] | None = None
 
     def carry_out(self, order: Order, watch: Watch) -> Answer | None:
-        """Return the answer to an order; None if the process ends without one."""
+        """Return the answer to an order; None if the process ends without one, or may not start any more."""
+        process = self._started()
+        if process is None:
+            return None
+        assert process.stdin is not None
+        assert process.stdout is not None
         self._is_at_work = True
         with contextlib.suppress(BrokenPipeError):  # one that has ended has no answer either
-            self._requests.write(msgspec.json.encode(order) + b"\n")
-            self._requests.flush()
-        for line in self._answers:
+            process.stdin.write(msgspec.json.encode(order) + b"\n")
+            process.stdin.flush()
+        for line in process.stdout:
             try:
                 said = msgspec.json.decode(line, type=Ended | Answer)
             except msgspec.DecodeError:
-                return None
+                break
             if isinstance(said, Answer):
                 self._is_at_work = False
                 return said
             watch.ended(said.stage, said.result)
+        self._drop()
         return None
-
-    def start_anew(self) -> None:
-        """Put another process in the place of one that has ended, unless this is the end of all."""
-        with self._changing:
-            if not self._is_over:
-                self._process.terminate()
-                self.wait()
-                self._start()
 
     def end(self) -> None:
         """Have it end: at once what it is at work on, and what it started. No other takes its place."""
         with self._changing:
             self._is_over = True
-            if self._is_at_work:
+            if self._process is not None and self._is_at_work:
                 self._process.terminate()
-            else:
-                self._requests.close()
+            elif self._process is not None:
+                assert self._process.stdin is not None
+                self._process.stdin.close()
 
     def wait(self) -> None:
         """Wait until it has ended; one that does not is killed, and what it started ends with it."""
+        process = self._process
+        if process is None:
+            return
         try:
-            self._process.wait(END_SECONDS)
+            process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        with contextlib.suppress(BrokenPipeError):
-            self._requests.close()
-        self._answers.close()
+            process.kill()
+            process.wait()
+        for pipe in filter(None, (process.stdin, process.stdout)):
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
 
-    def _start(self) -> None:
-        paths = os.pathsep.join(filter(None, [str(PACKAGE_PARENT), os.environ.get("PYTHONPATH")]))
-        seat = {} if self._seat is None else {"CUDA_VISIBLE_DEVICES": self._seat}
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "kernelgate.batch.side_by_side.judge_process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": paths} | seat,
-            process_group=0,  # Ctrl-C is for the engine, which ends its judges in order
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._requests, self._answers = self._process.stdin, self._process.stdout
+    def _started(self) -> "subprocess.Popen[bytes] | None":
+        """Return the process, started if there is none; None once this is the end of all."""
+        with self._changing:
+            if self._process is None and not self._is_over:
+                self._process = _start(self._seat)
+            return self._process
+
+    def _drop(self) -> None:
+        """Let another process take the place of one that has ended, unless this is the end of all."""
+        with self._changing:
+            if not self._is_over and self._process is not None:
+                self._process.terminate()
+                self.wait()
+                self._process = None
+
+
+def _start(seat: Seat) -> "subprocess.Popen[bytes]":
+    paths = os.pathsep.join(filter(None, [str(PACKAGE_PARENT), os.environ.get("PYTHONPATH")]))
+    gpu = {} if seat is None else {"CUDA_VISIBLE_DEVICES": seat}
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", JUDGE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": paths} | gpu,
+        process_group=0,  # Ctrl-C is for the engine, which ends its judges in order
+    )

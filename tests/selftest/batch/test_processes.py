@@ -20,9 +20,11 @@ from kernelgate.batch.side_by_side import processes
 from kernelgate.batch.side_by_side import seats as seats_module
 from kernelgate.batch.side_by_side.processes import ATTEMPTS, JudgeProcesses
 from kernelgate.batch.side_by_side.seats import list_seats
+from kernelgate.cli.main import main
 from kernelgate.errors import KernelgateError
 from kernelgate.judging.watch import Silent
 from kernelgate.sandbox import peers
+from kernelgate.sandbox.scratch import PREFIX, roomy_folder
 from kernelgate.verdict import Outcome, Reason
 from tests.selftest.problems.written import WRITTEN
 from tests.selftest.support.no_gpu import needs_no_gpu
@@ -76,10 +78,19 @@ def test_the_verdicts_are_those_of_one_after_the_other() -> None:
     assert not judge_processes(), "none is left"
 
 
-def test_what_was_judged_side_by_side_is_not_judged_again() -> None:
-    """However many judge the next time."""
+def test_what_was_judged_side_by_side_is_not_judged_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many judge the next time: no judge is started for what is known."""
     assert [each.reused for each in judge_many(3)] == [False] * 6
-    assert [each.reused for each in judge_many(1)] == [True] * 6
+    monkeypatch.setattr(processes, "_start", None)
+    for jobs in (1, 2):
+        assert [each.reused for each in judge_many(jobs)] == [True] * 6
+
+
+def test_the_command_says_how_many_are_judged_at_a_time(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where that is more than one: their rows come late."""
+    for jobs, first in (("2", "  6 candidates, 2 at a time"), ("1", "  FORBIDDEN")):
+        main(["judge", "many", "--operation", "softmax", "--jobs", jobs, "--report-dir", f"by-{jobs}"])
+        assert capsys.readouterr().out.startswith(first)
 
 
 def test_a_judge_that_is_killed_is_replaced_and_its_candidate_judged() -> None:
@@ -142,7 +153,7 @@ def test_a_candidate_whose_judge_dies_each_time_is_named(
     assert sorted(each.file for each in judged) == ["a.py", "b.py", "c.py"]
     assert {each.reason for each in judged} == {Reason.NOT_JUDGED}
     assert all("ended without a result, 2 times" in each.detail for each in judged)
-    assert len(started) == 2 + ATTEMPTS * len(orders)
+    assert len(started) == ATTEMPTS * len(orders)
     assert all(each.poll() is not None for each in started)
 
 
@@ -164,6 +175,10 @@ def test_no_judge_outlives_its_engine(folder: Path, number: signal.Signals) -> N
         engine.send_signal(number)
         engine.wait(timeout=30)
         wait_for(lambda: not any(each.is_running() and each.status() != "zombie" for each in found))
+    if number is not signal.SIGKILL:  # what that leaves the next judge sweeps
+        pids = {str(each.pid) for each in found}
+        left = [each.name for each in roomy_folder().glob(f"{PREFIX}*") if each.name.split("-")[1] in pids]
+        assert not left
 
 
 def _running(command: list[str], folder: Path) -> Any:
