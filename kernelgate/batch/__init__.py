@@ -1,1 +1,1 @@
-"""Many candidates in one process: a batch of files that can be resumed, and requests as they come."""
+"""Many candidates: a batch of files that can be resumed, and requests as they come."""
