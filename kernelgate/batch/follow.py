@@ -16,6 +16,7 @@ from kernelgate.batch.order import Order
 from kernelgate.batch.result import Result
 from kernelgate.batch.run import open_judges
 from kernelgate.files import write_whole
+from kernelgate.judging.watch import Silent
 from kernelgate.pipeline.stage import StageName, StageResult
 
 MAX_LINE_BYTES = 2**24
@@ -136,14 +137,11 @@ class _Events:
         return _Stages(self, order.id)
 
 
-class _Stages:
+class _Stages(Silent):
     """Tells the end of each stage of one submission."""
 
     def __init__(self, events: _Events, submission: Id) -> None:
         self._events, self._id = events, submission
-
-    def note(self, stage: StageName) -> None:
-        """Say nothing of a step."""
 
     def ended(self, stage: StageName, result: StageResult) -> None:
         if result.status != "not-run":
@@ -152,9 +150,6 @@ class _Stages:
                 id=self._id, stage=stage, status=result.status, seconds=seconds, detail=result.detail
             )
             self._events.send(event)
-
-    def stop(self) -> None:
-        """Say nothing."""
 
 
 def _read_lines(stream: BinaryIO) -> Iterator[bytes]:

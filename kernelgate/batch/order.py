@@ -54,33 +54,19 @@ def choose_sent(options: dict[str, Any]) -> dict[str, str | bool]:
 
 
 def carry_out(order: Order, watch: Watch) -> Result | None:
-    """Return how the candidate was judged; None if only its form was asked for, and it has it."""
-    return check_form(order, watch) if order.only_form else judge_order(order, watch)
+    """Return how the candidate was judged; None if only its form was asked for, and it has it.
 
-
-def judge_order(order: Order, watch: Watch) -> Result:
-    """Return how the candidate was judged; its report is written.
-
-    Whatever happens to a candidate is its result, an error of the gate's own too.
+    The report is written. Whatever happens to a candidate is its result, an error of the gate's own too.
     """
     started = time.monotonic()
     try:
         gate = _open_gate(order, watch)
+        if order.only_form and _has_form(gate):
+            return None
         report = _run(gate, watch)
     except (AskedError, OSError, ValueError) as error:  # what this machine cannot do is no fault of the gate
         return not_judged(order.file, str(error))
     return result_of(report, order.asked, time.monotonic() - started, order.report_dir)
-
-
-def check_form(order: Order, watch: Watch) -> Result | None:
-    """Return the verdict on a candidate that has not its form, None for one that has."""
-    try:
-        gate = _open_gate(order, watch)
-        if _has_form(gate):
-            return None
-    except (AskedError, OSError, ValueError):
-        pass  # which `judge_order` meets again
-    return judge_order(order, watch)
 
 
 def _open_gate(order: Order, watch: Watch) -> Gate:

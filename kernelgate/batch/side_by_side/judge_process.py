@@ -8,26 +8,21 @@ import msgspec
 
 from kernelgate.batch.order import Order, carry_out
 from kernelgate.batch.side_by_side.processes import Answer, Ended
+from kernelgate.judging.watch import Silent
 from kernelgate.pipeline.stage import StageName, StageResult
 from kernelgate.sandbox.ending import end_with_engine
 from kernelgate.sandbox.peers import join_batch
 
 
-class Telling:
+class Telling(Silent):
     """Tells the engine of each stage that has ended."""
 
     def __init__(self, answers: BinaryIO) -> None:
         self._answers = answers
 
-    def note(self, stage: StageName) -> None:
-        """Say nothing of a step."""
-
     def ended(self, stage: StageName, result: StageResult) -> None:
         """Say how it ended."""
         self.say(Ended(stage=stage, result=msgspec.structs.replace(result, result=None)))
-
-    def stop(self) -> None:
-        """Say nothing."""
 
     def say(self, said: Ended | Answer) -> None:
         """Write a line."""

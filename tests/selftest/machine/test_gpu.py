@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -176,6 +177,40 @@ def test_judges_that_do_not_time_share_a_gpu() -> None:
         pass
     with locked(GPU):
         pass
+
+
+def test_who_times_is_not_kept_out_by_sharers_that_come_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They stand in line behind it, until it has had its turn."""
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    order: list[str] = []
+    waits = threading.Event()
+    take = gpu_lock._try_lock
+
+    def note(descriptor: int, kind: int) -> bool:
+        taken = take(descriptor, kind)
+        if not taken:
+            waits.set()
+        return taken
+
+    def hold(how: Callable[[Gpu], AbstractContextManager[None]]) -> None:
+        with how(GPU):
+            order.append(how.__name__)
+
+    monkeypatch.setattr(gpu_lock, "_try_lock", note)
+    with shared(GPU):
+        first = threading.Thread(target=hold, args=(locked,))
+        first.start()
+        assert waits.wait(10)
+        waits.clear()
+        later = threading.Thread(target=hold, args=(shared,))
+        later.start()
+        later.join(0.5)
+        assert order == []
+    first.join()
+    later.join()
+    assert order == ["locked", "shared"]
 
 
 @pytest.mark.usefixtures("impatient")

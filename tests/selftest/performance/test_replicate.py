@@ -252,6 +252,23 @@ def test_a_stranger_on_the_gpu_ends_the_timing_at_once(
     assert all(worker.closed for worker in sandbox.started)
 
 
+def test_other_judges_of_a_batch_are_no_strangers(
+    sandbox: PretendedSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the judge itself: their contexts are idle while this one holds the GPU."""
+    known: list[set[int]] = []
+
+    def read(_: object, own: set[int]) -> Health:
+        known.append(own)
+        return Health(sm_clock_mhz=1, temperature_c=1, throttled=(), foreign_processes=0)
+
+    monkeypatch.setattr(replicate, "read_health", read)
+    monkeypatch.setattr(replicate, "peers", lambda: {-7})
+    measure(sandbox)
+    assert known
+    assert all(own >= {-7, os.getpid()} for own in known)
+
+
 def test_tensors_are_released_by_all_arms_before_any_takes_its_own_anew(
     sandbox: PretendedSandbox,
 ) -> None:

@@ -1,5 +1,8 @@
 """The layouts of x: the same values in other strides, in memory of their own, with NaN beside."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -84,3 +87,17 @@ def test_a_layout_that_is_not_known_is_refused(x: torch.Tensor) -> None:
     """By its name."""
     with pytest.raises(KeyError, match="sideways"):
         lay_out(x, "sideways")
+
+
+def test_no_layout_costs_an_import() -> None:
+    """PyTorch imports SymPy for some copies of tensors without memory: three seconds of every worker."""
+    code = """
+import sys, torch
+from kernelgate.worker.tensors.layouts import _LAYOUTS, lay_out
+x = torch.empty((2, 3, 5, 5), device="meta")
+before = set(sys.modules)
+for layout in _LAYOUTS: lay_out(x, layout)
+print(sorted(set(sys.modules) - before))
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
