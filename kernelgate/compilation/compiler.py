@@ -1,14 +1,14 @@
 """Compiling every configuration of a kernel file, with no GPU, and comparing two such compiles."""
 
-import queue
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import msgspec
 
 from kernelgate import protocol
 from kernelgate.baselines.compiled import ConfigRecord, LaunchRecord
+from kernelgate.compilation.crew import Crew
 from kernelgate.compilation.forms import try_forms
 from kernelgate.compilation.machine_code.cubin import CubinError
 from kernelgate.compilation.machine_code.launch_record import digest_work, measure_launches
@@ -26,9 +26,6 @@ from kernelgate.operations.declaration.kernel_config import KernelConfig
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault
-
-MAX_WORKERS = 9
-
 
 Launched = tuple[str, tuple[int, int, int], str]
 """One launch: the digest of its machine code, its grid, the digest of its arguments."""
@@ -123,20 +120,17 @@ Answers = dict[tuple[Target, int, int], Planned]
 def compile_kernels(
     sandbox: Sandbox, kernels: Mapping[KernelFile, Sequence[Target]]
 ) -> dict[KernelFile, list[CompiledKernel]]:
-    """Return each kernel file compiled for each of its targets, all side by side over the processor's cores.
+    """Return each kernel file compiled for each of its targets, side by side over the processor's cores.
 
-    Raises WorkerFault if a file fails, TooManyConfigsError if one has too many configurations.
+    Raises WorkerFault if a file fails, TooManyConfigsError if one has too many configurations, and
+    UnplannedError if a call of one is no launch plan.
     """
-    calls = {kernel: sum(1 + len(each.batches) for each in targets) for kernel, targets in kernels.items()}
-    cores_each = usable_cores() / sum(calls.values())
-    with ThreadPoolExecutor(len(kernels)) as pool:
-        compiles = {
-            kernel: pool.submit(
-                compile_kernel, sandbox, kernel, targets, max(1, int(cores_each * calls[kernel]))
-            )
-            for kernel, targets in kernels.items()
-        }
-        return {kernel: compiled.result() for kernel, compiled in compiles.items()}
+    compiled = {}
+    for kernel, done in compile_each(sandbox, kernels, usable_cores()).items():
+        if isinstance(done, BaseException):
+            raise done
+        compiled[kernel] = done
+    return compiled
 
 
 def compile_kernel(
@@ -144,24 +138,69 @@ def compile_kernel(
 ) -> list[CompiledKernel]:
     """Return every configuration of the file at the measured batch, for each target.
 
-    Raises UnplannedError, beside what `compile_kernels` raises, if a call of it is no launch plan.
+    Raises what `compile_kernels` raises.
     """
-    crew = [open_recorder(sandbox, kernel, kernel.sha256) for _ in range(min(workers, MAX_WORKERS))]
-    try:
-        loaded, *_ = [recorder.load() for recorder in crew]
-        pins = count_pins(loaded)
-        if pins > sandbox.limits.open_configs:
-            raise TooManyConfigsError(
-                f"{kernel.path}: {pins} configurations, allowed {sandbox.limits.open_configs}"
-            )
-        answers = _record_pins(sandbox, crew, kernel, _group_pins(loaded), targets)
-        return [_keep(sandbox, kernel, loaded, target, answers) for target in targets]
-    except (CubinError, PlanError) as error:
-        detail = f"sent what is no compiled kernel: {error}"
-        raise WorkerFault(FaultKind.PROTOCOL, detail, kernel.sha256) from error
-    finally:
-        for recorder in crew:
-            recorder.close()
+    (done,) = compile_each(sandbox, {kernel: targets}, workers).values()
+    if isinstance(done, BaseException):
+        raise done
+    return done
+
+
+def compile_each(
+    sandbox: Sandbox, kernels: Mapping[KernelFile, Sequence[Target]], workers: int
+) -> dict[KernelFile, list[CompiledKernel] | BaseException]:
+    """Return each kernel file compiled for each of its targets, or what `compile_kernels` would raise."""
+    jobs = [_FileToCompile(sandbox, kernel, targets) for kernel, targets in kernels.items()]
+    errors = Crew(jobs).work_off(workers)
+    return {job.kernel: error or job.result() for job, error in zip(jobs, errors, strict=True)}
+
+
+class _FileToCompile:
+    """One kernel file: what it has, and the plans of its calls so far."""
+
+    def __init__(self, sandbox: Sandbox, kernel: KernelFile, targets: Sequence[Target]) -> None:
+        self.sandbox, self.kernel, self.targets = sandbox, kernel, targets
+        self.loaded = protocol.Loaded(autotuned=())
+        self.answers: Answers = {}
+
+    def open(self) -> Recorder:
+        """Return one more recorder of the file, which it has imported; raises WorkerFault."""
+        recorder = open_recorder(self.sandbox, self.kernel, self.kernel.sha256)
+        self.loaded = recorder.load()
+        return recorder
+
+    def plan(self) -> list[Task]:
+        """Return what is to be recorded; raises TooManyConfigsError."""
+        pins, allowed = count_pins(self.loaded), self.sandbox.limits.open_configs
+        if pins > allowed:
+            raise TooManyConfigsError(f"{self.kernel.path}: {pins} configurations, allowed {allowed}")
+        measured = self.sandbox.operation.measured_batch
+        return _list_tasks(_group_pins(self.loaded), self.targets, measured)
+
+    def do(self, hand: Recorder, task: Task) -> None:
+        """Record the plans of a task; raises WorkerFault, UnplannedError."""
+        with self._own_faults():
+            self.answers.update(_record_task(self.sandbox, hand, self.kernel, task))
+
+    def result(self) -> list[CompiledKernel] | WorkerFault:
+        """Return what was compiled for each target."""
+        try:
+            with self._own_faults():
+                return [
+                    _keep(self.sandbox, self.kernel, self.loaded, target, self.answers)
+                    for target in self.targets
+                ]
+        except WorkerFault as fault:
+            return fault
+
+    @contextmanager
+    def _own_faults(self) -> Iterator[None]:
+        """Lay what is no compiled kernel to the process that sent it."""
+        try:
+            yield
+        except (CubinError, PlanError) as error:
+            detail = f"sent what is no compiled kernel: {error}"
+            raise WorkerFault(FaultKind.PROTOCOL, detail, self.kernel.sha256) from error
 
 
 def count_pins(loaded: protocol.Loaded) -> int:
@@ -175,34 +214,6 @@ def _group_pins(loaded: protocol.Loaded) -> list[list[int]]:
     for pin, config in enumerate(_named_configs(loaded)):
         groups.setdefault(str(msgspec.structs.replace(config, num_stages=0)), []).append(pin)
     return list(groups.values()) or [[0]]
-
-
-def _record_pins(
-    sandbox: Sandbox,
-    crew: Sequence[Recorder],
-    kernel: KernelFile,
-    groups: Sequence[list[int]],
-    targets: Sequence[Target],
-) -> Answers:
-    """Return the plans by target, batch and pin; each recorder takes the next group that waits."""
-    waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
-    for task in _list_tasks(groups, targets, sandbox.operation.measured_batch):
-        waiting.put(task)
-    answers: Answers = {}
-
-    def work(recorder: Recorder) -> None:
-        while (task := _take(waiting)) is not None:
-            try:
-                answers.update(_record_task(sandbox, recorder, kernel, task))
-            except BaseException:
-                while _take(waiting):
-                    pass  # one fault decides: the others need not go on
-                raise
-
-    with ThreadPoolExecutor(len(crew)) as pool:
-        for done in [pool.submit(work, recorder) for recorder in crew]:
-            done.result()
-    return answers
 
 
 def _list_tasks(groups: Sequence[list[int]], targets: Sequence[Target], measured: int) -> list[Task]:
@@ -244,13 +255,6 @@ def _record_task(sandbox: Sandbox, recorder: Recorder, kernel: KernelFile, task:
             planned = planned._replace(timed=plan_for_timing(recorder, call, recorded, kernel.sha256))
         answers[target, batch, pin] = planned
     return answers
-
-
-def _take(waiting: "queue.SimpleQueue[Task]") -> Task | None:
-    try:
-        return waiting.get_nowait()
-    except queue.Empty:
-        return None
 
 
 def _keep(

@@ -1,5 +1,6 @@
 """The compile stage: candidate and accepted kernel for each target, what changed, and is it the same code."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -8,6 +9,7 @@ from kernelgate.baselines.kernels import Kernels
 from kernelgate.baselines.records import CompileRecord
 from kernelgate.baselines.store import BaselineError, load_compile
 from kernelgate.compilation.compare import describe_changes, describe_twins
+from kernelgate.compilation.compiled_before import COMPILED_BEFORE
 from kernelgate.compilation.compiler import CompiledKernel, Target, compile_kernels, target_at_hand
 from kernelgate.compilation.machine_code.ptx import narrower_than
 from kernelgate.kernel_file.same_source import same_source
@@ -46,21 +48,19 @@ def compile_all(
     """Return candidate and accepted kernel compiled for sm_89 and for the GPU at hand.
 
     In a sandbox with `ada_on` the latter gets the PTX of sm_89.
-    For a GPU the original is compiled too, into its cache, for the timing. Without one the record spares the
-    accepted kernel its compile, if made of the same bytes by the same compiler. Raises WorkerFault and
+    For a GPU the original is compiled too, for the timing. Without one the record spares the accepted kernel
+    its compile, if made of the same bytes by the same compiler. Raises WorkerFault and
     TooManyConfigsError as `compile_kernels` does.
     """
     usable = gpu_capability is None and _is_of(record, kernels.accepted)
     held_against = [] if gpu_capability is None else [kernels.original]
     held_against += [] if usable else [kernels.accepted]
     wanted = {each.sha256: each for each in (*held_against, kernels.candidate) if each is not None}
-    done = compile_kernels(
-        sandbox,
-        {
-            kernel: _targets(gpu_capability, sandbox.ada_on, kernel is kernels.candidate)
-            for kernel in wanted.values()
-        },
-    )
+    targets = {
+        kernel: _targets(gpu_capability, sandbox.ada_on, kernel is kernels.candidate)
+        for kernel in wanted.values()
+    }
+    done = _compile(sandbox, targets, kernels.candidate)
     compiled = {kernel.sha256: each for kernel, each in done.items()}
     if kernels.accepted is None:
         return _alone(compiled[kernels.candidate.sha256])
@@ -78,6 +78,23 @@ def compile_all(
         same_code=same_programs and same_source(kernels.candidate, kernels.accepted),
         changes=describe_changes(ours[0], theirs[0]),
     )
+
+
+def _compile(
+    sandbox: Sandbox, wanted: Mapping[KernelFile, Sequence[Target]], candidate: KernelFile
+) -> dict[KernelFile, list[CompiledKernel]]:
+    """Return what each file compiles to; what a candidate is held against is compiled once a process."""
+    known = {
+        kernel: before
+        for kernel, targets in wanted.items()
+        if kernel is not candidate and (before := COMPILED_BEFORE.find(sandbox, kernel, targets))
+    }
+    fresh = {kernel: targets for kernel, targets in wanted.items() if kernel not in known}
+    done = compile_kernels(sandbox, fresh)
+    for kernel, compiled in done.items():
+        if kernel is not candidate:
+            COMPILED_BEFORE.keep(sandbox, kernel, fresh[kernel], compiled)
+    return known | done
 
 
 def _alone(ours: list[CompiledKernel]) -> CompileResult:

@@ -3,7 +3,7 @@
 import math
 import random
 import struct
-from functools import lru_cache
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -14,12 +14,12 @@ from kernelgate import protocol
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.declaration.ways import Way
 from kernelgate.operations.draws.recipe import Recipe
+from kernelgate.operations.truth.places import Offsets
 from kernelgate.sandbox.arrays import read_array
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import Worker, WorkerFault
 
-MAX_KEPT_ITEMS = 4
 MAX_VALUES_SENT = 2**28
 """A gigabyte: larger answers are compared in some of their items."""
 
@@ -57,7 +57,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     call: Call
     ran: protocol.Ran
     bits: NDArray[np.uint32] | None
-    offsets: NDArray[np.int64] | None
+    offsets: Offsets | None
     poison_bits: int
     as_planned: bool | None = None
     left_running: bool = False
@@ -66,6 +66,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     def ran_whole(self) -> bool:
         """Whether every program of every launch ran."""
         return all(launch.programs_run == launch.programs_total for launch in self.ran.launches)
+
+
+def nothing() -> None:
+    """Do nothing meanwhile."""
 
 
 class Caller(Protocol):
@@ -80,8 +84,11 @@ class Caller(Protocol):
     def expect(self, call: Call) -> None:
         """Take note that the call will be made: what it needs may be made ready beforehand."""
 
-    def run(self, call: Call) -> Run:
-        """Return what the kernel makes of a call; raises WorkerFault, and UnplannedError."""
+    def run(self, call: Call, meanwhile: Callable[[], None] = nothing) -> Run:
+        """Return what the kernel makes of a call, with other work done meanwhile.
+
+        Raises WorkerFault, UnplannedError, and what that work raises.
+        """
 
     def close(self) -> None:
         """End what runs for this caller: the next call is made afresh."""
@@ -89,7 +96,7 @@ class Caller(Protocol):
 
 def fetch_answer(
     sandbox: Sandbox, worker: Worker, call: Call, *, parts: bool
-) -> tuple[NDArray[np.uint32] | None, NDArray[np.int64] | None]:
+) -> tuple[NDArray[np.uint32] | None, Offsets | None]:
     """Return bits and offsets of the answer that a worker keeps, None for what is no such answer.
 
     `parts` says whether some of the values may come instead of all that was asked for.
@@ -101,31 +108,23 @@ def fetch_answer(
     an_item, everything = math.prod(shape[1:]), math.prod(shape)
     try:
         if sent.whole:
-            items = call.items or tuple(range(everything // an_item))
-            few = len(items) <= MAX_KEPT_ITEMS
-            everywhere = (_offsets_of_few if few else _offsets_of)(items, an_item)
-            return read_array(out, everywhere.size, np.uint32), everywhere
+            offsets = _offsets_of(call.items, an_item) if call.items else range(everything)
+            return read_array(out, len(offsets), np.uint32), offsets
         if not parts or sent.count > min(everything, MAX_VALUES_SENT):
             return None, None
         if sent.count == 0:
             return np.empty(0, np.uint32), np.empty(0, np.int64)
-        offsets = read_array(places, sent.count, np.int64)
-        if offsets is None or not _is_ascending(offsets, everything):
+        some = read_array(places, sent.count, np.int64)
+        if some is None or not _is_ascending(some, everything):
             return None, None
-        return read_array(out, sent.count, np.uint32), offsets
+        return read_array(out, sent.count, np.uint32), some
     except OSError as error:
         raise WorkerFault(FaultKind.PROTOCOL, f"left no readable output: {error}") from error
 
 
 def _offsets_of(items: tuple[int, ...], an_item: int) -> NDArray[np.int64]:
     """Return the flat offsets of all elements of some items."""
-    offsets = (np.array(items, dtype=np.int64)[:, None] * an_item + np.arange(an_item)).ravel()
-    offsets.flags.writeable = False
-    return offsets
-
-
-_offsets_of_few = lru_cache(maxsize=16)(_offsets_of)
-"""Most cases are of a few items: new memory for their offsets takes longer than reading the answer."""
+    return (np.array(items, dtype=np.int64)[:, None] * an_item + np.arange(an_item)).ravel()
 
 
 def _is_ascending(offsets: NDArray[np.int64], end: int) -> bool:

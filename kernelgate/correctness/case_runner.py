@@ -1,10 +1,9 @@
 """Judging one case: its calls are made, and each answer is held against every law."""
 
-import math
 from collections.abc import Iterator
+from functools import partial
 
 import msgspec
-import numpy as np
 import torch
 
 from kernelgate.compilation.recording import UnplannedError
@@ -15,14 +14,12 @@ from kernelgate.correctness.lanes import WHOLE, Lane
 from kernelgate.correctness.relation import Relation
 from kernelgate.correctness.relations import RELATIONS, attribute
 from kernelgate.correctness.result import Finding
+from kernelgate.correctness.truths import TruthsOnGpu, TruthsOnHost
 from kernelgate.execution.observed.decisions import SeenDecision
 from kernelgate.operations.accuracy import laws as accuracy
 from kernelgate.operations.accuracy.laws import Answer, Broken, Errors
-from kernelgate.operations.draws.recipe import Recipe
-from kernelgate.operations.draws.tensors import family_of, make_tensors
+from kernelgate.operations.draws.tensors import family_of
 from kernelgate.operations.draws.values import Family
-from kernelgate.operations.truth.reference import Truth
-from kernelgate.operations.truth.truth import truth_at, truth_everywhere, truth_in_parts, unravel
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.settings import LawLimits
@@ -86,7 +83,7 @@ class CaseRunner:
         """The batch at which a sampled case asks what all programs write together."""
 
         self.operation = caller.sandbox.operation
-        self._truth: tuple[Recipe, Truth] | None = None
+        self.truths = (TruthsOnHost if caller.interprets else TruthsOnGpu)(self.operation)
 
     def expect(self, case: Case) -> None:
         """Take note that the case will be judged."""
@@ -140,7 +137,7 @@ class CaseRunner:
         errors, vendor_ratio = Errors(), None
         caller = self._caller_of(relation)
         for call in self.calls_of(case):
-            runs.append(caller.run(call))
+            runs.append(caller.run(call, partial(self.truths.begin, call)))
             broken, of_call, vendor = self._judge(runs[-1])
             errors = errors.worst(of_call)
             vendor_ratio = max(filter(None, (vendor_ratio, vendor)), default=None)
@@ -208,7 +205,7 @@ class CaseRunner:
         if broken := next(self._check_conduct(run), None):
             return broken, errors, vendor_ratio
         family = family_of(self.operation, run.call.recipe)
-        for answer, vendor in self.answers(run):
+        for answer, vendor in self.truths.answers(run):
             seen = accuracy.measure_errors(answer, self.limits)
             errors = errors.worst(seen)
             if vendor is not None:
@@ -230,40 +227,6 @@ class CaseRunner:
             yield from conduct.check_all_written(self.operation, run)
             yield from conduct.check_covered(self.operation, run)
             yield from conduct.check_enough_programs(self.operation, run, self.limits)
-
-    def answers(self, run: Run) -> Iterator[tuple[Answer, torch.Tensor | None]]:
-        """Yield the answer in parts with the truth at their places, on a GPU with the vendor's values."""
-        assert run.bits is not None
-        assert run.offsets is not None
-        values = torch.from_numpy(run.bits.view(np.float32))
-        if self.caller.interprets:
-            yield self._part(run, slice(None), values, self._truth_on_host(run)), None
-            return
-        recipe, items = run.call.recipe, run.call.items
-        asks_vendor = not family_of(self.operation, recipe).special
-        for span, truth, vendor in truth_in_parts(self.operation, recipe, items, vendor=asks_vendor):
-            yield self._part(run, span, values[span].cuda(), truth), vendor
-
-    def _truth_on_host(self, run: Run) -> Truth:
-        recipe = run.call.recipe
-        assert run.offsets is not None
-        if run.offsets.size == math.prod(self.operation.output_shape(recipe.batch)):
-            if self._truth is None or self._truth[0] != recipe:  # many a call repeats the one before
-                truth = truth_everywhere(self.operation, make_tensors(self.operation, recipe))
-                self._truth = recipe, truth.flattened()
-            return self._truth[1]
-        return truth_at(self.operation, recipe, unravel(self.operation, run.offsets, recipe.batch))
-
-    def _part(self, run: Run, span: slice, values: torch.Tensor, truth: Truth) -> Answer:
-        assert run.offsets is not None
-        return Answer(
-            operation=self.operation,
-            values=values,
-            truth=truth,
-            offsets=run.offsets[span],
-            batch=run.call.recipe.batch,
-            poison_bits=run.poison_bits,
-        )
 
     def _check_values(
         self, answer: Answer, errors: Errors, vendor: torch.Tensor | None, family: Family

@@ -7,6 +7,7 @@ import numpy as np
 from kernelgate.correctness.calls import Run
 from kernelgate.operations.accuracy.laws import Broken
 from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.truth.places import listed
 from kernelgate.operations.truth.truth import unravel
 from kernelgate.settings import LawLimits
 
@@ -77,10 +78,10 @@ def check_all_written(operation: Operation, run: Run) -> Iterator[Broken]:
     """Yield if programs that all ran left an element of the output unwritten, or some of them left all."""
     assert run.offsets is not None
     total = int(np.prod(operation.output_shape(run.call.recipe.batch)))
-    if run.offsets.size == 0:
+    if not len(run.offsets):
         yield Broken(law="all-written", detail=f"no program that ran wrote any of {total} output elements")
-    elif run.ran_whole and not run.call.items and run.offsets.size < total:
-        missing = np.setdiff1d(np.arange(total), run.offsets, assume_unique=True)
+    elif run.ran_whole and not run.call.items and len(run.offsets) < total:
+        missing = np.setdiff1d(np.arange(total), listed(run.offsets), assume_unique=True)
         first = ",".join(str(int(axis)) for axis in unravel(operation, missing[:1], run.call.recipe.batch))
         detail = f"{missing.size} of {total} output elements were never written, the first out[{first}]"
         yield Broken(law="all-written", detail=detail)

@@ -1,6 +1,8 @@
 """What a relation is: which calls a case makes, and what must hold between their answers, bit for bit."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -11,13 +13,26 @@ from kernelgate.correctness.relation_calls import FirstCall, LaterCalls, unchang
 from kernelgate.operations.accuracy.laws import Broken
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.draws.recipe import Recipe
+from kernelgate.operations.truth.places import Offsets, listed
 from kernelgate.operations.truth.truth import unravel
 
 Bits = NDArray[np.uint32]
-Offsets = NDArray[np.int64]
+Places = NDArray[np.int64]
+"""Flat offsets of elements of an answer, in any order."""
 
-Source = Callable[[Operation, Recipe, Offsets], Offsets]
-"""Tells where the first answer has what must stand at these offsets of the last answer, of that recipe."""
+NOWHERE = -1
+"""What has no like in the first answer has this for its place there."""
+
+
+class Moved(NamedTuple):
+    """Places of an axis of the last answer: what stands there stands at these `places` of the first one."""
+
+    axis: int
+    places: Places
+
+
+Source = Callable[[Operation, Recipe], Moved | None]
+"""Tells where the first answer has what the last one, of that recipe, must have; None: in the same place."""
 
 
 def _anything(_operation: Operation) -> bool:
@@ -70,13 +85,17 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
         if self.source is None or (self.changes_batch and _programs(runs[0]) != _programs(runs[-1])):
             return
         expected, computed = _expect(self.source, operation, runs[0], runs[-1])
-        wrong = np.flatnonzero(computed & (expected != _canonical(_answer(runs[-1])[0])))
+        got, _ = _bits_and_offsets(runs[-1])
+        differs = computed & (expected != got)
+        if not differs.any():
+            return
+        wrong = np.flatnonzero(differs & (_canonical(expected) != _canonical(got)))
         if wrong.size:
             element = _describe_element(operation, runs[-1], expected, int(wrong[0]))
             differ = f"{wrong.size} of {int(computed.sum())} elements differ from the first call's"
             yield Broken(law=self.name, detail=f"{element}; {differ}")
 
-    def compare(self, operation: Operation, runs: Sequence[Run]) -> tuple[Offsets, NDArray[np.bool_]] | None:
+    def compare(self, operation: Operation, runs: Sequence[Run]) -> tuple[Places, NDArray[np.bool_]] | None:
         """Return where both answers were computed, and whether they differ there; None if nothing is asked.
 
         The offsets are those of the last answer.
@@ -85,14 +104,19 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
             return None
         expected, computed = _expect(self.source, operation, runs[0], runs[-1])
         bits, offsets = _answer(runs[-1])
-        return offsets[computed], (expected != _canonical(bits))[computed]
+        return offsets[computed], (_canonical(expected) != _canonical(bits))[computed]
 
 
 def _programs(run: Run) -> list[tuple[str, str]]:
     return [(launch.kernel, launch.ttir) for launch in run.ran.launches]
 
 
-def _answer(run: Run) -> tuple[Bits, Offsets]:
+def _answer(run: Run) -> tuple[Bits, Places]:
+    bits, offsets = _bits_and_offsets(run)
+    return bits, listed(offsets)
+
+
+def _bits_and_offsets(run: Run) -> tuple[Bits, Offsets]:
     assert run.bits is not None
     assert run.offsets is not None
     return run.bits, run.offsets
@@ -100,14 +124,50 @@ def _answer(run: Run) -> tuple[Bits, Offsets]:
 
 def _expect(source: Source, operation: Operation, first: Run, last: Run) -> tuple[Bits, NDArray[np.bool_]]:
     """Return the bits that the last answer must have, and where the first call computed them."""
+    moved = source(operation, last.call.recipe)
+    are_whole = isinstance(first.offsets, range) and isinstance(last.offsets, range)
+    bits, computed = (
+        _take_whole(operation, moved, first) if are_whole else _take(operation, moved, first, last)
+    )
+    return _scaled(bits, last.call.recipe.answer_exponent), computed
+
+
+def _take_whole(operation: Operation, moved: Moved | None, first: Run) -> tuple[Bits, NDArray[np.bool_]]:
+    """Return what the first answer has for each element of the last, both whole, and whether it has it."""
+    bits, _ = _bits_and_offsets(first)
+    if moved is None:
+        return bits, np.ones(bits.size, np.bool_)
+    whole = bits.reshape(operation.output_shape(first.call.recipe.batch))
+    extent = whole.shape[moved.axis]
+    taken = whole.take(moved.places.clip(0, extent - 1), moved.axis)
+    is_there = (moved.places >= 0) & (moved.places < extent)
+    shape = [1] * whole.ndim
+    shape[moved.axis] = -1
+    return taken.ravel(), np.broadcast_to(is_there.reshape(shape), taken.shape).ravel()
+
+
+def _take(operation: Operation, moved: Moved | None, first: Run, last: Run) -> tuple[Bits, NDArray[np.bool_]]:
+    """Return the same where programs were sampled: one element after the other is looked for."""
     bits, offsets = _answer(first)
-    recipe = last.call.recipe
-    wanted = source(operation, recipe, _answer(last)[1])
+    wanted = _answer(last)[1]
+    if moved is not None:
+        wanted = _find_source(operation, moved, wanted, first.call.recipe.batch, last.call.recipe.batch)
     places = _find(wanted, offsets).clip(0, offsets.size - 1)
-    return _scaled(bits[places], recipe.answer_exponent), offsets[places] == wanted
+    return bits[places], offsets[places] == wanted
 
 
-def _find(wanted: Offsets, offsets: Offsets) -> Offsets:
+def _find_source(operation: Operation, moved: Moved, offsets: Places, first: int, last: int) -> Places:
+    """Return where an answer of batch `first` has what must stand at these offsets of one of batch `last`."""
+    of_first, of_last = operation.output_shape(first), operation.output_shape(last)
+    within = math.prod(of_last[moved.axis + 1 :])
+    rest, inner = np.divmod(offsets, within)
+    outer, place = np.divmod(rest, of_last[moved.axis])
+    source = moved.places[place]
+    found: Places = (outer * of_first[moved.axis] + source) * within + inner
+    return np.where((source >= 0) & (source < of_first[moved.axis]), found, NOWHERE)
+
+
+def _find(wanted: Places, offsets: Places) -> Places:
     """Return where wanted offsets stand among some in order; without gaps there is nothing to search for."""
     if offsets.size and offsets[-1] - offsets[0] == offsets.size - 1:
         return wanted - int(offsets[0])
@@ -124,7 +184,9 @@ def _describe_element(operation: Operation, run: Run, expected: Bits, place: int
 
 
 def _scaled(bits: Bits, exponent: int) -> Bits:
-    return _canonical((bits.view(np.float32) * np.float32(2.0**exponent)).view(np.uint32))
+    if exponent == 0:
+        return bits
+    return (bits.view(np.float32) * np.float32(2.0**exponent)).view(np.uint32)
 
 
 def _canonical(bits: Bits) -> Bits:

@@ -8,13 +8,11 @@ A new relation is one entry of `RELATIONS`. It is then planned, drawn, judged, r
 `--replay`. Its place decides the order of planned cases, and so their seeds, and the order of the report.
 """
 
-import math
-
 import msgspec
 import numpy as np
 
 from kernelgate.correctness.case import CONTIGUOUS, NO_RELATION, Case
-from kernelgate.correctness.relation import Offsets, Relation
+from kernelgate.correctness.relation import NOWHERE, Moved, Relation
 from kernelgate.correctness.relation_calls import (
     ask_another_model,
     call_in_each_way,
@@ -31,40 +29,30 @@ from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.draws.recipe import BATCH, FEATURES, Recipe
 from kernelgate.operations.draws.tensors import feature_order, infinite_item, item_numbers, item_order
 
-NOWHERE = -1
-"""What an element of the last answer has for its place in the first, if that has none like it."""
-
 
 def _has_independent_items(operation: Operation) -> bool:
     return operation.relations.independent and operation.output[0] == "N"
 
 
-def _same_place(_operation: Operation, _recipe: Recipe, offsets: Offsets) -> Offsets:
-    return offsets
+def _same_place(_operation: Operation, _recipe: Recipe) -> None:
+    """Return nothing: each element stands where it stood."""
 
 
-def _same_item(operation: Operation, recipe: Recipe, offsets: Offsets) -> Offsets:
-    an_item = math.prod(operation.output_shape(1))
+def _same_item(_operation: Operation, recipe: Recipe) -> Moved:
     order = item_order(recipe).numpy() if recipe.shuffled == BATCH else np.arange(recipe.batch)
-    wanted: Offsets = (order[offsets // an_item] + recipe.first) * an_item + offsets % an_item
-    return wanted
+    return Moved(axis=0, places=order + recipe.first)
 
 
-def _same_feature(operation: Operation, recipe: Recipe, offsets: Offsets) -> Offsets:
+def _same_feature(operation: Operation, recipe: Recipe) -> Moved:
     features = operation.relations.features
     assert features is not None
-    shape = operation.output_shape(recipe.batch)
-    within = math.prod(shape[features.output + 1 :])
-    rest, inner = np.divmod(offsets, within)
-    outer, feature = np.divmod(rest, shape[features.output])
-    order = feature_order(operation, recipe).numpy()
-    wanted: Offsets = (outer * shape[features.output] + order[feature]) * within + inner
-    return wanted
+    return Moved(axis=features.output, places=feature_order(operation, recipe).numpy())
 
 
-def _other_items(operation: Operation, recipe: Recipe, offsets: Offsets) -> Offsets:
-    items = item_numbers(recipe).numpy()[offsets // math.prod(operation.output_shape(1))]
-    return np.where(items == infinite_item(recipe), NOWHERE, offsets)
+def _other_items(_operation: Operation, recipe: Recipe) -> Moved:
+    items = item_numbers(recipe).numpy()
+    places = np.where(items == infinite_item(recipe), NOWHERE, np.arange(recipe.batch))
+    return Moved(axis=0, places=places)
 
 
 PLAIN = Relation(name=NO_RELATION, says="right in one call")

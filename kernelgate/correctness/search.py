@@ -16,8 +16,8 @@ from kernelgate.correctness.case_runner import HOPELESS, CaseResult, CaseRunner
 from kernelgate.correctness.coverage.both_sides import asked_of, gather, one_sided
 from kernelgate.correctness.coverage.laws import describe_laws
 from kernelgate.correctness.coverage.tried import describe_tried
-from kernelgate.correctness.hypothesis_profile import Profile
 from kernelgate.correctness.lanes import WaitingCases, kind_of
+from kernelgate.correctness.planning.hypothesis_profile import Profile
 from kernelgate.correctness.planning.plan import CasePlan
 from kernelgate.correctness.planning.planned_cases import fitted
 from kernelgate.correctness.result import Correctness, Finding

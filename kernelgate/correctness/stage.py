@@ -21,8 +21,8 @@ from kernelgate.correctness.case_runner import CaseResult, CaseRunner
 from kernelgate.correctness.coverage.both_sides import gather, near_cases
 from kernelgate.correctness.coverage.watching import SEEDS_OF_NEAR, watch
 from kernelgate.correctness.diagnosis.diagnose import diagnose
-from kernelgate.correctness.hypothesis_profile import Profile
 from kernelgate.correctness.lanes import WHOLE, Kind, Lane, lanes_of
+from kernelgate.correctness.planning.hypothesis_profile import Profile
 from kernelgate.correctness.planning.plan import (
     CasePlan,
     batches_of,
@@ -73,7 +73,7 @@ def try_kernel(
     `no-sandbox` if a worker cannot be confined, and GpuError if it has not what the judge needs beside that.
     """
     started = time.monotonic()
-    with _one_core_each(trial), _case_runners(sandbox, kernel, compiled, trial) as runners:
+    with _one_core_each(), _case_runners(sandbox, kernel, compiled, trial) as runners:
         case_runners, planner, pool = runners
         search = CaseSearch(case_runners, pool, tick)
         plan = _plan(search, kernel, compiled, trial)
@@ -95,12 +95,11 @@ def try_kernel(
 
 
 @contextmanager
-def _one_core_each(trial: Trial) -> Iterator[None]:
-    """Keep PyTorch to one core where no GPU is: threads judge answers side by side, beside the workers."""
+def _one_core_each() -> Iterator[None]:
+    """Keep PyTorch to one core: threads judge answers side by side, and share out none of their work."""
     threads = torch.get_num_threads()
-    if not trial.gpus:
-        torch.set_num_threads(1)
-        keep_freed_memory()
+    torch.set_num_threads(1)
+    keep_freed_memory()
     try:
         yield
     finally:

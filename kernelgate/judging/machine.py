@@ -23,7 +23,7 @@ def load_profile(settings: CorrectnessSettings, name: str | None) -> None:
     """Make the profiles known to Hypothesis, and load the one named; else it has looked whether CI is set."""
     import hypothesis
 
-    from kernelgate.correctness.hypothesis_profile import register_profiles
+    from kernelgate.correctness.planning.hypothesis_profile import register_profiles
 
     register_profiles(settings)
     if name is not None:

@@ -4,7 +4,7 @@ from kernelgate.baselines.store import BaselineError, recorded_gpus
 from kernelgate.compilation.compiler import Target, compile_kernels
 from kernelgate.compilation.stage import OTHER_SPECIALISATIONS
 from kernelgate.correctness.callers.book_calls import record_calls
-from kernelgate.correctness.hypothesis_profile import current_profile
+from kernelgate.correctness.planning.hypothesis_profile import current_profile
 from kernelgate.execution.cards import ADA, KNOWN, Card
 from kernelgate.machine.versions import triton_version
 from kernelgate.pipeline.correctness_step import find_entropy

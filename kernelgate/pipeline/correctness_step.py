@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext
 
-from kernelgate.correctness.hypothesis_profile import Profile, current_profile
+from kernelgate.correctness.planning.hypothesis_profile import Profile, current_profile
 from kernelgate.correctness.result import Correctness, Finding, describe_correctness
 from kernelgate.correctness.stage import Trial, try_kernel
 from kernelgate.machine.gpu_lock import shared

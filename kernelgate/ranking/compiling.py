@@ -1,12 +1,11 @@
 """Each kernel of a race compiled for the GPU at hand, all in one sandbox."""
 
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 
 from kernelgate.compilation.compiler import (
     CompiledKernel,
     TooManyConfigsError,
-    compile_kernel,
+    compile_each,
     target_at_hand,
 )
 from kernelgate.compilation.recording import UnplannedError
@@ -30,22 +29,20 @@ def compile_racers(
     """
     wanted = {each.sha256: each for each in (*kernels, accepted) if each is not None}
     target = target_at_hand(gpu.capability, None)
-    cores = max(1, usable_cores() // len(wanted))
-    with ThreadPoolExecutor(len(wanted)) as pool:
-        compiles = {
-            sha256: pool.submit(compile_kernel, sandbox, kernel, [target], cores)
-            for sha256, kernel in wanted.items()
-        }
-        faults = {name: why for name in wanted if (why := _await(sandbox, wanted[name], compiles[name]))}
+    done = compile_each(sandbox, {kernel: [target] for kernel in wanted.values()}, usable_cores())
+    faults = {kernel.sha256: why for kernel, each in done.items() if (why := _why_not(sandbox, kernel, each))}
     if accepted is not None and accepted.sha256 in faults:
         raise RankError(f"the accepted kernel cannot be timed: {faults[accepted.sha256].detail}")
     return faults
 
 
-def _await(sandbox: Sandbox, kernel: KernelFile, compiled: Future[list[CompiledKernel]]) -> Verdict | None:
+def _why_not(
+    sandbox: Sandbox, kernel: KernelFile, done: list[CompiledKernel] | BaseException
+) -> Verdict | None:
     """Return why a kernel cannot be timed, None if it can."""
     try:
-        compiled.result()
+        if isinstance(done, BaseException):
+            raise done
         find_plans(sandbox, kernel)
     except WorkerFault as fault:
         return blame(fault, kernel.path, is_candidate=True)

@@ -4,11 +4,19 @@ import contextlib
 import ctypes
 import os
 import select
-from collections.abc import Set
+import threading
+import time
+from collections.abc import Iterator, Set
+from pathlib import Path
 
 import psutil
 
 PR_SET_CHILD_SUBREAPER = 36
+
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+LOOK_SECONDS = 0.25
+"""So old a look at all processes may be: many wait for workers at once, and each look takes milliseconds."""
 
 
 class Child:
@@ -68,6 +76,43 @@ def descendants(pid: int) -> list[psutil.Process]:
         return []
 
 
+def recent_descendants(pid: int) -> list[int]:
+    """Return the ids of the children of a process and theirs, as of a moment ago."""
+    return _LOOK.descendants(pid)
+
+
+class _Look:
+    """Who is whose child, looked up at most once in a while, whoever asks."""
+
+    def __init__(self) -> None:
+        self._lock, self._looked_at = threading.Lock(), -LOOK_SECONDS
+        self._children: dict[int, list[int]] = {}
+
+    def descendants(self, pid: int) -> list[int]:
+        """Return the ids of the children of a process and theirs."""
+        with self._lock:
+            if time.monotonic() - self._looked_at >= LOOK_SECONDS:
+                self._children = {}
+                for child, parent in _parents():
+                    self._children.setdefault(parent, []).append(child)
+                self._looked_at = time.monotonic()
+        found = list(self._children.get(pid, ()))
+        for each in found:
+            found += self._children.get(each, ())
+        return found
+
+
+_LOOK = _Look()
+
+
+def _parents() -> Iterator[tuple[int, int]]:
+    """Yield each process with its parent, the second field after the name in brackets (proc(5))."""
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            with contextlib.suppress(OSError):  # it has ended
+                yield int(folder.name), int((folder / "stat").read_bytes().rpartition(b")")[2].split()[1])
+
+
 def is_alive(process: psutil.Process) -> bool:
     """Whether a process runs: one that has ended and waits for its parent does not."""
     try:
@@ -79,9 +124,10 @@ def is_alive(process: psutil.Process) -> bool:
 def resident_bytes(pid: int) -> int:
     """Return the host memory that a process holds, 0 for one that is gone."""
     try:
-        return int(psutil.Process(pid).memory_info().rss)
-    except psutil.Error:
+        pages = Path(f"/proc/{pid}/statm").read_bytes().split()[1]
+    except (OSError, IndexError):
         return 0
+    return int(pages) * PAGE_BYTES
 
 
 def cpu_seconds(pid: int) -> float:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from kernelgate.operations.declaration.operation import Operation
 from kernelgate.plan_book.book import PlanBook
 from kernelgate.plan_book.notes import BookNotes
 from kernelgate.sandbox.confinement import find_confinement, require_confinement
-from kernelgate.sandbox.scratch import PREFIX, roomy_folder, sweep
+from kernelgate.sandbox.scratch import make_scratch
 from kernelgate.sandbox.worker_process import Worker
 from kernelgate.settings import Limits
 
@@ -33,9 +32,7 @@ class Sandbox:
     def __init__(self, operation: Operation, limits: Limits, ada_on: int | None = None) -> None:
         require_confinement(limits.require_sandbox, find_confinement())
         self.operation, self.limits, self.ada_on = operation, limits, ada_on
-        folder = roomy_folder()
-        sweep(folder)
-        self.root = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=folder))
+        self.root = make_scratch()
         self.plans = self.root / "plans"
         self.plans.mkdir()
         self.timed_plans: dict[str, tuple[TimedPlan, ...]] = {}

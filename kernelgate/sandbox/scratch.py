@@ -1,5 +1,6 @@
 """The judge's scratch folder: where it is made, and what a judge that was killed left behind."""
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -11,6 +12,13 @@ SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in 
 PREFIX = "kernelgate-"
 
 WANTED_FREE_BYTES = 4 * 2**30
+
+
+def make_scratch() -> Path:
+    """Return a new folder of this judge's, after removing what judges left that have ended."""
+    folder = roomy_folder()
+    sweep(folder)
+    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=folder))
 
 
 def sweep(folder: Path) -> None:

@@ -28,6 +28,7 @@ from kernelgate.sandbox.process_tree import (
     end_orphans,
     is_alive,
     kill,
+    recent_descendants,
     resident_bytes,
 )
 from kernelgate.settings import Limits
@@ -196,7 +197,7 @@ class Worker:
 
     def _watch(self, patience: Patience) -> None:
         self._check_printed()
-        pids = [self._process.pid, *(each.pid for each in descendants(self._process.pid))]
+        pids = [self._process.pid, *recent_descendants(self._process.pid)]
         used = sum(map(resident_bytes, pids))
         if used > self.limits.host_memory_bytes:
             limit_gib = self.limits.host_memory_bytes / 2**30

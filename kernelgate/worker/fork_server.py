@@ -22,6 +22,7 @@ NEEDED = {
     "execute": ("kernelgate.worker.execute.mode", "numpy.random"),
     "use": ("kernelgate.worker.use.mode", "torch._dynamo", "triton.compiler.code_generator", "numpy.random"),
 }
+COMPILING = ("record", "use")
 DESCRIPTORS = 3
 
 
@@ -60,9 +61,9 @@ def _import_what_is_needed(mode: str) -> None:
             importlib.import_module(module)
         except ImportError:
             continue
-    if mode == "record":
+    if mode in COMPILING:
         with suppress(Exception):  # what cannot be found out fails in the worker too, which says so
-            importlib.import_module("kernelgate.worker.record.warm_up").warm_up()
+            importlib.import_module("kernelgate.worker.warm_up").warm_up()
     gc.collect()
     gc.freeze()  # no collection looks at these again, nor copies the pages that they lie in
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kernelgate.correctness.hypothesis_profile import register_profiles
+from kernelgate.correctness.planning.hypothesis_profile import register_profiles
 from kernelgate.settings import load_settings
 
 if TYPE_CHECKING:

@@ -1,13 +1,13 @@
 """Calls by launch plans: a recorder says what the file does, a GPU or the interpreter does it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import msgspec
 
 from kernelgate import protocol
 from kernelgate.correctness.callers.planner import Planner
-from kernelgate.correctness.calls import Call, Run, draw_poison, fetch_answer, read_poison
+from kernelgate.correctness.calls import Call, Run, draw_poison, fetch_answer, nothing, read_poison
 from kernelgate.execution.plan_files import StoredPlan, plan_file
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import NO_PROOF, Worker, WorkerFault
@@ -44,13 +44,13 @@ class PlanCaller:
         """Have the plan of a call recorded beforehand."""
         self.planner.expect(call)
 
-    def run(self, call: Call) -> Run:
+    def run(self, call: Call, meanwhile: Callable[[], None] = nothing) -> Run:
         """Return what the kernel makes of a call; after a WorkerFault the next run starts afresh."""
         stored = self.planner.plan(call)
         if self.gpu:
-            return self._execute(stored, call)
+            return self._execute(stored, call, meanwhile)
         with _blaming_the_kernel_alone():
-            return self._execute(stored, call)
+            return self._execute(stored, call, meanwhile)
 
     def close(self) -> None:
         """End the worker, if one runs."""
@@ -58,7 +58,7 @@ class PlanCaller:
             self._worker.close()
             self._worker = None
 
-    def _execute(self, stored: StoredPlan, call: Call) -> Run:
+    def _execute(self, stored: StoredPlan, call: Call, meanwhile: Callable[[], None]) -> Run:
         worker, self._worker = self._worker or self._start(), None
         poison_bits = draw_poison(call.recipe.seed + call.number)
         unwritten = read_poison(self.sandbox.operation, poison_bits)
@@ -75,7 +75,9 @@ class PlanCaller:
             backwards=call.number % 2 == 1,  # what depends on the order has other bits in the next call
         )
         try:
-            ran = worker.ask(request, protocol.Ran, self._timeout_s(call))
+            worker.send(request)
+            meanwhile()
+            ran = worker.receive(protocol.Ran, self._timeout_s(call))
             bits, offsets = fetch_answer(self.sandbox, worker, call, parts=self.interprets)
         except BaseException:
             worker.close()

@@ -4,14 +4,14 @@ The file shares a process with nothing that decides. Its own state shows here: c
 streams, and whatever computes beside its launches. What the plans do not compute, the answers cannot have.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
 
 from kernelgate import protocol
 from kernelgate.correctness.callers.plan_calls import PlanCaller
-from kernelgate.correctness.calls import Call, Run, draw_poison, fetch_answer, read_poison
+from kernelgate.correctness.calls import Call, Run, draw_poison, fetch_answer, nothing, read_poison
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import Worker, WorkerFault
 
@@ -34,11 +34,11 @@ class UseCaller:
         for pin in self.pins:
             self.planned.expect(msgspec.structs.replace(call, pin=pin))
 
-    def run(self, call: Call) -> Run:
+    def run(self, call: Call, meanwhile: Callable[[], None] = nothing) -> Run:
         """Return what the file makes of a call; after a WorkerFault the next run starts afresh."""
         worker, self._worker = self._worker or self._start(), None
         try:
-            run = self._ask(worker, call)
+            run = self._ask(worker, call, meanwhile)
         except BaseException:
             worker.close()
             raise
@@ -51,7 +51,7 @@ class UseCaller:
             self._worker.close()
             self._worker = None
 
-    def _ask(self, worker: Worker, call: Call) -> Run:
+    def _ask(self, worker: Worker, call: Call, meanwhile: Callable[[], None]) -> Run:
         request = protocol.UseOne(
             recipe=call.recipe,
             layout=call.layout,
@@ -59,7 +59,9 @@ class UseCaller:
             model=call.model,
             same_storage=call.same_storage,
         )
-        ran = worker.ask(request, protocol.Ran, self.sandbox.limits.run_timeout_s)
+        worker.send(request)
+        meanwhile()
+        ran = worker.receive(protocol.Ran, self.sandbox.limits.run_timeout_s)
         left_running = worker.has_descendants()
         operation = self.sandbox.operation
         shape = operation.output_shape(call.recipe.batch)

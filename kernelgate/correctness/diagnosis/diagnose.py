@@ -9,7 +9,7 @@ import numpy as np
 from kernelgate.correctness.calls import Run
 from kernelgate.correctness.case_runner import CaseRunner, Replayed
 from kernelgate.correctness.diagnosis.memory_faults import guess_memory_fault
-from kernelgate.correctness.relation import Offsets
+from kernelgate.correctness.relation import Places
 from kernelgate.correctness.relations import LAWS_OF_VALUES, RELATIONS
 from kernelgate.correctness.result import Diagnosis, Finding
 from kernelgate.operations.accuracy import laws as accuracy
@@ -22,6 +22,7 @@ from kernelgate.operations.faults.kinds import Facts, guess_kind
 from kernelgate.operations.faults.ranges import make_map
 from kernelgate.operations.faults.script import Shown, has_script, render_script
 from kernelgate.operations.faults.tally import Tally
+from kernelgate.operations.truth.places import listed
 from kernelgate.sandbox.worker_process import WorkerFault
 
 OF_PROBLEM = "no script: the truth is the problem's Model; --replay shows it"
@@ -103,11 +104,11 @@ def _count_values(runner: CaseRunner, run: Run) -> tuple[Tally, _Sizes]:
     if run.bits is None or run.offsets is None:
         return tally, sizes
     missing = _missing(runner, run, int(np.prod(tally.shape)))
-    if not run.offsets.size:  # nothing was written: there is no value to judge
+    if not len(run.offsets):  # nothing was written: there is no value to judge
         lacking = np.ones(missing.size, np.bool_)
         tally.add(missing, lacking, lacking)
         return tally, sizes
-    for answer, _ in runner.answers(run):
+    for answer, _ in runner.truths.answers(run):
         wrong = accuracy.wrong_elements(answer, runner.limits, exact=family.exact, special=family.special)
         sizes = _Sizes(
             max(sizes.bounds, accuracy.worst_error(answer, wrong)),
@@ -116,23 +117,23 @@ def _count_values(runner: CaseRunner, run: Run) -> tuple[Tally, _Sizes]:
         held = answer.values.cpu().numpy().view(np.uint32) == answer.poison_bits
         lacking = np.ones(missing.size, np.bool_)
         tally.add(
-            np.concatenate([answer.offsets, missing]),
+            np.concatenate([answer.places(), missing]),
             np.concatenate([wrong.cpu().numpy(), lacking]),
             np.concatenate([held, lacking]),
         )
     return tally, sizes
 
 
-def _missing(runner: CaseRunner, run: Run, total: int) -> Offsets:
+def _missing(runner: CaseRunner, run: Run, total: int) -> Places:
     """Return what interpreted programs left out, where all of them ran: their answer comes in one part."""
     if not (runner.caller.interprets and run.ran_whole):
         return np.empty(0, np.int64)
     return np.setdiff1d(np.arange(total), _offsets(run), assume_unique=True)
 
 
-def _offsets(run: Run) -> Offsets:
+def _offsets(run: Run) -> Places:
     assert run.offsets is not None
-    return run.offsets
+    return listed(run.offsets)
 
 
 def _count_relation(runner: CaseRunner, finding: Finding, replayed: Replayed) -> Tally:

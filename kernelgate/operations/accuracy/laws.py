@@ -1,5 +1,6 @@
 """The laws that every answer must obey, each a small function: what is broken, where, got and allowed."""
 
+import math
 from collections.abc import Iterator
 
 import msgspec
@@ -12,6 +13,7 @@ from kernelgate.operations.accuracy.bounds import hard_bound
 from kernelgate.operations.declaration.error_model import FLOAT32_UNIT, Measured
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.draws.tensors import as_stored
+from kernelgate.operations.truth.places import Offsets, listed
 from kernelgate.operations.truth.reference import Truth
 from kernelgate.operations.truth.truth import unravel
 from kernelgate.settings import LawLimits
@@ -40,23 +42,42 @@ class Errors(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """The values of a run with the truth at the same places, one-dimensional and in one order."""
+    """Values of a run with the truth at the same places, one-dimensional and in one order.
+
+    They stand at these `offsets` of the output, or where only the items in these `rows` of them do.
+    """
 
     operation: Operation
     values: Tensor
     truth: Truth
-    offsets: NDArray[np.int64]
+    offsets: Offsets
     batch: int
     poison_bits: int
+    rows: NDArray[np.int64] | None = None
 
     def name(self, element: int) -> str:
         """Return `out[n,c,h,w]: got ...` for an element of the values."""
-        place = unravel(self.operation, self.offsets[element : element + 1], self.batch)
+        place = unravel(self.operation, np.array([self._offset_of(element)]), self.batch)
         index = ",".join(str(int(axis)) for axis in place)
         value = self.values[element]
         held = int(value.cpu().view(torch.int32)) & 0xFFFFFFFF
         note = " (never written)" if held == self.poison_bits else ""
         return f"out[{index}]: got {float(value):.9g}{note}, exact {float(self.truth.exact[element]):.9g}"
+
+    def places(self) -> NDArray[np.int64]:
+        """Return the flat offset of each value in the output."""
+        whole = listed(self.offsets)
+        return whole if self.rows is None else whole.reshape(-1, self._an_item)[self.rows].ravel()
+
+    def _offset_of(self, element: int) -> int:
+        if self.rows is None:
+            return int(self.offsets[element])
+        row, within = divmod(element, self._an_item)
+        return int(self.offsets[int(self.rows[row]) * self._an_item + within])
+
+    @property
+    def _an_item(self) -> int:
+        return math.prod(self.operation.output_shape(1))
 
 
 def wrong_elements(answer: Answer, limits: LawLimits, *, exact: bool, special: bool) -> Tensor:
@@ -70,7 +91,7 @@ def wrong_elements(answer: Answer, limits: LawLimits, *, exact: bool, special: b
     wrong = finite & (error > hard_bound(answer.operation, answer.truth))
     if special:
         wrong |= _special_amiss(answer)
-    usual = _rms((answer.truth.yardstick - answer.truth.exact)[finite])
+    usual = float(_rms((answer.truth.yardstick - answer.truth.exact)[finite]))
     if bool(wrong.any()) or not _has_ratio(answer.operation, usual):
         return wrong
     return finite & (error > limits.max_error_ratio * usual)
@@ -131,21 +152,29 @@ def measure_errors(answer: Answer, limits: LawLimits) -> Errors:
 
     Of fewer elements than `limits` ask for there is no ratio: it stays 0.
     """
-    error, truth = _error(answer), answer.truth
-    finite = _bounded(answer)
-    if not bool(finite.all()):  # to choose costs more than all that follows
-        error, truth = error[finite], truth.at(finite)
+    error, truth, finite = _error(answer), answer.truth, _bounded(answer)
     if not error.numel():
         return Errors()
-    fraction = torch.where(error == 0, 0, error / hard_bound(answer.operation, truth)).max()
+    figures = torch.stack([finite.all().double(), *_figures(answer.operation, error, truth)])
+    is_finite, fraction, ratio, own = figures.tolist()  # one wait for the GPU
+    if not is_finite:  # to choose costs more than all else
+        error, truth = error[finite], truth.at(finite)
+        if not error.numel():
+            return Errors()
+        fraction, ratio, own = torch.stack(_figures(answer.operation, error, truth)).tolist()
+    enough = error.numel() >= limits.min_ratio_elements and _has_ratio(answer.operation, own)
+    return Errors(bound_fraction=fraction, error_ratio=ratio if enough else 0.0)
+
+
+def _figures(operation: Operation, error: Tensor, truth: Truth) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the largest error in bounds, the rms error in yardsticks, and the rms error of the math."""
+    fraction = torch.where(error == 0, 0, error / hard_bound(operation, truth)).max()
     # Where operands are exact in the math the yardstick is zero, and float32 sums still round.
     own = _rms(truth.yardstick - truth.exact)
-    model = answer.operation.error_model
+    model = operation.error_model
     absolute = model.absolute if isinstance(model, Measured) else 0.0
     yardstick = own + FLOAT32_UNIT * _rms(truth.magnitude) + absolute
-    ratio = torch.where(yardstick > 0, _rms(error) / yardstick, 0)
-    enough = error.numel() >= limits.min_ratio_elements and _has_ratio(answer.operation, own)
-    return Errors(bound_fraction=float(fraction), error_ratio=float(ratio) if enough else 0.0)
+    return fraction, torch.where(yardstick > 0, _rms(error) / yardstick, 0), own
 
 
 def check_bound(answer: Answer) -> Iterator[Broken]:
@@ -193,9 +222,9 @@ def _bounded(answer: Answer) -> Tensor:
     return finite if beside is None else finite & (answer.values.isfinite() | ~beside)
 
 
-def _has_ratio(operation: Operation, own: Tensor) -> bool:
+def _has_ratio(operation: Operation, own: float) -> bool:
     """Whether the math's own rms error measures the answer's: transforms round also what is exact in it."""
-    return operation.algorithm == "direct" or bool(own > 0)
+    return operation.algorithm == "direct" or own > 0
 
 
 def _error(answer: Answer) -> Tensor:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -35,33 +36,45 @@ def truth_at(operation: Operation, recipe: Recipe, positions: Positions) -> Trut
     return truth_of(operation, tensors, (item, *positions[1:]))
 
 
+class TruthPart(NamedTuple):
+    """The truth of some of the items that were asked for, one-dimensional, on the GPU.
+
+    `rows` says which of them, None that it is all, in order. `vendor` is the vendor's answer in float32, if
+    that was asked for.
+    """
+
+    rows: NDArray[np.int64] | None
+    truth: Truth
+    vendor: Tensor | None
+
+
 def truth_in_parts(
     operation: Operation, recipe: Recipe, items: tuple[int, ...], *, vendor: bool
-) -> Iterator[tuple[slice, Truth, Tensor | None]]:
+) -> Iterator[TruthPart]:
     """Yield the truth of these items of the batch, all if none is named, in parts that fit on the GPU.
 
-    The slice says where the answers of a part lie among those of all these items. With `vendor` its answer,
-    in float32, comes too. All have one dimension.
+    Of items that are equal it is computed once.
     """
-    for span, tensors, places in _tensors_in_parts(operation, recipe, items):
-        theirs = vendor_answer(operation, tensors)[places].flatten().float() if vendor else None
-        yield span, truth_everywhere(operation, tensors).at(places).flattened(), theirs
-
-
-def _tensors_in_parts(
-    operation: Operation, recipe: Recipe, items: tuple[int, ...]
-) -> Iterator[tuple[slice, Tensors, Tensor | slice]]:
-    """Yield where answers lie, what they are computed from, and which item of that each one is of."""
     if not operation.has_items:
-        yield slice(None), make_tensors(operation, recipe, "cuda"), slice(None)
+        tensors = make_tensors(operation, recipe, "cuda")
+        theirs = vendor_answer(operation, tensors).flatten().float() if vendor else None
+        yield TruthPart(None, truth_everywhere(operation, tensors).flattened(), theirs)
         return
     fixed = {name: values.cuda() for name, values in make_parameters(operation, recipe).items()}
-    chosen, an_item = torch.tensor(items or range(recipe.batch)), math.prod(operation.output_shape(1))
-    at_once = max(1, ELEMENTS_AT_ONCE // an_item)
-    for first in range(0, len(chosen), at_once):
-        free, places = _draw_once(operation, recipe, chosen[first : first + at_once])
-        span = slice(first * an_item, (first + len(places)) * an_item)
-        yield span, fixed | {name: values.cuda() for name, values in free.items()}, places.cuda()
+    chosen = torch.tensor(items or range(recipe.batch))
+    numbers, item = torch.unique(item_numbers(recipe)[chosen], return_inverse=True)
+    at_once = max(1, ELEMENTS_AT_ONCE // math.prod(operation.output_shape(1)))
+    for first in range(0, len(numbers), at_once):
+        drawn = make_drawn(operation, recipe, numbers[first : first + at_once].tolist())
+        tensors = fixed | {name: values.cuda() for name, values in drawn.items()}
+        truth = truth_everywhere(operation, tensors)
+        theirs = vendor_answer(operation, tensors).float() if vendor else None
+        made = (item >= first) & (item < first + at_once)
+        for rows in made.nonzero().flatten().split(at_once):
+            which = (item[rows] - first).cuda()
+            of_rows = None if theirs is None else theirs[which].flatten()
+            whole = len(rows) == len(chosen)
+            yield TruthPart(None if whole else rows.numpy(), truth.at(which).flattened(), of_rows)
 
 
 def _draw_once(operation: Operation, recipe: Recipe, places: Tensor) -> tuple[dict[str, Tensor], Tensor]:

@@ -38,10 +38,9 @@ class Arena:
             [whole[place : place + size] for place, size in zip(places, sizes, strict=True)]
         )
 
-    def broken_bytes(self) -> int:
-        """Return how many bytes of the bands were written over."""
-        broken = torch.stack([(band != BAND_PATTERN).sum() for band in self.bands]).sum()
-        return 2 * int(broken)
+    def broken_bytes(self) -> torch.Tensor:
+        """Return how many bytes of the bands were written over, int64 without dimensions."""
+        return 2 * torch.stack([(band != BAND_PATTERN).sum() for band in self.bands]).sum()
 
 
 def _round_up(size: int) -> int:

@@ -20,7 +20,7 @@ class ExecuteMode:
     kernel_file = ""
 
     def __init__(self) -> None:
-        torch.set_num_threads(2)  # arms and judges run side by side; the work is the GPU's
+        torch.set_num_threads(1)  # arms and judges run side by side; the work is the GPU's
         self.share = GpuShare()
 
     def answer(self, request: protocol.Request) -> protocol.Response:

@@ -55,9 +55,12 @@ OF_USERS = {
 
 OF_WORKERS = (
     *("NUMPY_MADVISE_HUGEPAGE", "OPENBLAS_NUM_THREADS", "PYTHONDONTWRITEBYTECODE", "PYTHONNOUSERSITE"),
-    *("PYTHONPATH", "TMPDIR", "TRITON_CACHE_DIR", "TRITON_DEFAULT_FP_FUSION"),
+    *("PYTHONPATH", "TMPDIR", "TRITON_CACHE_DIR"),
 )
 """Variables that the gate gives its workers: what they are for is settled before a file is imported."""
+
+KEPT_IN_C = ("CUDA_VISIBLE_DEVICES", "TRITON_DEFAULT_FP_FUSION")
+"""Hidden from Python alone: no GPU is to be touched, and a call of the file finds what was compiled here."""
 
 
 class Surroundings:
@@ -133,8 +136,8 @@ def _hide_worker() -> None:
     knobs.language.default_fp_fusion = knobs.language.default_fp_fusion
     for name in OF_WORKERS:
         os.environ.pop(name, None)
-    # C keeps it: it says that no GPU is to be touched.
-    os.environ._data.pop(os.environ.encodekey("CUDA_VISIBLE_DEVICES"), None)  # type: ignore[attr-defined]
+    for name in KEPT_IN_C:
+        os.environ._data.pop(os.environ.encodekey(name), None)  # type: ignore[attr-defined]
     os.environ.update(OF_USERS, HOME=HOME)
 
 

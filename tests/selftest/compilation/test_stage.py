@@ -25,6 +25,16 @@ REFUSED = ConfigRecord(
 )
 
 
+class Forgetful:
+    """Remembers no file."""
+
+    def find(self, *_: object) -> None:
+        """Return nothing."""
+
+    def keep(self, *_: object) -> None:
+        """Forget it."""
+
+
 def file_of(source: str) -> KernelFile:
     return KernelFile(path="k.py", sha256=hashlib.sha256(source.encode()).hexdigest(), source=source)
 
@@ -56,6 +66,7 @@ def same_code(
         }
 
     monkeypatch.setattr(compile_stage, "compile_kernels", compile_kernels)
+    monkeypatch.setattr(compile_stage, "COMPILED_BEFORE", Forgetful())
     kernels = Kernels(candidate=candidate, accepted=accepted, original=accepted)
     sandbox: Any = SimpleNamespace(ada_on=None)
     return compile_all(sandbox, kernels, None, gpu).same_code

@@ -45,11 +45,16 @@ class PretendedWorker:
         self.timeouts_s: list[float] = []
         self.closed = False
 
+    def send(self, request: Any) -> None:
+        self.asked.append(request)
+
+    def receive(self, _answer: Any, timeout_s: float) -> Any:
+        self.timeouts_s.append(timeout_s)
+        return self.ran
+
     def ask(self, request: Any, _answer: Any, timeout_s: float) -> Any:
         self.asked.append(request)
         self.timeouts_s.append(timeout_s)
-        if isinstance(request, protocol.UseOne | protocol.RunPlan):
-            return self.ran
         self.write(Path(request.out), Path(request.places))
         return self.sent
 
@@ -134,11 +139,8 @@ def test_a_whole_answer_arrives_in_order(workers: PretendedWorkers) -> None:
     """Every bit of it, at every place."""
     run = workers.caller().run(CALL)
     assert run.bits is not None
-    assert run.offsets is not None
     assert run.bits.tolist() == WHOLE.tolist()
-    assert run.offsets.tolist() == list(range(TOTAL))
-    with pytest.raises(ValueError, match="read-only"):  # the next call has the same array
-        run.offsets[0] = 1
+    assert run.offsets == range(TOTAL)
     assert (run.call, run.ran) == (CALL, RAN)
 
 
@@ -147,7 +149,7 @@ def test_chosen_images_arrive_at_their_places(workers: PretendedWorkers) -> None
     workers.write = write_words(np.arange(2 * AN_IMAGE))
     run = workers.caller(on_gpu=True).run(msgspec.structs.replace(CALL, items=(0, 2)))
     assert run.offsets is not None
-    assert run.offsets.tolist() == [*range(AN_IMAGE), *range(2 * AN_IMAGE, 3 * AN_IMAGE)]
+    assert list(run.offsets) == [*range(AN_IMAGE), *range(2 * AN_IMAGE, 3 * AN_IMAGE)]
 
 
 ASKED = msgspec.structs.replace(
@@ -216,7 +218,7 @@ def test_a_sample_arrives_at_its_places(workers: PretendedWorkers, places: list[
     run = workers.run_sample(places)
     assert run.bits is not None
     assert run.offsets is not None
-    assert run.offsets.tolist() == places
+    assert list(run.offsets) == places
     assert run.bits.tolist() == list(range(len(places)))
 
 
@@ -245,7 +247,7 @@ def test_a_sample_may_have_written_nothing(workers: PretendedWorkers) -> None:
     run = workers.run_sample([])
     assert run.bits is not None
     assert run.offsets is not None
-    assert (run.bits.size, run.offsets.size) == (0, 0)
+    assert (run.bits.size, len(run.offsets)) == (0, 0)
 
 
 @pytest.mark.parametrize("count", [2, 4, TOTAL + 1, 2**62])

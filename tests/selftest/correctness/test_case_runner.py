@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kernelgate.compilation.recording import UnplannedError
-from kernelgate.correctness import case_runner
+from kernelgate.correctness import truths
 from kernelgate.correctness.calls import Run
 from kernelgate.correctness.case import LAYOUTS
 from kernelgate.correctness.case_runner import HOPELESS, CaseResult
@@ -139,7 +139,7 @@ def test_the_truth_of_equal_contents_is_computed_once(monkeypatch: pytest.Monkey
         computed.append(inputs)
         return truth_everywhere(operation, inputs)
 
-    monkeypatch.setattr(case_runner, "truth_everywhere", count)
+    monkeypatch.setattr(truths, "truth_everywhere", count)
     assert examine(relation="repeat", programs=0).finding is None
     assert len(computed) == 1
     computed.clear()

@@ -39,7 +39,10 @@ class PretendedWorker:
     def __init__(self, fault: FaultKind | None = None) -> None:
         self.fault, self.closed, self.folder = fault, False, Path("/nowhere")
 
-    def ask(self, *_: Any) -> Any:
+    def send(self, _request: Any) -> None:
+        """Take it."""
+
+    def receive(self, *_: Any) -> Any:
         assert self.fault is not None
         raise WorkerFault(self.fault, self.detail)
 

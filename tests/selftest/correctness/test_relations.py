@@ -34,6 +34,16 @@ Bits = NDArray[np.uint32]
 Kernel = Callable[[Recipe], Bits]
 
 
+KEPT = {"whole": True}
+"""Whether answers of which nothing is left out are kept as such, as those of a GPU are."""
+
+
+@pytest.fixture(autouse=True, params=[True, False], ids=["whole", "listed"])
+def kept(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every test hold for both ways of comparing answers."""
+    monkeypatch.setitem(KEPT, "whole", request.param)
+
+
 def make_case(relation: str, seed: int = 3, family: str = "integer", batch: int = BATCH) -> Case:
     return Case(batch=batch, family=family, seed=seed, pin=2, programs=5, relation=relation)
 
@@ -56,12 +66,13 @@ def run(
     call: Call, bits: Bits, offsets: Iterable[int] | None = None, kernel: str = "conv", ttir: str = "a"
 ) -> Run:
     places = np.arange(bits.size) if offsets is None else np.array(list(offsets))
+    is_whole = offsets is None and KEPT["whole"]
     launch = SeenLaunch(kernel=kernel, ttir=ttir, programs_run=1, programs_total=1, makes_answer=True)
     return Run(
         call=call,
         ran=Ran(returned="Tensor", launches=(launch,)),
         bits=bits[places],
-        offsets=places,
+        offsets=range(bits.size) if is_whole else places,
         poison_bits=0,
     )
 

@@ -11,8 +11,8 @@ from hypothesis.database import InMemoryExampleDatabase
 
 from kernelgate.correctness.case import LAYOUTS, Case
 from kernelgate.correctness.case_runner import HOPELESS, CaseResult, CaseRunner
-from kernelgate.correctness.hypothesis_profile import Profile
 from kernelgate.correctness.lanes import WHOLE, Lane
+from kernelgate.correctness.planning.hypothesis_profile import Profile
 from kernelgate.correctness.planning.plan import CasePlan
 from kernelgate.correctness.planning.planned_cases import FEW_PROGRAMS, WHOLE_BATCH
 from kernelgate.correctness.relations import RELATIONS

@@ -14,8 +14,8 @@ from kernelgate.correctness.callers.planner import Planner
 from kernelgate.correctness.calls import Run
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.coverage import watching
-from kernelgate.correctness.hypothesis_profile import Profile
 from kernelgate.correctness.lanes import LANE_BYTES, SMALL_BATCH
+from kernelgate.correctness.planning.hypothesis_profile import Profile
 from kernelgate.correctness.result import Correctness
 from kernelgate.correctness.stage import Trial, try_kernel
 from kernelgate.execution.cards import ADA, HOPPER

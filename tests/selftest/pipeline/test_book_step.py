@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kernelgate.baselines.store import BaselineError
-from kernelgate.correctness.hypothesis_profile import FIXED_ENTROPY, Profile
+from kernelgate.correctness.planning.hypothesis_profile import FIXED_ENTROPY, Profile
 from kernelgate.correctness.result import Finding
 from kernelgate.execution.cards import ADA, HOPPER
 from kernelgate.judging.options import AskedError, make_request

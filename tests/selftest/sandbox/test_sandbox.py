@@ -18,6 +18,7 @@ from kernelgate.execution.timed_plan import TimedPlan
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.sandbox import sandbox as sandbox_module
+from kernelgate.sandbox import scratch
 from kernelgate.sandbox.confinement import Confinement, NoSandboxError
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.scratch import PREFIX
@@ -31,7 +32,7 @@ KERNEL = KernelFile(path="k.py", sha256=hashlib.sha256(SOURCE.encode()).hexdiges
 
 @pytest.fixture
 def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    monkeypatch.setattr(sandbox_module, "roomy_folder", lambda: tmp_path)
+    monkeypatch.setattr(scratch, "roomy_folder", lambda: tmp_path)
     place = Sandbox(ALEXNET_CONV1, LIMITS)
     yield place
     place.close()
@@ -123,7 +124,7 @@ def test_where_nothing_confines_workers_there_is_no_sandbox_if_one_is_required(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor a folder of it: every command that starts workers passes here."""
-    monkeypatch.setattr(sandbox_module, "roomy_folder", lambda: tmp_path)
+    monkeypatch.setattr(scratch, "roomy_folder", lambda: tmp_path)
     monkeypatch.setattr(sandbox_module, "find_confinement", lambda: Confinement(landlock=0, seccomp=True))
     with pytest.raises(NoSandboxError, match="no Landlock"):
         Sandbox(ALEXNET_CONV1, msgspec.structs.replace(LIMITS, require_sandbox="always"))

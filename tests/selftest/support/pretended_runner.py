@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelgate.correctness.calls import Call, Run
+from kernelgate.correctness.calls import Call, Run, nothing
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseRunner
 from kernelgate.execution.observed.launches import SeenLaunch
@@ -44,9 +44,10 @@ class PretendedRunner:
         """Note it."""
         self.expected.append(call)
 
-    def run(self, call: Call) -> Run:
+    def run(self, call: Call, meanwhile: Callable[[], None] = nothing) -> Run:
         """Return the answer to a call, as the test would have it."""
         self.calls.append(call)
+        meanwhile()
         run = answer(self.sandbox.operation, call)
         return self.change(run, len(self.calls) - 1) if self.change else run
 

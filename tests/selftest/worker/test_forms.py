@@ -7,7 +7,7 @@ from kernelgate.compilation.recorders import LiveRecorder
 from kernelgate.compilation.recording import PlannedCall, record
 from kernelgate.execution.cards import ADA
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
-from kernelgate.worker.record.surroundings import OF_WORKERS
+from kernelgate.worker.record.surroundings import KEPT_IN_C, OF_WORKERS
 from tests.selftest.support.recorders import Start
 from tests.selftest.support.small_kernels import LOOP, TWO_LAUNCHES, changed
 
@@ -263,7 +263,7 @@ def test_what_asks_for_its_surroundings_is_found(start: Start, module: str, cond
 def test_a_file_is_imported_where_users_import_it(start: Start) -> None:
     """What the gate's own processes are given is not there to be seen, and what users have is."""
     shown = "import os\nassert 'USER' in os.environ, sorted(os.environ)\n"
-    given = {*OF_WORKERS, "CUDA_VISIBLE_DEVICES"}
+    given = {*OF_WORKERS, *KEPT_IN_C}
     hidden = f"assert not {given} & {{*os.environ}}, sorted(os.environ)\n"
     sandbox, worker = start(f"{shown}{hidden}{TWO_LAUNCHES}")
     assert record(sandbox, worker, PlannedCall(batch=1, pin=0, card=ADA)).stored is not None

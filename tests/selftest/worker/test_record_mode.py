@@ -16,7 +16,7 @@ from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.settings import load_settings
 from kernelgate.worker.fake_cuda.resources import read_resources
-from kernelgate.worker.record.warm_up import warm_up
+from kernelgate.worker.warm_up import warm_up
 from tests.selftest.support.recorders import Start, Starting, as_kernel_file
 from tests.selftest.support.small_kernels import LOOP, TWO_LAUNCHES, changed
 

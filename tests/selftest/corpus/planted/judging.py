@@ -15,7 +15,7 @@ from kernelgate.compilation.recording import UnplannedError
 from kernelgate.compilation.stage import ADA, OTHER_SPECIALISATIONS
 from kernelgate.compilation.stage_rules import check_runs
 from kernelgate.correctness import stage
-from kernelgate.correctness.hypothesis_profile import Profile
+from kernelgate.correctness.planning.hypothesis_profile import Profile
 from kernelgate.correctness.planning.plan import CasePlan, plan_for_interpreter
 from kernelgate.correctness.stage import Trial, try_kernel
 from kernelgate.kernel_file.open_form import check_open_form

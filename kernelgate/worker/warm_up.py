@@ -1,4 +1,4 @@
-"""What every recorder would find out at its first compile, found out once, before copies are made."""
+"""What every worker that compiles would find out at first, found out once, before copies are made."""
 
 from triton.backends.compiler import GPUTarget
 from triton.backends.nvidia.compiler import CUDABackend

@@ -7,7 +7,12 @@ import hypothesis
 import pytest
 from hypothesis.database import DirectoryBasedExampleDatabase
 
-from kernelgate.correctness.hypothesis_profile import EXAMPLES, Profile, current_profile, register_profiles
+from kernelgate.correctness.planning.hypothesis_profile import (
+    EXAMPLES,
+    Profile,
+    current_profile,
+    register_profiles,
+)
 from kernelgate.settings import CorrectnessSettings, DrawBudget
 
 SETTINGS = CorrectnessSettings(
