@@ -2,6 +2,9 @@
 
 import msgspec
 
+GO = b"go\n"
+"""What it waits for on its standard input before it touches the GPU."""
+
 
 class ProfileOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Make one whole call of each of these launch plans, which are of this batch."""

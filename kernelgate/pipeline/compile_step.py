@@ -11,6 +11,7 @@ from kernelgate.compilation.stage import (
     load_compile_record,
     make_compile_record,
 )
+from kernelgate.pipeline.ahead import import_ahead
 from kernelgate.pipeline.format_step import refuse_unbound
 from kernelgate.pipeline.judgement import Judgement
 from kernelgate.pipeline.stage import Result, Stopped
@@ -26,6 +27,8 @@ def compile_for_targets(judgement: Judgement) -> tuple[str, Result]:
     operation, gpu = judgement.operation, judgement.request.gpu
     # What the next stages need is imported while this one compiles.
     prepare(*(("execute", "use") if gpu else ()), "interpret")
+    later = ["correctness_step", *(["performance_step"] if judgement.request.measure else [])]
+    import_ahead(*(f"kernelgate.pipeline.{each}" for each in later))
     project, record = judgement.project, None
     if project is not None:
         record = load_compile_record(record_path(project, operation.name, TARGET), operation.name)

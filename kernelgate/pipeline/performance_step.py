@@ -4,7 +4,7 @@ import msgspec
 
 from kernelgate.machine.gpu import Gpu
 from kernelgate.performance.conclusion import Conditions
-from kernelgate.performance.explanation.hardware_counters import read_counters
+from kernelgate.performance.explanation.hardware_counters import profiler_ready
 from kernelgate.performance.explanation.users_choice import find_users_choice
 from kernelgate.performance.result import Performance
 from kernelgate.performance.samples import Arm
@@ -25,10 +25,11 @@ def prove_speed(judgement: Judgement) -> tuple[str, Result]:
     if result.verdict.outcome is not Outcome.INVALID:
         judgement.progress("performance")
         fastest = result.chosen[Arm.CANDIDATE][0]
-        users = find_users_choice(judgement.sandbox, judgement.kernel, gpu, fastest)
-        result = msgspec.structs.replace(result, users=users)
         configs = judgement.programs.at_hand.configs
-        judgement.counters = read_counters(judgement.sandbox, judgement.kernel, configs, gpu)
+        with profiler_ready(judgement.sandbox, judgement.kernel, configs, gpu) as read_counters:
+            users = find_users_choice(judgement.sandbox, judgement.kernel, gpu, fastest)
+            judgement.counters = read_counters()
+        result = msgspec.structs.replace(result, users=users)
     if not result.verdict.outcome.passes:
         raise Stopped(result.verdict, result)
     judgement.verdict_so_far = result.verdict

@@ -13,7 +13,8 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -27,7 +28,7 @@ from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import Gpu, GpuError
 from kernelgate.machine.gpu_lock import shared
 from kernelgate.operations.declaration.kernel_config import KernelConfig
-from kernelgate.profile_order import ProfileOrder, encode_profile_order
+from kernelgate.profile_order import GO, ProfileOrder, encode_profile_order
 from kernelgate.sandbox.fork_server import passed_on
 from kernelgate.sandbox.process_tree import descendants, kill
 from kernelgate.sandbox.sandbox import Sandbox
@@ -75,81 +76,123 @@ class _Unread(Exception):  # noqa: N818 - no fault of anybody: counters are read
 def read_counters(
     sandbox: Sandbox, kernel: KernelFile, configs: Sequence[ConfigRecord], gpu: Gpu
 ) -> Counters:
-    """Return the counters of each different program of a kernel file, called once by its launch plans.
+    """Return what `profiler_ready` gives, at once."""
+    with profiler_ready(sandbox, kernel, configs, gpu) as read:
+        return read()
 
+
+@contextmanager
+def profiler_ready(
+    sandbox: Sandbox, kernel: KernelFile, configs: Sequence[ConfigRecord], gpu: Gpu
+) -> Iterator[Callable[[], Counters]]:
+    """Start the profiler, which takes seconds, and give what has it count: no GPU is touched before that.
+
+    What it gives are the counters of each different program of the file, called once by its launch plans.
     `configs` is what all of its configurations compile to for this GPU, whose clocks are left as they are.
     Where the profiler is missing, may not count, or saw other launches than these, the result says so.
     """
     plans = find_plans(sandbox, kernel)
     records = different_records(configs)
-    profiler = shutil.which(PROFILER)
-    if profiler is None:
-        return Counters(missing=f"not read: {PROFILER} (Nsight Compute) is not installed")
+    path = shutil.which(PROFILER)
+    if path is None:
+        yield lambda: Counters(missing=f"not read: {PROFILER} (Nsight Compute) is not installed")
+        return
     try:
-        with shared(gpu):
-            seen = _profile(profiler, sandbox, plans, records)
-        return Counters(configs=tuple(_assign(seen, records)))
-    except (_Unread, GpuError, OSError) as why:
-        return Counters(missing=f"not read: {why}")
+        profiler = _Profiler(path, sandbox, plans, records)
+    except OSError as why:
+        said = f"not read: {why}"
+        yield lambda: Counters(missing=said)
+        return
+
+    def read() -> Counters:
+        try:
+            with shared(gpu):
+                seen = profiler.count()
+            return Counters(configs=tuple(_assign(seen, records)))
+        except (_Unread, GpuError, OSError) as why:
+            return Counters(missing=f"not read: {why}")
+
+    try:
+        yield read
+    finally:
+        profiler.end()
 
 
-def _profile(
-    profiler: str, sandbox: Sandbox, plans: Sequence[TimedPlan], records: Sequence[ConfigRecord]
-) -> list[LaunchCounters]:
-    folder = sandbox.root / f"profile-{uuid.uuid4().hex[:8]}"
-    folder.mkdir()
-    log = folder / "counters.csv"
-    order = ProfileOrder(
-        operation=sandbox.operation.name,
-        batch=sandbox.operation.measured_batch,
-        plans=tuple(str(plan_file(each.stored)) for each in plans),
-    )
-    names = sorted({re.escape(launch.kernel) for record in records for launch in record.launches})
-    command = [
-        *(profiler, "--clock-control", "none", "--target-processes", "application-only"),
-        *("--kernel-name", f"regex:^({'|'.join(names)})$", "--metrics", ",".join(METRICS)),
-        *("--csv", "--page", "raw", "--print-units", "base", "--log-file", str(log)),
-        *(sys.executable, "-P", "-m", "kernelgate.worker.execute.profiled", encode_profile_order(order)),
-    ]
-    environment = passed_on() | {
-        "LC_ALL": "C",  # or numbers may have a decimal comma
-        "HOME": str(folder),
-        "TMPDIR": str(folder),
-    }
-    try:
-        status = _run(
-            command, folder, environment, sandbox.limits.load_timeout_s + sandbox.limits.run_timeout_s
+class _Profiler:
+    """Nsight Compute on a process that waits to be told that it may call the plans."""
+
+    def __init__(
+        self, path: str, sandbox: Sandbox, plans: Sequence[TimedPlan], records: Sequence[ConfigRecord]
+    ) -> None:
+        self.folder = sandbox.root / f"profile-{uuid.uuid4().hex[:8]}"
+        self.folder.mkdir()
+        self.log = self.folder / "counters.csv"
+        self.timeout_s = sandbox.limits.load_timeout_s + sandbox.limits.run_timeout_s
+        order = ProfileOrder(
+            operation=sandbox.operation.name,
+            batch=sandbox.operation.measured_batch,
+            plans=tuple(str(plan_file(each.stored)) for each in plans),
         )
-        return _read_log(log, status)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        names = sorted({re.escape(launch.kernel) for record in records for launch in record.launches})
+        command = [
+            *(path, "--clock-control", "none", "--target-processes", "application-only"),
+            *("--kernel-name", f"regex:^({'|'.join(names)})$", "--metrics", ",".join(METRICS)),
+            *("--csv", "--page", "raw", "--print-units", "base", "--log-file", str(self.log)),
+            *(sys.executable, "-P", "-m", "kernelgate.worker.execute.profiled", encode_profile_order(order)),
+        ]
+        environment = passed_on() | {
+            "LC_ALL": "C",  # or numbers may have a decimal comma
+            "HOME": str(self.folder),
+            "TMPDIR": str(self.folder),
+        }
+        told, self._tell = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=environment,
+                stdin=told,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                process_group=0,
+            )
+        except OSError:
+            os.close(self._tell)
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+        finally:
+            os.close(told)
 
+    def count(self) -> list[LaunchCounters]:
+        """Return the counters of each launch; raises _Unread, or OSError."""
+        with suppress(BrokenPipeError):  # it has ended by itself, and its log says why
+            os.write(self._tell, GO)
+        descriptor = os.pidfd_open(self._process.pid)
+        try:
+            ended, _, _ = select.select([descriptor], [], [], self.timeout_s)
+        finally:
+            os.close(descriptor)
+            status = self._kill()
+        if not ended:
+            raise _Unread(f"{PROFILER} did not end in {self.timeout_s:.0f} s")
+        return _read_log(self.log, status)
 
-def _run(command: Sequence[str], folder: Path, environment: dict[str, str], timeout_s: float) -> int:
-    """Return the exit status; what it printed is dropped, and nothing that it started lives on."""
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        process_group=0,
-    )
-    descriptor = os.pidfd_open(process.pid)
-    try:
-        ended, _, _ = select.select([descriptor], [], [], timeout_s)
-    finally:
-        os.close(descriptor)
-        # Its number is its own until it is waited for.
-        for descendant in descendants(process.pid):
-            kill(descendant)
-        os.killpg(process.pid, signal.SIGKILL)
-        status = process.wait()
-        end_strays()
-    if not ended:
-        raise _Unread(f"{PROFILER} did not end in {timeout_s:.0f} s")
-    return status
+    def end(self) -> None:
+        """End it, if it was never told to count, and remove its folder; what it printed is dropped."""
+        self._kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _kill(self) -> int:
+        """Return how it ended; nothing that it started lives on."""
+        if self._process.returncode is None:
+            os.close(self._tell)
+            # Its number is its own until it is waited for.
+            for descendant in descendants(self._process.pid):
+                kill(descendant)
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            end_strays()
+        return self._process.returncode
 
 
 def _read_log(log: Path, status: int) -> list[LaunchCounters]:

@@ -1,7 +1,8 @@
 """What a profiler is started on: one call of each launch plan asked for, and nothing else.
 
-`python -m kernelgate.worker.execute.profiled ORDER`, where ORDER is what `encode_profile_order` returns. No
-kernel file is imported here, so that nothing of it runs unconfined beside the profiler.
+`python -m kernelgate.worker.execute.profiled ORDER`, where ORDER is what `encode_profile_order` returns. It
+begins when it is told so. No kernel file is imported here, so that nothing of it runs unconfined beside the
+profiler.
 """
 
 import resource
@@ -11,7 +12,7 @@ import torch
 
 from kernelgate import protocol
 from kernelgate.operations import find_operation
-from kernelgate.profile_order import ProfileOrder, decode_profile_order
+from kernelgate.profile_order import GO, ProfileOrder, decode_profile_order
 from kernelgate.worker.execute.arms import PlanArm
 
 
@@ -29,4 +30,6 @@ def call_each(order: ProfileOrder) -> None:
 
 if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    call_each(decode_profile_order(sys.argv[1]))
+    asked = decode_profile_order(sys.argv[1])
+    if sys.stdin.buffer.readline() == GO:  # else the judge is gone
+        call_each(asked)

@@ -254,7 +254,7 @@ def test_an_error_in_counting_leaves_no_verdict_that_passes(
     def fail(*_: object) -> None:
         raise RuntimeError("a mistake of the gate's")
 
-    monkeypatch.setattr(performance_step, "read_counters", fail)
+    monkeypatch.setattr(performance_step, "profiler_ready", fail)
     pretended.performance = timed(conclude(Outcome.KEEP, Reason.PROVEN_GAIN, "4 %")), []
     gate = pretended.gate(gpu=GPU, measure=True)
     with pytest.raises(RuntimeError):

@@ -105,7 +105,7 @@ class PretendedStages:
         monkeypatch.setattr(correctness_step, "shared", self._hold)
         monkeypatch.setattr(performance_step, "measure_performance", lambda *_: self._give(self.performance))
         monkeypatch.setattr(compile_step, "propose", lambda *_: None)
-        monkeypatch.setattr(performance_step, "read_counters", self._count)
+        monkeypatch.setattr(performance_step, "profiler_ready", self._make_ready)
         monkeypatch.setattr(performance_step, "find_users_choice", self._choose)
         self.candidate = folder / "candidate.py"
         self.candidate.write_text(ACCEPTED.read_text().replace("patch", "field"))
@@ -126,9 +126,15 @@ class PretendedStages:
         yield
         self.holds.append(f"gives back {gpu.name}")
 
-    def _count(self, _sandbox: object, kernel: KernelFile, configs: object, gpu: Gpu) -> Counters:
-        self.counted.append((kernel.path, configs, gpu))
-        return Counters(missing="not read: no profiler in this test")
+    @contextmanager
+    def _make_ready(
+        self, _sandbox: object, kernel: KernelFile, configs: object, gpu: Gpu
+    ) -> Iterator[Callable[[], Counters]]:
+        def count() -> Counters:
+            self.counted.append((kernel.path, configs, gpu))
+            return Counters(missing="not read: no profiler in this test")
+
+        yield count
 
     def _choose(self, _sandbox: object, kernel: KernelFile, _gpu: Gpu, fastest: str) -> UsersChoice:
         assert kernel.path == str(self.candidate)

@@ -6,7 +6,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +24,7 @@ from kernelgate.machine.gpu import Gpu, GpuError
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.declaration.kernel_config import KernelConfig
 from kernelgate.performance.explanation import hardware_counters as counters
-from kernelgate.performance.explanation.hardware_counters import METRICS, Counters, read_counters
+from kernelgate.performance.explanation.hardware_counters import METRICS, Counters, profiler_ready
 from kernelgate.profile_order import ProfileOrder, decode_profile_order
 from kernelgate.reporting.counters import render_counters
 from kernelgate.sandbox.sandbox import Sandbox
@@ -92,16 +92,30 @@ def held(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return holds
 
 
+Ready = Callable[[], AbstractContextManager[Callable[[], Counters]]]
+
+
 @pytest.fixture
-def read(tmp_path: Path) -> Iterator[Callable[[], Counters]]:
-    """Give a function that reads the counters of a file: one configuration fails, two do the same."""
+def ready(tmp_path: Path) -> Iterator[Ready]:
+    """Give what starts the profiler on a file: one configuration fails, two do the same."""
     sandbox = Sandbox(ALEXNET_CONV1, LIMITS)
     kernel = as_kernel_file(TWO_LAUNCHES, tmp_path)
     sandbox.timed_plans[kernel.sha256] = (TimedPlan(stored=STORED),)
     with nothing_left_running():
-        yield lambda: read_counters(sandbox, kernel, [REFUSED, RUNS, TWIN], GPU)
+        yield lambda: profiler_ready(sandbox, kernel, [REFUSED, RUNS, TWIN], GPU)
         assert not list(sandbox.root.glob("profile-*"))
         sandbox.close()
+
+
+@pytest.fixture
+def read(ready: Ready) -> Callable[[], Counters]:
+    """Give a function that reads the counters at once."""
+
+    def read_at_once() -> Counters:
+        with ready() as count:
+            return count()
+
+    return read_at_once
 
 
 def test_the_counters_of_each_launch_are_read(
@@ -196,6 +210,33 @@ def test_what_flees_to_its_own_session_while_it_runs_is_ended(
     profiler("print(subprocess.Popen(['sleep', '61'], start_new_session=True).pid); time.sleep(60)")
     assert "did not end" in read().missing
     assert not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "61"]]
+
+
+def test_the_profiler_is_started_at_once_and_told_when_to_begin(
+    profiler: Profiler, ready: Ready, tmp_path: Path, held: list[str]
+) -> None:
+    """It takes seconds to be ready; until it is told, the GPU is not held for it."""
+    began = tmp_path / "began"
+    profiler(
+        f"pathlib.Path({str(began)!r}).touch()\nif sys.stdin.readline() == 'go\\n': log.write_text({LOG!r})"
+    )
+    with ready() as read:
+        until = time.monotonic() + 20
+        while not began.exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        assert began.exists()
+        assert not held
+        assert read().missing == ""
+        assert held == [GPU.uuid]
+
+
+def test_one_that_is_never_told_is_ended(profiler: Profiler, ready: Ready) -> None:
+    """And its folder is gone, as the fixture sees."""
+    profiler("sys.stdin.readline(); time.sleep(60)")
+    began = time.monotonic()
+    with ready():
+        pass
+    assert time.monotonic() - began < 10
 
 
 def test_without_a_profiler_nothing_is_started(
