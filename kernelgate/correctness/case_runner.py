@@ -101,7 +101,8 @@ class CaseRunner:
         if relation.fresh_worker:
             self.user.close()
         try:
-            return self._judge_calls(case, relation)
+            with self.truths.at_work():
+                return self._judge_calls(case, relation)
         except WorkerFault as fault:
             return self._faulted(case, fault)
         except UnplannedError as error:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -30,7 +31,12 @@ class TruthsOnGpu:
 
     def __init__(self, operation: Operation) -> None:
         self.operation = operation
+        self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         self._begun: tuple[Asked, TruthPart, Iterator[TruthPart]] | None = None
+
+    def at_work(self) -> AbstractContextManager[None]:
+        """Have what is computed wait for nothing but itself: lanes side by side would wait for each other."""
+        return torch.cuda.stream(self._stream)
 
     def begin(self, call: Call) -> None:
         """Make the first part of what the answer of a call will be held against."""
@@ -79,6 +85,10 @@ class TruthsOnHost:
     def __init__(self, operation: Operation) -> None:
         self.operation = operation
         self._whole: tuple[Recipe, Truth] | None = None
+
+    def at_work(self) -> AbstractContextManager[None]:
+        """Change nothing: each thread has a core of its own."""
+        return nullcontext()
 
     def begin(self, call: Call) -> None:
         """Do nothing: the interpreter has the cores, and nobody knows yet what it will write."""

@@ -37,8 +37,9 @@ def diagnose(runner: CaseRunner, finding: Finding, kernel: Path) -> Finding:
     if finding.forbidden or not (finding.law == "memory" or _is_about_values(finding)):
         return finding
     try:
-        replayed = runner.replay(finding.case)
-        return msgspec.structs.replace(finding, diagnosis=_diagnose(runner, finding, replayed, kernel))
+        with runner.truths.at_work():
+            replayed = runner.replay(finding.case)
+            return msgspec.structs.replace(finding, diagnosis=_diagnose(runner, finding, replayed, kernel))
     except WorkerFault:  # it fails in another way each time: the finding stands as it was seen
         return finding
 
