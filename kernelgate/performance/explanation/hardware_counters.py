@@ -44,6 +44,9 @@ METRICS = (
 """By their names in Nsight Compute: percent of the peak, programs, and percent of the sectors asked of L2."""
 
 PROFILER = "ncu"
+PROFILED = "kernelgate.worker.execute.profiled"
+"""The module that the profiler starts."""
+
 MAX_LOG_BYTES = 2**20
 NOT_ALLOWED = "ERR_NVGPUCTRPERM"
 
@@ -133,13 +136,8 @@ class _Profiler:
             batch=sandbox.operation.measured_batch,
             plans=tuple(str(plan_file(each.stored)) for each in plans),
         )
-        names = sorted({re.escape(launch.kernel) for record in records for launch in record.launches})
-        command = [
-            *(path, "--clock-control", "none", "--target-processes", "application-only"),
-            *("--kernel-name", f"regex:^({'|'.join(names)})$", "--metrics", ",".join(METRICS)),
-            *("--csv", "--page", "raw", "--print-units", "base", "--log-file", str(self.log)),
-            *(sys.executable, "-P", "-m", "kernelgate.worker.execute.profiled", encode_profile_order(order)),
-        ]
+        command = [path, *self._options(records), sys.executable, "-P", "-m", PROFILED]
+        command.append(encode_profile_order(order))
         environment = passed_on() | {
             "LC_ALL": "C",  # or numbers may have a decimal comma
             "HOME": str(self.folder),
@@ -162,6 +160,14 @@ class _Profiler:
             raise
         finally:
             os.close(told)
+
+    def _options(self, records: Sequence[ConfigRecord]) -> list[str]:
+        names = sorted({re.escape(launch.kernel) for record in records for launch in record.launches})
+        return [
+            *("--clock-control", "none", "--target-processes", "application-only"),
+            *("--kernel-name", f"regex:^({'|'.join(names)})$", "--metrics", ",".join(METRICS)),
+            *("--csv", "--page", "raw", "--print-units", "base", "--log-file", str(self.log)),
+        ]
 
     def count(self) -> list[LaunchCounters]:
         """Return the counters of each launch; raises _Unread, or OSError."""
