@@ -92,9 +92,13 @@ class Tally:
 
     def describe(self, seconds: float) -> str:
         """Return how many there are of each verdict, as `3 judged: 2 WRONG, 1 INVALID; 41 s`."""
-        counts = ", ".join(f"{self._verdicts[each]} {each}" for each in Outcome if self._verdicts[each])
         before = f", {self._reused} of them before" if self._reused else ""
-        return f"{self._verdicts.total()} judged{before}: {counts or 'nothing'}; {seconds:.0f} s"
+        return f"{self._verdicts.total()} judged{before}: {self.count()}; {seconds:.0f} s"
+
+    def count(self) -> str:
+        """Return how many there are of each verdict, as `2 WRONG, 1 INVALID`."""
+        counts = [f"{self._verdicts[each]} {each}" for each in Outcome if self._verdicts[each]]
+        return ", ".join(counts) or "nothing"
 
     @property
     def exit_code(self) -> int:

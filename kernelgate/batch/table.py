@@ -1,6 +1,7 @@
 """What a terminal shows of a batch: a line for each candidate, and how many got which verdict."""
 
 import time
+from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
@@ -25,6 +26,7 @@ class Table:
         self._progress = StageProgress(output if with_rows else None)
         self._with_rows, self._started = with_rows, time.monotonic()
         self.tally = Tally()
+        self.results: list[Result] = []
 
     def begin(self, candidates: int, judges: int) -> None:
         """Say how many are judged at a time, if several are: no row comes before the first is judged."""
@@ -43,16 +45,22 @@ class Table:
         self._progress.stop()
 
     def add(self, result: Result) -> None:
-        """Count a result, and print its row."""
+        """Keep a result, and print its row."""
+        self.results.append(result)
         self.tally.add(result)
         if self._with_rows:
             colour = "yellow" if result.verdict in UNDECIDED else "green" if result.passes else "red"
             self._console.print(Text(render_row(result), style=colour))
 
-    def end(self, results: str) -> None:
-        """Print the count, and where the results lie."""
-        self._console.print(Text(self.tally.describe(time.monotonic() - self._started)))
-        self._console.print(Text(f"  results: {results}"))
+    @property
+    def seconds(self) -> float:
+        """How long the batch has taken."""
+        return time.monotonic() - self._started
+
+    def end(self, results: Path, page: Path) -> None:
+        """Print the count, and where the results and their page lie."""
+        self._console.print(Text(self.tally.describe(self.seconds)))
+        self._console.print(Text(f"  results: {results}\n  page:    {page}"))
 
 
 def render_row(result: Result) -> str:

@@ -91,8 +91,10 @@ def _judge(options: argparse.Namespace) -> int:
 def _judge_batch(options: argparse.Namespace) -> int:
     from kernelgate.batch.candidates import list_candidates
     from kernelgate.batch.engine import Engine, open_results
+    from kernelgate.batch.page import PAGE_NAME, render_batch_page
     from kernelgate.batch.run import judge_in_order, open_judges
     from kernelgate.batch.table import Table
+    from kernelgate.files import write_whole
 
     table = Table(sys.stdout, with_rows=not options.json and not options.quiet)
     try:
@@ -106,8 +108,10 @@ def _judge_batch(options: argparse.Namespace) -> int:
             table.add(result)
             if options.json:
                 print(msgspec.json.encode(result).decode(), flush=True)
+    page = results.folder / PAGE_NAME
+    write_whole(page, render_batch_page(table.results, results.folder, table.seconds))
     if not options.json:
-        table.end(str(results.path))
+        table.end(results.path, page)
     return table.tally.exit_code
 
 

@@ -161,16 +161,18 @@ def test_a_batch_that_is_ended_goes_on_where_it_was(folder: Path, number: signal
 
 
 def test_the_command_says_how_it_goes(capsys: pytest.CaptureFixture[str]) -> None:
-    """A row for each, the count and the place of the results; the second time, that it knew."""
+    """A row for each, the count and where results and page lie; the second time, that it knew."""
     command = ["judge", "many", "--operation", "softmax"]
     for took in ("0.", "before"):
         assert main(command) == 1
-        *rows, count, place = capsys.readouterr().out.splitlines()
+        *rows, count, place, page = capsys.readouterr().out.splitlines()
         assert len(rows) == 3
         assert all(row.split()[:2] == ["FORBIDDEN", "format-kernel-missing"] for row in rows)
         assert took in rows[2]
         assert "3 FORBIDDEN; " in count
         assert place == "  results: gate-report/results.jsonl"
+        assert page == "  page:    gate-report/batch.html"
+        assert "3 candidates" in Path("gate-report/batch.html").read_text(encoding="utf-8")
     assert main([*command, "--json"]) == 1
     said = capsys.readouterr().out.splitlines()
     assert [msgspec.json.decode(line, type=Result).reused for line in said] == [True] * 3

@@ -5,21 +5,13 @@ from xml.etree.ElementTree import Element
 
 from kernelgate.reporting.html.charts import plot
 from kernelgate.reporting.html.charts.axis import Axis
+from kernelgate.reporting.html.charts.rows import ROW, draw_bar, name_row, shorten
 from kernelgate.reporting.html.elements import node
 from kernelgate.reporting.ranking.lines import over_best
-from kernelgate.reporting.ranking.record import Estimate, Ranked
-
-ROW = 40
-"""Height of a kernel's row, in pixels: its name, and beneath that its interval."""
+from kernelgate.reporting.ranking.record import Ranked
 
 SHOWN = 0.1
 """What takes longer than the fastest by more than this share is written: the others would shrink."""
-
-LETTERS = 34
-"""Of a name, at most: a phone is as wide."""
-
-OUTLINE = {"stroke": "var(--paper)", "stroke-width": "4", "paint-order": "stroke"}
-"""Of a name, so that the lines behind it do not cross it."""
 
 
 def draw_places(ranked: Sequence[Ranked], noise_gain: float) -> Element:
@@ -66,24 +58,9 @@ def _lines(axis: Axis, noise: float, height: int) -> Iterator[Element]:
 
 
 def _row(axis: Axis, each: Ranked, top: int) -> Iterator[Element]:
-    name = plot.text(f"{each.label}  {_shorten(each.file)}", "0%", top + 14, "start", "tick strong")
-    for attribute, value in OUTLINE.items():
-        name.set(attribute, value)
-    yield name
+    yield name_row(f"{each.label}  {shorten(each.file)}", top)
     figure, y = over_best(each), top + 27
     if figure.value > SHOWN:
         yield plot.text(f"+{100 * figure.value:.3g} %, beyond the picture", "100%", y + 4, "end")
     else:
-        yield from _bar(axis, figure, y)
-
-
-def _bar(axis: Axis, figure: Estimate, y: int) -> Iterator[Element]:
-    low, middle, high = (plot.across(axis, 100 * each) for each in (figure.low, figure.value, figure.high))
-    yield plot.line(low, y, high, y, "interval")
-    for end in (low, high):
-        yield plot.line(end, y - 6, end, y + 6, "interval end")
-    yield node("circle", cx=middle, cy=y, r=5, class_="estimate")
-
-
-def _shorten(name: str) -> str:
-    return name if len(name) <= LETTERS else f"\u2026{name[1 - LETTERS :]}"
+        yield from draw_bar(axis, (figure.low, figure.value, figure.high), y)

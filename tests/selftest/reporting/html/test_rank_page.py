@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from kernelgate.reporting.html.charts.places import LETTERS, draw_places
+from kernelgate.reporting.html.charts.places import draw_places
+from kernelgate.reporting.html.charts.rows import LETTERS
 from kernelgate.reporting.html.rank import render_ranking_page
 from kernelgate.reporting.html.style import STYLE
 from kernelgate.reporting.ranking.record import Ranking
