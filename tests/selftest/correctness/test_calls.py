@@ -144,6 +144,34 @@ def test_a_whole_answer_arrives_in_order(workers: PretendedWorkers) -> None:
     assert (run.call, run.ran) == (CALL, RAN)
 
 
+@pytest.mark.parametrize("is_users", [False, True])
+def test_other_work_is_done_while_the_worker_runs(workers: PretendedWorkers, is_users: bool) -> None:
+    """After it was asked, before it is waited for; the calls of the plans beside a user's have none."""
+    seen: list[tuple[int, int]] = []
+
+    def meanwhile() -> None:
+        (worker,) = workers.started
+        seen.append((len(worker.asked), len(worker.timeouts_s)))
+
+    caller = workers.user(0) if is_users else workers.caller(on_gpu=True)
+    caller.run(CALL, meanwhile)
+    assert seen == [(1, 0)]
+
+
+def test_work_that_fails_meanwhile_ends_the_worker(workers: PretendedWorkers) -> None:
+    """Its answer would be taken for the next one."""
+
+    def fail() -> None:
+        raise ValueError("no memory for the truth")
+
+    caller = workers.caller(on_gpu=True)
+    with pytest.raises(ValueError, match="no memory"):
+        caller.run(CALL, fail)
+    assert [worker.closed for worker in workers.started] == [True]
+    caller.run(CALL)
+    assert len(workers.started) == 2
+
+
 def test_chosen_images_arrive_at_their_places(workers: PretendedWorkers) -> None:
     """The first and the last of three."""
     workers.write = write_words(np.arange(2 * AN_IMAGE))

@@ -9,6 +9,7 @@ from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import ITEMS_OF_LARGE, MAX_WHOLE_BATCH, CaseResult
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.truth import truth as truth_module
+from kernelgate.operations.truth.reference import Tensors, Truth
 from tests.selftest.support.pretended_runner import AN_ITEM, Change, make_case, make_case_runner, spoiled
 
 
@@ -74,6 +75,46 @@ def test_a_large_batch_can_be_sliced_and_shuffled(relation: str, seed: int) -> N
     seen, caller = examine(make_case(batch=700, relation=relation, seed=seed))
     assert seen.finding is None
     assert all(max(call.items) < call.recipe.batch for call in caller.calls)
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Take note of how many items each truth is computed of."""
+    counts: list[int] = []
+    everywhere = truth_module.truth_everywhere
+
+    def count(operation: Operation, tensors: Tensors) -> Truth:
+        counts.append(len(tensors["x"]))
+        return everywhere(operation, tensors)
+
+    monkeypatch.setattr(truth_module, "truth_everywhere", count)
+    return counts
+
+
+def test_of_equal_items_the_truth_is_computed_once(
+    computed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large batch repeats 64 of them; and in parts that fit."""
+    monkeypatch.setattr(truth_module, "ELEMENTS_AT_ONCE", 40 * AN_ITEM)
+    assert examine(make_case(batch=MAX_WHOLE_BATCH))[0].finding is None
+    assert computed == [40, 24]
+
+
+def test_an_equal_call_has_the_truth_of_the_one_before(computed: list[int]) -> None:
+    """One of other contents has another."""
+    assert examine(make_case(relation="repeat"))[0].finding is None
+    assert computed == [2]
+    assert examine(make_case(relation="scaled-input"))[0].finding is None
+    assert computed == [2, 2, 2]
+
+
+def test_a_truth_in_parts_is_not_taken_for_a_whole_one(
+    computed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next equal call has all of its parts computed again, also where the first ended at a fault."""
+    monkeypatch.setattr(truth_module, "ELEMENTS_AT_ONCE", 2 * AN_ITEM)
+    assert examine(make_case(batch=3, relation="repeat"))[0].finding is None
+    assert computed == [2, 1, 2, 1]
 
 
 def test_an_answer_far_from_the_vendors_is_not_right(monkeypatch: pytest.MonkeyPatch) -> None:
