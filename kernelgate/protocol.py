@@ -40,12 +40,13 @@ class Start(_Message, frozen=True):
 class Load(_Message, frozen=True):
     """Import a kernel file and make its model.
 
-    `card` is what host code sees where there is no GPU. With `ada_on` mode `use` runs PTX for sm_89 on that.
+    Without a GPU host code sees `card`, `later_s` from now. With `ada_on` mode `use` runs sm_89's PTX on it.
     """
 
     operation: Declared
     file: str
     gpu_memory_bytes: int
+    later_s: int = 0
     ada_on: int | None = None
     card: Card = ADA
 
@@ -197,9 +198,10 @@ class Autotuned(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Loaded(_Message, frozen=True):
-    """The file is imported and its model stands."""
+    """The file is imported and its model stands; `asks_time` says that it looked at a clock by then."""
 
     autotuned: tuple[Autotuned, ...]
+    asks_time: bool = False
 
 
 class Recorded(_Message, frozen=True):

@@ -9,7 +9,7 @@ import msgspec
 from kernelgate import protocol
 from kernelgate.baselines.compiled import ConfigRecord, LaunchRecord
 from kernelgate.compilation.crew import Crew
-from kernelgate.compilation.forms import try_forms
+from kernelgate.compilation.forms import try_forms, try_imports
 from kernelgate.compilation.machine_code.cubin import CubinError
 from kernelgate.compilation.machine_code.launch_record import digest_work, measure_launches
 from kernelgate.compilation.recorders import Recorder, open_recorder
@@ -180,7 +180,9 @@ class _FileToCompile:
     def do(self, hand: Recorder, task: Task) -> None:
         """Record the plans of a task; raises WorkerFault, UnplannedError."""
         with self._own_faults():
-            self.answers.update(_record_task(self.sandbox, hand, self.kernel, task))
+            self.answers.update(
+                _record_task(self.sandbox, hand, self.kernel, task, asks_time=self.loaded.asks_time)
+            )
 
     def result(self) -> list[CompiledKernel] | WorkerFault:
         """Return what was compiled for each target."""
@@ -231,7 +233,9 @@ def _list_tasks(groups: Sequence[list[int]], targets: Sequence[Target], measured
     return sorted(tasks, key=lambda task: task[1:] != (measured, groups[0]))
 
 
-def _record_task(sandbox: Sandbox, recorder: Recorder, kernel: KernelFile, task: Task) -> Answers:
+def _record_task(
+    sandbox: Sandbox, recorder: Recorder, kernel: KernelFile, task: Task, *, asks_time: bool
+) -> Answers:
     """Return the plans of a task; of the first configuration every form of the measured call is tried."""
     target, batch, pins = task
     is_measured = batch == sandbox.operation.measured_batch
@@ -242,6 +246,8 @@ def _record_task(sandbox: Sandbox, recorder: Recorder, kernel: KernelFile, task:
         broken = recorded.broken
         if pin == 0 and is_measured and broken is None:
             broken = try_forms(sandbox.operation, recorder, call, recorded)
+            if broken is None and asks_time:
+                broken = try_imports(sandbox, kernel, call, recorded)
         if broken is not None:
             raise UnplannedError(kernel.sha256, *broken)
         planned = Planned(recorded)

@@ -5,13 +5,20 @@ classes it has, and then launches something else, is right where it is judged an
 is one that keeps what it made of an input that has changed since.
 """
 
+from contextlib import closing
+
 import msgspec
 
 from kernelgate.compilation.compare_calls import compare_calls
-from kernelgate.compilation.recorders import Recorder
+from kernelgate.compilation.recorders import LiveRecorder, Recorder
 from kernelgate.compilation.recording import PlannedCall, Recorded
 from kernelgate.execution.launch_plan import CallForm
+from kernelgate.kernel_file.source import KernelFile
 from kernelgate.operations.declaration.operation import Operation
+from kernelgate.sandbox.sandbox import Sandbox
+
+OTHER_TIMES_S = (*(turn * 97_627 for turn in range(1, 9)), 200 * 86_400)
+"""Of an import: each time 27 hours and some minutes later, so every third hour and every day of a week."""
 
 
 def list_forms(operation: Operation) -> dict[str, CallForm]:
@@ -73,11 +80,31 @@ def try_forms(
         if first.stored is None:
             continue  # such a call is refused or broken by itself
         recorded = recorder.record(msgspec.structs.replace(call, form=form))
-        if recorded.broken is not None:
-            reason, detail = recorded.broken
-            return reason, f"{says}: {detail}"
-        if recorded.stored is None:
-            return "calls-differ", f"{says} the call cannot be made: {recorded.refused}"
-        if different := compare_calls(first, recorded).difference:
-            return "calls-differ", f"{says} the file does other things than in a first call: {different}"
+        if broken := _find_difference(says, first, recorded):
+            return broken
+    return None
+
+
+def try_imports(
+    sandbox: Sandbox, kernel: KernelFile, call: PlannedCall, plain: Recorded
+) -> tuple[str, str] | None:
+    """Return reason and detail if a process that imports the file at another time does not do the same."""
+    for later_s in OTHER_TIMES_S if plain.stored is not None else ():
+        worker = sandbox.start("record", kernel, kernel.sha256, later_s=later_s)
+        with closing(LiveRecorder(sandbox, worker)) as recorder:
+            recorder.load()
+            recorded = recorder.record(call)
+        if broken := _find_difference("imported at another time", plain, recorded):
+            return broken
+    return None
+
+
+def _find_difference(says: str, first: Recorded, recorded: Recorded) -> tuple[str, str] | None:
+    if recorded.broken is not None:
+        reason, detail = recorded.broken
+        return reason, f"{says}: {detail}"
+    if recorded.stored is None:
+        return "calls-differ", f"{says} the call cannot be made: {recorded.refused}"
+    if different := compare_calls(first, recorded).difference:
+        return "calls-differ", f"{says} the file does other things than in a first call: {different}"
     return None

@@ -67,10 +67,13 @@ class Sandbox:
         """Return the folder of a kernel file's compiled programs, where no other file's worker writes."""
         return self.root / f"cache-{kernel.sha256[:16]}"
 
-    def start(self, mode: protocol.Mode, kernel: KernelFile, name: str = "", gpu: str = "") -> Worker:
+    def start(
+        self, mode: protocol.Mode, kernel: KernelFile, name: str = "", gpu: str = "", later_s: int = 0
+    ) -> Worker:
         """Return a worker that is importing the kernel file.
 
-        Its faults carry the name. `gpu` is the one that it may see, those of the judge if it is empty.
+        Its faults carry the name. `gpu` is the one that it may see, those of the judge if it is empty. In
+        mode `record` it is `later_s` later than elsewhere.
         """
         file = self.place(kernel)
         worker = self._start(mode, self.cache_of(kernel), name, gpu, [file.parent])
@@ -79,6 +82,7 @@ class Sandbox:
                 operation=_declared(self.operation, with_file=False),
                 file=str(file),
                 gpu_memory_bytes=self.limits.gpu_memory_bytes,
+                later_s=later_s,
                 ada_on=self.ada_on,
             )
         )

@@ -70,10 +70,12 @@ class RecordMode:
             self.sha256 = hashlib.sha256(Path(request.file).read_bytes()).hexdigest()
             pretend_cuda(request.card)
             self.operation = find_operation(request.operation)
+            self.surroundings.base_s, self.surroundings.asked = request.later_s, False
             self.kernel = KernelModel(request.file, self.operation)
+            asks_time = self.surroundings.asked
             self.tape = Tape(request.file)
             self.tape.capture, self.tape.note_order = self._capture, ORDER.note_step
-            return protocol.Loaded(autotuned=self.kernel.describe())
+            return protocol.Loaded(autotuned=self.kernel.describe(), asks_time=asks_time)
         if isinstance(request, protocol.Record):
             return self._record(request)
         raise ValueError(f"mode record does not answer {type(request).__name__}")

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -64,10 +64,19 @@ KEPT_IN_C = ("CUDA_VISIBLE_DEVICES", "TRITON_DEFAULT_FP_FUSION")
 
 
 class Surroundings:
-    """The pretended clock and process; `later_s` is how much later than now it is."""
+    """The pretended clock and process; it is `base_s` and `later_s` later than now.
+
+    `asked` says that somebody has looked at the clock, or asked for the process.
+    """
 
     def __init__(self) -> None:
-        self.later_s = 0
+        self.base_s = self.later_s = 0
+        self.asked = False
+
+    def look(self) -> int:
+        """Return how much later it is, for somebody who asks."""
+        self.asked = True
+        return self.base_s + self.later_s
 
     def pretend(self) -> None:
         """Have the standard library tell of these surroundings; before a kernel file is imported."""
@@ -79,8 +88,9 @@ class Surroundings:
             setattr(time, name, _with_default(getattr(time, name), now))
         _hide_worker()
         pid = os.getpid()
-        os.getpid = lambda: pid + self.later_s % 1009
-        datetime.datetime = self._dates()  # type: ignore[misc]
+        os.getpid = lambda: pid + self.look() % 1009
+        datetime.datetime = dates = self._dates()  # type: ignore[misc]
+        datetime.date = _days(dates)  # type: ignore[misc]
 
     def call(self, form: CallForm, forward: Callable[[], Any]) -> Any:
         """Return what `forward` returns, called in the surroundings, and the thread, of a form."""
@@ -108,7 +118,7 @@ class Surroundings:
             os.environ.update(before)
 
     def _later(self, clock: Callable[[], Any], units: int) -> Callable[[], Any]:
-        return lambda: clock() + self.later_s * units
+        return lambda: clock() + self.look() * units
 
     def _dates(self) -> type[datetime.datetime]:
         surroundings, real = self, datetime.datetime
@@ -116,7 +126,7 @@ class Surroundings:
         class Dates(real):  # type: ignore[valid-type, misc]
             @classmethod
             def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
-                return real.now(tz) + datetime.timedelta(seconds=surroundings.later_s % (TURNS * 86_400))
+                return real.now(tz) + datetime.timedelta(seconds=surroundings.look() % (TURNS * 86_400))
 
             @classmethod
             def today(cls) -> datetime.datetime:
@@ -127,6 +137,18 @@ class Surroundings:
                 return cls.now(datetime.UTC).replace(tzinfo=None)
 
         return Dates
+
+
+def _days(dates: type[datetime.datetime]) -> type[datetime.date]:
+    """Return a class of days of which today is that of these dates."""
+
+    class Days(datetime.date):
+        @classmethod
+        def today(cls) -> Self:
+            now = dates.now()
+            return cls(now.year, now.month, now.day)
+
+    return Days
 
 
 def _hide_worker() -> None:

@@ -1,14 +1,17 @@
 """A file must do the same however it is called: what differs in one way of calling is found in its plan."""
 
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
-from kernelgate.compilation.forms import list_forms, try_forms
+from kernelgate.compilation.forms import list_forms, try_forms, try_imports
 from kernelgate.compilation.recorders import LiveRecorder
 from kernelgate.compilation.recording import PlannedCall, record
 from kernelgate.execution.cards import ADA
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.worker.record.surroundings import KEPT_IN_C, OF_WORKERS
-from tests.selftest.support.recorders import Start
+from tests.selftest.support.recorders import Start, as_kernel_file
 from tests.selftest.support.small_kernels import LOOP, TWO_LAUNCHES, changed
 
 FORWARD = "    def forward(self, x):\n"
@@ -258,6 +261,42 @@ def test_what_asks_for_its_surroundings_is_found(start: Start, module: str, cond
     broken = tried(start, source)
     assert broken is not None
     assert broken[0] == "calls-differ"
+
+
+def imported_elsewhere(start_one: Start, source: str, folder: Path) -> tuple[bool, tuple[str, str] | None]:
+    """Return whether the file asks for the time, and what other times of import show."""
+    sandbox, _ = start_one(source)
+    call, kernel = PlannedCall(batch=256, pin=0, card=ADA), as_kernel_file(source, folder)
+    with closing(LiveRecorder(sandbox, sandbox.start("record", kernel))) as recorder:
+        asks_time = recorder.load().asks_time
+        return asks_time, try_imports(sandbox, kernel, call, recorder.record(call))
+
+
+@pytest.mark.parametrize(
+    ("module", "condition"),
+    [
+        ("datetime", "datetime.datetime.now().hour < 5"),
+        ("datetime", "datetime.date.today().weekday() == 6"),
+        ("time", "time.localtime().tm_mon in (1, 2, 12)"),
+        ("time", "int(time.time()) // 86_400 % 2"),
+    ],
+)
+def test_what_hangs_on_the_time_of_import_is_found(
+    start: Start, tmp_path: Path, module: str, condition: str
+) -> None:
+    """It stays the same as long as the process lives: other processes import the file at other times."""
+    source = importing(module, "LATE").replace("class ModelNew", f"LATE = {condition}\n\n\nclass ModelNew")
+    asks_time, broken = imported_elsewhere(start, source, tmp_path)
+    assert asks_time
+    assert broken is not None
+    assert broken[0] == "calls-differ"
+    assert "imported at another time" in broken[1]
+
+
+@pytest.mark.parametrize(("extra", "asks"), [("", False), ("import time\nSTARTED = time.time()\n", True)])
+def test_a_file_may_look_at_the_clock(start: Start, tmp_path: Path, extra: str, asks: bool) -> None:
+    """Nothing that it launches hangs on it; one that does not look is not imported again."""
+    assert imported_elsewhere(start, f"{extra}{TWO_LAUNCHES}", tmp_path) == (asks, None)
 
 
 def test_a_file_is_imported_where_users_import_it(start: Start) -> None:
