@@ -14,7 +14,7 @@ from kernelgate.reporting.markdown import table
 from kernelgate.reporting.report_files import ReportError, read_report
 
 ORIGINAL = "the original"
-"""What accepted kernels of an operation are told beside. In a problem's place stands PyTorch."""
+"""What an operation's accepted kernels are compared with; those of a problem are with PyTorch."""
 
 
 class HistoryError(KernelgateError, ValueError):
