@@ -15,7 +15,7 @@ from kernelgate.machine.versions import describe_environment
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.performance.conclusion import Conditions
 from kernelgate.performance.samples import Arm, MeasuredReplicate
-from kernelgate.performance.stage import measure_performance, verdict_by_rule
+from kernelgate.performance.stage import measure_performance
 from kernelgate.sandbox.blame import blame
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault
@@ -75,7 +75,7 @@ def decide(
             detail=f"{error.reason}: {error}",
             seconds=time.monotonic() - started,
         )
-    verdict = verdict_by_rule(conditions, performance, attempts)
+    verdict = performance.verdict
     return Decision(
         outcome=verdict.outcome,
         detail=f"{verdict.reason}: {verdict.detail}",

@@ -4,6 +4,7 @@ Reading follows no link that leads elsewhere, waits for no pipe and stops at a n
 """
 
 import errno
+import hashlib
 import os
 import stat
 import tempfile
@@ -37,6 +38,11 @@ def read_foreign(file: Path, max_bytes: int) -> bytes:
     if len(data) > max_bytes:
         raise ForeignFileError(errno.EFBIG, f"more than the {max_bytes} bytes allowed")
     return data
+
+
+def digest_file(file: Path) -> str:
+    """Return the sha256 of a file's bytes; raises OSError."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def write_whole(file: Path, content: bytes | str) -> Path:

@@ -9,7 +9,24 @@ import msgspec
 
 from kernelgate.baselines.compiled import ConfigRecord, require_field, require_sha256
 from kernelgate.machine.versions import Provenance
+from kernelgate.operations.declaration.error_model import Math
 from kernelgate.settings import MIN_REPLICATES
+
+
+class ProblemVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which contents of a problem file a record is of, and in what arithmetic it was judged.
+
+    The name of a problem says nothing of either.
+    """
+
+    sha256: str
+    math: Math
+
+    def __post_init__(self) -> None:
+        require_sha256("sha256", self.sha256)
+
+    def __str__(self) -> str:
+        return f"problem file {self.sha256[:12]} in {self.math}"
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -40,6 +57,7 @@ class SpeedRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """How fast the accepted kernel is on one GPU.
 
     Ratios are ln(t_accepted / t_arm), errors their standard errors; absolute times inform, decide nothing.
+    `operation` may be a project's own `problem`, which has no original: PyTorch stands in its place.
     """
 
     schema: Literal["kernelgate.speed/1"] = "kernelgate.speed/1"
@@ -56,6 +74,7 @@ class SpeedRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     replicates: int
     time_ms: dict[str, float]
     history: tuple[Accepted, ...]
+    problem: ProblemVersion | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         gpu_slug(self.gpu)
@@ -83,6 +102,7 @@ class CompileRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ptxas: str
     configs: tuple[ConfigRecord, ...]
     history: tuple[Accepted, ...]
+    problem: ProblemVersion | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         # The target names a file: nothing that could leave its folder.

@@ -3,7 +3,7 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,14 @@ from typing import TypeVar
 
 import msgspec
 
-from kernelgate.baselines.records import Accepted, CompileRecord, Record, SpeedRecord, gpu_slug
+from kernelgate.baselines.records import (
+    Accepted,
+    CompileRecord,
+    ProblemVersion,
+    Record,
+    SpeedRecord,
+    gpu_slug,
+)
 from kernelgate.errors import KernelgateError
 from kernelgate.files import read_foreign, write_whole
 from kernelgate.operations import OPERATIONS
@@ -26,10 +33,15 @@ NEXT_STEPS = {
     "invalid": _RESTORE,
     "other-gpu": "Time on the GPU that the record names, or accept a proposal made on this one",
     "other-operation": "Put the file where its own operation's records are, or write a new proposal",
+    "other-problem": "Judge `kernels/NAME.py` by the problem file as it is now, and accept that proposal",
     "stale": "Write a new proposal with the kernel file as it is now, and accept it",
     "no-reason": "Say in one line why the record changes",
 }
 """What a person does about each reason of a BaselineError."""
+
+
+ABSENT = ("missing", "other-problem")
+"""Reasons of a BaselineError that leave a judgement as it is without a record."""
 
 
 class BaselineError(KernelgateError, ValueError):
@@ -40,6 +52,10 @@ class BaselineError(KernelgateError, ValueError):
         self.reason = reason
 
 
+Of = ProblemVersion | msgspec.UnsetType
+"""Which version of a project's own problem; unset for an operation, which the gate itself declares."""
+
+OPERATION = "an operation"
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 SPEED: dict[str, type[SpeedRecord]] = {"kernelgate.speed/1": SpeedRecord}
 COMPILE: dict[str, type[CompileRecord]] = {"kernelgate.compile/1": CompileRecord}
@@ -51,19 +67,23 @@ def record_path(root: Path, operation: str, slug: str) -> Path:
     return root / "baselines" / operation / f"{slug}.json"
 
 
-def load_speed(path: Path, *, operation: str, gpu: str, kernel_sha256: str) -> SpeedRecord:
+def load_speed(
+    path: Path, *, operation: str, gpu: str, kernel_sha256: str, problem: Of = msgspec.UNSET
+) -> SpeedRecord:
     """Return the record of this kernel on this GPU; raises BaselineError for every other content."""
     record = _load(path, SPEED)
     _require_same(path, "other-operation", record.operation, operation)
+    _require_version(path, record.problem, problem)
     _require_same(path, "other-gpu", record.gpu, gpu)
     _require_same(path, "stale", record.kernel_sha256, kernel_sha256)
     return record
 
 
-def load_compile(path: Path, *, operation: str, target: str) -> CompileRecord:
+def load_compile(path: Path, *, operation: str, target: str, problem: Of = msgspec.UNSET) -> CompileRecord:
     """Return the record of this operation and target, of any kernel; raises BaselineError for all else."""
     record = _load(path, COMPILE)
     _require_same(path, "other-operation", record.operation, operation)
+    _require_version(path, record.problem, problem)
     _require_same(path, "other-gpu", record.target, target)
     return record
 
@@ -81,23 +101,32 @@ def propose(record: Record, directory: Path) -> Path:
     return _write(directory / f"{name}.proposed.json", record)
 
 
-def read_proposal(proposal: Path) -> Record:
-    """Return a proposed record of a known operation; raises BaselineError for every other content."""
-    record = _load(proposal, SCHEMAS)
-    if record.operation not in OPERATIONS:
-        fault = f"operation is {record.operation!r}, allowed: {', '.join(OPERATIONS)}"
+def read_proposal(proposal: Path, problems: Iterable[str] = ()) -> Record:
+    """Return a proposed record of an operation, or of one of a project's `problems`.
+
+    Raises BaselineError for every other content.
+    """
+    record, known = _load(proposal, SCHEMAS), (*problems, *OPERATIONS)
+    if record.operation not in known:
+        fault = f"operation is {record.operation!r}, allowed: {', '.join(known)}"
         raise BaselineError("other-operation", proposal, fault)
     return record
 
 
-def accept(proposal: Path, root: Path, reason: str, kernel_sha256: str) -> Path:
+def accept(
+    proposal: Path, root: Path, reason: str, kernel_sha256: str, problems: Mapping[str, str] | None = None
+) -> Path:
     """Return the path of the record that the proposal became, under `root`/baselines.
 
-    `kernel_sha256` is that of the operation's kernel file now; the history continues the record in place.
+    `kernel_sha256` is that of the operation's kernel file now, `problems` are those of the project's own
+    problem files by their names. The history continues the record in place, if that is of the same problem.
     Raises BaselineError, and leaves the record in place as it was, for a proposal that is no valid record of
     that kernel, or an empty reason.
     """
-    record = read_proposal(proposal)
+    problems = problems or {}
+    record = read_proposal(proposal, problems)
+    got = OPERATION if record.problem is msgspec.UNSET else record.problem.sha256
+    _require_same(proposal, "other-problem", got, problems.get(record.operation, OPERATION))
     _require_same(proposal, "stale", record.kernel_sha256, kernel_sha256)
     try:
         line = _line(record, reason)
@@ -137,7 +166,7 @@ def _history(path: Path, record: Record) -> tuple[Accepted, ...]:
     old = _load(path, {record.schema: type(record)})
     _require_same(path, "other-operation", old.operation, record.operation)
     _require_same(path, "other-gpu", _slug(old), _slug(record))
-    return old.history
+    return old.history if old.problem == record.problem else ()
 
 
 def _slug(record: Record) -> str:
@@ -147,6 +176,14 @@ def _slug(record: Record) -> str:
 def _require_same(path: Path, reason: str, got: str, wanted: str) -> None:
     if got != wanted:
         raise BaselineError(reason, path, f"is of {got!r}, asked for {wanted!r}")
+
+
+def _require_version(path: Path, got: Of, wanted: Of) -> None:
+    if got != wanted:
+        # An operation's record among a problem's, or the reverse, is no older version of anything.
+        reason = "other-operation" if msgspec.UNSET in (got, wanted) else "other-problem"
+        said = [OPERATION if each is msgspec.UNSET else str(each) for each in (got, wanted)]
+        raise BaselineError(reason, path, f"is of {said[0]!r}, asked for {said[1]!r}")
 
 
 def _load(path: Path, kinds: dict[str, type[AnyRecord]]) -> AnyRecord:

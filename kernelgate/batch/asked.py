@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from kernelgate.files import digest_file
 from kernelgate.kernel_file.source import read_kernel
 from kernelgate.kernel_file.violation import UnreadableKernel
 from kernelgate.machine.gpu import visible_gpus
@@ -44,11 +45,6 @@ def digest_candidate(judgement: Judgement) -> str | None:
         return read_kernel(judgement.request.candidate, judgement.settings.limits.kernel_file_bytes).sha256
     except UnreadableKernel:
         return None
-
-
-def digest_file(file: Path) -> str:
-    """Return the sha256 of a file's bytes; raises OSError."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 @cache

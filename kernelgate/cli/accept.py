@@ -4,9 +4,12 @@ import argparse
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kernelgate.cli.common_options import add_root
+
+if TYPE_CHECKING:
+    from kernelgate.settings import Settings
 
 
 def add(commands: Any) -> None:
@@ -15,7 +18,8 @@ def add(commands: Any) -> None:
         "accept",
         help="put proposed records in place as baselines of the accepted kernel",
         description="Put proposed records (baseline.proposed.json, compile.proposed.json) under baselines/. "
-        "Each must be of the kernel file in kernels/ as it is now; if not, the old record stays.",
+        "Each must be of the kernel file in kernels/ as it is now, and of the project's own problem file as "
+        "it is now; if not, the old record stays.",
     )
     command.add_argument(
         "proposals",
@@ -34,25 +38,27 @@ def run(options: argparse.Namespace) -> None:
     from kernelgate.pull_request.artifact import ArtifactError
     from kernelgate.settings import load_settings
 
-    max_bytes = load_settings(options.root / "pyproject.toml").limits.kernel_file_bytes
+    settings = load_settings(options.root / "pyproject.toml")
     with tempfile.TemporaryDirectory() as folder:
         proposals = list(_unpack(options.proposals, Path(folder)))
         if not proposals:
             raise ArtifactError("the archives hold no *.proposed.json; take those of a run that wrote some")
         for given, proposal in proposals:
-            path = _accept(proposal, options.root, options.reason, max_bytes)
+            path = _accept(proposal, options.root, options.reason, settings)
             print(f"{path}: accepted from {given}")
 
 
-def _accept(proposal: Path, root: Path, reason: str, max_bytes: int) -> Path:
-    from kernelgate.baselines.kernels import kernel_path
+def _accept(proposal: Path, root: Path, reason: str, settings: "Settings") -> Path:
+    from kernelgate.baselines.folder import RecordFolder
     from kernelgate.baselines.store import accept, read_proposal
+    from kernelgate.files import digest_file
     from kernelgate.kernel_file.source import read_kernel
-    from kernelgate.operations import find_operation
 
-    operation = find_operation(read_proposal(proposal).operation)
-    kernel = read_kernel(kernel_path(root, operation), max_bytes)
-    return accept(proposal, root, reason, kernel.sha256)
+    files = {name: root / file for name, file in settings.problems.items()}
+    problems = {name: digest_file(file) for name, file in files.items() if file.is_file()}
+    records = RecordFolder(root=root, name=read_proposal(proposal, problems).operation)
+    kernel = read_kernel(root / records.kernel, settings.limits.kernel_file_bytes)
+    return accept(proposal, root, reason, kernel.sha256, problems)
 
 
 def _unpack(given: Sequence[Path], folder: Path) -> Iterator[tuple[Path, Path]]:

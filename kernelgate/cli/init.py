@@ -10,8 +10,9 @@ from kernelgate.cli.common_options import add_root
 NEXT = """\
 problems/{name}.py says what is computed, kernels/{name}.py is a kernel for it. Make them yours, then:
   kernelgate judge kernels/{name}.py             is it right? With a GPU: how fast beside PyTorch?
+  kernelgate accept gate-report/*.proposed.json --reason "First kernel"    its records, in baselines/{name}
   git init && git add . && git commit -m "First kernels"    from now on it is the kernel to beat
-  kernelgate judge kernels/{name}_idea.py        another one, against it
+  kernelgate judge kernels/{name}_idea.py        another one, against it and its records
   pytest tests/gate --candidate kernels/{name}.py    the same as a test suite
 The workflow, .github/workflows/kernelgate.yml, judges each pull request that changes kernels. Its line
 KERNELGATE says where kernelgate is installed from: make that yours too.

@@ -1,13 +1,13 @@
 """The compile stage: candidate and accepted kernel for each target, what changed, and is it the same code."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import msgspec
 
+from kernelgate.baselines.folder import RecordFolder
 from kernelgate.baselines.kernels import Kernels
 from kernelgate.baselines.records import CompileRecord
-from kernelgate.baselines.store import BaselineError, load_compile
+from kernelgate.baselines.store import ABSENT, BaselineError, load_compile
 from kernelgate.compilation.compare import describe_changes, describe_twins
 from kernelgate.compilation.compiled_before import COMPILED_BEFORE
 from kernelgate.compilation.compiler import CompiledKernel, Target, compile_kernels, target_at_hand
@@ -132,25 +132,32 @@ def _from_record(record: CompileRecord) -> CompiledKernel:
     return CompiledKernel(target=record.target, kernel_sha256=record.kernel_sha256, configs=record.configs)
 
 
-def make_compile_record(operation: str, compiled: CompiledKernel) -> CompileRecord:
+def make_compile_record(records: RecordFolder, compiled: CompiledKernel) -> CompileRecord:
     """Return the record that the compiled kernel would have as the accepted one."""
     return CompileRecord(
-        operation=operation,
+        operation=records.name,
         target=compiled.target,
         kernel_sha256=compiled.kernel_sha256,
         triton=triton_version(),
         ptxas=assembler_version(),
         configs=compiled.configs,
         history=(),
+        problem=records.problem,
     )
 
 
-def load_compile_record(path: Path, operation: str) -> CompileRecord | None:
-    """Return the stored record for sm_89, None if there is none; raises BaselineError for a broken one."""
+def load_compile_record(records: RecordFolder) -> CompileRecord | None:
+    """Return the stored record for sm_89, None if there is none of the problem file as it is now.
+
+    Raises BaselineError for a broken one.
+    """
+    target = f"sm_{ADA}"
     try:
-        return load_compile(path, operation=operation, target=f"sm_{ADA}")
+        return load_compile(
+            records.path(target), operation=records.name, target=target, problem=records.problem
+        )
     except BaselineError as error:
-        if error.reason == "missing":
+        if error.reason in ABSENT:
             return None
         raise
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from kernelgate.baselines.folder import RecordFolder
 from kernelgate.baselines.kernels import find_accepted
 from kernelgate.baselines.store import BaselineError
 from kernelgate.compilation.compiler import compile_kernels, target_at_hand
@@ -43,7 +44,7 @@ def examine(root: Path, settings: Settings) -> Iterator[Check]:
     operation = find_operation(settings.operation)
     accepted = find_accepted(root, operation, None, settings.limits.kernel_file_bytes)
     try:
-        record = load_record(root, operation, gpu, accepted.sha256)
+        record = load_record(RecordFolder(root=root, name=operation.name), gpu, accepted.sha256)
         yield check_record(record, describe_environment(gpu.driver))
     except BaselineError as error:
         # No fault of the machine's: after a new kernel was merged the record is stale until one is accepted.

@@ -7,6 +7,7 @@ from functools import partial
 
 import msgspec
 
+from kernelgate.baselines.folder import RecordFolder
 from kernelgate.baselines.records import SpeedRecord
 from kernelgate.machine.gpu import Gpu
 from kernelgate.machine.versions import Provenance
@@ -28,7 +29,8 @@ from kernelgate.verdict import Outcome, Reason, Rule, Verdict, conclude
 class Conditions(msgspec.Struct, frozen=True, kw_only=True):
     """Under which a candidate is timed; no record means that this GPU has none.
 
-    Problems, and kernels of no project, have no `records` at all. With `ada_path` the kernels ran by the code
+    `records` says where they lie, None where none are kept: then, and for a problem that has none yet, the
+    rule table decides alone. With `ada_path` the kernels ran by the code
     of an RTX 4090 on another GPU.
     """
 
@@ -40,13 +42,13 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
     record: SpeedRecord | None
     environment: Provenance
     ada_path: bool = False
-    records: bool = True
+    records: RecordFolder | None = None
 
 
 def conclude_performance(
     conditions: Conditions, measured: Sequence[MeasuredReplicate], seconds: float
 ) -> Performance:
-    """Return the stage's result; without a record it is NO_BASELINE, unless something worse holds.
+    """Return the stage's result; without a record that is required it is NO_BASELINE, or something worse.
 
     By the code of another GPU it is NOT_MEASURED in the same way.
     """
@@ -124,9 +126,9 @@ def _hold_against_record(
     accepted_to_original: Slowdown,
     verdict: Verdict,
 ) -> Verdict:
-    if not conditions.records:
-        return verdict
     if conditions.record is None:
+        if conditions.records is None or not conditions.records.is_required:
+            return verdict
         detail = f"{conditions.gpu.name} has no record; measured here: {verdict.outcome}, {verdict.detail}"
         return conclude(Outcome.NO_BASELINE, Reason.NO_RECORD, detail)
     drift = environment_drift(conditions.record, accepted_to_original, conditions.environment)
@@ -146,7 +148,7 @@ def not_measured_by(gpu: Gpu, verdict: Verdict) -> Verdict:
 
 
 def propose_record(
-    performance: Performance, operation: Operation, arm: str, kernel_sha256: str, environment: Provenance
+    performance: Performance, records: RecordFolder, arm: str, kernel_sha256: str, environment: Provenance
 ) -> SpeedRecord:
     """Return the record that the arm, candidate or accepted, would have as the accepted kernel."""
     original, vendor = (
@@ -155,7 +157,7 @@ def propose_record(
         else (performance.accepted_to_original, performance.accepted_to_vendor)
     )
     return SpeedRecord(
-        operation=operation.name,
+        operation=records.name,
         gpu=performance.gpu.name,
         kernel_sha256=kernel_sha256,
         batch=performance.batch,
@@ -168,6 +170,7 @@ def propose_record(
         replicates=len(original.replicates),
         time_ms=performance.time_ms,
         history=(),
+        problem=records.problem,
     )
 
 

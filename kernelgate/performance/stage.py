@@ -8,14 +8,14 @@ from pathlib import Path
 import msgspec
 import torch
 
+from kernelgate.baselines.folder import RecordFolder
 from kernelgate.baselines.kernels import Kernels
 from kernelgate.baselines.records import SpeedRecord, gpu_slug
-from kernelgate.baselines.store import BaselineError, load_speed, propose, record_path
+from kernelgate.baselines.store import ABSENT, BaselineError, load_speed, propose
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import Gpu, GpuError, read_health
 from kernelgate.machine.gpu_lock import locked
 from kernelgate.operations import find_operation
-from kernelgate.operations.declaration.operation import Operation
 from kernelgate.performance.conclusion import (
     Conditions,
     conclude_performance,
@@ -35,15 +35,26 @@ from kernelgate.sandbox.worker_process import WorkerFault
 from kernelgate.verdict import Outcome, Reason, Verdict
 
 SAMPLES_NAME = "samples.jsonl"
+BY_TIME = (Outcome.NO_BASELINE, Outcome.NO_REGRESSION, Outcome.REVERT, Outcome.REGRESSED)
+"""What a timing that can be trusted comes to where the candidate is not kept."""
 
 
-def load_record(root: Path, operation: Operation, gpu: Gpu, accepted_sha256: str) -> SpeedRecord | None:
-    """Return the accepted kernel's record on this GPU, None if there is none; raises BaselineError else."""
-    path = record_path(root, operation.name, gpu_slug(gpu.name))
+def load_record(records: RecordFolder, gpu: Gpu, accepted_sha256: str) -> SpeedRecord | None:
+    """Return the accepted kernel's record on this GPU, None if there is none; raises BaselineError else.
+
+    A record of the problem file as it was before is none.
+    """
+    path = records.path(gpu_slug(gpu.name))
     try:
-        return load_speed(path, operation=operation.name, gpu=gpu.name, kernel_sha256=accepted_sha256)
+        return load_speed(
+            path,
+            operation=records.name,
+            gpu=gpu.name,
+            kernel_sha256=accepted_sha256,
+            problem=records.problem,
+        )
     except BaselineError as error:
-        if error.reason == "missing":
+        if error.reason in ABSENT:
             return None
         raise
 
@@ -121,30 +132,23 @@ def memory_named() -> Iterator[None]:
         raise GpuError(detail, Reason.GPU_MEMORY) from error
 
 
-def verdict_by_rule(
-    conditions: Conditions, performance: Performance, attempts: Sequence[Sequence[MeasuredReplicate]]
-) -> Verdict:
-    """Return what was measured comes to where there is no record to hold it against."""
-    if performance.verdict.outcome is Outcome.NO_BASELINE:
-        return decide_look(conditions, attempts[-1])
-    return performance.verdict
-
-
 def propose_speed(
     performance: Performance, kernels: Kernels, conditions: Conditions, directory: Path
 ) -> Path | None:
     """Write the record that would follow: of a candidate to keep, of an accepted kernel that has none."""
-    verdict = performance.verdict
-    if not conditions.records or kernels.accepted is None:
+    verdict, records = performance.verdict, conditions.records
+    lacks_record = conditions.record is None and verdict.outcome in BY_TIME
+    if records is None:
         return None
     if verdict.outcome is Outcome.KEEP:
         arm, kernel = Arm.CANDIDATE, kernels.candidate
-    elif verdict.outcome is Outcome.NO_BASELINE or verdict.reason is Reason.ENVIRONMENT_CHANGED:
+    elif kernels.accepted and (lacks_record or verdict.reason is Reason.ENVIRONMENT_CHANGED):
         arm, kernel = Arm.ACCEPTED, kernels.accepted
     else:
         return None
-    record = propose_record(performance, conditions.operation, arm, kernel.sha256, conditions.environment)
-    return propose(record, directory)
+    return propose(
+        propose_record(performance, records, arm, kernel.sha256, conditions.environment), directory
+    )
 
 
 def keep_samples(

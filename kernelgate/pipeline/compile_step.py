@@ -2,7 +2,7 @@
 
 import msgspec
 
-from kernelgate.baselines.store import propose, record_path
+from kernelgate.baselines.store import propose
 from kernelgate.compilation.stage import (
     ADA,
     CompileResult,
@@ -29,19 +29,17 @@ def compile_for_targets(judgement: Judgement) -> tuple[str, Result]:
     prepare(*(("execute", "use") if gpu else ()), "interpret")
     later = ["correctness_step", *(["performance_step"] if judgement.request.measure else [])]
     import_ahead(*(f"kernelgate.pipeline.{each}" for each in later))
-    project, record = judgement.project, None
-    if project is not None:
-        record = load_compile_record(record_path(project, operation.name, TARGET), operation.name)
+    records = judgement.records
+    record = None if records is None else load_compile_record(records)
     compiled = compile_all(judgement.sandbox, judgement.kernels, record, gpu.capability if gpu else None)
     if narrow := describe_narrow(compiled, operation):
         detail = f"{judgement.kernel.path}, {narrow}"
         raise Stopped(conclude(Outcome.WRONG, Reason.DECLARED_MATH, detail), compiled)
     judgement.compiled = compiled
-    fresh = make_compile_record(operation.name, compiled.candidate)
-    if project is None:  # which is what keeps records
-        return _describe(compiled), compiled
-    if record is None or msgspec.structs.replace(record, history=()) != fresh:
-        propose(fresh, judgement.request.report_dir)
+    if records is not None:
+        fresh = make_compile_record(records, compiled.candidate)
+        if record is None or msgspec.structs.replace(record, history=()) != fresh:
+            propose(fresh, judgement.request.report_dir)
     return _describe(compiled), compiled
 
 

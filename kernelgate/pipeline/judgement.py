@@ -5,7 +5,9 @@ from pathlib import Path
 
 import msgspec
 
+from kernelgate.baselines.folder import RecordFolder
 from kernelgate.baselines.kernels import Kernels, find_accepted, find_original, find_to_beat
+from kernelgate.baselines.records import ProblemVersion
 from kernelgate.compilation.stage import CompileResult
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.kernel_file.violation import Violation
@@ -57,9 +59,23 @@ class Judgement:
 
     @property
     def project(self) -> Path | None:
-        """The folder of kernels, originals and records that hold here; a problem has none, whoever asks."""
+        """The folder of kernels, originals and plan books that hold here; a problem has none."""
         request = self.request
         return request.root if request.problem is None and request.accepted_name is None else None
+
+    @property
+    def records(self) -> RecordFolder | None:
+        """Where the records of what is judged lie; None where none are kept.
+
+        A project's own problem has records of its accepted kernel alone, not of what `--against` names.
+        """
+        if self.project is not None:
+            return RecordFolder(root=self.project, name=self.operation.name)
+        request, problem = self.request, self.operation.problem
+        if request.root is None or request.accepted_name is None or problem is None or request.accepted:
+            return None
+        version = ProblemVersion(sha256=problem.sha256, math=problem.math)
+        return RecordFolder(root=request.root, name=request.accepted_name, problem=version)
 
     def read_problem(self) -> None:
         """Have the problem file read, if there is one, and take its operation. Raises ProblemError."""

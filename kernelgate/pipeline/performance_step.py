@@ -1,5 +1,8 @@
 """Stage `performance`: the candidate is timed beside the accepted kernel, and the rule decides."""
 
+import shlex
+from pathlib import Path
+
 import msgspec
 
 from kernelgate.machine.gpu import Gpu
@@ -42,16 +45,27 @@ def _measure(judgement: Judgement, conditions: Conditions) -> Performance:
         judgement.sandbox, kernels, conditions, lambda: judgement.progress("performance")
     )
     keep_samples(conditions, attempts, report_dir)
-    propose_speed(result, kernels, conditions, report_dir)
-    return result
+    proposal = propose_speed(result, kernels, conditions, report_dir)
+    return result if proposal is None else _advise(result, conditions, proposal)
+
+
+def _advise(result: Performance, conditions: Conditions, proposal: Path) -> Performance:
+    """Return the result; where a problem has no record yet, its next step says how to accept this one."""
+    records, verdict = conditions.records, result.verdict
+    if records is None or records.is_required or conditions.record is not None:
+        return result
+    command = f"kernelgate accept {shlex.quote(str(proposal))} --reason WHY"
+    lacks = "No record on this GPU is of this problem file and the kernel to beat"
+    next_step = f"{verdict.next_step} {lacks}: with the kernel in {records.kernel}, `{command}` keeps one."
+    return msgspec.structs.replace(result, verdict=msgspec.structs.replace(verdict, next_step=next_step))
 
 
 def _conditions(judgement: Judgement, gpu: Gpu) -> Conditions:
     request, operation = judgement.request, judgement.operation
     record = None  # of the GPU's own code, which with `ada_path` is not what runs
-    project = judgement.project
-    if not request.ada_path and project is not None and judgement.accepted is not None:
-        record = load_record(project, operation, gpu, judgement.accepted.sha256)
+    records = judgement.records
+    if not request.ada_path and records is not None and judgement.accepted is not None:
+        record = load_record(records, gpu, judgement.accepted.sha256)
     return Conditions(
         operation=operation,
         gpu=gpu,
@@ -61,5 +75,5 @@ def _conditions(judgement: Judgement, gpu: Gpu) -> Conditions:
         record=record,
         environment=judgement.environment,
         ada_path=request.ada_path,
-        records=project is not None,
+        records=records,
     )

@@ -30,7 +30,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     would be asked to run. `plans` is the plan book to judge by, instead of running the file; `keep_plans` the
     folder that such a book is written into. `algorithm` says whose laws hold. A `problem` file says what is
     computed, in place of the operation's name, and `math` in what arithmetic at least. `accepted_name` is
-    what a project calls the kernel to beat where it keeps neither originals nor records.
+    what a project calls the kernel to beat where it keeps no originals; a problem's records go by it.
     """
 
     root: Path | None

@@ -9,11 +9,12 @@ import msgspec
 from kernelgate.baselines.records import SpeedRecord
 from kernelgate.baselines.store import read_proposal
 from kernelgate.errors import KernelgateError
-from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.declaration.operation import Original
 from kernelgate.reporting.markdown import table
 from kernelgate.reporting.report_files import ReportError, read_report
 
-COLUMNS = ("date", "reason", "gain over the original", "error", "against the best", "kernel")
+ORIGINAL = "the original"
+"""What an operation's accepted kernels are compared with; those of a problem are with PyTorch."""
 
 
 class HistoryError(KernelgateError, ValueError):
@@ -49,11 +50,17 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Course(msgspec.Struct, frozen=True, kw_only=True):
-    """The moments of an operation's accepted kernels on one GPU, oldest first."""
+    """The moments of an operation's accepted kernels on one GPU, oldest first, each beside the same one."""
 
     operation: str
     gpu: str
     moments: tuple[Moment, ...]
+    beside: str = ORIGINAL
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What stands above the rows of `list_moment`."""
+        return ("date", "reason", f"gain over {self.beside}", "error", "against the best", "kernel")
 
 
 class _Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,16 +72,22 @@ class _Run(msgspec.Struct, frozen=True, kw_only=True):
     kernel_sha256: str
 
 
-def read_courses(root: Path, operation: Operation, reports: Sequence[Path]) -> list[Course]:
+def read_courses(root: Path, name: str, original: Original | None, reports: Sequence[Path]) -> list[Course]:
     """Return the course on each GPU that has a record, at its end the runs of the reports, by date.
 
-    A report counts by its measurement of the accepted kernel. Raises BaselineError, HistoryError.
+    A project's own problem has no original. A report counts by its measurement of the accepted kernel.
+    Raises BaselineError, HistoryError.
     """
     runs = sorted((_read_run(report) for report in reports), key=lambda run: run.date)
-    records = (read_proposal(file) for file in sorted((root / "baselines" / operation.name).glob("*.json")))
+    files = sorted((root / "baselines" / name).glob("*.json"))
     return [
-        Course(operation=operation.name, gpu=record.gpu, moments=tuple(_moments(record, operation, runs)))
-        for record in records
+        Course(
+            operation=name,
+            gpu=record.gpu,
+            moments=tuple(_moments(record, original, runs)),
+            beside=ORIGINAL if original else "PyTorch",
+        )
+        for record in (read_proposal(file, (name,)) for file in files)
         if isinstance(record, SpeedRecord)
     ]
 
@@ -82,12 +95,12 @@ def read_courses(root: Path, operation: Operation, reports: Sequence[Path]) -> l
 def render_history(courses: Sequence[Course]) -> Iterator[str]:
     """Yield a Markdown table for each GPU."""
     for course in courses:
-        yield f"**{course.gpu}**: {course.operation}, the accepted kernel against the original"
-        yield table(COLUMNS, [list_moment(moment) for moment in course.moments])
+        yield f"**{course.gpu}**: {course.operation}, the accepted kernel against {course.beside}"
+        yield table(course.columns, [list_moment(moment) for moment in course.moments])
 
 
 def list_moment(moment: Moment) -> tuple[str, ...]:
-    """Return the row of a moment, in the order of COLUMNS; what nobody measured is left blank."""
+    """Return the row of a moment, in the order of the columns; what nobody measured is left blank."""
     gain, behind = moment.gain, moment.behind_percent
     return (
         moment.date,
@@ -104,11 +117,11 @@ def to_gain(log_ratio: float | None) -> float | None:
     return None if log_ratio is None else -100 * math.expm1(log_ratio)
 
 
-def _moments(record: SpeedRecord, operation: Operation, runs: Sequence[_Run]) -> Iterator[Moment]:
+def _moments(record: SpeedRecord, original: Original | None, runs: Sequence[_Run]) -> Iterator[Moment]:
     best: float | None = None
     for accepted in record.history:
         log_ratio = accepted.log_ratio_original
-        if log_ratio is None and accepted.kernel_sha256 == operation.original.sha256:
+        if log_ratio is None and original and accepted.kernel_sha256 == original.sha256:
             log_ratio = 0.0  # it is the original
         best = min((each for each in (best, log_ratio) if each is not None), default=None)
         yield Moment(

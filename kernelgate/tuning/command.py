@@ -24,7 +24,7 @@ from kernelgate.operations.declaration.operation import Operation
 from kernelgate.performance.conclusion import Conditions
 from kernelgate.performance.explanation.hardware_counters import Counters, read_counters
 from kernelgate.performance.samples import Arm
-from kernelgate.performance.stage import measure_performance, verdict_by_rule
+from kernelgate.performance.stage import measure_performance
 from kernelgate.sandbox.blame import blame
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault
@@ -194,13 +194,13 @@ class _Tuning:
         started = time.monotonic()
         try:
             self._compile(candidate, gpu)
-            result, attempts = measure_performance(self.sandbox, kernels, conditions, lambda: None)
+            result, _ = measure_performance(self.sandbox, kernels, conditions, lambda: None)
         except WorkerFault as fault:
             if fault.worker not in (Arm.CANDIDATE, candidate.sha256):
                 raise
             verdict = blame(fault, self.kernel.path, is_candidate=True)
             return Timed(outcome=verdict.outcome, reason=verdict.reason, detail=verdict.detail)
-        verdict = verdict_by_rule(conditions, result, attempts)
+        verdict = result.verdict
         return Timed(
             outcome=verdict.outcome,
             reason=verdict.reason,

@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "kernelgate"
 CODES = {reason.value for reason in Reason}
 FAULTS = [kind.reason for kind in FaultKind]
-NO_VERDICT = {"missing", "no-reason"}
-"""A record that is missing is none, and only who accepts a proposal gives a reason."""
+NO_VERDICT = {"missing", "no-reason", "other-problem"}
+"""A record that is missing or of another problem file is none; only who accepts a proposal gives a reason."""
 
 
 def nodes_of(*places: str) -> Iterator[ast.AST]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
-from kernelgate.reporting.history import COLUMNS, Course, list_moment
+from kernelgate.reporting.history import Course, list_moment
 from kernelgate.reporting.html.charts.course import draw_course
 from kernelgate.reporting.html.charts.plot import figure
 from kernelgate.reporting.html.document import FAIL, PASS, UNSURE, render_document
@@ -40,12 +40,12 @@ def _tell(course: Course) -> list[Child]:
     last = course.moments[-1] if course.moments else None
     gain, behind = (last.gain, last.behind_percent) if last else (None, None)
     if gain is None or behind is None:
-        return [f"{course.gpu}: not measured against the original"]
+        return [f"{course.gpu}: not measured against {course.beside}"]
     stands = (
         f"{behind:.2f} % behind the best kernel accepted so far" if behind >= 0.005 else "the best so far"
     )
     return [
-        f"{course.gpu}: {abs(gain):.2f} % {'less' if gain >= 0 else 'more'} time than the original",
+        f"{course.gpu}: {abs(gain):.2f} % {'less' if gain >= 0 else 'more'} time than {course.beside}",
         node("small", stands),
     ]
 
@@ -58,10 +58,10 @@ def _render_course(course: Course, max_creep: float) -> Element:
     return section(
         course.gpu,
         figure(
-            draw_course(course.moments, max_creep),
+            draw_course(course.moments, max_creep, course.beside),
             "Full points are accepted kernels, hollow ones later runs of the last one; a bar is its 95 % "
             "interval. The upper dashed line is the best kernel accepted so far. The lower one is "
             f"{100 * max_creep:g} % more time than that: what sinks below it has crept too far.",
         ),
-        table("Accepted kernels", ("accepted", *COLUMNS[2:]), rows, numbers=(1, 2, 3)),
+        table("Accepted kernels", ("accepted", *course.columns[2:]), rows, numbers=(1, 2, 3)),
     )

@@ -301,7 +301,7 @@ def test_a_field_out_of_range_is_invalid_and_named(tmp_path: Path, field: str, v
     assert str(tmp_path) in str(error)
 
 
-@pytest.mark.parametrize("field", [name for name in SpeedRecord.__struct_fields__ if name != "schema"])
+@pytest.mark.parametrize("field", sorted(msgspec.json.decode(GOOD_BYTES).keys() - {"schema"}))
 def test_a_field_that_is_missing_is_invalid_and_named(tmp_path: Path, field: str) -> None:
     """No field has a default that a deleted line would fall back on."""
     document = json.loads(GOOD_BYTES)
@@ -316,9 +316,7 @@ def test_a_field_that_is_missing_is_invalid_and_named(tmp_path: Path, field: str
 def test_a_record_of_no_number_cannot_be_built(field: str, value: float) -> None:
     """A NaN is stopped before it is written, not only when it is read."""
     with pytest.raises(ValueError, match=field):
-        msgspec.convert(
-            {**msgspec.structs.asdict(SPEED_RECORD), field: value}, SpeedRecord, from_attributes=True
-        )
+        SpeedRecord(**{**msgspec.structs.asdict(SPEED_RECORD), field: value})
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A project of one's own, begun from nothing: its kernels get verdicts, and so do changes of them."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,35 @@ def test_a_change_of_it_is_judged_by_what_its_base_says(begun: Path, tmp_path: P
         words = ["--repository", str(begun), "--root", str(base), "--reports", str(reports)]
         assert main(["judge-change", *words]) == code
         assert (reports / "summary.md").read_text().startswith(f"# kernelgate: {said}")
+
+
+@pytest.mark.slow
+@needs_no_gpu
+def test_a_compile_record_is_accepted_and_spares_a_compile(begun: Path) -> None:
+    """Once it is there nothing is proposed; of a changed problem file it is none."""
+
+    def judge(name: str, number: int) -> Path:
+        folder = begun / "reports" / str(number)
+        report = kernelgate.judge(f"kernels/{name}.py", report_dir=folder, measure=False)
+        assert report.passes, report.detail
+        return folder / "compile.proposed.json"
+
+    def accept(proposal: Path) -> int:
+        return main(["accept", str(proposal), "--reason", "why"])
+
+    first = judge("rms", 1)
+    assert accept(first) == 0
+    assert not judge("rms", 2).exists()
+    source = (begun / "kernels" / "rms.py").read_text()
+    (begun / "kernels" / "rms_idea.py").write_text(source.replace("rms_kernel", "row_kernel"))
+    idea = judge("rms_idea", 3)
+    compiled = json.loads((idea.parent / "report.json").read_text())["stages"]["compile"]["result"]
+    assert compiled["accepted_from_record"]
+    assert accept(idea) == 1
+    problem = begun / "problems" / "rms.py"
+    problem.write_text(problem.read_text().replace("4096", "2048"))
+    assert accept(first) == 1
+    assert accept(judge("rms", 4)) == 0
 
 
 def test_the_workflows_steps_are_what_runs(begun: Path) -> None:

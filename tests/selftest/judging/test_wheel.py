@@ -1,7 +1,6 @@
 """The wheel: built, unpacked beside the libraries alone, it judges a kernel where nothing else of it lies."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,10 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.selftest.problems.written import WRITTEN
-
-ROOT = Path(__file__).parents[3]
-LIBRARIES = Path(pytest.__file__).parents[1]
-"""As a path of modules it has the libraries, and not the checkout: a path's own .pth files are not read."""
+from tests.selftest.support.built_wheel import LIBRARIES, build_wheel, pip
 
 pytestmark = pytest.mark.slow
 
@@ -23,22 +19,9 @@ Call = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder that the wheel is unpacked into."""
-    source, built, unpacked = (tmp_path_factory.mktemp(name) for name in ("source", "built", "installed"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    shutil.copytree(ROOT / "kernelgate", source / "kernelgate", ignore=shutil.ignore_patterns("__pycache__"))
-    # No index is asked: the tools that build it are among the libraries.
-    pip("wheel", "--no-build-isolation", "-w", str(built), str(source))
-    (wheel,) = built.glob("kernelgate-*.whl")
-    pip("install", "-t", str(unpacked), str(wheel))
+    built, unpacked = (tmp_path_factory.mktemp(name) for name in ("built", "installed"))
+    pip("install", "-t", str(unpacked), str(build_wheel(built)))
     return unpacked
-
-
-def pip(command: str, *options: str) -> None:
-    """Run a command of pip's without the network, and show what it says where it fails."""
-    words = [sys.executable, "-m", "pip", "--disable-pip-version-check", command, "--no-index", "--no-deps"]
-    ended = subprocess.run([*words, *options], capture_output=True, text=True, timeout=300, check=False)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from kernelgate.baselines.folder import RecordFolder
 from kernelgate.baselines.kernels import Kernels
 from kernelgate.baselines.records import Accepted, SpeedRecord
 from kernelgate.baselines.store import load_speed
@@ -109,6 +110,9 @@ def finish(
     return conclude_performance(make_conditions(record, rule, environment), measured, seconds=12.0)
 
 
+RECORDS = RecordFolder(root=Path("project"), name="alexnet_conv1")
+
+
 def make_conditions(
     record: SpeedRecord | None, rule: Rule = Rule.TUNE, environment: Provenance = ENVIRONMENT
 ) -> Conditions:
@@ -120,6 +124,7 @@ def make_conditions(
         laws=LAWS,
         record=record,
         environment=environment,
+        records=RECORDS,
     )
 
 
@@ -285,7 +290,7 @@ def test_each_contrast_is_of_its_own_arms() -> None:
 def test_a_proposed_record_has_the_ratios_of_its_arm(arm: str, time_ms: float) -> None:
     """Of the candidate to keep, or of an accepted kernel that has no record."""
     result = finish(measure({Arm.CANDIDATE: 1.7}), None)
-    record = propose_record(result, ALEXNET_CONV1, arm, SHA, ENVIRONMENT)
+    record = propose_record(result, RECORDS, arm, SHA, ENVIRONMENT)
     assert record.log_ratio_original == pytest.approx(math.log(time_ms / 2.25), abs=1e-9)
     assert record.log_ratio_vendor == pytest.approx(math.log(time_ms / 2.0), abs=1e-9)
     assert (record.gpu, record.kernel_sha256, record.replicates) == (GPU.name, SHA, 4)
@@ -294,7 +299,7 @@ def test_a_proposed_record_has_the_ratios_of_its_arm(arm: str, time_ms: float) -
 
 def test_the_record_of_a_run_fits_the_run() -> None:
     """What a run proposes of the accepted kernel shows no drift when it is run again."""
-    record = propose_record(finish(measure(), None), ALEXNET_CONV1, Arm.ACCEPTED, SHA, ENVIRONMENT)
+    record = propose_record(finish(measure(), None), RECORDS, Arm.ACCEPTED, SHA, ENVIRONMENT)
     assert finish(measure({Arm.CANDIDATE: 1.7}), record).verdict.outcome is Outcome.KEEP
 
 

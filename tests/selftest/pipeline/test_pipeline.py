@@ -274,9 +274,10 @@ def test_a_broken_record_of_the_gpu_is_named_before_anything_is_timed(
     pretended: PretendedStages, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A truncated baseline is never taken for none."""
-    record = tmp_path / "nvidia-test.json"
-    record.write_text('{"schema": "kernelgate.speed/1"')
-    monkeypatch.setattr("kernelgate.performance.stage.record_path", lambda *_: record)
+    (tmp_path / "nvidia-test.json").write_text('{"schema": "kernelgate.speed/1"')
+    monkeypatch.setattr(
+        "kernelgate.baselines.folder.record_path", lambda *parts: tmp_path / f"{parts[2]}.json"
+    )
     pretended.performance = AssertionError("must not be timed")
     gate = pretended.gate(gpu=GPU, measure=True)
     gate.stage("performance")

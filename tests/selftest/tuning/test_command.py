@@ -64,9 +64,6 @@ class Machine:
         monkeypatch.setattr(tune_stage, "measure_performance", self.measure)
         monkeypatch.setattr(tune_stage, "read_counters", self.count)
         self.counted: list[list[str]] = []
-        monkeypatch.setattr(
-            tune_stage, "verdict_by_rule", lambda _conditions, result, _attempts: result.verdict
-        )
 
     def compile(self, _sandbox: object, kernels: dict[KernelFile, object]) -> dict[KernelFile, Any]:
         self.compiled += kernels

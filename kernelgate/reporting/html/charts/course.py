@@ -1,11 +1,11 @@
-"""The accepted kernel's gain over the original from change to change, beside the best that there was."""
+"""The accepted kernel's gain from change to change, beside the best that there was."""
 
 import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from xml.etree.ElementTree import Element
 
-from kernelgate.reporting.history import Moment, to_gain
+from kernelgate.reporting.history import ORIGINAL, Moment, to_gain
 from kernelgate.reporting.html.charts import plot
 from kernelgate.reporting.html.charts.axis import Axis, around
 from kernelgate.reporting.html.elements import node
@@ -18,8 +18,10 @@ MAX_DATES = 4
 """Of what stands beneath, so that dates do not cover each other on a phone."""
 
 
-def draw_course(moments: Sequence[Moment], max_creep: float) -> Element:
+def draw_course(moments: Sequence[Moment], max_creep: float, beside: str = ORIGINAL) -> Element:
     """Return the drawing of those moments that were measured, evenly spaced, oldest left.
+
+    Gains are over what stands `beside` the kernels, the original or PyTorch.
 
     The lower line is `max_creep`, a share of time, behind the best kernel so far: under it is REGRESSED.
     Without a measured moment it is a sentence.
@@ -30,11 +32,11 @@ def draw_course(moments: Sequence[Moment], max_creep: float) -> Element:
         if each.gain is not None and math.isfinite(each.gain)
     ]
     if not placed:
-        return node("p", "No chart: no accepted kernel was measured against the original.")
+        return node("p", f"No chart: no accepted kernel was measured against {beside}.")
     axis = around([value for _, each in placed for value in _heights(each, max_creep)], 0.12)
     places = [f"{100 * (number + 0.5) / len(placed):.2f}%" for number in range(len(placed))]
     marks = [
-        *plot.ticks_up(axis, HEIGHT, "gain over the original, %"),
+        *plot.ticks_up(axis, HEIGHT, f"gain over {beside}, %"),
         plot.line("0%", HEIGHT, "100%", HEIGHT, "axis"),
         *_steps(axis, places, [each for _, each in placed], max_creep),
     ]
@@ -44,7 +46,7 @@ def draw_course(moments: Sequence[Moment], max_creep: float) -> Element:
         if place % step == 0:
             marks.append(plot.text(moment.date, places[place], HEIGHT + 16))
     last = placed[-1][1]
-    said = f"{len(placed)} moments, the last {last.date}: gain {last.gain:.2f} % over the original"
+    said = f"{len(placed)} moments, the last {last.date}: gain {last.gain:.2f} % over {beside}"
     return plot.draw_chart(HEIGHT, said, *marks)
 
 

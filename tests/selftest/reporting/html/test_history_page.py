@@ -46,7 +46,9 @@ def write_history(root: Path, history: tuple[Accepted, ...], gpu: str = "NVIDIA 
 
 
 def courses_of(root: Path, *reports: str) -> list[Course]:
-    return read_courses(root, ALEXNET_CONV1, [Path(report) for report in reports])
+    return read_courses(
+        root, ALEXNET_CONV1.name, ALEXNET_CONV1.original, [Path(report) for report in reports]
+    )
 
 
 def test_creep_is_told_and_named_by_its_change(tmp_path: Path) -> None:
