@@ -1,6 +1,7 @@
 """The connection to a Ray cluster."""
 
 import contextlib
+import os
 import signal
 import socket
 import threading
@@ -25,6 +26,7 @@ def connect(address: str) -> bool:
     if ray.is_initialized():
         return False
     local = {"include_dashboard": False} if address == LOCAL else {}
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that starts here tells nobody of it
     try:
         _require_reachable(address)
         with _keeping_sigterm():

@@ -1,5 +1,6 @@
 """A Ray cluster of three nodes on this machine, without a GPU."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """Give a cluster of three nodes with room for one judge each."""
     pytest.importorskip("ray")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     from ray.cluster_utils import Cluster  # noqa: PLC0415 - where it is installed
 
     made = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
