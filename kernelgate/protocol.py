@@ -256,10 +256,7 @@ class Sent(_Message, frozen=True):
 
 
 class Warm(_Message, frozen=True):
-    """Every configuration has run; `chosen` is the number of the one that calls are timed with.
-
-    `times_ms` has the median time of each, where they were timed.
-    """
+    """Every configuration has run, in `times_ms` at the median if timed; calls are of the `chosen` one."""
 
     chosen: int | None
     times_ms: tuple[float, ...] = ()

@@ -10,17 +10,16 @@ import msgspec
 from kernelgate.files import digest_file
 from kernelgate.kernel_file.source import read_kernel
 from kernelgate.kernel_file.violation import UnreadableKernel
-from kernelgate.machine.gpu import visible_gpus
 from kernelgate.pipeline.judgement import Judgement
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
-def digest_asked(judgement: Judgement, profile: str | None) -> str:
+def digest_asked(judgement: Judgement, profile: str | None, gpus: tuple[str, ...]) -> str:
     """Return the sha256 of all that the verdict follows from, but for the candidate.
 
     That is the request, the contents of the files that it names, the settings, the records, the versions,
-    the GPUs and the gate's own sources. Raises OSError for a file that cannot be read.
+    the GPUs of whoever judges and the gate's own sources. Raises OSError for a file that cannot be read.
     """
     request = msgspec.structs.replace(judgement.request, candidate=Path(), report_dir=Path())
     files = [file for file in (request.problem, request.plans and request.plans / "index.json") if file]
@@ -33,8 +32,8 @@ def digest_asked(judgement: Judgement, profile: str | None) -> str:
         judgement.settings,
         judgement.environment,
         judgement.confinement,
-        (visible_gpus(), profile, os.environ.get("CI")),
-        _digest_gate(),
+        (gpus, profile, os.environ.get("CI")),
+        digest_gate(),
     )
     return hashlib.sha256(msgspec.json.encode(asked, enc_hook=str)).hexdigest()
 
@@ -48,7 +47,7 @@ def digest_candidate(judgement: Judgement) -> str | None:
 
 
 @cache
-def _digest_gate() -> str:
+def digest_gate() -> str:
     """Return the digest of the gate's own sources: its version alone does not tell two checkouts apart."""
     files = sorted(each for each in PACKAGE.rglob("*") if each.suffix in (".py", ".toml"))
     return hashlib.sha256("".join(map(digest_file, files)).encode()).hexdigest()

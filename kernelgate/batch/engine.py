@@ -29,17 +29,21 @@ def open_results(ask: Ask) -> ResultsFile:
 
 
 class Engine:
-    """Makes orders of what is asked in a project, or in none, and keeps their results."""
+    """Makes orders of what is asked in a project, or in none, and keeps their results.
 
-    def __init__(self, results: ResultsFile, project: Path | None) -> None:
-        self._results, self._project = results, project
+    `gpus` are those of whoever judges: a verdict follows from them too.
+    """
+
+    def __init__(self, results: ResultsFile, project: Path | None, gpus: tuple[str, ...]) -> None:
+        self._results, self._project, self._gpus = results, project, gpus
 
     def order(self, options: dict[str, Any]) -> Order | Result:
         """Return what is to be judged, or the line of a candidate whose judgement cannot begin."""
         file = str(options["candidate"])
         try:
-            gate = make_gate(options.get, self._project, Silent())
-            asked, sha256 = digest_asked(gate, options.get("profile")), digest_candidate(gate)
+            gate = make_gate(options.get, self._project, Silent(), visible=self._gpus)
+            asked = digest_asked(gate, options.get("profile"), self._gpus)
+            sha256 = digest_candidate(gate)
         except (KernelgateError, OSError, ValueError) as error:
             return self.refuse(file, str(error))
         return Order(
@@ -47,6 +51,7 @@ class Engine:
             project=str(self._project) if self._project is not None else None,
             sha256=sha256,
             asked=asked,
+            to_beat=gate.accepted,
             report_dir=str(self._results.folder / _name_folder(Path(file), sha256, asked)),
         )
 

@@ -93,10 +93,10 @@ def follow(requests: BinaryIO, output: TextIO, options: dict[str, Any], project:
     events = _Events(output)
     with (
         open_results(options.get) as results,
-        closing(open_judges(options.get("jobs"), events.of)) as judges,
+        closing(open_judges(options.get("jobs"), events.of, options.get("cluster"))) as judges,
         contextlib.redirect_stdout(sys.stderr),
     ):
-        engine = Engine(results, project)
+        engine = Engine(results, project, judges.gpus)
         orders = _read_orders(requests, engine, options, results.folder, events)
         for order, result in judges.judge(orders):
             assert result is not None  # more than its form was asked for

@@ -6,6 +6,7 @@ from typing import Protocol
 from kernelgate.batch.order import Order, carry_out
 from kernelgate.batch.result import Result
 from kernelgate.judging.watch import Watch
+from kernelgate.machine.gpu import visible_gpus
 
 WatchOf = Callable[[Order], Watch]
 """Gives who is told of the stages of an order; it may be asked on any thread."""
@@ -15,9 +16,10 @@ Judged = tuple[Order, Result | None]
 
 
 class Judges(Protocol):
-    """Judges orders, in whatever order they come to their end; `count` at a time."""
+    """Judges orders, in whatever order they come to their end; `count` at a time, on the `gpus`."""
 
     count: int
+    gpus: tuple[str, ...]
 
     def judge(self, orders: Iterable[Order]) -> Iterator[Judged]:
         """Yield each order with its result."""
@@ -32,7 +34,7 @@ class ThisProcess:
     count = 1
 
     def __init__(self, watch_of: WatchOf) -> None:
-        self._watch_of = watch_of
+        self._watch_of, self.gpus = watch_of, visible_gpus()
 
     def judge(self, orders: Iterable[Order]) -> Iterator[Judged]:
         """Yield each order with its result, in their order."""

@@ -11,6 +11,7 @@ from kernelgate.batch.result import Result, not_judged, result_of
 from kernelgate.judging.judge import Asked, make_gate, run_gate
 from kernelgate.judging.options import AskedError
 from kernelgate.judging.watch import Watch
+from kernelgate.kernel_file.source import KernelFile
 from kernelgate.pipeline.pipeline import Gate
 from kernelgate.reporting.report import Report, make_report
 
@@ -21,7 +22,8 @@ SENT = frozenset({*Asked.__annotations__, "candidate", "accepted"} - {"project",
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """A candidate and how it is judged: `sha256` is that of its bytes, `asked` that of all else.
 
-    With `only_form` it is held to its form alone. `id` is what the caller knows it by.
+    With `only_form` it is held to its form alone. `id` is what the caller knows it by. `to_beat` is the
+    kernel to beat: who judges may have no checkout to look it up in.
     """
 
     options: dict[str, str | bool]
@@ -29,6 +31,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str | None
     asked: str
     report_dir: str
+    to_beat: KernelFile | None = None
     only_form: bool = False
     id: str | int = 0
 
@@ -71,7 +74,7 @@ def carry_out(order: Order, watch: Watch) -> Result | None:
 
 def _open_gate(order: Order, watch: Watch) -> Gate:
     project = Path(order.project) if order.project is not None else None
-    gate = make_gate(order.options.get, project, watch)
+    gate = make_gate(order.options.get, project, watch, to_beat=order.to_beat)
     gate.request = msgspec.structs.replace(gate.request, report_dir=Path(order.report_dir))
     return gate
 

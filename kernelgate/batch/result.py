@@ -18,7 +18,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     options, settings, accepted kernel, versions and the gate itself. `gain` and the ends of its interval are
     fractions, None where nothing was timed. `report` is the folder of report.json and its pages, None where
     no judgement began. `same_as` names the file whose verdict this is: it has the same bytes, and the same
-    was asked. `seconds` are those of the judgement. `reused` is never stored: the line was there before.
+    was asked. `gpu` is the card that it was judged on, `host` that of a cluster. `seconds` are those of the
+    judgement. `reused` is never stored: the line was there before.
     """
 
     schema: Literal["kernelgate.result/1"] = "kernelgate.result/1"
@@ -37,6 +38,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     seconds: float = 0.0
     report: str | None = None
     same_as: str | None = None
+    gpu: str | None = None
+    host: str | None = None
     reused: bool = False
 
 
@@ -58,6 +61,7 @@ def result_of(report: Report, asked: str, seconds: float, folder: str) -> Result
         gain_high=contrast.gain_high if contrast else None,
         seconds=round(seconds, 3),
         report=folder,
+        gpu=report.gpu,
     )
 
 

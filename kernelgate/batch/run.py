@@ -15,34 +15,59 @@ from kernelgate.batch.result import Result
 from kernelgate.batch.side_by_side.processes import JudgeProcesses
 from kernelgate.batch.side_by_side.seats import list_seats
 from kernelgate.judging.judge import Asked, read_asked
+from kernelgate.judging.options import AskedError
 from kernelgate.judging.watch import Silent
 
 
 def judge_all(
-    files: Iterable[str | Path], jobs: int | None = None, **asked: Unpack[Asked]
+    files: Iterable[str | Path],
+    jobs: int | None = None,
+    cluster: str | None = None,
+    **asked: Unpack[Asked],
 ) -> Iterator[Result]:
     """Return how each file was judged, as it is known; a folder stands for its .py files.
 
     Each result is a line of results.jsonl in `report_dir` by then, and the candidate's report in a folder
     beside it. What was decided there before is not judged again. `jobs` candidates are judged at a time, on
-    the GPUs by turns; left out, as many as the machine has room for. Raises TypeError for an unknown key, and
+    the GPUs by turns; left out, as many as the machine has room for. With the address of a `cluster` that is
+    the machines of a Ray cluster; `local` is one of this machine. Raises TypeError for an unknown key, and
     with the first result KernelgateError or OSError where no result can be kept. What is wrong with one
     file, or with what is asked of it, is its result.
     """
-    return _judge_all(files, jobs, *read_asked(asked, "judge_all"))
+    options, project = read_asked(asked, "judge_all")
+    return _judge_all(files, options | {"jobs": jobs, "cluster": cluster}, project)
 
 
 def _judge_all(
-    files: Iterable[str | Path], jobs: int | None, options: dict[str, Any], project: Path | None
+    files: Iterable[str | Path], options: dict[str, Any], project: Path | None
 ) -> Iterator[Result]:
-    with open_results(options.get) as results, closing(open_judges(jobs, lambda _: Silent())) as judges:
-        yield from judge_in_order(Engine(results, project), judges, list_candidates(files), options)
+    with (
+        open_results(options.get) as results,
+        closing(open_judges(options["jobs"], lambda _: Silent(), options["cluster"])) as judges,
+    ):
+        engine = Engine(results, project, judges.gpus)
+        yield from judge_in_order(engine, judges, list_candidates(files), options)
 
 
-def open_judges(jobs: int | None, watch_of: WatchOf) -> Judges:
-    """Return who judges so many candidates at a time: this process if it is one. Raises AskedError."""
+def open_judges(jobs: int | None, watch_of: WatchOf, cluster: str | None = None) -> Judges:
+    """Return who judges so many candidates at a time: this process if it is one, or the hosts of a cluster.
+
+    Raises AskedError, and ClusterError for a cluster that cannot be reached.
+    """
+    if cluster is not None:
+        return _open_cluster(cluster, jobs, watch_of)
     seats = list_seats(jobs)
     return ThisProcess(watch_of) if len(seats) == 1 else JudgeProcesses(seats, watch_of)
+
+
+def _open_cluster(address: str, jobs: int | None, watch_of: WatchOf) -> Judges:
+    try:
+        from kernelgate.batch.cluster.judges import open_cluster  # noqa: PLC0415 - Ray is an extra
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise AskedError(f"--cluster {address}: needs Ray; pip install 'kernelgate[cluster]'") from error
+    return open_cluster(address, jobs, watch_of)
 
 
 def judge_in_order(

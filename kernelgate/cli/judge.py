@@ -34,6 +34,12 @@ def add(commands: Any) -> None:
         help="judge what JSON lines on standard input ask for, and answer in JSON lines: docs/search.md",
     )
     add_jobs(command)
+    command.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="judge on the hosts of a Ray cluster: `auto`, HOST:PORT, ray://HOST:PORT, or `local` for one of "
+        "this host; docs/search.md",
+    )
     add_options(command.add_argument)
     command.add_argument("--profile", metavar="NAME", help="how much is drawn: ci, default or nightly")
     timed = command.add_mutually_exclusive_group()
@@ -59,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     with ending_in_order():
         if options.follow:
             return _follow(options)
-        if is_batch(options.files):
+        if is_batch(options.files) or options.cluster is not None:
             return _judge_batch(options)
         options.candidate = options.files[0]
         return _judge(options)
@@ -98,13 +104,15 @@ def _judge_batch(options: argparse.Namespace) -> int:
 
     table = Table(sys.stdout, with_rows=not options.json and not options.quiet)
     try:
-        candidates, judges = list_candidates(options.files), open_judges(options.jobs, lambda _: table)
+        candidates = list_candidates(options.files)
+        judges = open_judges(options.jobs, lambda _: table, options.cluster)
         results = open_results(vars(options).get)
     except (KernelgateError, OSError) as error:
         return _refuse(error)
     table.begin(len(candidates), judges.count)
     with results, closing(judges):
-        for result in judge_in_order(Engine(results, project_of(options)), judges, candidates, vars(options)):
+        engine = Engine(results, project_of(options), judges.gpus)
+        for result in judge_in_order(engine, judges, candidates, vars(options)):
             table.add(result)
             if options.json:
                 print(msgspec.json.encode(result).decode(), flush=True)

@@ -27,6 +27,9 @@ from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault
 
+Compiles = dict[KernelFile, list["CompiledKernel"] | BaseException]
+"""Each kernel file compiled for each of its targets, or why it is not."""
+
 Launched = tuple[str, tuple[int, int, int], str]
 """One launch: the digest of its machine code, its grid, the digest of its arguments."""
 
@@ -125,12 +128,7 @@ def compile_kernels(
     Raises WorkerFault if a file fails, TooManyConfigsError if one has too many configurations, and
     UnplannedError if a call of one is no launch plan.
     """
-    compiled = {}
-    for kernel, done in compile_each(sandbox, kernels, usable_cores()).items():
-        if isinstance(done, BaseException):
-            raise done
-        compiled[kernel] = done
-    return compiled
+    return _all_done(compile_each(sandbox, kernels, usable_cores()))
 
 
 def compile_kernel(
@@ -140,19 +138,21 @@ def compile_kernel(
 
     Raises what `compile_kernels` raises.
     """
-    (done,) = compile_each(sandbox, {kernel: targets}, workers).values()
-    if isinstance(done, BaseException):
-        raise done
-    return done
+    return _all_done(compile_each(sandbox, {kernel: targets}, workers))[kernel]
 
 
-def compile_each(
-    sandbox: Sandbox, kernels: Mapping[KernelFile, Sequence[Target]], workers: int
-) -> dict[KernelFile, list[CompiledKernel] | BaseException]:
-    """Return each kernel file compiled for each of its targets, or what `compile_kernels` would raise."""
+def compile_each(sandbox: Sandbox, kernels: Mapping[KernelFile, Sequence[Target]], workers: int) -> Compiles:
+    """Return each kernel file compiled, or what `compile_kernels` would raise."""
     jobs = [_FileToCompile(sandbox, kernel, targets) for kernel, targets in kernels.items()]
     errors = Crew(jobs).work_off(workers)
     return {job.kernel: error or job.result() for job, error in zip(jobs, errors, strict=True)}
+
+
+def _all_done(compiles: Compiles) -> dict[KernelFile, list[CompiledKernel]]:
+    for each in compiles.values():
+        if isinstance(each, BaseException):
+            raise each
+    return {kernel: each for kernel, each in compiles.items() if not isinstance(each, BaseException)}
 
 
 class _FileToCompile:
@@ -180,9 +180,8 @@ class _FileToCompile:
     def do(self, hand: Recorder, task: Task) -> None:
         """Record the plans of a task; raises WorkerFault, UnplannedError."""
         with self._own_faults():
-            self.answers.update(
-                _record_task(self.sandbox, hand, self.kernel, task, asks_time=self.loaded.asks_time)
-            )
+            of_task = _record_task(self.sandbox, hand, self.kernel, task, self.loaded.asks_time)
+            self.answers.update(of_task)
 
     def result(self) -> list[CompiledKernel] | WorkerFault:
         """Return what was compiled for each target."""
@@ -234,7 +233,7 @@ def _list_tasks(groups: Sequence[list[int]], targets: Sequence[Target], measured
 
 
 def _record_task(
-    sandbox: Sandbox, recorder: Recorder, kernel: KernelFile, task: Task, *, asks_time: bool
+    sandbox: Sandbox, recorder: Recorder, kernel: KernelFile, task: Task, asks_time: bool
 ) -> Answers:
     """Return the plans of a task; of the first configuration every form of the measured call is tried."""
     target, batch, pins = task

@@ -8,6 +8,7 @@ import msgspec
 from kernelgate.judging.machine import keep_hypothesis_out, load_profile, meet_machine
 from kernelgate.judging.options import REPORT_DIR, Ask, AskedError, make_request
 from kernelgate.judging.watch import Silent, Watch
+from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import NO_GPU, GpuError, visible_gpus
 from kernelgate.operations.declaration.error_model import Math
 from kernelgate.operations.declaration.operation import Algorithm
@@ -78,8 +79,19 @@ def open_gate(ask: Ask, project: Path | None, watch: Watch) -> Gate:
     return gate
 
 
-def make_gate(ask: Ask, project: Path | None, watch: Watch) -> Gate:
-    """Return the gate that judges what the options ask for; nothing is written. Raises as `judge` does."""
+def make_gate(
+    ask: Ask,
+    project: Path | None,
+    watch: Watch,
+    *,
+    visible: tuple[str, ...] | None = None,
+    to_beat: KernelFile | None = None,
+) -> Gate:
+    """Return the gate that judges what the options ask for; nothing is written. Raises as `judge` does.
+
+    `visible` are the GPUs of whoever judges, left out those of this process. `to_beat` is the kernel to beat,
+    where it has been read already.
+    """
     settings = load_settings(project / PROJECT_FILE if project else None)
     if (profile := ask("profile")) not in (None, *settings.correctness.profiles):
         known = ", ".join(settings.correctness.profiles)
@@ -88,10 +100,11 @@ def make_gate(ask: Ask, project: Path | None, watch: Watch) -> Gate:
         if (file := ask(option)) and not Path(file).is_file():
             kind = "kernel" if option == "candidate" else option
             raise AskedError(f"{file}: is no {kind} file, or is not there")
-    measure, gpus = ask("measure"), visible_gpus()
+    measure, gpus = ask("measure"), visible_gpus() if visible is None else visible
     if measure and not gpus:
         raise GpuError(NO_GPU)
     request = make_request(ask, project, settings, measure=bool(gpus) if measure is None else measure)
+    request = msgspec.structs.replace(request, to_beat=to_beat)
 
     def meet(asked: Request) -> Request:
         keep_hypothesis_out()

@@ -42,9 +42,13 @@ class Judgement:
             self._take(find_operation(request.operation))
         if self.project is not None:
             self.original = find_original(self.project, self.operation, max_bytes)
-            self.accepted = find_accepted(self.project, self.operation, request.accepted, max_bytes)
+            self.accepted = request.to_beat or find_accepted(
+                self.project, self.operation, request.accepted, max_bytes
+            )
         else:
-            self.accepted = find_to_beat(request.root, request.accepted_name, request.accepted, max_bytes)
+            self.accepted = request.to_beat or find_to_beat(
+                request.root, request.accepted_name, request.accepted, max_bytes
+            )
         self.environment = describe_installation()
         self.confinement = find_confinement()
         self.candidate: KernelFile | None = None

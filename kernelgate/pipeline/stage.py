@@ -8,6 +8,7 @@ import msgspec
 from kernelgate.compilation.stage import CompileResult
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.result import Correctness
+from kernelgate.kernel_file.source import KernelFile
 from kernelgate.kernel_file.violation import Violation
 from kernelgate.machine.gpu import Gpu
 from kernelgate.operations.declaration.error_model import Math
@@ -31,6 +32,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     folder that such a book is written into. `algorithm` says whose laws hold. A `problem` file says what is
     computed, in place of the operation's name, and `math` in what arithmetic at least. `accepted_name` is
     what a project calls the kernel to beat where it keeps no originals; a problem's records go by it.
+    `to_beat` is that kernel itself, where it has been read already.
     """
 
     root: Path | None
@@ -53,6 +55,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     problem: Path | None = None
     accepted_name: str | None = None
     math: Math | None = None
+    to_beat: KernelFile | None = None
 
 
 class StageResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -49,7 +49,8 @@ def rank(
     with open_results(asked.get) as results:
         judged = []
         with closing(open_judges(asked.get("jobs"), lambda _: watch)) as judges:  # none is left for the race
-            for result in judge_in_order(Engine(results, project), judges, list_candidates(files), asked):
+            engine = Engine(results, project, judges.gpus)
+            for result in judge_in_order(engine, judges, list_candidates(files), asked):
                 tell(result)
                 judged.append(result)
         if not judged:

@@ -1,17 +1,16 @@
 """How a judge ends before its time: by a signal, or with whoever started it."""
 
-import ctypes
 import os
+import select
 import signal
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from kernelgate.sandbox.process_tree import descendants, kill
 from kernelgate.sandbox.worker_process import end_live_workers
-
-PR_SET_PDEATHSIG = 1
 
 
 @contextmanager
@@ -36,11 +35,20 @@ def end_with_engine() -> None:
 
     An exception would be no end in the middle of an import that takes all of them for its own.
     """
-    signal.signal(signal.SIGTERM, _end_at_once)
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)  # prctl(2)
+    signal.signal(signal.SIGTERM, lambda number, _frame: _end_at_once(number))
+    # The signal that Linux sends for a parent comes when the thread ends that started this process.
+    threading.Thread(target=_end_after, args=(os.getppid(),), daemon=True).start()
 
 
-def _end_at_once(number: int, _frame: FrameType | None) -> None:
+def _end_after(engine: int) -> None:
+    with suppress(ProcessLookupError):
+        descriptor = os.pidfd_open(engine)
+        if os.getppid() == engine:  # else its number may be somebody else's by now
+            select.select([descriptor], [], [])
+    _end_at_once(signal.SIGTERM)
+
+
+def _end_at_once(number: int) -> None:
     for each in descendants(os.getpid()):
         kill(each)
     os._exit(128 + number)

@@ -7,7 +7,7 @@ from typing import BinaryIO
 import msgspec
 
 from kernelgate.batch.order import Order, carry_out
-from kernelgate.batch.side_by_side.processes import Answer, Ended
+from kernelgate.batch.side_by_side.messages import Answer, Ended, Said
 from kernelgate.judging.watch import Silent
 from kernelgate.pipeline.stage import StageName, StageResult
 from kernelgate.sandbox.ending import end_with_engine
@@ -24,7 +24,7 @@ class Telling(Silent):
         """Say how it ended."""
         self.say(Ended(stage=stage, result=msgspec.structs.replace(result, result=None)))
 
-    def say(self, said: Ended | Answer) -> None:
+    def say(self, said: Said) -> None:
         """Write a line."""
         self._answers.write(msgspec.json.encode(said) + b"\n")
         self._answers.flush()

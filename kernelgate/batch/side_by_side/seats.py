@@ -22,11 +22,16 @@ def list_seats(jobs: int | None) -> list[Seat]:
     """
     gpus = visible_gpus()
     if jobs is None:
-        by_cores = max(1, usable_cores() // CORES_EACH)
+        by_cores = count_by_cores(usable_cores())
         jobs = max(len(gpus), min(by_cores, len(gpus) * _room_on_each())) if gpus else by_cores
     if jobs < 1:
         raise AskedError(f"--jobs {jobs}: allowed 1 or more")
     return [gpus[number % len(gpus)] if gpus else None for number in range(jobs)]
+
+
+def count_by_cores(cores: int) -> int:
+    """Return how many judges a host of so many cores has room for, by its cores alone."""
+    return max(1, cores // CORES_EACH)
 
 
 def _room_on_each() -> int:

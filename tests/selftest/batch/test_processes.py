@@ -18,7 +18,8 @@ from kernelgate.batch.order import Order
 from kernelgate.batch.result import Result
 from kernelgate.batch.side_by_side import processes
 from kernelgate.batch.side_by_side import seats as seats_module
-from kernelgate.batch.side_by_side.processes import ATTEMPTS, JudgeProcesses
+from kernelgate.batch.side_by_side.in_turn import ATTEMPTS
+from kernelgate.batch.side_by_side.processes import JudgeProcesses
 from kernelgate.batch.side_by_side.seats import list_seats
 from kernelgate.cli.main import main
 from kernelgate.errors import KernelgateError

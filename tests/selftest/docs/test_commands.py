@@ -26,6 +26,7 @@ HOURS = "takes many minutes; run by hand"
 
 RUN_BY = {
     "kernelgate judge": "judging/test_judge.py: def test_it_needs_no_project",
+    "kernelgate judge --cluster": "batch/cluster/test_judges.py: '--cluster'",
     "kernelgate judge --code-path": GPU,
     "kernelgate rank": "ranking/test_rank.py: 'rank'",
     "kernelgate init": "cli/test_init.py: 'init'",
