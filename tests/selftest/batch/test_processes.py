@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -249,3 +250,26 @@ def test_only_what_the_same_engine_started_is_a_peer(monkeypatch: pytest.MonkeyP
     assert os.getpid() in peers.peers()
     monkeypatch.setattr(os, "getppid", lambda: 1)
     assert peers.peers() == set()
+
+
+STAYS = "from kernelgate.sandbox.ending import end_with_engine; end_with_engine(); print(flush=True); input()"
+
+
+def test_a_judge_outlives_the_thread_that_started_it() -> None:
+    """Each phase of a batch has threads of its own: a judge that ended with one would lose its imports."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start() -> None:
+        words = [sys.executable, "-c", STAYS]
+        started.append(subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        assert started[0].stdout is not None
+        started[0].stdout.readline()
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    thread.join()
+    with started[0] as judge:
+        time.sleep(1)
+        assert judge.poll() is None
+        judge.terminate()
+        assert judge.wait(10) == 128 + signal.SIGTERM
