@@ -61,6 +61,7 @@ RUN_BY = {
     "python -m benchmarks.record": GPU,
     "python -m benchmarks.roofline": "benchmarks/test_roofline.py: roofline.main",
     "python -m benchmarks.same_blocks": GPU,
+    "python -m benchmarks.soak": "benchmarks/test_soak.py: soak.main",
     "python -m kernelgate.reporting.verdict_list": "test_verdicts.py: render_verdicts",
     "python -m kernelgate.worker": "sandbox/test_worker_process.py: worker",
     "python -m py_compile": "kernel_file/test_format.py: not-python",
