@@ -10,7 +10,9 @@ from kernelgate.execution.cards import Card
 from kernelgate.worker.fake_cuda.streams import pretend_streams
 
 IN_USE = 2**30
-"""Bytes of the GPU's memory that tensors of the user take, beside those of the call."""
+"""Bytes of the GPU's memory that tensors of the user take at least, beside those of the call."""
+
+OF_MEMORY = ("memory_allocated", "max_memory_allocated", "memory_reserved", "max_memory_reserved")
 
 
 class PretendedGraph:
@@ -48,8 +50,11 @@ def _capture(graph: PretendedGraph, *_: Any, **__: Any) -> Iterator[None]:
         graph.capture_end()
 
 
-def pretend_cuda(properties: Card) -> None:
-    """Make torch.cuda answer as a machine with one such GPU would; nothing is ever launched through it."""
+def pretend_cuda(properties: Card, more_in_use: Callable[[], int] = lambda: 0) -> None:
+    """Make torch.cuda answer as a machine with one such GPU would; nothing is ever launched through it.
+
+    The user's tensors take so many bytes more than IN_USE.
+    """
     memory = (properties.total_memory, properties.total_memory)
     capability = (properties.major, properties.minor)
     answers: dict[Any, dict[str, Any]] = {
@@ -64,8 +69,6 @@ def pretend_cuda(properties: Card) -> None:
             "get_device_name": properties.name,
             "get_device_properties": properties,
             "mem_get_info": memory,
-            **dict.fromkeys(("memory_allocated", "max_memory_allocated"), IN_USE),
-            **dict.fromkeys(("memory_reserved", "max_memory_reserved"), IN_USE),
             **dict.fromkeys(("set_device", "empty_cache", "init")),
             **dict.fromkeys(("manual_seed", "manual_seed_all", "seed", "seed_all")),
         },
@@ -80,6 +83,8 @@ def pretend_cuda(properties: Card) -> None:
     for module, of_module in answers.items():
         for name, answer in of_module.items():
             setattr(module, name, _saying(answer))
+    for name in OF_MEMORY:
+        setattr(torch.cuda, name, lambda *_, **__: IN_USE + more_in_use())
     cuda: Any = torch.cuda
     cuda.device = cuda.device_of = nullcontext
     pretend_streams()

@@ -68,7 +68,7 @@ class RecordMode:
         if isinstance(request, protocol.Load) and request.file is not None:
             self.kernel_file = request.file
             self.sha256 = hashlib.sha256(Path(request.file).read_bytes()).hexdigest()
-            pretend_cuda(request.card)
+            pretend_cuda(request.card, self.surroundings.more_memory_in_use)
             self.operation = find_operation(request.operation)
             self.surroundings.base_s, self.surroundings.asked = request.later_s, False
             self.kernel = KernelModel(request.file, self.operation)
@@ -81,7 +81,7 @@ class RecordMode:
         raise ValueError(f"mode record does not answer {type(request).__name__}")
 
     def _record(self, request: protocol.Record) -> protocol.Recorded:
-        pretend_cuda(request.card)
+        pretend_cuda(request.card, self.surroundings.more_memory_in_use)
         activate(StubDriver(request.card, self._note_launch, request.assembled_for))
         self.assembler.card = request.assembled_for
         knobs.compilation.always_compile = request.with_log  # what is found on disk comes without one

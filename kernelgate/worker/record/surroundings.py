@@ -24,6 +24,10 @@ from kernelgate.execution.launch_plan import CallForm
 STEP_S = 90_061
 """A day, an hour, a minute and a second: from one call to the next none of them stays."""
 
+USERS_CORES = 16
+OF_CORES = ((os, "cpu_count"), (torch, "get_num_threads"), (torch, "get_num_interop_threads"))
+"""Functions that tell a machine, and a process of the gate, from those of users."""
+
 TURNS = 1 << 16
 NANOSECONDS = 10**9
 CLOCKS = ("time", "monotonic", "perf_counter", "process_time", "thread_time")
@@ -66,7 +70,7 @@ KEPT_IN_C = ("CUDA_VISIBLE_DEVICES", "TRITON_DEFAULT_FP_FUSION")
 class Surroundings:
     """The pretended clock and process; it is `base_s` and `later_s` later than now.
 
-    `asked` says that somebody has looked at the clock, or asked for the process.
+    `asked` says that somebody has looked at the clock, or asked for the process or the memory in use.
     """
 
     def __init__(self) -> None:
@@ -89,8 +93,15 @@ class Surroundings:
         _hide_worker()
         pid = os.getpid()
         os.getpid = lambda: pid + self.look() % 1009
+        for module, name in OF_CORES:
+            # Libraries ask too, while they are imported: that is no look at the clock.
+            setattr(module, name, lambda: USERS_CORES + (self.base_s + self.later_s) % 31)
         datetime.datetime = dates = self._dates()  # type: ignore[misc]
         datetime.date = _days(dates)  # type: ignore[misc]
+
+    def more_memory_in_use(self) -> int:
+        """Return by how many bytes more of the GPU's memory the user has filled."""
+        return self.look() % 4093 * 2**20
 
     def call(self, form: CallForm, forward: Callable[[], Any]) -> Any:
         """Return what `forward` returns, called in the surroundings, and the thread, of a form."""

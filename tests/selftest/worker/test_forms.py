@@ -251,6 +251,9 @@ def test_a_file_is_imported_under_its_own_name(start: Start) -> None:
         ("datetime", "datetime.datetime.now().minute % 2"),
         ("os", "'USER' in os.environ"),
         ("os", "os.getpid() % 2"),
+        ("os", "os.cpu_count() % 2"),
+        ("torch", "torch.get_num_threads() % 2"),
+        ("torch", "torch.cuda.memory_allocated() // 2**20 % 2"),
     ],
 )
 def test_what_asks_for_its_surroundings_is_found(start: Start, module: str, condition: str) -> None:
