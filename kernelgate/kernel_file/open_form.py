@@ -56,7 +56,10 @@ def _check_model(tree: ast.Module, operation: Operation) -> Iterator[Violation]:
     required = required_arguments(methods["forward"]) if "forward" in methods else []
     if "forward" in methods and len(required) != len(operation.inputs):
         names = ", ".join(each.name for each in operation.inputs)
-        message = f"forward requires {required}; allowed: {names}, others with defaults"
+        message = f"forward requires {required}; allowed: {names}, and whatever has a default"
+        if operation.parameters:
+            stored = ", ".join(operation.stored_parameters)
+            message += f"; make the parameters in __init__, by these names or of these shapes: {stored}"
         yield _violation("model-forward", methods["forward"], message)
 
 

@@ -49,6 +49,15 @@ def test_what_the_gate_calls_must_be_there(old: str, new: str, rule: str, line: 
     assert (rule, line) in broken(SMALL.replace(old, new, 1))
 
 
+def test_who_asks_for_parameters_in_forward_is_told_where_they_belong() -> None:
+    """By what names or shapes the gate finds them in the model."""
+    source = SMALL.replace("x, stride=4", "x, weight, bias")
+    kernel = KernelFile(path="k.py", sha256="a" * 64, source=source)
+    (said,) = [each.message for each in check_open_form(kernel, ALEXNET_CONV1)]
+    assert "forward requires ['x', 'weight', 'bias']; allowed: x, and whatever has a default" in said
+    assert said.endswith("in __init__, by these names or of these shapes: conv1.weight, conv1.bias")
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
