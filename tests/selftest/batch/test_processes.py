@@ -51,8 +51,14 @@ def judge_many(jobs: int, *files: str, **asked: Any) -> list[Result]:
 
 def judge_processes() -> list[psutil.Process]:
     """Return the judges that this process has started."""
-    children = psutil.Process().children()
-    return [each for each in children if "kernelgate.batch.side_by_side.judge_process" in each.cmdline()]
+    return [each for each in psutil.Process().children() if _is_judge(each)]
+
+
+def _is_judge(process: psutil.Process) -> bool:
+    try:
+        return "kernelgate.batch.side_by_side.judge_process" in process.cmdline()
+    except psutil.Error:  # it has ended
+        return False
 
 
 @needs_no_gpu

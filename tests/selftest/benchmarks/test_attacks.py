@@ -255,16 +255,15 @@ def test_what_ends_a_decision_early_is_its_outcome(
     assert says in found.detail
 
 
-@pytest.mark.parametrize(
-    ("judged", "outcome"), [(Outcome.NO_BASELINE, Outcome.KEEP), (Outcome.WRONG, Outcome.WRONG)]
-)
-def test_a_decision_is_what_the_rule_says_unless_something_worse_holds(
-    monkeypatch: pytest.MonkeyPatch, accepted: KernelFile, judged: Outcome, outcome: Outcome
+@pytest.mark.parametrize("judged", [Outcome.KEEP, Outcome.WRONG])
+def test_a_decision_is_the_stages_own_by_no_record(
+    monkeypatch: pytest.MonkeyPatch, accepted: KernelFile, judged: Outcome
 ) -> None:
-    """There is no record to hold it against; the last attempt decides, and both have cost."""
+    """Where none is kept the rule table decides; both attempts have cost."""
     first, measured = make_replicates((0.05,) * 4), make_replicates((-0.05,) * 4, attempt=2)
 
-    def measure(*_: object) -> tuple[Any, Sequence[Sequence[MeasuredReplicate]]]:
+    def measure(*asked: Any) -> tuple[Any, Sequence[Sequence[MeasuredReplicate]]]:
+        assert (asked[2].record, asked[2].records) == (None, None)
         candidate = SimpleNamespace(gain=0.05)
         return SimpleNamespace(
             verdict=conclude(judged, any_reason(judged), "because"), candidate=candidate
@@ -276,6 +275,6 @@ def test_a_decision_is_what_the_rule_says_unless_something_worse_holds(
     monkeypatch.setattr(decision, "measure_performance", measure)
     sandbox: Any = SimpleNamespace(operation=CONDITIONS.operation)
     found = decide(sandbox, GPU, SETTINGS, accepted, accepted)
-    assert (found.outcome, found.attempts, found.replicates) == (outcome, 2, 8)
+    assert (found.outcome, found.attempts, found.replicates) == (judged, 2, 8)
     samples = [sample for one in (*first, *measured) for sample in one.samples]
     assert found.gpu_seconds == pytest.approx(sum(sample.wall_ms for sample in samples) / 1000)
