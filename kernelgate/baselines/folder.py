@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 
+from kernelgate.baselines.kernels import kernel_path
 from kernelgate.baselines.records import ProblemVersion
 from kernelgate.baselines.store import record_path
 
@@ -25,7 +26,7 @@ class RecordFolder(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def kernel(self) -> Path:
         """Where the accepted kernel lies in the project."""
-        return Path("kernels") / f"{self.name}.py"
+        return kernel_path(self.name)
 
     @property
     def is_required(self) -> bool:

@@ -20,9 +20,9 @@ class AcceptedError(KernelgateError, ValueError):
     """The accepted or the original kernel is not to be had, or is not what it must be."""
 
 
-def kernel_path(root: Path, operation: Operation) -> Path:
-    """Return where the accepted kernel of an operation lies."""
-    return root / "kernels" / f"{operation.name}.py"
+def kernel_path(name: str) -> Path:
+    """Return where in its project the accepted kernel of an operation, or of a problem, lies."""
+    return Path("kernels") / f"{name}.py"
 
 
 def find_accepted(root: Path, operation: Operation, where: str | None, max_bytes: int) -> KernelFile:
@@ -32,13 +32,13 @@ def find_accepted(root: Path, operation: Operation, where: str | None, max_bytes
     """
     if where is not None and Path(where).exists():
         return read_accepted(Path(where), max_bytes)
-    path = kernel_path(root, operation)
-    source = _show(root, where or BASE, path.relative_to(root))
+    path = kernel_path(operation.name)
+    source = _show(root, where or BASE, path)
     if source is not None:
-        return _read_shown(f"{where or BASE}:{path.relative_to(root)}", source)
+        return _read_shown(f"{where or BASE}:{path}", source)
     if where is not None:
         raise AcceptedError(f"--accepted {where}: neither a file nor a git revision that holds {path.name}")
-    return read_accepted(Path(os.path.relpath(path)), max_bytes)
+    return read_accepted(Path(os.path.relpath(root / path)), max_bytes)
 
 
 def find_to_beat(root: Path | None, name: str | None, where: str | None, max_bytes: int) -> KernelFile | None:
@@ -53,7 +53,7 @@ def find_to_beat(root: Path | None, name: str | None, where: str | None, max_byt
         if where is None:
             return None
         raise AcceptedError(f"--against {where}: no such file, and no project to take a revision of")
-    path, revision = Path("kernels") / f"{name}.py", where or BASE
+    path, revision = kernel_path(name), where or BASE
     source = _show(root, revision, path)
     if source is None:
         if where is not None:

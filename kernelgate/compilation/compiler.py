@@ -1,4 +1,4 @@
-"""Compiling every configuration of a kernel file, with no GPU, and comparing two such compiles."""
+"""Compiling every configuration of kernel files, with no GPU."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

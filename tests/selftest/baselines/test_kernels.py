@@ -21,7 +21,7 @@ MAX_BYTES = load_settings(ROOT / "pyproject.toml").limits.kernel_file_bytes
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """Return a checkout whose last commit holds one accepted kernel, and whose folder holds another."""
-    file = kernel_path(tmp_path, ALEXNET_CONV1)
+    file = tmp_path / kernel_path(ALEXNET_CONV1.name)
     file.parent.mkdir()
     file.write_text("# committed\n")
     git(tmp_path, "init", "--quiet")
@@ -51,7 +51,7 @@ def test_a_revision_or_a_file_may_be_named(project: Path, tmp_path: Path) -> Non
 
 def test_outside_a_checkout_the_file_as_it_lies_is_accepted(tmp_path: Path) -> None:
     """A copy of the tree without its history can be judged too."""
-    file = kernel_path(tmp_path, ALEXNET_CONV1)
+    file = tmp_path / kernel_path(ALEXNET_CONV1.name)
     file.parent.mkdir()
     file.write_text("# as it lies\n")
     assert find_accepted(tmp_path, ALEXNET_CONV1, None, MAX_BYTES).source == "# as it lies\n"
@@ -93,7 +93,7 @@ def accepting(tmp_path: Path) -> Path:
     for name in ("pyproject.toml", "kernels/alexnet_conv1.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    sha256 = read_kernel(kernel_path(ROOT, ALEXNET_CONV1), MAX_BYTES).sha256
+    sha256 = read_kernel(ROOT / kernel_path(ALEXNET_CONV1.name), MAX_BYTES).sha256
     propose(msgspec.structs.replace(stored_compile(), kernel_sha256=sha256), tmp_path)
     return tmp_path
 
@@ -113,7 +113,7 @@ def test_accept_refuses_a_proposal_of_another_kernel_file(
     accepting: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The record must be of what lies in kernels/, and nothing is written."""
-    kernel_path(accepting, ALEXNET_CONV1).write_text("# another\n")
+    (accepting / kernel_path(ALEXNET_CONV1.name)).write_text("# another\n")
     words = ["accept", str(accepting / "compile.proposed.json"), "--root", str(accepting)]
     assert main([*words, "--reason", "first"]) == 1
     assert "stale" in capsys.readouterr().err

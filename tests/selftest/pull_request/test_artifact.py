@@ -19,7 +19,7 @@ from tests.selftest.support.made_up_records import make_record
 
 ROOT = Path(__file__).resolve().parents[3]
 NAME = "changed/alexnet_conv1/baseline.proposed.json"
-SHA256 = read_kernel(kernel_path(ROOT, ALEXNET_CONV1), 2**20).sha256
+SHA256 = read_kernel(ROOT / kernel_path(ALEXNET_CONV1.name), 2**20).sha256
 
 Members = list[tuple[str | zipfile.ZipInfo, bytes]]
 Pack = Callable[[Members], Path]

@@ -5,7 +5,10 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
 from kernelgate.sandbox.fork_server import passed_on
+from kernelgate.worker import fork_server, warm_up
 
 SHOW = """
     import json, os, sys
@@ -26,3 +29,16 @@ def test_what_a_recorder_compiles_is_found_by_a_call_of_the_file() -> None:
     used, recorded, shown = json.loads(said.stdout)
     assert used == recorded != {}
     assert shown == []
+
+
+@pytest.mark.parametrize(("mode", "warm"), [("record", True), ("use", True), ("execute", False)])
+def test_who_compiles_digests_triton_once_for_all_copies(
+    monkeypatch: pytest.MonkeyPatch, mode: str, warm: bool
+) -> None:
+    """Before there are copies; an executor has no Triton."""
+    warmed: list[str] = []
+    monkeypatch.setattr(fork_server, "NEEDED", {mode: ()})
+    monkeypatch.setattr(fork_server.gc, "freeze", lambda: None)
+    monkeypatch.setattr(warm_up, "warm_up", lambda: warmed.append(mode))
+    fork_server._import_what_is_needed(mode)
+    assert bool(warmed) == warm
