@@ -74,10 +74,10 @@ def test_who_has_done_one_file_helps_with_another() -> None:
 
 def test_hands_go_where_most_is_left_for_each() -> None:
     """Not to whichever file comes first: that one is done in time by few."""
-    short, long = Pretended(20, seconds=0.02), Pretended(60, seconds=0.02)
+    short, long = Pretended(8, seconds=0.02), Pretended(60, seconds=0.02)
     Crew([short, long]).work_off(6)
     assert short.most_at_once <= 3 < long.most_at_once
-    assert [job.done for job in (short, long)] == [list(range(20)), list(range(60))]
+    assert [job.done for job in (short, long)] == [list(range(8)), list(range(60))]
 
 
 def test_of_one_file_only_so_many_work_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
