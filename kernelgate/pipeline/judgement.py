@@ -9,6 +9,7 @@ from kernelgate.baselines.folder import RecordFolder
 from kernelgate.baselines.kernels import Kernels, find_accepted, find_original, find_to_beat
 from kernelgate.baselines.records import ProblemVersion
 from kernelgate.compilation.stage import CompileResult
+from kernelgate.files import digest_file
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.kernel_file.violation import Violation
 from kernelgate.machine.versions import describe_environment, describe_installation, triton_version
@@ -71,15 +72,22 @@ class Judgement:
     def records(self) -> RecordFolder | None:
         """Where the records of what is judged lie; None where none are kept.
 
-        A project's own problem has records of its accepted kernel alone, not of what `--against` names.
+        They are of the project's accepted kernel alone, not of another file that `--against` names.
         """
         if self.project is not None:
-            return RecordFolder(root=self.project, name=self.operation.name)
+            own = RecordFolder(root=self.project, name=self.operation.name)
+            return None if self._is_against_another_file(own) else own
         request, problem = self.request, self.operation.problem
         if request.root is None or request.accepted_name is None or problem is None or request.accepted:
             return None
         version = ProblemVersion(sha256=problem.sha256, math=problem.math)
         return RecordFolder(root=request.root, name=request.accepted_name, problem=version)
+
+    def _is_against_another_file(self, own: RecordFolder) -> bool:
+        named, kept = self.request.accepted, own.root / own.kernel
+        if named is None or self.accepted is None or not Path(named).is_file():
+            return False
+        return not kept.is_file() or digest_file(kept) != self.accepted.sha256
 
     def read_problem(self) -> None:
         """Have the problem file read, if there is one, and take its operation. Raises ProblemError."""

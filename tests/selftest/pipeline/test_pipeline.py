@@ -24,6 +24,7 @@ from tests.selftest.support.pretended_gate import (
     ACCEPTED,
     CASE,
     GPU,
+    ROOT,
     PretendedStages,
     compile_result,
     correctness,
@@ -270,18 +271,35 @@ def test_without_timing_nothing_is_counted(pretended: PretendedStages) -> None:
     assert "counted" not in render_markdown(make_report(gate))
 
 
-def test_a_broken_record_of_the_gpu_is_named_before_anything_is_timed(
-    pretended: PretendedStages, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """A truncated baseline is never taken for none."""
+@pytest.fixture
+def broken_record(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Cut the speed record of the GPU short."""
     (tmp_path / "nvidia-test.json").write_text('{"schema": "kernelgate.speed/1"')
     monkeypatch.setattr(
         "kernelgate.baselines.folder.record_path", lambda *parts: tmp_path / f"{parts[2]}.json"
     )
+
+
+@pytest.mark.usefixtures("broken_record")
+@pytest.mark.parametrize("accepted", [None, str(ROOT / "kernels" / "alexnet_conv1.py"), "HEAD"])
+def test_a_broken_record_of_the_gpu_is_named_before_anything_is_timed(
+    pretended: PretendedStages, accepted: str | None
+) -> None:
+    """A truncated baseline is never taken for none, however the accepted kernel is named."""
     pretended.performance = AssertionError("must not be timed")
-    gate = pretended.gate(gpu=GPU, measure=True)
+    gate = pretended.gate(gpu=GPU, measure=True, accepted=accepted)
     gate.stage("performance")
     assert (gate.verdict().outcome, gate.verdict().reason) == (Outcome.INVALID, "baseline-truncated")
+
+
+@pytest.mark.usefixtures("broken_record")
+def test_another_file_to_beat_has_no_record(pretended: PretendedStages) -> None:
+    """The record is of the accepted kernel: what a person names in its place is timed without."""
+    pretended.performance = GpuError("was timed")
+    gate = pretended.gate(gpu=GPU, measure=True, accepted=str(ACCEPTED))
+    assert gate.records is None
+    gate.stage("performance")
+    assert gate.verdict().detail.startswith("was timed")
 
 
 def test_a_changed_original_is_refused_before_anything_runs(
