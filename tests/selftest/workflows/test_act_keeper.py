@@ -67,8 +67,18 @@ def python(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def running(project: Path, python: Path, temporary: Path) -> Iterator[subprocess.Popen[str]]:
-    """Give a run of the wrapper whose act has started a daemon."""
-    command = [python, project / ".github/act/run.py", "--candidate", ROOT / "kernels/alexnet_conv1.py"]
+    """Give a run of the wrapper whose act has started a daemon.
+
+    It ends by every signal, also where these tests run in a shell's background and ignore SIGINT.
+    """
+    command = [
+        "env",
+        "--default-signal",
+        python,
+        project / ".github/act/run.py",
+        "--candidate",
+        ROOT / "kernels/alexnet_conv1.py",
+    ]
     wrapper = subprocess.Popen(
         [str(word) for word in command],
         env=os.environ | {"TMPDIR": str(temporary)},
