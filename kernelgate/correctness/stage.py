@@ -73,7 +73,7 @@ def try_kernel(
     `no-sandbox` if a worker cannot be confined, and GpuError if it has not what the judge needs beside that.
     """
     started = time.monotonic()
-    with _one_core_each(), _case_runners(sandbox, kernel, compiled, trial) as runners:
+    with one_core_each(), _case_runners(sandbox, kernel, compiled, trial) as runners:
         case_runners, planner, pool = runners
         search = CaseSearch(case_runners, pool, tick)
         plan = _plan(search, kernel, compiled, trial)
@@ -95,7 +95,7 @@ def try_kernel(
 
 
 @contextmanager
-def _one_core_each() -> Iterator[None]:
+def one_core_each() -> Iterator[None]:
     """Keep PyTorch to one core: threads judge answers side by side, and share out none of their work."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
