@@ -17,7 +17,9 @@ from kernelgate.correctness.result import Finding
 from kernelgate.correctness.truths import TruthsOnGpu, TruthsOnHost
 from kernelgate.execution.observed.decisions import SeenDecision
 from kernelgate.operations.accuracy import laws as accuracy
-from kernelgate.operations.accuracy.laws import Answer, Broken, Errors
+from kernelgate.operations.accuracy.answer import Answer
+from kernelgate.operations.accuracy.errors import Errors, Sight, look_at
+from kernelgate.operations.accuracy.laws import Broken
 from kernelgate.operations.draws.tensors import family_of
 from kernelgate.operations.draws.values import Family
 from kernelgate.sandbox.faults import FaultKind
@@ -207,11 +209,11 @@ class CaseRunner:
             return broken, errors, vendor_ratio
         family = family_of(self.operation, run.call.recipe)
         for answer, vendor in self.truths.answers(run):
-            seen = accuracy.measure_errors(answer, self.limits)
-            errors = errors.worst(seen)
-            if vendor is not None:
-                theirs = accuracy.measure_errors(msgspec.structs.replace(answer, values=vendor), self.limits)
-                vendor_ratio = max(vendor_ratio or 0.0, theirs.error_ratio)
+            exact = family.exact and self.operation.keeps("exact")
+            seen = look_at(answer, self.limits, vendor, exact=exact)
+            errors = errors.worst(seen.errors)
+            if seen.vendor is not None:
+                vendor_ratio = max(vendor_ratio or 0.0, seen.vendor.error_ratio)
             if broken := next(self._check_values(answer, seen, vendor, family), None):
                 break
         return broken, errors, vendor_ratio
@@ -230,14 +232,14 @@ class CaseRunner:
             yield from conduct.check_enough_programs(self.operation, run, self.limits)
 
     def _check_values(
-        self, answer: Answer, errors: Errors, vendor: torch.Tensor | None, family: Family
+        self, answer: Answer, seen: Sight, vendor: torch.Tensor | None, family: Family
     ) -> Iterator[Broken]:
         if family.special:
             yield from accuracy.check_special_values(answer)
-        if family.exact and self.operation.keeps("exact"):
+        if seen.inexact:
             yield from accuracy.check_exact(answer)
-        if not errors.bound_fraction < 1:  # which elements: below, none is beyond
+        if not seen.errors.bound_fraction < 1:  # which elements: below, none is beyond
             yield from accuracy.check_bound(answer)
-        yield from accuracy.check_error_ratio(errors, self.limits)
-        if vendor is not None:
+        yield from accuracy.check_error_ratio(seen.errors, self.limits)
+        if vendor is not None and seen.apart:
             yield from accuracy.check_second_opinion(answer, vendor)

@@ -21,7 +21,7 @@ from kernelgate.correctness.planning.hypothesis_profile import Profile
 from kernelgate.correctness.planning.plan import CasePlan
 from kernelgate.correctness.planning.planned_cases import fitted
 from kernelgate.correctness.result import Correctness, Finding
-from kernelgate.operations.accuracy.laws import Errors
+from kernelgate.operations.accuracy.errors import Errors
 
 FEW_ITEMS = (1, 2, 3)
 

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 
 from kernelgate.correctness.calls import Call, Run
-from kernelgate.operations.accuracy.laws import Answer
+from kernelgate.operations.accuracy.answer import Answer
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.draws.recipe import Recipe
 from kernelgate.operations.draws.tensors import family_of, make_tensors
+from kernelgate.operations.draws.transfer import to_gpu
 from kernelgate.operations.truth.places import listed
 from kernelgate.operations.truth.reference import Truth
 from kernelgate.operations.truth.truth import (
@@ -54,7 +55,7 @@ class TruthsOnGpu:
         assert self._begun is not None
         assert run.bits is not None
         (asked, first, rest), self._begun = self._begun, None
-        values = torch.from_numpy(run.bits.view(np.float32)).cuda()
+        values = to_gpu(torch.from_numpy(run.bits.view(np.float32)))
         yield self._answer(run, values, first), first.vendor
         is_alone = True
         for part in rest:
@@ -66,7 +67,7 @@ class TruthsOnGpu:
     def _answer(self, run: Run, values: torch.Tensor, part: TruthPart) -> Answer:
         assert run.offsets is not None
         if part.rows is not None:
-            rows = torch.from_numpy(part.rows).cuda()
+            rows = to_gpu(torch.from_numpy(part.rows))
             values = values.view(-1, math.prod(self.operation.output_shape(1)))[rows].flatten()
         return Answer(
             operation=self.operation,

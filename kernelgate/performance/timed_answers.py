@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import torch
 
 from kernelgate.operations.accuracy import laws
+from kernelgate.operations.accuracy.answer import Answer
+from kernelgate.operations.accuracy.errors import look_at
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.draws.timing_tensors import (
     draw_offsets,
@@ -30,7 +32,7 @@ def judge_answers(operation: Operation, answers: Sequence[TimedAnswer], limits: 
         offsets = draw_offsets(elements, answer.bits.size, answer.places)
         parameters = make_timing_parameters(operation, answer.parameters)
         tensors = make_timing_batches(operation, batch, answer.contents) | parameters
-        got = laws.Answer(
+        got = Answer(
             operation=operation,
             values=torch.from_numpy(answer.bits.view("float32")).cuda(),
             truth=truth_of(operation, tensors, unravel(operation, offsets, batch)),
@@ -38,7 +40,7 @@ def judge_answers(operation: Operation, answers: Sequence[TimedAnswer], limits: 
             batch=batch,
             poison_bits=-1,
         )
-        errors = laws.measure_errors(got, limits)
+        errors = look_at(got, limits).errors
         broken = next(laws.check_bound(got), None) or next(laws.check_error_ratio(errors, limits), None)
         if broken is not None:
             return conclude(

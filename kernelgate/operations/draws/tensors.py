@@ -104,21 +104,21 @@ def make_drawn(operation: Operation, recipe: Recipe, numbers: Sequence[int]) -> 
 
 def make_batches(operation: Operation, recipe: Recipe, device: str = "cpu") -> dict[str, Tensor]:
     """Return the whole inputs that have N, each drawn item made once."""
-    drawn, places = draw_items(operation, recipe, device)
-    if torch.equal(places, torch.arange(recipe.batch, device=device)):
+    drawn, places = draw_items(operation, recipe)
+    drawn = {name: items.to(device) for name, items in drawn.items()}
+    if torch.equal(places, torch.arange(recipe.batch)):
         return drawn
     return {
-        each.name: drawn[each.name].index_select(each.axis, places)
+        each.name: drawn[each.name].index_select(each.axis, places.to(device))
         for each in operation.inputs
         if each.is_free
     }
 
 
-def draw_items(operation: Operation, recipe: Recipe, device: str) -> tuple[dict[str, Tensor], Tensor]:
-    """Return the different items of a batch by input, and which of them stands at each place of it."""
+def draw_items(operation: Operation, recipe: Recipe) -> tuple[dict[str, Tensor], Tensor]:
+    """Return the different items of a batch by input, and which of them stands at each place of it [N]."""
     numbers, places = torch.unique(item_numbers(recipe), return_inverse=True)
-    drawn = make_drawn(operation, recipe, numbers.tolist())
-    return {name: items.to(device) for name, items in drawn.items()}, places.to(device)
+    return make_drawn(operation, recipe, numbers.tolist()), places
 
 
 @contextmanager

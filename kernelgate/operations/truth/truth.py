@@ -12,6 +12,7 @@ from torch import Tensor
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.draws.recipe import Recipe
 from kernelgate.operations.draws.tensors import item_numbers, make_drawn, make_parameters, make_tensors
+from kernelgate.operations.draws.transfer import to_gpu
 from kernelgate.operations.truth.reference import Positions, Tensors, Truth
 
 ELEMENTS_AT_ONCE = 10_000_000
@@ -60,21 +61,30 @@ def truth_in_parts(
         theirs = vendor_answer(operation, tensors).flatten().float() if vendor else None
         yield TruthPart(None, truth_everywhere(operation, tensors).flattened(), theirs)
         return
-    fixed = {name: values.cuda() for name, values in make_parameters(operation, recipe).items()}
+    fixed = _to_gpu(make_parameters(operation, recipe))
     chosen = torch.tensor(items or range(recipe.batch))
     numbers, item = torch.unique(item_numbers(recipe)[chosen], return_inverse=True)
     at_once = max(1, ELEMENTS_AT_ONCE // math.prod(operation.output_shape(1)))
     for first in range(0, len(numbers), at_once):
-        drawn = make_drawn(operation, recipe, numbers[first : first + at_once].tolist())
-        tensors = fixed | {name: values.cuda() for name, values in drawn.items()}
+        made = numbers[first : first + at_once]
+        tensors = fixed | _to_gpu(make_drawn(operation, recipe, made.tolist()))
         truth = truth_everywhere(operation, tensors)
         theirs = vendor_answer(operation, tensors).float() if vendor else None
-        made = (item >= first) & (item < first + at_once)
-        for rows in made.nonzero().flatten().split(at_once):
-            which = (item[rows] - first).cuda()
-            of_rows = None if theirs is None else theirs[which].flatten()
-            whole = len(rows) == len(chosen)
-            yield TruthPart(None if whole else rows.numpy(), truth.at(which).flattened(), of_rows)
+        for rows in ((item >= first) & (item < first + len(made))).nonzero().flatten().split(at_once):
+            which, whole = item[rows] - first, len(rows) == len(chosen)
+            yield _part(None if whole else rows.numpy(), truth, theirs, which)
+
+
+def _part(rows: NDArray[np.int64] | None, truth: Truth, vendor: Tensor | None, which: Tensor) -> TruthPart:
+    """Return the part of these items of a truth, and of the vendor's answer, in this order."""
+    if not torch.equal(which, torch.arange(len(truth.exact))):
+        placed = to_gpu(which)
+        truth, vendor = truth.at(placed), None if vendor is None else vendor[placed]
+    return TruthPart(rows, truth.flattened(), None if vendor is None else vendor.flatten())
+
+
+def _to_gpu(tensors: Tensors) -> dict[str, Tensor]:
+    return {name: to_gpu(values) for name, values in tensors.items()}
 
 
 def _draw_once(operation: Operation, recipe: Recipe, places: Tensor) -> tuple[dict[str, Tensor], Tensor]:

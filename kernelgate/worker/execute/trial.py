@@ -13,6 +13,7 @@ from kernelgate.execution.launch_plan import Launch, LaunchPlan
 from kernelgate.execution.observed.launches import SeenLaunch
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.draws.tensors import draw_items, dtype_of, make_parameters
+from kernelgate.operations.draws.transfer import to_gpu
 from kernelgate.worker.execute.arena import Arena
 from kernelgate.worker.execute.memory import PlanMemory, bytes_of
 from kernelgate.worker.execute.programs import Programs, fill_constants
@@ -80,7 +81,7 @@ class Trial:
         for number, buffer in enumerate(plan.buffers):
             if buffer.role in fixed:
                 laid = lay_out_weight(fixed[buffer.role], request.layout)
-                held[number] = bytes_of(laid).to(DEVICE)
+                held[number] = to_gpu(bytes_of(laid))
                 memory.buffers[number][: held[number].numel()].copy_(held[number])
             elif buffer.is_given:
                 shape = self.operation.shape_of(buffer.role, recipe.batch)
@@ -91,8 +92,8 @@ class Trial:
                 )
             else:
                 fill_with_bits(_as(memory.buffers[number], torch.float32), request.poison_bits)
-        drawn, places = draw_items(self.operation, recipe, DEVICE)
-        given = Given(inputs, drawn, places, held)
+        drawn, places = draw_items(self.operation, recipe)
+        given = Given(inputs, {name: to_gpu(items) for name, items in drawn.items()}, to_gpu(places), held)
         for name, values in inputs.items():
             for part, content in self._parts(given, name, stored_items(values)):
                 part.copy_(content[tuple(map(slice, part.shape))])

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 
+from kernelgate.correctness import truths
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import ITEMS_OF_LARGE, MAX_WHOLE_BATCH, CaseResult
 from kernelgate.operations.declaration.operation import Operation
@@ -16,7 +17,8 @@ from tests.selftest.support.pretended_runner import AN_ITEM, Change, make_case, 
 @pytest.fixture(autouse=True)
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what would be on the GPU stay where it is."""
-    monkeypatch.setattr(torch.Tensor, "cuda", lambda self: self)
+    for module in (truth_module, truths):
+        monkeypatch.setattr(module, "to_gpu", lambda values: values)
 
 
 def examine(case: Case, change: Change | None = None) -> tuple[CaseResult, Any]:

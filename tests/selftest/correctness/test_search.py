@@ -18,7 +18,7 @@ from kernelgate.correctness.planning.planned_cases import FEW_PROGRAMS, WHOLE_BA
 from kernelgate.correctness.relations import RELATIONS
 from kernelgate.correctness.result import Correctness, Finding
 from kernelgate.correctness.search import CaseSearch, explore, try_fewer_items
-from kernelgate.operations.accuracy.laws import Errors
+from kernelgate.operations.accuracy.errors import Errors
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.draws.values import FAMILIES, make_family
 from tests.selftest.support.small_convolution import FAN_IN

@@ -10,6 +10,7 @@ import torch
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compiler import CompiledKernel
 from kernelgate.correctness import stage as correctness_stage
+from kernelgate.correctness import truths
 from kernelgate.correctness.callers.planner import Planner
 from kernelgate.correctness.calls import Run
 from kernelgate.correctness.case import Case
@@ -25,6 +26,7 @@ from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import GpuError
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.declaration.ways import Way
+from kernelgate.operations.truth import truth as truth_module
 from kernelgate.plan_book.index import CallKey
 from kernelgate.sandbox.faults import FaultKind
 from kernelgate.sandbox.worker_process import WorkerFault
@@ -55,7 +57,8 @@ class Stage:
         monkeypatch.setattr(correctness_stage, "scout", lambda *_: ())
         monkeypatch.setattr(Operation, "granule", 1)  # its items count as pictures do
         monkeypatch.setattr(correctness_stage, "read_card_at_hand", lambda: HOPPER)
-        monkeypatch.setattr(torch.Tensor, "cuda", lambda self: self)
+        for module in (truth_module, truths):
+            monkeypatch.setattr(module, "to_gpu", lambda values: values)
         monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: self)
         self.total_memory = PROMISED + LANE_BYTES - 1
 

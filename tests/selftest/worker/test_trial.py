@@ -54,6 +54,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[
         monkeypatch.setattr(torch.cuda, "current_stream", lambda: SimpleNamespace(cuda_stream=0))
         monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
         monkeypatch.setattr(trial, "DEVICE", "cpu")
+        monkeypatch.setattr(trial, "to_gpu", lambda values: values)
         like = lay_out(torch.empty(ALEXNET_CONV1.shape_of("x", BATCH), device="meta"), layout)
         plan = make_plan(steps=(make_launch(*(PointerTo(buffer=each) for each in GIVEN)),))
         sizes = {X: like.untyped_storage().nbytes()}

@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn.functional import conv2d
 
 from kernelgate.operations.accuracy import laws
+from kernelgate.operations.accuracy.answer import Answer
 from kernelgate.operations.accuracy.bounds import hard_bound, spread
-from kernelgate.operations.accuracy.laws import Answer
+from kernelgate.operations.accuracy.errors import look_at
 from kernelgate.operations.declaration.error_model import TF32_UNIT
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.draws.recipe import Recipe
@@ -55,7 +56,7 @@ def broken_laws(operation: Operation, values: Tensor, inputs: Tensors, family: s
     """Return the laws of values that are broken, as a case of the family asks for them."""
     answer = answer_of(operation, values, truth_everywhere(operation, inputs))
     broken = list(laws.check_bound(answer))
-    broken += laws.check_error_ratio(laws.measure_errors(answer, LAWS), LAWS)
+    broken += laws.check_error_ratio(look_at(answer, LAWS).errors, LAWS)
     if make_family(family, FAN_IN).special:
         broken += laws.check_special_values(answer)
     if make_family(family, FAN_IN).exact and operation.keeps("exact"):

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from kernelgate.operations.accuracy import laws
+from kernelgate.operations.accuracy.answer import Answer
 from kernelgate.operations.accuracy.bounds import SMALLEST_NORMAL, hard_bound
+from kernelgate.operations.accuracy.errors import look_at
 from kernelgate.operations.declaration.error_model import FLOAT32_UNIT, TF32_UNIT, Measured
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.draws.recipe import Recipe
@@ -31,7 +33,7 @@ def broken_by(operation: Operation, family: str, answers: Answers) -> list[str]:
     made = make_tensors(operation, Recipe(family=family, seed=3, batch=BATCH))
     truth = truth_everywhere(operation, made)
     values = answers(made).flatten()
-    answer = laws.Answer(
+    answer = Answer(
         operation=operation,
         values=values,
         truth=truth.flattened(),
@@ -40,7 +42,7 @@ def broken_by(operation: Operation, family: str, answers: Answers) -> list[str]:
         poison_bits=-1,
     )
     broken = [*laws.check_bound(answer)]
-    broken += laws.check_error_ratio(laws.measure_errors(answer, LAWS), LAWS)
+    broken += laws.check_error_ratio(look_at(answer, LAWS).errors, LAWS)
     return [each.law for each in broken]
 
 
@@ -104,7 +106,7 @@ def test_one_wrong_element_is_named_by_its_place_along_both_axes() -> None:
     truth = truth_everywhere(SOFTMAX, made)
     values = softmax(made)
     values[4, 200] += 1
-    answer = laws.Answer(
+    answer = Answer(
         operation=SOFTMAX,
         values=values.flatten(),
         truth=truth.flattened(),

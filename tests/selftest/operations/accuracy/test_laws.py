@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.nn.functional import conv2d
 
 from kernelgate.operations.accuracy import laws
+from kernelgate.operations.accuracy.answer import Answer
 from kernelgate.operations.accuracy.bounds import hard_bound
-from kernelgate.operations.accuracy.laws import Answer
+from kernelgate.operations.accuracy.errors import Errors, look_at
 from kernelgate.operations.draws.recipe import Recipe
 from kernelgate.operations.draws.tensors import make_tensors
 from kernelgate.operations.draws.values import FAMILIES, make_family
@@ -73,8 +74,8 @@ def broken_bound(values: Tensor, truth: Truth, offsets: NDArray[np.int64] | None
     return [broken.detail for broken in laws.check_bound(make_answer(values, truth, offsets))]
 
 
-def measure(values: Tensor, truth: Truth) -> laws.Errors:
-    return laws.measure_errors(make_answer(values, truth), LAWS)
+def measure(values: Tensor, truth: Truth) -> Errors:
+    return look_at(make_answer(values, truth), LAWS).errors
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -85,7 +86,7 @@ def test_an_honest_tf32_product_keeps_every_law(family: str, seen_as: Callable[[
         inputs, truth = draw(family, seed)
         answer = make_answer(convolve(inputs, seen_as), truth)
         assert list(laws.check_bound(answer)) == []
-        assert list(laws.check_error_ratio(laws.measure_errors(answer, LAWS), LAWS)) == []
+        assert list(laws.check_error_ratio(look_at(answer, LAWS).errors, LAWS)) == []
         assert list(laws.check_special_values(answer)) == []
         assert not make_family(family, FAN_IN).exact or list(laws.check_exact(answer)) == []
         rounded = convolve(inputs, round_to_tf32).flatten()
@@ -222,7 +223,7 @@ def test_where_nothing_is_summed_only_zero_is_allowed() -> None:
     truth = Truth(zeros, zeros, zeros)
     values = torch.zeros(400)
     assert broken_bound(values, truth) == []
-    assert measure(values, truth) == laws.Errors(bound_fraction=0.0, error_ratio=0.0)
+    assert measure(values, truth) == Errors(bound_fraction=0.0, error_ratio=0.0)
     values[2] = 1e-30
     (detail,) = broken_bound(values, truth)
     assert detail.startswith("out[0,0,0,2]: ")
@@ -302,23 +303,54 @@ def test_two_answers_further_apart_than_both_bounds_are_told() -> None:
 @pytest.mark.parametrize("ratio", [4.0001, float("inf"), float("nan")])
 def test_a_ratio_over_the_line_or_no_number_is_refused(ratio: float) -> None:
     """NaN is not let through."""
-    assert list(laws.check_error_ratio(laws.Errors(bound_fraction=0.0, error_ratio=ratio), LAWS))
-    assert not list(laws.check_error_ratio(laws.Errors(bound_fraction=0.0, error_ratio=4.0), LAWS))
+    assert list(laws.check_error_ratio(Errors(bound_fraction=0.0, error_ratio=ratio), LAWS))
+    assert not list(laws.check_error_ratio(Errors(bound_fraction=0.0, error_ratio=4.0), LAWS))
 
 
 def test_the_worst_of_two_errors_is_kept_field_by_field() -> None:
     """One answer may be worse by its worst element, the other as a whole."""
-    one, other = laws.Errors(bound_fraction=0.5, error_ratio=1.0), laws.Errors(error_ratio=2.0)
-    assert one.worst(other) == other.worst(one) == laws.Errors(bound_fraction=0.5, error_ratio=2.0)
+    one, other = Errors(bound_fraction=0.5, error_ratio=1.0), Errors(error_ratio=2.0)
+    assert one.worst(other) == other.worst(one) == Errors(bound_fraction=0.5, error_ratio=2.0)
 
 
 def test_a_law_set_otherwise_judges_otherwise() -> None:
     """So the settings decide what ratio is allowed, and of how many elements there is one."""
-    errors = laws.Errors(bound_fraction=0.0, error_ratio=5.0)
+    errors = Errors(bound_fraction=0.0, error_ratio=5.0)
     looser = msgspec.structs.replace(LAWS, max_error_ratio=6.0)
     assert list(laws.check_error_ratio(errors, LAWS))
     assert not list(laws.check_error_ratio(errors, looser))
     inputs, truth = draw("normal")
     answer = make_answer(convolve(inputs, truncate), truth)
     more = msgspec.structs.replace(LAWS, min_ratio_elements=answer.values.numel() + 1)
-    assert laws.measure_errors(answer, LAWS).error_ratio > 0 == laws.measure_errors(answer, more).error_ratio
+    assert look_at(answer, LAWS).errors.error_ratio > 0 == look_at(answer, more).errors.error_ratio
+
+
+def test_one_look_shows_both_answers_and_what_each_law_finds() -> None:
+    """The vendor's errors are its own, whichever of the two is wrong."""
+    inputs, truth = draw("integer")
+    right = convolve(inputs, round_to_tf32)
+    wrong = right.flatten().clone()
+    wrong[7] += 1000
+    ours = look_at(make_answer(wrong, truth), LAWS, right.flatten(), exact=True)
+    assert (ours.inexact, ours.apart) == (True, True)
+    assert ours.errors == look_at(make_answer(wrong, truth), LAWS).errors
+    assert ours.errors.bound_fraction > 1
+    assert ours.vendor == look_at(make_answer(right, truth), LAWS).errors
+    theirs = look_at(make_answer(right, truth), LAWS, wrong, exact=True)
+    assert (theirs.inexact, theirs.apart, theirs.vendor) == (False, True, ours.errors)
+    assert theirs.errors == ours.vendor
+    alone = look_at(make_answer(wrong, truth), LAWS)
+    assert (alone.vendor, alone.inexact, alone.apart) == (None, False, False)
+
+
+def test_one_look_leaves_out_what_has_no_bound() -> None:
+    """Beside an element that is infinite in float64 the others are measured as they are without it."""
+    inputs, truth = draw("normal")
+    values = convolve(inputs, truncate)
+    with_one = truth.flattened()
+    with_one.exact[5] = torch.inf
+    others = torch.arange(values.numel()) != 5
+    seen = look_at(make_answer(values, with_one), LAWS, values.flatten())
+    rest = look_at(make_answer(values.flatten()[others], with_one.at(others)), LAWS)
+    assert seen.errors == seen.vendor == rest.errors
+    assert not seen.apart

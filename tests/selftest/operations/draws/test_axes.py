@@ -73,7 +73,7 @@ def test_a_slice_and_a_shuffle_follow_the_axis_of_n() -> None:
 def test_a_batch_over_the_pool_repeats_items_along_the_axis_of_n() -> None:
     """Each different one is drawn once."""
     large = change(batch=100, pool=4)
-    drawn, places = draw_items(SOFTMAX, large, "cpu")
+    drawn, places = draw_items(SOFTMAX, large)
     assert drawn["x"].shape == (6, 4)
     assert same(make_batches(SOFTMAX, large)["x"], drawn["x"][:, places])
     assert len(set(places.tolist())) == 4

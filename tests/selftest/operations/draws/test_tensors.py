@@ -144,7 +144,7 @@ def test_a_batch_over_the_pool_repeats_its_images() -> None:
 def test_each_different_image_is_drawn_once() -> None:
     """The largest batch takes the time and the memory of its pool."""
     large = recipe(batch=ALEXNET_CONV1.max_batch, pool=POOL)
-    items, places = draw_items(SMALL, large, "cpu")
+    items, places = draw_items(SMALL, large)
     drawn = items["x"]
     assert len(drawn) == POOL
     assert len(places) == ALEXNET_CONV1.max_batch
