@@ -6,6 +6,7 @@ from functools import partial
 import msgspec
 import torch
 
+from kernelgate import protocol
 from kernelgate.compilation.recording import UnplannedError
 from kernelgate.correctness import conduct
 from kernelgate.correctness.calls import Call, Caller, Run, count_thinned
@@ -38,6 +39,7 @@ ITEMS_OF_LARGE = 16
 class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
     """What one case showed; `untried` says why it could not be tried here, if so.
 
+    `first` is what its first call did, but for the answer: hundreds of results are kept till the stage ends.
     `decisions` are those on loaded values, one after the other call; `thinned` counts the programs that ran,
     and all there are, of launches that were too slow to interpret for more.
     """
@@ -48,7 +50,7 @@ class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
     errors: Errors = Errors()
     vendor_ratio: float | None = None
     calls: int = 0
-    first_run: Run | None = None
+    first: protocol.Ran | None = None
     decisions: tuple[SeenDecision, ...] = ()
     thinned: tuple[int, int] = (0, 0)
 
@@ -124,7 +126,7 @@ class CaseRunner:
             errors=seen.errors,
             vendor_ratio=seen.vendor_ratio,
             calls=len(seen.runs),
-            first_run=seen.runs[0],
+            first=seen.runs[0].ran,
             decisions=tuple(each for run in seen.runs for each in run.ran.decisions),
             thinned=count_thinned(seen.runs),
         )

@@ -157,10 +157,10 @@ def _plan(search: CaseSearch, kernel: KernelFile, compiled: CompiledKernel, tria
         plan = plan_for_gpu(operation, compiled, named, trial.entropy, swept=swept, calls_file=calls_file)
         return _or_replay(plan, trial.replay)
     probed = _probe(search, compiled, trial)
-    runs = [each.first_run for each in probed if each.first_run is not None]
-    if len(runs) < len(probed) and trial.replay is None:
+    ran = [each.first for each in probed if each.first is not None]
+    if len(ran) < len(probed) and trial.replay is None:
         return None
-    sampled = samplable([launch for run in runs for launch in run.ran.launches], compiled)
+    sampled = samplable([launch for each in ran for launch in each.launches], compiled)
     plan = plan_for_interpreter(operation, compiled, named, sampled, trial.programs, trial.entropy)
     return _or_replay(plan, trial.replay)
 

@@ -75,7 +75,7 @@ def test_a_kernel_that_is_right_breaks_nothing(changes: dict[str, Any]) -> None:
     seen = examine(**changes)
     assert (seen.finding, seen.untried) == (None, "")
     assert seen.calls >= 1
-    assert seen.first_run is not None
+    assert seen.first is not None
     assert 0 <= seen.errors.bound_fraction < 0.01
     assert seen.vendor_ratio is None
 
@@ -232,7 +232,7 @@ def test_a_worker_that_fails_is_named_by_how(kind: str, number: int) -> None:
 def test_what_cannot_be_tried_here_is_no_finding() -> None:
     """The reason is kept; whatever was right before it is not taken for the whole case."""
     seen = examine(failing("untried", 1), relation="repeat")
-    assert (seen.finding, seen.untried, seen.first_run) == (None, "seen doing it", None)
+    assert (seen.finding, seen.untried, seen.first) == (None, "seen doing it", None)
 
 
 def test_a_model_may_say_that_it_needs_a_bias() -> None:

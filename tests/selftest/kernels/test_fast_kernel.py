@@ -75,8 +75,8 @@ def test_the_options_of_each_generation_compute_the_convolution(card: Card) -> N
         for family in ("normal", "zero"):
             judged = CaseRunner(caller, SETTINGS.laws).run(Case(batch=2, family=family, seed=1, pin=0))
             assert (judged.finding, judged.untried) == (None, "")
-            assert judged.first_run is not None
-            assert judged.first_run.ran.launches[-1].programs_total < 2 * 5 * 96 // 8
+            assert judged.first is not None
+            assert judged.first.launches[-1].programs_total < 2 * 5 * 96 // 8
     finally:
         caller.close()
         planner.close()

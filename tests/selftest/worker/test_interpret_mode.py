@@ -12,7 +12,7 @@ import torch
 from kernelgate.compilation.compiler import Target
 from kernelgate.correctness.callers.plan_calls import PlanCaller
 from kernelgate.correctness.callers.planner import Planner
-from kernelgate.correctness.calls import Call, Run
+from kernelgate.correctness.calls import Call
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.case_runner import CaseRunner
 from kernelgate.execution.cards import ADA
@@ -22,6 +22,7 @@ from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.draws.recipe import Recipe
 from kernelgate.operations.draws.tensors import make_tensors
 from kernelgate.operations.truth.truth import unravel
+from kernelgate.protocol import Ran
 from kernelgate.sandbox.sandbox import Sandbox
 from kernelgate.sandbox.worker_process import WorkerFault, live_pids
 from kernelgate.settings import load_settings
@@ -69,9 +70,9 @@ def case_of(batch: int, programs: int = 0) -> Case:
     return Case(batch=batch, family="normal", seed=5, pin=0, programs=programs)
 
 
-def counts(run: Run) -> list[tuple[str, int, int]]:
+def counts(ran: Ran) -> list[tuple[str, int, int]]:
     """Return each launch with the programs that ran and those that there are."""
-    return [(launch.kernel, launch.programs_run, launch.programs_total) for launch in run.ran.launches]
+    return [(launch.kernel, launch.programs_run, launch.programs_total) for launch in ran.launches]
 
 
 def test_one_image_whole_is_right(runner_of: MakeRunner) -> None:
@@ -79,10 +80,10 @@ def test_one_image_whole_is_right(runner_of: MakeRunner) -> None:
     examined = CaseRunner(runner_of(KERNEL), LAWS).run(case_of(1))
     assert examined.finding is None
     assert 0 < examined.errors.bound_fraction < 1
-    assert examined.first_run is not None
+    assert examined.first is not None
     programs = -(-PIXELS // BLOCK_M) * 96 // BLOCK_N
-    assert counts(examined.first_run) == [(NAMES[0], programs, programs)]
-    (launch,) = examined.first_run.ran.launches
+    assert counts(examined.first) == [(NAMES[0], programs, programs)]
+    (launch,) = examined.first.launches
     assert launch.makes_answer
     assert re.fullmatch("[0-9a-f]{64}", launch.ttir), "by which programs are told apart"
 
@@ -126,9 +127,9 @@ def test_a_grid_may_be_too_long_if_the_rest_writes_everything(runner_of: MakeRun
         case_of(300, 6)
     )
     assert longer.finding is None
-    assert longer.first_run is not None
+    assert longer.first is not None
     whole = -(-300 * PIXELS // BLOCK_M)
-    assert longer.first_run.ran.launches[0].programs_idle == (whole * 3 // 2 - whole) * 96 // BLOCK_N
+    assert longer.first.launches[0].programs_idle == (whole * 3 // 2 - whole) * 96 // BLOCK_N
     left_out = KERNEL.replace("m < N * pixels", "m < (N - 3) * pixels").replace(tiles, f"{tiles} * 3 // 2")
     finding = CaseRunner(runner_of(left_out), LAWS, NAMES).run(case_of(300, programs=6)).finding
     assert finding is not None
