@@ -93,5 +93,5 @@ def test_the_page_that_the_docs_show_is_that_of_its_results() -> None:
         for line in (EXAMPLE / "results.jsonl").read_bytes().splitlines()
     ]
     page = (EXAMPLE / "batch.html").read_text(encoding="utf-8")
-    assert page == render_batch_page(results, EXAMPLE, 233)
+    assert page == render_batch_page(results, EXAMPLE, 242)
     assert len(results) == 50

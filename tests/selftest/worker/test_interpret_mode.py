@@ -93,7 +93,7 @@ def test_sampled_programs_write_their_tiles_and_nothing_else(runner_of: MakeRunn
     caller = runner_of(KERNEL)
     run = caller.run(call_of(256, programs=6))
     assert peak_bytes() < MAX_BYTES
-    ((name, ran, total),) = counts(run)
+    ((name, ran, total),) = counts(run.ran)
     assert (name, total) == (NAMES[0], 256 * PIXELS // BLOCK_M * 96 // BLOCK_N)
     assert 6 <= ran <= 6 + MAX_LANDMARKS, "those asked for, and those that its numbers may mean"
     assert run.offsets is not None
@@ -159,7 +159,7 @@ def test_two_launches_run_whole_and_in_order(runner_of: MakeRunner, batch: int) 
     """The second reads what the first wrote, so that neither can be sampled."""
     call = call_of(batch)
     run = runner_of(TWO_LAUNCHES).run(call)
-    assert [kernel for kernel, _, _ in counts(run)] == ["fill", "shift"]
+    assert [kernel for kernel, _, _ in counts(run.ran)] == ["fill", "shift"]
     assert run.ran_whole
     assert not any(launch.makes_answer for launch in run.ran.launches)
     assert run.bits is not None
