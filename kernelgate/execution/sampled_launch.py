@@ -83,9 +83,7 @@ def run_sampled(
     elif count == 0 or launch.total <= count:
         run.run(backwards=sampling.backwards)
         is_counted = count or may_thin  # one that no small batch launches is not known to be sampled
-        most = (
-            sum(busiest_written(launch.grid, run.wrote(name)) for name in launch.stored) if is_counted else 0
-        )
+        most = _busiest(run) if is_counted else 0
     else:
         idle, most = _Sample(run, sampling, alike).run(count)
     result = run.result()
@@ -99,6 +97,12 @@ def run_sampled(
         wrote=frozenset(name for name, count in result.written.items() if count),
         may_read=result.may_read,
     )
+
+
+def _busiest(run: LaunchRun) -> int:
+    """Return the elements of the busiest program, of all buffers together."""
+    launch = run.launch
+    return sum(busiest_written(launch.grid, run.count_wrote(name)) for name in launch.stored)
 
 
 def _affordable(run: LaunchRun, sampling: Sampling, wanted: int) -> int:
@@ -146,7 +150,7 @@ class _Sample:
                 self._run(two_of_each_row(self.grid, idle))
         if idle and self.alike:
             return idle, self.alike[-1].most_written
-        return idle, sum(busiest_written(self.grid, each) for each in self._written().values())
+        return idle, _busiest(self.launch_run)
 
     def _run(self, programs: Sequence[Program]) -> None:
         fresh = [program for program in dict.fromkeys(programs) if program not in self.ran]

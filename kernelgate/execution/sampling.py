@@ -122,12 +122,12 @@ def two_of_each_row(grid: Program, idle: int) -> list[Program]:
     return [_at(start, axis, busy * third // 3) for start in starts for third in (1, 2)]
 
 
-def busiest_written(grid: Program, wrote: Mapping[Program, NDArray[np.int64]]) -> int:
-    """Return the elements of the busiest program, as a mean over the grid's rows if all of these are seen."""
+def busiest_written(grid: Program, wrote: Mapping[Program, int]) -> int:
+    """Return what the busiest wrote, of these counts: a mean over the grid's rows if all are seen."""
     axis = max(range(3), key=lambda a: grid[a])
     rows: dict[Program, list[int]] = {}
-    for program, offsets in wrote.items():
-        rows.setdefault(_at(program, axis, 0), []).append(len(offsets))
+    for program, count in wrote.items():
+        rows.setdefault(_at(program, axis, 0), []).append(count)
     all_seen = len(rows) * grid[axis] == math.prod(grid)
     # Of a row that is seen once, it may be the last tile, which is no whole one.
     if all_seen and all(len(sizes) > 1 for sizes in rows.values()):

@@ -238,6 +238,12 @@ class LaunchRun:
         parts = np.split(units[order], starts[1:]) if numbers.size else []
         return {self.launch.place_of(int(number)): part for number, part in zip(numbers, parts, strict=True)}
 
+    def count_wrote(self, buffer: str) -> dict[Place, int]:
+        """Return how many elements `wrote` has of each program."""
+        launch, first = self.launch, self.launch.memory.first_number + 1
+        counts = launch.memory.buffers[buffer].count_by_writer(first, launch.total)
+        return {launch.place_of(first + int(each)): int(counts[each]) for each in np.flatnonzero(counts)}
+
 
 def _bind_arguments(function: Function, arguments: Sequence[Argument], memory: Memory) -> dict[str, Array]:
     if len(arguments) < len(function.parameters):

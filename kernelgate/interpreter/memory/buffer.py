@@ -4,7 +4,7 @@ The largest batches have buffers of many GB. A granule of one is filled when a p
 that nobody touches are never committed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,9 @@ FILLED_AT_ONCE = 64 * 2**20
 
 SPARSE = 8
 """Of a stretch over so many times as long as what is written there, granules are noted one by one."""
+
+UNITS_AT_ONCE = 2**18
+"""Looked through at once for who wrote them."""
 
 FEW_GRANULES = 2
 """So many are filled without a look at which of them are touched."""
@@ -158,36 +161,40 @@ class Buffer:
 
     def written_since(self, number: int) -> NDArray[np.int64]:
         """Return the units that programs wrote from this number on, in order; each once."""
-        if not self.writers.size:
-            return np.empty(0, dtype=np.int64)
-        if self._is_looked_through_whole:
-            return np.flatnonzero(self.writers >= max(1, number))
-        granules, written, rest = self._written_in_granules(number)
-        scale, units = self.granule // self.unit, np.flatnonzero(written)
-        in_granules = granules[units // scale] * scale + units % scale
-        return np.concatenate([in_granules, self.units - rest.size + np.flatnonzero(rest)])
+        found = [np.empty(0, dtype=np.int64)]
+        for starts, owners in self._pieces(number):
+            within, length = np.flatnonzero(owners >= max(1, number)), owners.shape[1]
+            is_row = starts.size == 1
+            found.append(starts + within if is_row else starts[within // length] + within % length)
+        return np.concatenate(found)
+
+    def count_by_writer(self, number: int, count: int) -> NDArray[np.int64]:
+        """Return how many units each of so many programs wrote, of which this number is the first."""
+        counts = np.zeros(count, dtype=np.int64)
+        for _, owners in self._pieces(number):
+            counts += np.bincount(owners[owners >= number] - np.uint32(number), minlength=count)
+        return counts
 
     def count_written_since(self, number: int) -> int:
         """Return how many units programs wrote from this number on."""
+        return sum(int(np.count_nonzero(owners >= max(1, number))) for _, owners in self._pieces(number))
+
+    def _pieces(self, number: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint32]]]:
+        """Yield rows of writers, and the unit that each begins with: all from this number on are in them.
+
+        A piece is small, so that the memory for it is used again.
+        """
         if not self.writers.size:
-            return 0
-        if self._is_looked_through_whole:
-            return int(np.count_nonzero(self.writers >= max(1, number)))
-        _, written, rest = self._written_in_granules(number)
-        return int(np.count_nonzero(written)) + int(np.count_nonzero(rest))
-
-    @property
-    def _is_looked_through_whole(self) -> bool:
-        return self.fill is None or self.granule % self.unit != 0
-
-    def _written_in_granules(
-        self, number: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
-        """Return the whole granules that were written, which of their units were, and of the rest."""
+            return
         scale = self.granule // self.unit
-        count = self.units // scale
-        table, rest = self.writers[: count * scale].reshape(count, scale), self.writers[count * scale :]
+        count = 0 if self.fill is None or self.granule % self.unit else self.units // scale
         granules = np.flatnonzero(self.latest[:count] >= max(1, number))
-        is_run = granules.size > 0 and int(granules[-1] - granules[0]) + 1 == granules.size
-        owners = table[granules[0] : granules[-1] + 1] if is_run else table[granules]
-        return granules, owners >= max(1, number), rest >= max(1, number)
+        ranges = [(count * scale, self.units)]
+        if granules.size and int(granules[-1] - granules[0]) + 1 == granules.size:
+            ranges.insert(0, (int(granules[0]) * scale, (int(granules[-1]) + 1) * scale))
+        else:
+            for some in np.array_split(granules, -(-granules.size * scale // UNITS_AT_ONCE) or 1):
+                yield some * scale, self.writers[: count * scale].reshape(count, scale)[some]
+        for first, last in ranges:
+            for begin in range(first, last, UNITS_AT_ONCE):
+                yield np.array([begin]), self.writers[None, begin : min(last, begin + UNITS_AT_ONCE)]

@@ -1,7 +1,7 @@
 """Mode `interpret`: launch plans run on the interpreter of TTIR. No kernel file is ever imported here."""
 
 import math
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,9 @@ from kernelgate.execution.sampled_launch import LaunchSeen, Sampling
 from kernelgate.interpreter.launch import ReadyKernel
 from kernelgate.interpreter.text.parser import parse
 from kernelgate.operations import find_operation
-from kernelgate.operations.declaration.argument import Argument
-from kernelgate.operations.draws.recipe import FEATURES, Recipe
-from kernelgate.operations.draws.tensors import item_numbers, make_batches, make_item, make_parameters
 from kernelgate.worker.interpret.findings import check_ended, told
+from kernelgate.worker.interpret.given import make_given
 from kernelgate.worker.interpret.places import Places
-from kernelgate.worker.tensors.layouts import CONTIGUOUS, lay_out, lay_out_weight
 
 FLOAT32_BYTES = DTYPE_BYTES["float32"]
 ITEMS_KEPT = 64
@@ -60,7 +57,7 @@ class InterpretMode:
         call = InterpretedPlan(
             stored.plan,
             lambda ttir: _make_ready(stored.contents, ttir),
-            self._given(request) | _constants(stored),
+            make_given(self.operation, request.recipe, request.layout) | _constants(stored),
             request.poison_bits,
         )
         launches = call.run(self._sampling(request))
@@ -95,34 +92,6 @@ class InterpretMode:
     @cache  # noqa: B019 - as long as the process lives
     def _read(self, plan: str) -> StoredPlan:
         return read_plan(Path(plan), self.operation)
-
-    def _given(self, request: protocol.RunPlan) -> dict[str, Given]:
-        """Return the tensors of a recipe as they lie in memory."""
-        recipe, operation = request.recipe, self.operation
-        fixed = make_parameters(operation, recipe)
-        laid = {name: lay_out_weight(values, request.layout) for name, values in fixed.items()}
-        given = {name: Given(content=_bytes_of(tensor)) for name, tensor in laid.items()}
-        free = [each for each in operation.inputs if each.is_free]
-        if request.layout == CONTIGUOUS and operation.has_items and recipe.shuffled != FEATURES:
-            return given | {each.name: self._lazy(recipe, each) for each in free}
-        whole = make_batches(operation, recipe)
-        strided = {each.name: lay_out(whole[each.name], request.layout) for each in free}
-        return given | {name: Given(content=_bytes_of(tensor)) for name, tensor in strided.items()}
-
-    def _lazy(self, recipe: Recipe, argument: Argument) -> Given:
-        """Return an input of which an item is made when it is touched."""
-        operation, numbers = self.operation, item_numbers(recipe)
-
-        @lru_cache(ITEMS_KEPT)
-        def item(number: int) -> NDArray[np.uint8]:
-            made = make_item(operation, recipe, argument, number)
-            kept: NDArray[np.uint8] = made.reshape(-1).view(torch.uint8).numpy()
-            return kept
-
-        def fill(place: int, into: NDArray[np.uint8]) -> None:
-            into[:] = item(int(numbers[place]))
-
-        return Given(fill=fill, granule=operation.element_bytes * int(np.prod(argument.shape_at(1))))
 
     def _send(self, request: protocol.SendRun) -> protocol.Sent:
         assert self.call is not None
@@ -175,12 +144,6 @@ def _in_elements(buffer: Any, units: NDArray[np.int64], size: int) -> NDArray[np
         found: NDArray[np.int64] = (units[:, None] * each + np.arange(each)).ravel()
         return found
     return np.unique(units * buffer.unit // size)
-
-
-def _bytes_of(tensor: torch.Tensor) -> NDArray[np.uint8]:
-    """Return all bytes of the storage that a tensor lies in."""
-    flat = torch.empty(0, dtype=torch.uint8).set_(tensor.untyped_storage())
-    return flat.numpy()
 
 
 def _constants(stored: StoredPlan) -> dict[str, Given]:

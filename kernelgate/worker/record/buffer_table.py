@@ -33,8 +33,7 @@ class BufferTable:
         self.buffers: list[Buffer] = []
         for address, role in tape.roles.items():
             if role != OTHER_PARAMETER:
-                size = next(t for t in tape.kept if address_of(t) == address).untyped_storage().nbytes()
-                self._add(address, Buffer(role=role, bytes=size))
+                self._add(address, Buffer(role=role, bytes=tape.given_bytes[address]))
 
     def finish(self, answer: torch.Tensor) -> tuple[tuple[Buffer, ...], tuple[Step, ...], View]:
         """Return buffers, steps and answer of the call; constants are written into the folder."""

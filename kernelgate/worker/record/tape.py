@@ -66,6 +66,7 @@ class Tape:
         self.unknown: set[int] = set()
         self.kept: list[torch.Tensor] = []
         self.roles: dict[int, str] = {}
+        self.given_bytes: dict[int, int] = {}
         self.constants: dict[int, bytes] = {}
         self.held: dict[int, Held] = {}
         self.answers: set[int] = set()
@@ -79,6 +80,7 @@ class Tape:
         self.steps, self.refused, self.roles = [], None, {}
         for name, tensor in given.items():
             self.roles[address_of(tensor)] = name
+            self.given_bytes[address_of(tensor)] = tensor.untyped_storage().nbytes()
             self._keep(tensor)
         for tensor in others:
             self.roles[address_of(tensor)] = OTHER_PARAMETER

@@ -13,6 +13,15 @@ OFFSET = 1024
 """Elements before and after x in layout `offset`: a whole number of cache lines."""
 
 
+ELEMENTS_BEFORE = {"offset": OFFSET, "odd-offset": 1}
+"""So many elements lie before x, and as many behind it."""
+
+
+def lies_item_by_item(layout: str, rank: int) -> bool:
+    """Whether x [N, ...] of that rank lies as its items do, each laid out by itself, one after the other."""
+    return layout != "transposed" or rank >= 3  # of two axes one is N
+
+
 def lay_out(x: torch.Tensor, layout: str) -> torch.Tensor:
     """Return x [N, ...] in another memory of that layout; raises KeyError for one that is not known."""
     return _LAYOUTS[layout](x)
@@ -52,11 +61,15 @@ def _column_slice(x: torch.Tensor) -> torch.Tensor:
 
 
 def _offset(x: torch.Tensor) -> torch.Tensor:
-    return _within(x, (x.numel() + 2 * OFFSET,), lambda whole: whole[OFFSET:-OFFSET].view(x.shape))
+    return _set_off(x, ELEMENTS_BEFORE["offset"])
 
 
 def _odd_offset(x: torch.Tensor) -> torch.Tensor:
-    return _within(x, (x.numel() + 2,), lambda whole: whole[1:-1].view(x.shape))
+    return _set_off(x, ELEMENTS_BEFORE["odd-offset"])
+
+
+def _set_off(x: torch.Tensor, by: int) -> torch.Tensor:
+    return _within(x, (x.numel() + 2 * by,), lambda whole: whole[by:-by].view(x.shape))
 
 
 def _expanded(x: torch.Tensor) -> torch.Tensor:

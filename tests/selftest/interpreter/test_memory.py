@@ -361,8 +361,8 @@ def test_what_a_launch_wrote_is_looked_for_where_it_wrote() -> None:
     buffer.note_in_units_of(4)
     for launch in range(50):
         buffer.own(np.arange(4) + launch * PAGE_BYTES // 4, np.full(4, launch + 1, np.uint32))
-    granules, *_ = buffer._written_in_granules(50)
-    assert granules.tolist() == [49]
+    looked_through = [(starts.tolist(), owners.shape) for starts, owners in buffer._pieces(50) if owners.size]
+    assert looked_through == [([49 * PAGE_BYTES // 4], (1, PAGE_BYTES // 4))]
     assert buffer.written_since(50).tolist() == [49 * PAGE_BYTES // 4 + unit for unit in range(4)]
 
 
@@ -379,3 +379,5 @@ def test_what_was_written_is_told_wherever_it_lies(granule: int | None, unit: in
     assert buffer.written_since(1).tolist() == written.tolist()
     assert buffer.written_since(3).tolist() == written[[0, 2, 4, 5]].tolist()
     assert [buffer.count_written_since(number) for number in (1, 2, 3, 4)] == [6, 5, 4, 0]
+    assert buffer.count_by_writer(1, 4).tolist() == [1, 1, 4, 0]
+    assert buffer.count_by_writer(2, 2).tolist() == [1, 4]
