@@ -235,6 +235,21 @@ def test_what_cannot_be_tried_here_is_no_finding() -> None:
     assert (seen.finding, seen.untried, seen.first) == (None, "seen doing it", None)
 
 
+@pytest.mark.parametrize(("algorithm", "law"), [("direct", "exact"), ("any", "")])
+def test_a_transform_may_round_what_sums_need_not(algorithm: str, law: str) -> None:
+    """Of integers no other sum is right; by any algorithm the bound alone decides."""
+
+    def off_by_an_eighth(run: Run, _place: int) -> Run:
+        assert run.bits is not None
+        values = run.bits.view(np.float32).copy()
+        values[-1] += 0.125
+        return msgspec.structs.replace(run, bits=values.view(np.uint32))
+
+    operation = msgspec.structs.replace(SMALL, algorithm=algorithm)
+    seen = make_case_runner(off_by_an_eighth, operation)[0].run(make_case(family="integer", batch=1))
+    assert (seen.finding.law if seen.finding else "") == law
+
+
 def test_a_model_may_say_that_it_needs_a_bias() -> None:
     """An error is clear, a crash is not; and no other case excuses an error."""
     seen = examine(failing("raises"), relation="no-bias")

@@ -32,6 +32,9 @@ class SlowLaunch:
     def run(self, programs: list[Any] | None = None, **_: bool) -> None:
         self.finished += TOTAL if programs is None else len(programs)
 
+    def count_wrote(self, _buffer: str) -> dict[tuple[int, int, int], int]:
+        return {(place, row, 0): 10 + row for place in range(2) for row in range(2)}
+
     def result(self) -> Any:
         return SimpleNamespace(programs_run=self.finished, written={}, may_read=frozenset())
 
@@ -45,6 +48,14 @@ def test_quick_programs_all_run() -> None:
     """One was timed, and none is left out."""
     launch = SlowLaunch(0.001, 0.001)
     assert (seen(launch).programs_run, launch.timed) == (TOTAL, [1])
+
+
+def test_what_the_busiest_wrote_is_told_of_a_launch_that_ran_whole() -> None:
+    """A mean over the rows of the grid, of all buffers that it stores to: others are sampled by it."""
+    launch = SlowLaunch(0.001, 0.001)
+    launch.launch.stored = {"out": None, "rest": None}
+    assert seen(launch).most_written == 2 * 11
+    assert seen(SlowLaunch(0.001, 0.001)).most_written == 0
 
 
 def test_programs_that_are_slow_alone_are_timed_together() -> None:

@@ -96,6 +96,7 @@ def test_a_launch_may_be_run_part_by_part(tensors: Tensors) -> None:
     wrote, result = run.wrote("out"), run.result()
     sizes = {place: len(elements) for place, elements in wrote.items()}
     assert sizes == {(0, 0, 0): 32 * 64, (3, 1, 0): 32 * 32, (94, 0, 0): PIXELS % 32 * 64}
+    assert run.count_wrote("out") == sizes
     assert (result.programs_run, result.findings) == (3, ())
     assert np.array_equal(np.sort(np.concatenate(list(wrote.values()))), memory.written("out"))
 

@@ -10,6 +10,7 @@ import torch
 from kernelgate.correctness.case import layouts_for
 from kernelgate.execution.interpreted_plan import Given
 from kernelgate.operations.declaration.operation import Operation
+from kernelgate.operations.declaration.relations import Permutation
 from kernelgate.operations.draws.recipe import BATCH, FEATURES, Recipe
 from kernelgate.operations.draws.tensors import make_batches
 from kernelgate.operations.layernorm import LAYERNORM
@@ -18,6 +19,14 @@ from kernelgate.operations.softmax import SOFTMAX
 from kernelgate.worker.interpret.given import GRANULE, make_given
 from kernelgate.worker.tensors.layouts import lay_out
 from tests.selftest.support.small_convolution import resize
+
+ROWS = msgspec.structs.replace(
+    LAYERNORM,
+    relations=msgspec.structs.replace(
+        LAYERNORM.relations, features=Permutation({"x": 1, "weight": 0, "bias": 0}, output=1)
+    ),
+)
+"""Of rows whose columns, permuted, have a permuted answer: so a relation may ask for it."""
 
 SMALL = resize(in_size=47, out_channels=4)
 RECIPE = Recipe(family="normal", seed=5, batch=7, pool=4)
@@ -41,7 +50,7 @@ def touched(given: Given, size: int) -> np.ndarray:
 @pytest.mark.parametrize("changes", [{}, {"shuffled": BATCH}, {"shuffled": FEATURES}, {"first": 2}], ids=str)
 @pytest.mark.parametrize(
     ("operation", "layout"),
-    [(each, layout) for each in (SMALL, LAYERNORM, MATMUL_BF16) for layout in layouts_for(each)],
+    [(each, layout) for each in (SMALL, ROWS, MATMUL_BF16) for layout in layouts_for(each)],
     ids=lambda each: each if isinstance(each, str) else each.name,
 )
 def test_what_is_touched_lies_as_in_the_whole(

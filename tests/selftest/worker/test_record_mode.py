@@ -100,6 +100,14 @@ def test_every_launch_is_recorded_with_its_grid_and_its_arguments(start: Start) 
         assert f"tt.func public @{launched.program.kernel}".encode() in texts["ttir"]
 
 
+@pytest.mark.parametrize(("layout", "beside"), [("contiguous", 0), ("odd-offset", 2)])
+def test_a_buffer_is_as_long_as_what_its_tensor_lies_in(start: Start, layout: str, beside: int) -> None:
+    """Of an input within other memory that is more than the input."""
+    plan = stored(start(TWO_LAUNCHES), form=CallForm(layout=layout)).plan
+    (x,) = (each for each in plan.buffers if each.role == "x")
+    assert x.bytes == 4 * (256 * 3 * 224 * 224 + beside)
+
+
 def test_recording_again_gives_the_same_plan(start: Start) -> None:
     """What is found in the JIT's own cache is recorded like what was compiled."""
     starting = start(TWO_LAUNCHES)
