@@ -63,7 +63,7 @@ class Outcome(enum.StrEnum):
     UNSTABLE = (
         "UNSTABLE",
         False,
-        "The times vary too much to decide.",
+        "The times do not decide it: they vary too much, or the gain lies on a line of the rule.",
         "Quiet the machine (other jobs, clocks, heat) and run again.",
     )
     INVALID = (

@@ -192,7 +192,7 @@ class Reason(ReasonCode):
         "The GPU's clock differs between candidate and accepted kernel.", to.DOCTOR)
     UNDECIDED = ("undecided", _UNSTABLE,
         "After the last look the interval lies across the lines that decide.",
-        "Run again on a quieter machine, or revert: the gain is near what noise hides.")
+        "Revert, or change more: no further run tells on which side of the line the gain lies.")
 
     INCOMPLETE = ("incomplete", _INVALID, "Not every stage before the timing has run.",
         "Run every stage: `kernelgate judge FILE`.")
