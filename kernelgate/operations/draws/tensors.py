@@ -66,7 +66,7 @@ def make_item(operation: Operation, recipe: Recipe, argument: Argument, number: 
     if recipe.infinite and number == infinite_item(recipe):
         return as_stored(operation, torch.full_like(item, torch.inf))
     item = item[:1].expand_as(item) if recipe.grey else item
-    return as_stored(operation, _scaled(item, recipe.exponent_of(argument.name)))
+    return as_stored(operation, item * 2.0 ** recipe.exponent_of(argument.name))
 
 
 def dtype_of(operation: Operation) -> torch.dtype:
@@ -78,11 +78,6 @@ def dtype_of(operation: Operation) -> torch.dtype:
 def as_stored(operation: Operation, values: Tensor) -> Tensor:
     """Return values rounded to the operation's element type, to nearest even."""
     return values.to(dtype_of(operation))
-
-
-def _scaled(values: Tensor, exponent: int) -> Tensor:
-    """Return the values times 2^k; most recipes ask for none, and each copy of a picture takes new memory."""
-    return values * 2.0**exponent if exponent else values
 
 
 def _without_n(argument: Argument) -> Shape:
@@ -157,7 +152,7 @@ def _draw(operation: Operation, recipe: Recipe, argument: Argument) -> Tensor:
     if recipe.half_seed is not None and argument.role == "weight":
         half = shape[0] // 2
         values[half:] = draw(shape, seeded(recipe.half_seed, argument.name))[half:]
-    return as_stored(operation, _scaled(values, recipe.exponent_of(argument.name)))
+    return as_stored(operation, values * 2.0 ** recipe.exponent_of(argument.name))
 
 
 def _shuffled(operation: Operation, recipe: Recipe, drawn: dict[str, Tensor]) -> dict[str, Tensor]:
