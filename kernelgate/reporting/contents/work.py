@@ -8,7 +8,8 @@ COLUMNS = ("kernel", "configuration", "products", "times those needed", "bytes a
 
 NOTE = (
     "Products that all programs form, over those of the direct algorithm; bytes that they ask of memory, "
-    "masked or not, over each tensor once. What is over 1 is padding, or fetched again."
+    "masked or not, over each tensor once. What is over 1 is padding, or fetched again. Products under 1 are "
+    "missing, or of an algorithm that needs fewer."
 )
 
 
