@@ -27,7 +27,8 @@ import numpy as np
 
 from benchmarks.file_arm import Times, time_both
 from kernelgate import protocol
-from kernelgate.compilation.compiler import compile_kernel, target_at_hand
+from kernelgate.compilation.compiler import compile_kernel
+from kernelgate.compilation.machine_code.compiled_kernel import target_at_hand
 from kernelgate.compilation.recording import UnplannedError
 from kernelgate.correctness.callers.plan_calls import PlanCaller
 from kernelgate.correctness.callers.planner import Planner

@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 
 from kernelgate.baselines.kernels import Kernels
-from kernelgate.compilation.compiler import compile_kernels, target_at_hand
+from kernelgate.compilation.compiler import compile_kernels
+from kernelgate.compilation.machine_code.compiled_kernel import target_at_hand
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import Gpu, GpuError
 from kernelgate.machine.versions import describe_environment

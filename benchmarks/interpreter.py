@@ -15,7 +15,8 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.interpreted import Taken
-from kernelgate.compilation.compiler import Target, compile_kernel
+from kernelgate.compilation.compiler import compile_kernel
+from kernelgate.compilation.machine_code.compiled_kernel import Target
 from kernelgate.compilation.recording import PlannedCall, record
 from kernelgate.correctness.planning.programs import largest_sampled, running_pins
 from kernelgate.errors import KernelgateError

@@ -14,7 +14,8 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.variants import EXTRA, make_variant
-from kernelgate.compilation.compiler import compile_kernels, target_at_hand
+from kernelgate.compilation.compiler import compile_kernels
+from kernelgate.compilation.machine_code.compiled_kernel import target_at_hand
 from kernelgate.machine.gpu import GpuError, find_gpu
 from kernelgate.machine.gpu_lock import locked
 from kernelgate.machine.versions import describe_environment

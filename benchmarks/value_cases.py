@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.decision import compiled
 from kernelgate.baselines.kernels import read_accepted
-from kernelgate.compilation.compiler import target_at_hand
+from kernelgate.compilation.machine_code.compiled_kernel import target_at_hand
 from kernelgate.correctness.callers.plan_calls import PlanCaller
 from kernelgate.correctness.callers.planner import Planner
 from kernelgate.correctness.case_runner import CaseRunner

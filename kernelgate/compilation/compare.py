@@ -1,7 +1,7 @@
 """Two compiles side by side: what spills more, what occupies less, what is the same code."""
 
 from kernelgate.baselines.compiled import ConfigRecord
-from kernelgate.compilation.compiler import CompiledKernel
+from kernelgate.compilation.machine_code.compiled_kernel import CompiledKernel
 from kernelgate.operations.declaration.kernel_config import KernelConfig
 
 

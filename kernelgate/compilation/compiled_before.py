@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from kernelgate.compilation.compiler import CompiledKernel, Target
+from kernelgate.compilation.machine_code.compiled_kernel import CompiledKernel, Target
 from kernelgate.execution.plan_files import keep_plan
 from kernelgate.execution.timed_plan import TimedPlan
 from kernelgate.kernel_file.source import KernelFile

@@ -10,7 +10,8 @@ from kernelgate.baselines.records import CompileRecord
 from kernelgate.baselines.store import ABSENT, BaselineError, load_compile
 from kernelgate.compilation.compare import describe_changes, describe_twins
 from kernelgate.compilation.compiled_before import COMPILED_BEFORE
-from kernelgate.compilation.compiler import CompiledKernel, Target, compile_kernels, target_at_hand
+from kernelgate.compilation.compiler import compile_kernels
+from kernelgate.compilation.machine_code.compiled_kernel import CompiledKernel, Target, target_at_hand
 from kernelgate.compilation.machine_code.ptx import narrower_than
 from kernelgate.kernel_file.same_source import same_source
 from kernelgate.kernel_file.source import KernelFile

@@ -6,7 +6,7 @@ from typing import get_args
 import msgspec
 
 from kernelgate.baselines.compiled import ConfigRecord
-from kernelgate.compilation.compiler import CompiledKernel
+from kernelgate.compilation.machine_code.compiled_kernel import CompiledKernel
 from kernelgate.kernel_file.violation import Violation
 from kernelgate.operations.declaration.kernel_config import KernelConfig
 from kernelgate.operations.declaration.operation import Operation

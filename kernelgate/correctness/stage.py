@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import torch
 
-from kernelgate.compilation.compiler import CompiledKernel, Target, target_at_hand
+from kernelgate.compilation.machine_code.compiled_kernel import CompiledKernel, Target, target_at_hand
 from kernelgate.correctness.callers.book_calls import draw_from_book
 from kernelgate.correctness.callers.plan_calls import PlanCaller
 from kernelgate.correctness.callers.planner import MAX_RECORDERS, Planner

@@ -11,7 +11,8 @@ import numpy as np
 from kernelgate.baselines.folder import RecordFolder
 from kernelgate.baselines.kernels import find_accepted
 from kernelgate.baselines.store import BaselineError
-from kernelgate.compilation.compiler import compile_kernels, target_at_hand
+from kernelgate.compilation.compiler import compile_kernels
+from kernelgate.compilation.machine_code.compiled_kernel import target_at_hand
 from kernelgate.doctor.checks import Check, check_gpu, check_record
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.machine.gpu import Gpu, GpuError, find_gpu

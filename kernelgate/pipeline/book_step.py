@@ -1,7 +1,8 @@
 """After the last stage: all plans that a judgement on a GPU asks for are recorded, and kept as a book."""
 
 from kernelgate.baselines.store import BaselineError, recorded_gpus
-from kernelgate.compilation.compiler import Target, compile_kernels
+from kernelgate.compilation.compiler import compile_kernels
+from kernelgate.compilation.machine_code.compiled_kernel import Target
 from kernelgate.compilation.stage import OTHER_SPECIALISATIONS
 from kernelgate.correctness.callers.book_calls import record_calls
 from kernelgate.correctness.planning.hypothesis_profile import current_profile

@@ -2,12 +2,8 @@
 
 from collections.abc import Sequence
 
-from kernelgate.compilation.compiler import (
-    CompiledKernel,
-    TooManyConfigsError,
-    compile_each,
-    target_at_hand,
-)
+from kernelgate.compilation.compiler import TooManyConfigsError, compile_each
+from kernelgate.compilation.machine_code.compiled_kernel import CompiledKernel, target_at_hand
 from kernelgate.compilation.recording import UnplannedError
 from kernelgate.compilation.timed_plans import find_plans
 from kernelgate.kernel_file.source import KernelFile

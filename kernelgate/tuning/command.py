@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 
 from kernelgate.baselines.kernels import Kernels, find_accepted, find_original
-from kernelgate.compilation.compiler import CompiledKernel, Target, compile_kernels, target_at_hand
+from kernelgate.compilation.compiler import compile_kernels
+from kernelgate.compilation.machine_code.compiled_kernel import CompiledKernel, Target, target_at_hand
 from kernelgate.compilation.stage import ADA
 from kernelgate.compilation.stage_rules import nearby_configs
 from kernelgate.errors import KernelgateError

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from kernelgate.baselines.compiled import ConfigRecord
-from kernelgate.compilation.compiler import CompiledKernel
+from kernelgate.compilation.machine_code.compiled_kernel import CompiledKernel
 from kernelgate.compilation.stage_rules import check_config, check_warps, spilled_bytes
 from kernelgate.operations.declaration.kernel_config import KernelConfig
 from kernelgate.operations.declaration.operation import Operation

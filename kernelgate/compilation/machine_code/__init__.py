@@ -1,1 +1,1 @@
-"""What a launch runs, read off its code: instructions, arithmetic, what it uses and what fits on a GPU."""
+"""What a kernel file is compiled to: its code, what a launch of it runs and uses, and what fits on a GPU."""

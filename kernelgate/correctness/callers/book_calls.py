@@ -5,7 +5,7 @@ from itertools import product
 
 import msgspec
 
-from kernelgate.compilation.compiler import CompiledKernel, Target
+from kernelgate.compilation.machine_code.compiled_kernel import CompiledKernel, Target
 from kernelgate.correctness.callers.plan_calls import PlanCaller
 from kernelgate.correctness.callers.planner import MAX_RECORDERS, Planner
 from kernelgate.correctness.case import Case

@@ -4,7 +4,7 @@ import queue
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
-from kernelgate.compilation.compiler import Target
+from kernelgate.compilation.machine_code.compiled_kernel import Target
 from kernelgate.compilation.machine_code.ptx import find_narrow, narrower_than
 from kernelgate.compilation.recorders import Recorder, key_of, open_recorder
 from kernelgate.compilation.recording import PlannedCall, Recorded, UnplannedError

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import msgspec
 
-from kernelgate.compilation.compiler import CompiledKernel, Target
+from kernelgate.compilation.machine_code.compiled_kernel import CompiledKernel, Target
 from kernelgate.correctness.callers.plan_calls import PlanCaller
 from kernelgate.correctness.callers.planner import Planner
 from kernelgate.correctness.case import Case

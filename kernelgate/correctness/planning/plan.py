@@ -13,7 +13,7 @@ from functools import partial
 import msgspec
 from hypothesis import strategies
 
-from kernelgate.compilation.compiler import CompiledKernel
+from kernelgate.compilation.machine_code.compiled_kernel import CompiledKernel
 from kernelgate.correctness.case import Case, layouts_for
 from kernelgate.correctness.planning.planned_cases import (
     SMALL_BATCHES,

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from kernelgate.baselines.compiled import ConfigRecord
-from kernelgate.compilation.compiler import CompiledKernel, Launched, launched
+from kernelgate.compilation.machine_code.compiled_kernel import CompiledKernel, Launched, launched
 from kernelgate.execution.observed.launches import SeenLaunch
 from kernelgate.operations.declaration.operation import Operation
 

@@ -115,7 +115,7 @@ def _find_outside(access: Access, addresses: Array, outside: Array, verb: str) -
     worst = int(addresses[outside].min())
     number = _first_number(access.programs, outside & (addresses == worst))
     count = int(outside.sum())
-    text = f"{verb} {count} x {access.size} bytes outside its buffers, first "
+    text = f"{verb} {count} x {access.size} bytes outside its buffers. The first lies "
     nearest = memory.nearest(worst)
     if nearest is None:
         launch.find("outside", number, f"{text}at address {worst:#x}")

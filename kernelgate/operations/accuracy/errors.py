@@ -42,8 +42,8 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
 def look_at(answer: Answer, limits: LawLimits, vendor: Tensor | None = None, *, exact: bool = False) -> Sight:
     """Return what an answer shows beside the truth, and beside the vendor's values [P] if there are any.
 
-    Elements count where the truth is finite, and not-a-number counts as infinite there: of fewer elements
-    than `limits` ask for there is no ratio. `exact` asks whether the answer is. Waits once for the GPU.
+    Elements count where the truth is finite; not-a-number is an infinite error there. Fewer elements than
+    `limits` ask for have no ratio, which stays 0. `exact` asks whether all are exact. Waits once for the GPU.
     """
     rows = [answer.values] if vendor is None else [answer.values, vendor]
     if not answer.values.numel():

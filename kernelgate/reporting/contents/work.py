@@ -7,7 +7,7 @@ TITLE = "Work of a call"
 COLUMNS = ("kernel", "configuration", "products", "times those needed", "bytes asked", "times what must move")
 
 NOTE = (
-    "Products that all programs form, over those of the direct algorithm; bytes that they ask of memory, "
+    "Products: what all programs form, over what the direct algorithm needs. Bytes: what they ask of memory, "
     "masked or not, over each tensor once. What is over 1 is padding, or fetched again. Products under 1 are "
     "missing, or of an algorithm that needs fewer."
 )

@@ -12,9 +12,10 @@ from kernelgate.execution.launch_plan import LaunchPlan
 from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.truth.reference import Tensors
 from kernelgate.operations.truth.truth import vendor_answer
-from kernelgate.worker.execute.memory import PlanMemory, allocate, bytes_of
+from kernelgate.worker.execute.memory import PlanMemory, allocate
 from kernelgate.worker.execute.programs import Programs, fill_constants
 from kernelgate.worker.execute.steps import BoundStep, bind
+from kernelgate.worker.tensors.layouts import bytes_of
 
 
 class TimedArm(Protocol):

@@ -29,11 +29,6 @@ class PlanMemory:
         return PlanMemory([buffer if each == number else b for each, b in enumerate(self.buffers)])
 
 
-def bytes_of(tensor: torch.Tensor) -> torch.Tensor:
-    """Return the whole storage that a tensor lies in, as bytes."""
-    return torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(tensor.untyped_storage())
-
-
 def allocate(buffer: Buffer, device: torch.device) -> torch.Tensor:
     """Return new memory for a buffer; what it holds is nobody's promise."""
     return torch.empty(max(1, buffer.bytes), dtype=torch.uint8, device=device)

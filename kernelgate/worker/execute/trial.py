@@ -15,11 +15,11 @@ from kernelgate.operations.declaration.operation import Operation
 from kernelgate.operations.draws.tensors import draw_items, dtype_of, make_parameters
 from kernelgate.operations.draws.transfer import to_gpu
 from kernelgate.worker.execute.arena import Arena
-from kernelgate.worker.execute.memory import PlanMemory, bytes_of
+from kernelgate.worker.execute.memory import PlanMemory
 from kernelgate.worker.execute.programs import Programs, fill_constants
 from kernelgate.worker.execute.steps import bind
 from kernelgate.worker.tensors.answers import write_items
-from kernelgate.worker.tensors.layouts import lay_out, lay_out_weight, stored_items
+from kernelgate.worker.tensors.layouts import bytes_of, lay_out, lay_out_weight, stored_items
 from kernelgate.worker.tensors.poison import fill_with_bits
 
 ITEMS_AT_ONCE = 256

@@ -23,6 +23,7 @@ from kernelgate.operations.draws.tensors import (
 from kernelgate.worker.tensors.layouts import (
     CONTIGUOUS,
     ELEMENTS_BEFORE,
+    bytes_of,
     lay_out,
     lay_out_weight,
     lies_item_by_item,
@@ -40,12 +41,16 @@ ITEMS_KEPT = 64
 def make_given(operation: Operation, recipe: Recipe, layout: str) -> dict[str, Given]:
     """Return what the buffers of all inputs and parameters hold, by name."""
     fixed = make_parameters(operation, recipe)
-    given = {name: Given(content=_bytes_of(lay_out_weight(each, layout))) for name, each in fixed.items()}
+    given = {
+        name: Given(content=bytes_of(lay_out_weight(each, layout)).numpy()) for name, each in fixed.items()
+    }
     free = [each for each in operation.inputs if each.is_free]
     if all(_can_wait(operation, recipe, each, layout) for each in free):
         return given | {each.name: _wait(operation, recipe, each, layout) for each in free}
     whole = make_batches(operation, recipe)
-    return given | {each.name: Given(content=_bytes_of(lay_out(whole[each.name], layout))) for each in free}
+    return given | {
+        each.name: Given(content=bytes_of(lay_out(whole[each.name], layout)).numpy()) for each in free
+    }
 
 
 def _can_wait(operation: Operation, recipe: Recipe, argument: Argument, layout: str) -> bool:
@@ -62,10 +67,10 @@ def _wait(operation: Operation, recipe: Recipe, argument: Argument, layout: str)
 
     @lru_cache(ITEMS_KEPT)
     def stored(number: int) -> Bytes:
-        return _bytes_of(lay_out(make_item(operation, recipe, argument, number)[None], layout))
+        return bytes_of(lay_out(make_item(operation, recipe, argument, number)[None], layout)).numpy()
 
     items = Items(lambda place: stored(int(numbers[place])), places=len(numbers), size=size.nbytes())
-    nothing = _bytes_of(torch.full((1,), torch.nan, dtype=dtype))
+    nothing = bytes_of(torch.full((1,), torch.nan, dtype=dtype)).numpy()
     return Given(fill=_fill_with(items, before * nothing.size, nothing), granule=GRANULE)
 
 
@@ -91,8 +96,3 @@ def _fill_with(items: Items, before: int, nothing: Bytes) -> Fill:
             into[low - first : high - first] = items.at(place)[low - place * size : high - place * size]
 
     return fill
-
-
-def _bytes_of(tensor: torch.Tensor) -> Bytes:
-    """Return all bytes of the storage that a tensor lies in."""
-    return torch.empty(0, dtype=torch.uint8).set_(tensor.untyped_storage()).numpy()

@@ -24,8 +24,6 @@ from kernelgate.worker.interpret.given import make_given
 from kernelgate.worker.interpret.places import Places
 
 FLOAT32_BYTES = DTYPE_BYTES["float32"]
-ITEMS_KEPT = 64
-"""As many as a large batch has different ones, its recipe's `pool`: 50 MB of pictures."""
 
 
 class InterpretMode:

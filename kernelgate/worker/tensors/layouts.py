@@ -12,7 +12,6 @@ PICTURE_RANK = 4
 OFFSET = 1024
 """Elements before and after x in layout `offset`: a whole number of cache lines."""
 
-
 ELEMENTS_BEFORE = {"offset": OFFSET, "odd-offset": 1}
 """So many elements lie before x, and as many behind it."""
 
@@ -31,6 +30,11 @@ def lay_out_weight(weight: torch.Tensor, layout: str) -> torch.Tensor:
     """Return a parameter as it lies beside inputs of that layout: channels-last is said of a whole model."""
     pictures = layout == CHANNELS_LAST and weight.dim() == PICTURE_RANK
     return _channels_last(weight) if pictures else weight
+
+
+def bytes_of(tensor: torch.Tensor) -> torch.Tensor:
+    """Return the whole storage that a tensor lies in, as bytes."""
+    return torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(tensor.untyped_storage())
 
 
 def overwrite(x: torch.Tensor, values: torch.Tensor) -> None:

@@ -14,7 +14,8 @@ from benchmarks import attacks, decision, decisions
 from benchmarks.attack_kernels import ATTACKS, Attack
 from benchmarks.decision import Decision, decide
 from benchmarks.variants import make_variant
-from kernelgate.compilation.compiler import Target, compile_kernel
+from kernelgate.compilation.compiler import compile_kernel
+from kernelgate.compilation.machine_code.compiled_kernel import Target
 from kernelgate.kernel_file.format import check_format
 from kernelgate.kernel_file.reach import find_reaches
 from kernelgate.kernel_file.source import KernelFile, read_kernel

@@ -7,7 +7,7 @@ import pytest
 
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.compilation.compare import describe_changes, describe_twins
-from kernelgate.compilation.compiler import CompiledKernel
+from kernelgate.compilation.machine_code.compiled_kernel import CompiledKernel
 from kernelgate.operations.declaration.kernel_config import KernelConfig
 from tests.selftest.support.made_up_launches import make_launch
 

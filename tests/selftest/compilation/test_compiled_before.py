@@ -11,7 +11,7 @@ from kernelgate.baselines.kernels import Kernels
 from kernelgate.compilation import compiled_before
 from kernelgate.compilation import stage as compile_stage
 from kernelgate.compilation.compiled_before import MOST, CompiledBefore
-from kernelgate.compilation.compiler import CompiledKernel, Target
+from kernelgate.compilation.machine_code.compiled_kernel import CompiledKernel, Target
 from kernelgate.execution.plan_files import keep_plan, plan_file, read_plan
 from kernelgate.execution.timed_plan import TimedPlan
 from kernelgate.kernel_file.source import KernelFile

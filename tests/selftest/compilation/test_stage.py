@@ -11,7 +11,7 @@ import pytest
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.baselines.kernels import Kernels
 from kernelgate.compilation import stage as compile_stage
-from kernelgate.compilation.compiler import CompiledKernel, Target
+from kernelgate.compilation.machine_code.compiled_kernel import CompiledKernel, Target
 from kernelgate.compilation.stage import compile_all
 from kernelgate.kernel_file.source import KernelFile
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1

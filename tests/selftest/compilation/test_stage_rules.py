@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from kernelgate.baselines.compiled import ConfigRecord, LaunchRecord
-from kernelgate.compilation.compiler import CompiledKernel
+from kernelgate.compilation.machine_code.compiled_kernel import CompiledKernel
 from kernelgate.compilation.stage_rules import STAGES, check_config, check_stage
 from kernelgate.operations.alexnet_conv1 import ALEXNET_CONV1
 from kernelgate.operations.declaration.kernel_config import KernelConfig

@@ -1,6 +1,7 @@
 """In which order the calls of a kernel file are compiled."""
 
-from kernelgate.compilation.compiler import Target, _list_tasks
+from kernelgate.compilation.compiler import _list_tasks
+from kernelgate.compilation.machine_code.compiled_kernel import Target
 
 
 def test_what_takes_longest_is_compiled_first() -> None:

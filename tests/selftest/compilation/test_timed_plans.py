@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from kernelgate.baselines.compiled import ConfigRecord
-from kernelgate.compilation.compiler import Target, compile_kernel, target_at_hand
+from kernelgate.compilation.compiler import compile_kernel
+from kernelgate.compilation.machine_code.compiled_kernel import Target, target_at_hand
 from kernelgate.compilation.recording import UnplannedError
 from kernelgate.compilation.timed_plans import different_plans, find_plans
 from kernelgate.execution.launch_plan import Launch

@@ -7,7 +7,7 @@ from typing import Any, Self
 import pytest
 
 from kernelgate.baselines.compiled import ConfigRecord
-from kernelgate.compilation.compiler import CompiledKernel, Target
+from kernelgate.compilation.machine_code.compiled_kernel import CompiledKernel, Target
 from kernelgate.correctness.callers import book_calls
 from kernelgate.correctness.callers.plan_calls import PlanCaller
 from kernelgate.correctness.calls import Call

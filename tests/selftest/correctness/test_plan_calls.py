@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from kernelgate.compilation import recorders as recorders_module
-from kernelgate.compilation.compiler import Target
+from kernelgate.compilation.machine_code.compiled_kernel import Target
 from kernelgate.compilation.recording import PlannedCall, Recorded, UnplannedError
 from kernelgate.correctness.callers.plan_calls import PlanCaller
 from kernelgate.correctness.callers.planner import Planner

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from kernelgate.baselines.compiled import ConfigRecord
-from kernelgate.compilation.compiler import CompiledKernel
+from kernelgate.compilation.machine_code.compiled_kernel import CompiledKernel
 from kernelgate.correctness import stage as correctness_stage
 from kernelgate.correctness import truths
 from kernelgate.correctness.callers.planner import Planner

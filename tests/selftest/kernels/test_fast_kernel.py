@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kernelgate.compilation.compiler import Target
+from kernelgate.compilation.machine_code.compiled_kernel import Target
 from kernelgate.compilation.stage import CompileResult
 from kernelgate.compilation.stage_rules import spilled_bytes
 from kernelgate.correctness.case import Case

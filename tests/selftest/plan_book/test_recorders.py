@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kernelgate.compilation.compiler import CompiledKernel, Target, compile_kernel
+from kernelgate.compilation.compiler import compile_kernel
+from kernelgate.compilation.machine_code.compiled_kernel import CompiledKernel, Target
 from kernelgate.compilation.recorders import BookRecorder, open_recorder
 from kernelgate.compilation.recording import PlannedCall, UnplannedError
 from kernelgate.correctness.callers.planner import Planner

@@ -5,7 +5,7 @@ from typing import Any, cast
 import msgspec
 
 from kernelgate.baselines.compiled import ConfigRecord
-from kernelgate.compilation.compiler import CompiledKernel
+from kernelgate.compilation.machine_code.compiled_kernel import CompiledKernel
 from kernelgate.compilation.stage import CompileResult
 from kernelgate.correctness.case import Case
 from kernelgate.correctness.result import (

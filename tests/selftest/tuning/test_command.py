@@ -9,7 +9,7 @@ import pytest
 
 from kernelgate.baselines.compiled import ConfigRecord
 from kernelgate.cli.main import main
-from kernelgate.compilation.compiler import CompiledKernel
+from kernelgate.compilation.machine_code.compiled_kernel import CompiledKernel
 from kernelgate.compilation.stage_rules import nearby_configs
 from kernelgate.kernel_file.config_list import ConfigListError
 from kernelgate.kernel_file.source import KernelFile, read_kernel

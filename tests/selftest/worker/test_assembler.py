@@ -15,8 +15,9 @@ from triton.backends.nvidia.driver import CudaDriver
 
 from kernelgate import protocol
 from kernelgate.baselines.kernels import Kernels
-from kernelgate.compilation.compiler import Target, compile_kernel, target_at_hand
+from kernelgate.compilation.compiler import compile_kernel
 from kernelgate.compilation.machine_code import launch_record
+from kernelgate.compilation.machine_code.compiled_kernel import Target, target_at_hand
 from kernelgate.compilation.recording import PlannedCall, record
 from kernelgate.compilation.stage import ADA, compile_all
 from kernelgate.compilation.timed_plans import find_plans

@@ -5,7 +5,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-import torch
 
 from kernelgate.correctness.case import layouts_for
 from kernelgate.execution.interpreted_plan import Given
@@ -17,7 +16,7 @@ from kernelgate.operations.layernorm import LAYERNORM
 from kernelgate.operations.matmul_bf16 import MATMUL_BF16
 from kernelgate.operations.softmax import SOFTMAX
 from kernelgate.worker.interpret.given import GRANULE, make_given
-from kernelgate.worker.tensors.layouts import lay_out
+from kernelgate.worker.tensors.layouts import bytes_of, lay_out
 from tests.selftest.support.small_convolution import resize
 
 ROWS = msgspec.structs.replace(
@@ -32,10 +31,10 @@ SMALL = resize(in_size=47, out_channels=4)
 RECIPE = Recipe(family="normal", seed=5, batch=7, pool=4)
 
 
-def bytes_of(operation: Operation, recipe: Recipe, layout: str, name: str) -> np.ndarray:
+def memory_of(operation: Operation, recipe: Recipe, layout: str, name: str) -> np.ndarray:
     """Return the memory of a whole input."""
     laid = lay_out(make_batches(operation, recipe)[name], layout)
-    return torch.empty(0, dtype=torch.uint8).set_(laid.untyped_storage()).numpy()
+    return bytes_of(laid).numpy()
 
 
 def touched(given: Given, size: int) -> np.ndarray:
@@ -59,7 +58,7 @@ def test_what_is_touched_lies_as_in_the_whole(
     """Item by item, or at once where items do not lie side by side; what is beside them is NaN."""
     recipe = msgspec.structs.replace(RECIPE, **changes, grey=layout == "grey")
     name = operation.inputs[0].name
-    whole, given = bytes_of(operation, recipe, layout, name), make_given(operation, recipe, layout)[name]
+    whole, given = memory_of(operation, recipe, layout, name), make_given(operation, recipe, layout)[name]
     held = touched(given, whole.size) if given.content is None else given.content
     assert np.array_equal(held, whole)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from kernelgate.compilation.compiler import Target
+from kernelgate.compilation.machine_code.compiled_kernel import Target
 from kernelgate.correctness.callers.plan_calls import PlanCaller
 from kernelgate.correctness.callers.planner import Planner
 from kernelgate.correctness.calls import Call

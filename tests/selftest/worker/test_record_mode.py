@@ -6,7 +6,8 @@ from typing import NamedTuple
 import pytest
 from triton.runtime import cache
 
-from kernelgate.compilation.compiler import Target, compile_kernel
+from kernelgate.compilation.compiler import compile_kernel
+from kernelgate.compilation.machine_code.compiled_kernel import Target
 from kernelgate.compilation.machine_code.cubin import hash_machine_code, read_assembler_log
 from kernelgate.compilation.recording import PlannedCall, record
 from kernelgate.execution.cards import ADA, HOPPER, Card

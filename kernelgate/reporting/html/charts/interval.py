@@ -22,8 +22,8 @@ def draw_interval(slowdown: Slowdown, band: tuple[float, float]) -> Element:
     return plot.figure(
         chart,
         f"The bar is the interval at {100 * slowdown.confidence:.2f} %, a point one replicate: a fresh set "
-        f"of processes. Under {noise:g} % is noise, from {proven:g} % on a gain is kept; a loss is one from "
-        f"{noise:g} % on. The ends of the bar decide, never its middle.",
+        f"of processes. Under {noise:g} % is noise, from {proven:g} % on a gain is kept. A loss counts "
+        f"from {noise:g} % on. The ends of the bar decide, never its middle.",
     )
 
 

@@ -9,7 +9,8 @@ from unittest import mock
 
 import msgspec
 
-from kernelgate.compilation.compiler import CompiledKernel, Target, compile_kernel
+from kernelgate.compilation.compiler import compile_kernel
+from kernelgate.compilation.machine_code.compiled_kernel import CompiledKernel, Target
 from kernelgate.compilation.machine_code.ptx import narrower_than
 from kernelgate.compilation.recording import UnplannedError
 from kernelgate.compilation.stage import ADA, OTHER_SPECIALISATIONS

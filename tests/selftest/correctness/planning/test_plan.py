@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from kernelgate.baselines.compiled import ConfigRecord
-from kernelgate.compilation.compiler import CompiledKernel
+from kernelgate.compilation.machine_code.compiled_kernel import CompiledKernel
 from kernelgate.correctness.case import CONTIGUOUS, LAYOUTS, NO_RELATION, parse_case
 from kernelgate.correctness.coverage.laws import LAWS
 from kernelgate.correctness.planning import plan as plan_module
